@@ -1,0 +1,275 @@
+"""The nouns of Datalore's Run API: a notebook's id, a run that is asked for, a run, its artifacts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, field_validator
+from pydantic.alias_generators import to_camel
+
+from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
+from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreRunFailedError
+
+UPDATE_REPORT_CHOICES = ("never", "on success")
+
+_ID_SEGMENT = re.compile(r"[^\s/\\?#%\x00-\x1f\x7f]+")
+_NOTEBOOK_ID_REMEDY = (
+    "Take <owner>/<id>, the two parts after /notebook/ in the notebook's address in the browser, "
+    "or paste that whole address."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookId:
+    """A notebook's id, ``<owner>/<id>``.
+
+    :param owner: the id of the user or workspace that owns the notebook.
+    :param id: the notebook's own id.
+    :param address: the Datalore that a pasted URL pointed at, such as ``https://datalore.example.com``; None
+        where only the id was given.
+    """
+
+    owner: str
+    id: str
+    address: str | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.id}"
+
+    @property
+    def path(self) -> str:
+        """The path of the notebook's page, percent-encoded: ``/notebook/<owner>/<id>``."""
+        return f"/notebook/{quote(self.owner, safe='')}/{quote(self.id, safe='')}"
+
+    @classmethod
+    def parse(cls, text: object) -> NotebookId:
+        """Read ``owner/id``, or the address of a notebook as the browser shows it.
+
+        :param text: for example ``"ann/sales"`` or ``"https://datalore.jetbrains.com/notebook/ann/sales?x"``.
+        :raises DataloreConfigurationError: if it is neither.
+
+        Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
+        """
+        if not isinstance(text, str):
+            raise DataloreConfigurationError(
+                f"notebook_id is {text!r}, a {type(text).__name__}, and not a string. {_NOTEBOOK_ID_REMEDY}"
+            )
+        text = text.strip()
+        address = None
+        segments = text.strip("/").split("/")
+        if "://" in text:
+            address, segments = _split_notebook_url(text)
+        if len(segments) != 2 or not all(_is_id_segment(segment) for segment in segments):
+            raise DataloreConfigurationError(f"{text!r} is not the id of a notebook. {_NOTEBOOK_ID_REMEDY}")
+        return cls(segments[0], segments[1], address)
+
+
+def _is_id_segment(segment: str) -> bool:
+    return segment not in (".", "..") and _ID_SEGMENT.fullmatch(segment) is not None
+
+
+def _split_notebook_url(url: str) -> tuple[str, list[str]]:
+    """The address of the Datalore, and the segments after ``/notebook/`` (none if it is no notebook's URL)."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url, []
+    prefix, found, rest = parts.path.partition("/notebook/")
+    if parts.scheme not in ("http", "https") or not found:
+        return url, []
+    return f"{parts.scheme}://{parts.netloc}{prefix}", [unquote(segment) for segment in rest.split("/")[:2]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A run that is about to be asked for, checked: nothing in it makes Datalore refuse the query.
+
+    :param notebook_id: the notebook to run.
+    :param parameters: the value for each control, by the control's *Variable*, as Datalore takes them.
+    :param update_report: ``"never"`` or ``"on success"``; None leaves it to Datalore, which takes ``"never"``.
+    :param direct_file_storage_write: whether the run writes to the notebook's own files (Datalore 2026.1 and
+        later); None leaves it to Datalore.
+    """
+
+    notebook_id: NotebookId
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    update_report: str | None = None
+    direct_file_storage_write: bool | None = None
+
+    @classmethod
+    def build(
+        cls,
+        notebook_id: object,
+        *,
+        parameters: object = None,
+        update_report: object = None,
+        direct_file_storage_write: object = None,
+    ) -> RunRequest:
+        """Check and convert what a DAG author wrote.
+
+        :raises DataloreConfigurationError: for anything that Datalore cannot take, naming it.
+        """
+        notebook = notebook_id if isinstance(notebook_id, NotebookId) else NotebookId.parse(notebook_id)
+        if update_report is not None and update_report not in UPDATE_REPORT_CHOICES:
+            raise DataloreConfigurationError(
+                f"update_report is {update_report!r} for notebook {notebook}; "
+                f"it can be {' or '.join(map(repr, UPDATE_REPORT_CHOICES))}, or None to leave it to Datalore."
+            )
+        if direct_file_storage_write is not None and not isinstance(direct_file_storage_write, bool):
+            raise DataloreConfigurationError(
+                f"direct_file_storage_write is {direct_file_storage_write!r} for notebook {notebook}; "
+                "it can be True or False, or None to leave it to Datalore."
+            )
+        try:
+            values = to_datalore(parameters)
+        except DataloreConfigurationError as error:
+            raise DataloreConfigurationError(f"Notebook {notebook}: {error}") from None
+        return cls(
+            notebook_id=notebook,
+            parameters=values,
+            update_report=None if update_report is None else str(update_report),
+            direct_file_storage_write=direct_file_storage_write,
+        )
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body of the request. What was not set is not sent: older servers do not know every field."""
+        body: dict[str, Any] = {"notebookId": str(self.notebook_id)}
+        if self.update_report is not None:
+            body["updateReport"] = self.update_report
+        if self.parameters:
+            body["parameters"] = [{"name": name, "value": value} for name, value in self.parameters.items()]
+        if self.direct_file_storage_write is not None:
+            body["directFileStorageWrite"] = self.direct_file_storage_write
+        return body
+
+
+class _Answer(BaseModel):
+    """JSON that Datalore sent: fields that are not known are ignored, names are camelCase there."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+    )
+
+
+class Artifact(_Answer):
+    """A file that a run made.
+
+    :param name: its file name, such as ``analysis.ipynb``.
+    :param path: where Datalore serves it, as Datalore gave it (not percent-encoded).
+    """
+
+    name: str
+    path: str
+
+
+class Run(_Answer):
+    """A run of a notebook as Datalore reports it.
+
+    Only ``run_id`` is always there. Times are aware, in UTC. ``success`` means something once the run is
+    finished, ``status`` is Datalore's own word for a run that still goes on.
+
+    Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
+    """
+
+    run_id: str
+    notebook_id: str | None = None
+    user_id: str | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    success: bool | None = None
+    status: str | None = None
+    update_report: str | None = None
+    direct_file_storage_write: bool | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    read_only: bool | None = None
+
+    @field_validator("end_time", mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("start_time", "end_time")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        if value is None or value.tzinfo is None:
+            return value and value.replace(tzinfo=UTC)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("the time lies outside of the years that a date can have") from None
+
+    @field_validator("artifacts", mode="before")
+    @classmethod
+    def _only_whole_artifacts(cls, value: object) -> object:
+        if not isinstance(value, (list, tuple)):
+            return ()
+        return [entry for entry in value if isinstance(entry, Artifact) or _is_artifact(entry)]
+
+    @field_validator(
+        "notebook_id",
+        "user_id",
+        "start_time",
+        "status",
+        "update_report",
+        "direct_file_storage_write",
+        "read_only",
+        mode="wrap",
+    )
+    @classmethod
+    def _unreadable_is_absent(cls, value: object, read: ValidatorFunctionWrapHandler) -> object:
+        """What only informs must not lose a run, whatever a server puts there."""
+        try:
+            return read(value)
+        except ValueError:
+            return None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run is over, well or not: it has an end time."""
+        return self.end_time is not None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the run is over and Datalore says that it went well."""
+        return self.is_finished and self.success is True
+
+    @property
+    def executed_notebook(self) -> Artifact | None:
+        """The artifact that is the notebook as it was executed; None if the run has none."""
+        return next((artifact for artifact in self.artifacts if artifact.name.endswith(".ipynb")), None)
+
+    def raise_for_failure(self) -> Run:
+        """Return the run itself, unless it ended without success.
+
+        :raises DataloreRunFailedError: if it did.
+        """
+        if self.is_finished and not self.succeeded:
+            raise DataloreRunFailedError(
+                f"Run {self.run_id} of notebook {self.notebook_id or '(not named)'} failed in Datalore: "
+                f"it ended at {self.end_time:%Y-%m-%d %H:%M:%S} UTC with success={self.success}. "
+                + (
+                    f"What it did up to then is in its artifact {self.artifacts[0].name!r}."
+                    if self.artifacts
+                    else "It left no artifact; open the notebook in Datalore to see why."
+                ),
+                run=self,
+            )
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as JSON: these field names, times as ISO 8601 in UTC. What XCom ``run`` holds."""
+        return self.model_dump(mode="json")
+
+
+def _is_artifact(entry: object) -> bool:
+    return isinstance(entry, Mapping) and all(isinstance(entry.get(key), str) for key in ("name", "path"))

@@ -1,0 +1,76 @@
+"""What a Python value becomes when it is sent to a control of a notebook."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import TypeAlias
+
+from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+Scalar: TypeAlias = str | bool
+ParameterValue: TypeAlias = Scalar | list[Scalar]
+
+
+def to_datalore(parameters: object) -> dict[str, ParameterValue]:
+    """Convert a mapping ``{variable: value}`` to what Datalore's controls take.
+
+    ==============================  ==============================================================
+    Python                          Datalore
+    ==============================  ==============================================================
+    ``str``                         the same (text input, dropdown)
+    ``bool``                        JSON ``true`` or ``false`` (checkbox)
+    ``int``, ``float``, ``Decimal`` its decimal digits as a string, such as ``"0.25"`` (slider)
+    ``date``, ``datetime``          ISO 8601, such as ``"2026-01-31"`` (date picker)
+    ``list``, ``tuple``             a JSON list of the above (dropdown with several, range of dates)
+    ``None``                        not sent: the notebook keeps its own value
+    ==============================  ==============================================================
+
+    :raises DataloreConfigurationError: for any other value, naming the parameter.
+    """
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, Mapping):
+        raise DataloreConfigurationError(
+            f"parameters is a {type(parameters).__name__} and not a mapping {{variable: value}}. "
+            "If it is a template, set render_template_as_native_obj=True on the DAG or template each value."
+        )
+    converted: dict[str, ParameterValue] = {}
+    for name, value in parameters.items():
+        if not isinstance(name, str) or not name.strip():
+            raise DataloreConfigurationError(
+                f"parameter name {name!r} is not a variable's name; take the control's Variable in Datalore."
+            )
+        if value is None:
+            continue
+        converted[name] = _list(name, value) if isinstance(value, (list, tuple)) else _scalar(name, value)
+    return converted
+
+
+def _list(name: str, values: list[object] | tuple[object, ...]) -> list[Scalar]:
+    return [_scalar(f"{name}[{position}]", value) for position, value in enumerate(values)]
+
+
+def _scalar(name: str, value: object) -> Scalar:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (int, float, Decimal)):
+        return _number(name, value)
+    if isinstance(value, date):
+        return value.isoformat()
+    raise DataloreConfigurationError(
+        f"parameter {name!r} is a {type(value).__name__}, which no control of Datalore takes. "
+        "Send a string, a number, a boolean, a date, a list of these, or None to keep the notebook's value."
+    )
+
+
+def _number(name: str, value: int | float | Decimal) -> str:
+    if not math.isfinite(value):
+        raise DataloreConfigurationError(f"parameter {name!r} is {value}; Datalore takes finite numbers only.")
+    if isinstance(value, int):
+        return str(int(value))
+    return format(Decimal(repr(float(value))) if isinstance(value, float) else value, "f")

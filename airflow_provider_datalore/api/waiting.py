@@ -1,0 +1,288 @@
+"""When to ask Datalore again, when to give up, and what each answer means for a wait.
+
+Waiting is written here once, as generators. A generator yields what to do next, :class:`Ask` or
+:class:`Sleep`, and is sent what came of it: an answer, or an error thrown in. A driver for plain code and one
+for an event loop carry out the steps, so that both wait in the same way, and a test can do so in no time.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from airflow_provider_datalore import defaults
+from airflow_provider_datalore.api.models import Run
+from airflow_provider_datalore.exceptions import (
+    DataloreConfigurationError,
+    DataloreNotFoundError,
+    DataloreRunTimeoutError,
+    DataloreUnauthorizedError,
+    DataloreUnavailableError,
+    DataloreUnexpectedResponseError,
+    DataloreUntrustedServerError,
+)
+
+SHORTEST_INTERVAL = 1.0
+LONGEST_BACKOFF = 60.0
+NEW_RUN_GRACE = 30.0
+"""Seconds after submission in which a 404 can mean that Datalore does not list the run yet."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send the request, and tell what came back.
+
+    :param reread_connection: take the token from the Airflow connection anew before.
+    """
+
+    reread_connection: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Do nothing for a while.
+
+    :param seconds: how long.
+    """
+
+    seconds: float
+
+
+Steps: TypeAlias = Generator[Ask | Sleep, Run | None, Run]
+Submission: TypeAlias = Generator[Ask | Sleep, str | None, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Where the time comes from, and the chance that spreads requests; a test brings its own.
+
+    :param wall: epoch seconds; may jump when somebody sets the clock.
+    :param monotonic: seconds that only go forward.
+    :param chance: a number from 0 up to 1.
+    """
+
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long, how often and until when to wait; checked when it is made.
+
+    :param poll_interval: the longest time between two requests, in seconds; at least 1.
+    :param max_outage: how long Datalore may be unreachable without one good answer, in seconds.
+    :param deadline: when the wait ends whatever the run does, in epoch seconds; None for never.
+    :param since: when the wait began, in epoch seconds; None for now.
+    :param settle: for how many seconds from then on not to ask at all.
+    :raises DataloreConfigurationError: for a value that is no number, or out of range.
+    """
+
+    poll_interval: float = defaults.POLL_INTERVAL
+    max_outage: float = defaults.MAX_OUTAGE
+    deadline: float | None = None
+    since: float | None = None
+    settle: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_seconds("poll_interval", self.poll_interval, least=SHORTEST_INTERVAL)
+        _check_seconds("max_outage", self.max_outage, least=0)
+
+    def interval(self, waited: float) -> float:
+        """Seconds until the next request of a run that was waited for so long: about an eighth of that time."""
+        return min(max(SHORTEST_INTERVAL, waited / 8), self.poll_interval)
+
+
+def deadline_after(timeout: object, now: float) -> float | None:
+    """The epoch second at which a time limit ends.
+
+    :param timeout: the limit in seconds, or None for no limit.
+    :raises DataloreConfigurationError: if it is not a positive number.
+    """
+    return None if timeout is None else now + _check_seconds("timeout", timeout, least=0)
+
+
+def _check_seconds(name: str, value: object, *, least: float) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < float("inf"):
+        return float(value)
+    raise DataloreConfigurationError(f"{name} is {value!r}; it has to be a number of seconds, {least:g} or more.")
+
+
+@dataclass(slots=True)
+class Outage:
+    """The time in which no good answer came, and how much more of it is borne.
+
+    :param budget: seconds that an outage may last.
+    :param clock: where the time comes from.
+    """
+
+    budget: float
+    clock: Clock
+    began: float | None = None
+    failures: int = field(default=0)
+
+    def bear(self, error: DataloreUnavailableError | DataloreUnexpectedResponseError) -> float:
+        """How many seconds more the outage may last after this error.
+
+        :raises DataloreUnavailableError: once the budget is used up.
+        """
+        now = self.clock.monotonic()
+        if self.began is None:
+            self.began = now
+        left = self.began + self.budget - now
+        if left <= 0 and not self.failures:
+            raise error
+        if left <= 0:
+            raise DataloreUnavailableError(
+                f"Datalore gave no good answer for {now - self.began:.0f} s (max_outage is {self.budget:g} s). "
+                f"The last error: {error}",
+                status=error.status,
+                url=error.url,
+                never_received=getattr(error, "never_received", False),
+            ) from error
+        self.failures += 1
+        return left
+
+    def delay(self, error: DataloreUnavailableError | DataloreUnexpectedResponseError) -> float:
+        """How long to wait after this error: ever longer, as long as Datalore asked for, never past the budget.
+
+        :raises DataloreUnavailableError: once the budget is used up.
+        """
+        left = self.bear(error)
+        asked_for = getattr(error, "retry_after", None) or 0.0
+        backoff = min(LONGEST_BACKOFF, SHORTEST_INTERVAL * 2.0 ** min(self.failures - 1, 10))
+        delay = max(asked_for, backoff * (0.5 + self.clock.chance() / 2), SHORTEST_INTERVAL / 2)
+        log.warning("%s Asking again in %.1f s; giving up when it lasts %.0f s more.", error, min(delay, left), left)
+        return min(delay, left)
+
+    def end(self) -> None:
+        """A good answer came."""
+        if self.began is not None:
+            log.info("Datalore answers again after %.0f s.", self.clock.monotonic() - self.began)
+        self.began, self.failures = None, 0
+
+
+def submit(max_outage: float, clock: Clock | None = None) -> Submission:
+    """Ask for a run until Datalore takes the request; never twice when it may have taken it.
+
+    :param max_outage: for how long to try while it is certain that Datalore did not take it, in seconds.
+    :return: the run id.
+    :raises DataloreUnavailableError: when ``max_outage`` is used up; at once, and with ``never_received``
+        unset, when a run may have been started.
+    """
+    clock = clock or Clock()
+    outage = Outage(Patience(max_outage=max_outage).max_outage, clock)
+    while True:
+        try:
+            run_id = yield Ask()
+        except DataloreUntrustedServerError:
+            raise
+        except DataloreUnavailableError as error:
+            if not error.never_received:
+                raise
+            yield Sleep(outage.delay(error))
+        else:
+            assert run_id is not None
+            return run_id
+
+
+def ask(max_outage: float, grace: float, clock: Clock | None = None) -> Steps:
+    """Ask for the status of a run until there is a good answer.
+
+    :param max_outage: for how long to try while Datalore does not answer, in seconds; 0 for once.
+    :param grace: for how long to try while Datalore does not know the run, in seconds; 0 for once.
+    :return: the run as it is now.
+    :raises DataloreError: when Datalore refuses, or ``max_outage`` is used up.
+    """
+    clock = clock or Clock()
+    outage = Outage(Patience(max_outage=max_outage).max_outage, clock)
+    began = clock.monotonic()
+    while True:
+        try:
+            run = yield Ask()
+        except DataloreNotFoundError:
+            if clock.monotonic() - began >= grace:
+                raise
+            yield Sleep(SHORTEST_INTERVAL)
+        except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
+            yield Sleep(outage.delay(error))
+        else:
+            assert run is not None
+            return run
+
+
+def wait_until_finished(run_id: str, patience: Patience, clock: Clock | None = None) -> Steps:
+    """Ask for the status of a run until it has ended.
+
+    :return: the run as it ended, well or not.
+    :raises DataloreRunTimeoutError: when the deadline passed; the status was asked once more before.
+    :raises DataloreUnavailableError: when Datalore gave no good answer for ``max_outage`` seconds.
+    :raises DataloreApiError: when Datalore refuses: 400, 403, 404 (after a short grace for a new run), and 401
+        if the connection's token, read anew, is refused as well.
+    """
+    clock = clock or Clock()
+    since = clock.wall() if patience.since is None else patience.since
+    outage = Outage(patience.max_outage, clock)
+    last: Run | None = None
+    reread = False
+
+    # Spread over an interval: a triggerer that starts again finds all its runs at once.
+    waited = clock.wall() - since
+    first = max(0.0, patience.settle - waited) + patience.interval(waited) * clock.chance()
+    yield from _sleep(first, patience, clock)
+    while True:
+        final = patience.deadline is not None and clock.wall() >= patience.deadline
+        try:
+            run = yield Ask(reread_connection=reread)
+        except DataloreUnauthorizedError as error:
+            if reread:
+                raise
+            log.warning("%s Reading the connection anew, in case that the token was changed.", error)
+            reread = True
+            continue
+        except DataloreNotFoundError as error:
+            if last is not None or clock.wall() - since > NEW_RUN_GRACE:
+                raise
+            delay = SHORTEST_INTERVAL
+            log.info("Datalore does not list run %s yet: %s", run_id, error)
+        except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
+            delay = outage.delay(error) if not final else 0.0
+        else:
+            assert run is not None
+            outage.end()
+            reread = False
+            if last is None or run.status != last.status:
+                log.info("Run %s is %s.", run_id, "finished" if run.is_finished else repr(run.status or "running"))
+            last = run
+            if run.is_finished:
+                return run
+            delay = patience.interval(clock.wall() - since) * (0.9 + clock.chance() / 10)
+        if final:
+            raise _timed_out(run_id, last, patience)
+        yield from _sleep(delay, patience, clock)
+
+
+def _sleep(seconds: float, patience: Patience, clock: Clock) -> Generator[Sleep, Run | None, None]:
+    """Sleep, but not past the deadline."""
+    if patience.deadline is not None:
+        seconds = min(seconds, patience.deadline - clock.wall())
+    if seconds > 0:
+        yield Sleep(seconds)
+
+
+def _timed_out(run_id: str, last: Run | None, patience: Patience) -> DataloreRunTimeoutError:
+    assert patience.deadline is not None
+    limit = datetime.fromtimestamp(patience.deadline, UTC)
+    return DataloreRunTimeoutError(
+        f"Run {run_id} had not ended when the task's time limit passed at {limit:%Y-%m-%d %H:%M:%S} UTC. "
+        f"Datalore last reported it as {(last.status or 'running') if last else 'nothing'!r}. The notebook goes on in "
+        "Datalore: open it there, or raise the timeout of the task.",
+        run=last,
+    )

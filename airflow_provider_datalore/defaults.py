@@ -1,0 +1,11 @@
+"""What holds where a DAG author says nothing; imports nothing, so that DAG files pay nothing for it."""
+
+from __future__ import annotations
+
+CONN_ID = "datalore_default"
+
+POLL_INTERVAL = 30.0
+"""The longest time between two requests for the status of a run, in seconds."""
+
+MAX_OUTAGE = 1800.0
+"""For how long Datalore may be unreachable without one good answer, in seconds."""

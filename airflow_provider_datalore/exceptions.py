@@ -1,0 +1,140 @@
+"""One class for each thing that can go wrong between Airflow and Datalore.
+
+They are plain exceptions and not ``AirflowException``: a deferred sensor with ``soft_fail`` skips on
+any of those, and a notebook that failed must not turn into a skipped task.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_datalore.api.models import Run
+
+
+class DataloreError(Exception):
+    """Whatever goes wrong with Datalore; the base of all exceptions of this package.
+
+    :param message: what was tried, what came back, and what to do next.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class DataloreConfigurationError(DataloreError):
+    """Something that the user wrote cannot work: a connection, a notebook id, a parameter."""
+
+
+class DataloreApiError(DataloreError):
+    """Datalore answered a request with an error that asking again does not change.
+
+    :param status: the HTTP status of the answer.
+    :param url: the address that was asked.
+    :param detail: what Datalore itself said, shortened; empty if it said nothing.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, url: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.url = url
+        self.detail = detail
+
+
+class DataloreBadRequestError(DataloreApiError):
+    """400: Datalore did not understand the request."""
+
+
+class DataloreUnauthorizedError(DataloreApiError):
+    """401: the token is missing, wrong or expired."""
+
+
+class DataloreForbiddenError(DataloreApiError):
+    """403: the token's owner may only view this notebook."""
+
+
+class DataloreNotFoundError(DataloreApiError):
+    """404: no such notebook or run, or it is not shared with the token's owner."""
+
+
+class DataloreUnavailableError(DataloreError):
+    """Datalore could not be reached, or answered that it cannot answer now.
+
+    :param status: the HTTP status (408, 425, 429 or 5xx), None if there was no answer at all.
+    :param url: the address that was asked.
+    :param retry_after: seconds that Datalore asked to wait before the next request, if it did.
+    :param never_received: whether it is certain that Datalore did not act on the request: the connection
+        was never made, or the request was refused with 429 or 503.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        url: str = "",
+        retry_after: float | None = None,
+        never_received: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.url = url
+        self.retry_after = retry_after
+        self.never_received = never_received
+
+
+class DataloreUntrustedServerError(DataloreUnavailableError):
+    """The server's TLS certificate is not trusted, so nothing was sent to it."""
+
+
+class DataloreUnexpectedResponseError(DataloreError):
+    """Something answered, but not as Datalore does: not JSON, or not the JSON that is documented.
+
+    :param status: the HTTP status of the answer.
+    :param url: the address that was asked.
+    :param body: the first part of the answer's body.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, url: str = "", body: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.url = url
+        self.body = body
+
+
+class DataloreSubmissionUnknownError(DataloreError):
+    """A run was asked for and no clear answer came: the notebook may be running or not.
+
+    It is not asked for again, since that could run the notebook twice.
+
+    :param notebook_id: ``owner/id`` of the notebook.
+    :param notebook_url: where to look whether it runs.
+    """
+
+    def __init__(self, message: str, *, notebook_id: str = "", notebook_url: str = "") -> None:
+        super().__init__(message)
+        self.notebook_id = notebook_id
+        self.notebook_url = notebook_url
+
+
+class DataloreRunFailedError(DataloreError):
+    """The run has ended, and not with success.
+
+    :param run: the finished run.
+    """
+
+    def __init__(self, message: str, *, run: Run | None = None) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+class DataloreRunTimeoutError(DataloreError):
+    """The time limit of the task passed before the run ended. The run goes on in Datalore.
+
+    :param run: the run as Datalore reported it last; None if it never did.
+    """
+
+    def __init__(self, message: str, *, run: Run | None = None) -> None:
+        super().__init__(message)
+        self.run = run

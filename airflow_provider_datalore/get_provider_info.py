@@ -1,0 +1,69 @@
+"""What Airflow reads about this provider at start-up; imports nothing that costs time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's metadata, in the form of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-provider-datalore",
+        "name": "Datalore",
+        "description": "`JetBrains Datalore <https://www.jetbrains.com/datalore/>`__ runs notebooks.\n",
+        "integrations": [
+            {
+                "integration-name": "Datalore",
+                "external-doc-url": "https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [_modules("hooks")],
+        "operators": [_modules("operators")],
+        "sensors": [_modules("sensors")],
+        "triggers": [_modules("triggers")],
+        "extra-links": [
+            "airflow_provider_datalore.links.datalore.DataloreNotebookLink",
+            "airflow_provider_datalore.links.datalore.DataloreExecutedNotebookLink",
+        ],
+        "connection-types": [connection_type()],
+    }
+
+
+def connection_type() -> dict[str, Any]:
+    """The connection type and its form; the hook shows the same on Airflow before 3.2."""
+    return {
+        "connection-type": "datalore",
+        "hook-class-name": "airflow_provider_datalore.hooks.datalore.DataloreHook",
+        "hook-name": "Datalore",
+        "ui-field-behaviour": {
+            "hidden-fields": ["login"],
+            "relabeling": {"password": "API token"},
+            "placeholders": {
+                "host": "https://datalore.jetbrains.com",
+                "schema": "https, if the host does not say",
+                "port": "only if the host does not say",
+                "password": "from Account settings | API tokens in Datalore",
+            },
+        },
+        "conn-fields": {
+            "public_url": _text(
+                "Public URL", "Where people open Datalore in a browser, if that is not the host above."
+            ),
+            "verify": _text(
+                "TLS verification", "The path of a file of CA certificates, or false to check no certificate."
+            ),
+            "timeout": _text("Timeout", "The limit for one request, in seconds; 60 if empty."),
+        },
+    }
+
+
+def _modules(room: str) -> dict[str, Any]:
+    return {
+        "integration-name": "Datalore",
+        "python-modules": [f"airflow_provider_datalore.{room}.datalore"],
+    }
+
+
+def _text(label: str, description: str) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"]}}

@@ -1,0 +1,211 @@
+"""How the triggerer sends calls to Datalore: with aiohttp, over one session that all triggers share."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from yarl import URL
+
+from airflow_provider_datalore.api.protocol import Answer, Call
+from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
+from airflow_provider_datalore.hooks.connection import DataloreConnection
+from airflow_provider_datalore.hooks.sending import (
+    LONGEST_ANSWER,
+    answer_too_long,
+    lower_case_headers,
+    never_connected,
+    no_answer,
+    too_slow,
+    untrusted,
+)
+
+KEEP_ALIVE = 120.0
+"""Seconds that an idle connection is kept; longer than the default poll interval, so that polls reuse it."""
+DNS_CACHE = 60
+
+ReadConnection = Callable[[], Awaitable[DataloreConnection]]
+
+
+class AiohttpSender:
+    """Sends calls over one session of aiohttp; for one event loop.
+
+    :param connection: where to, and with which token.
+    """
+
+    def __init__(self, connection: DataloreConnection) -> None:
+        self.connection = connection
+        self._headers = connection.request_headers()
+        self._proxy = connection.proxy()
+        self._timeout = aiohttp.ClientTimeout(total=connection.timeout)
+        # The pool's own limit would count the time in its queue towards the request's.
+        self._places = asyncio.Semaphore(connection.max_connections)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                ssl=_ssl_context(connection),
+                limit=0,
+                limit_per_host=connection.max_connections,
+                keepalive_timeout=KEEP_ALIVE,
+                ttl_dns_cache=DNS_CACHE,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+    async def send(self, call: Call) -> Answer:
+        """Send a call and read the whole answer, whatever its status.
+
+        :raises DataloreUnavailableError: if no answer came within the connection's ``timeout``.
+        :raises DataloreUnexpectedResponseError: if the answer is far longer than any of Datalore's.
+        """
+        connection = self.connection
+        url = connection.url(call.path)
+        async with self._places:
+            try:
+                async with self._session.request(
+                    call.method,
+                    URL(url, encoded=True),
+                    json=call.body,
+                    headers=self._headers,
+                    proxy=self._proxy,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                ) as response:
+                    body = await self._read_all(call, response)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                raise self._translate(call, error) from None
+        good = 200 <= response.status < 300
+        return Answer(
+            connection=str(connection),
+            status=response.status,
+            url=url,
+            received_at=time.time(),
+            headers={} if good else lower_case_headers(connection, response.headers),
+            body=connection.without_token_bytes(body),
+        )
+
+    async def close(self) -> None:
+        """Close the session and its connections."""
+        await self._session.close()
+
+    async def _read_all(self, call: Call, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > LONGEST_ANSWER:
+                raise answer_too_long(self.connection, call, response.status)
+        return bytes(body)
+
+    def _translate(self, call: Call, error: Exception) -> DataloreError:
+        connection = self.connection
+        text = str(error) or type(error).__name__
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return untrusted(connection, call, text)
+        if isinstance(
+            error,
+            (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError),
+        ):
+            return never_connected(connection, call, text)
+        if isinstance(error, TimeoutError):
+            return too_slow(connection, call)
+        return no_answer(connection, call, text)
+
+
+def _ssl_context(connection: DataloreConnection) -> ssl.SSLContext | bool:
+    if not connection.base_url.startswith("https:"):
+        return True
+    certificates = connection.ca_certificates()
+    try:
+        if certificates is None:
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif Path(certificates).is_dir():
+            context = ssl.create_default_context(capath=certificates)
+        else:
+            context = ssl.create_default_context(cafile=certificates)
+        if connection.cert is not None:
+            context.load_cert_chain(*connection.cert)
+    except (OSError, ValueError) as error:
+        raise DataloreConfigurationError(
+            f"The certificates of {connection} cannot be used: {error}. See verify and cert in its extra."
+        ) from None
+    return context
+
+
+class _Shared:
+    """The sender of one connection in one event loop, and how many use it."""
+
+    def __init__(self, read_connection: ReadConnection) -> None:
+        self.users = 0
+        self._read_connection = read_connection
+        self._lock = asyncio.Lock()
+        self._senders: list[AiohttpSender] = []
+
+    @property
+    def current(self) -> AiohttpSender:
+        return self._senders[-1]
+
+    async def open(self) -> None:
+        async with self._lock:
+            if not self._senders:
+                self._senders.append(AiohttpSender(await self._read_connection()))
+
+    async def reread(self, refused: DataloreConnection) -> None:
+        """Read the Airflow connection anew, unless another user did since this one was refused."""
+        async with self._lock:
+            if self.current.connection is refused:
+                # Others may still wait for answers on the old session, so it stays open until all are gone.
+                self._senders.append(AiohttpSender(await self._read_connection()))
+
+    async def close(self) -> None:
+        for sender in self._senders:
+            await sender.close()
+
+
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shared]] = WeakKeyDictionary()
+
+
+class SharedSender:
+    """One user's hold on the sender that all users of a connection share in this event loop."""
+
+    def __init__(self, shared: _Shared) -> None:
+        self._shared = shared
+        self.connection = shared.current.connection
+
+    async def send(self, call: Call, *, reread_connection: bool = False) -> Answer:
+        """Send a call; see :meth:`AiohttpSender.send`.
+
+        :param reread_connection: take the token from the Airflow connection anew before.
+        """
+        if reread_connection:
+            await self._shared.reread(self.connection)
+        sender = self._shared.current
+        self.connection = sender.connection
+        return await sender.send(call)
+
+
+@asynccontextmanager
+async def shared_sender(conn_id: str, read_connection: ReadConnection) -> AsyncIterator[SharedSender]:
+    """The sender for a connection: opened by its first user in this event loop, closed by its last.
+
+    :param conn_id: the id of the Airflow connection.
+    :param read_connection: reads that connection.
+    """
+    entries = _shared.setdefault(asyncio.get_running_loop(), {})
+    entry = entries.setdefault(conn_id, _Shared(read_connection))
+    entry.users += 1
+    try:
+        await entry.open()
+        yield SharedSender(entry)
+    finally:
+        entry.users -= 1
+        if not entry.users:
+            del entries[conn_id]
+            await asyncio.shield(entry.close())

@@ -1,0 +1,369 @@
+"""The hooks: an Airflow connection to Datalore, and all that can be asked of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_datalore import defaults
+from airflow_provider_datalore.api import protocol, waiting
+from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
+from airflow_provider_datalore.api.waiting import Ask, Patience, deadline_after
+from airflow_provider_datalore.exceptions import (
+    DataloreConfigurationError,
+    DataloreError,
+    DataloreNotFoundError,
+    DataloreSubmissionUnknownError,
+    DataloreUnauthorizedError,
+    DataloreUnavailableError,
+    DataloreUnexpectedResponseError,
+)
+from airflow_provider_datalore.get_provider_info import connection_type
+from airflow_provider_datalore.hooks.connection import DataloreConnection
+from airflow_provider_datalore.hooks.drivers import drive, drive_async
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractAsyncContextManager
+
+    from airflow_provider_datalore.hooks.aiohttp_sender import SharedSender
+    from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+
+LONGEST_ARTIFACT = 512 * 1024 * 1024
+"""Bytes that :meth:`DataloreHook.read_artifact` reads into memory, at most."""
+
+
+class DataloreHook(BaseHook):
+    """Runs notebooks in Datalore and tells what became of them, from a task on a worker.
+
+    The token is the password of the Airflow connection. Every request has a time limit (``timeout`` in the
+    connection's extra, 60 seconds by default).
+
+    :param datalore_conn_id: the Airflow connection of type ``datalore``.
+
+    Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
+    """
+
+    conn_name_attr = "datalore_conn_id"
+    default_conn_name = defaults.CONN_ID
+    conn_type = "datalore"
+    hook_name = "Datalore"
+
+    def __init__(self, datalore_conn_id: str = defaults.CONN_ID) -> None:
+        super().__init__()
+        self.datalore_conn_id = datalore_conn_id
+        self._sender: RequestsSender | None = None
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """How the connection form looks on Airflow before 3.2; later ones read the provider info."""
+        behaviour = connection_type()["ui-field-behaviour"]
+        return {name.replace("-", "_"): value for name, value in behaviour.items()}
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The form's own fields on Airflow before 3.2; later ones read the provider info."""
+        from airflow_provider_datalore.hooks.form import widgets
+
+        return widgets(connection_type()["conn-fields"])
+
+    def run_notebook(
+        self,
+        notebook_id: str | NotebookId,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        update_report: str | None = None,
+        direct_file_storage_write: bool | None = None,
+        max_outage: float = defaults.MAX_OUTAGE,
+    ) -> str:
+        """Start a run of a notebook.
+
+        :param notebook_id: ``owner/id``, or the notebook's pasted URL.
+        :param parameters: values by the *Variable* of the notebook's controls: strings, numbers, booleans, dates,
+            lists of these; None leaves the notebook's own value.
+        :param update_report: ``"on success"`` updates the published report if the run goes well, ``"never"`` does
+            not; None is Datalore's default, ``"never"``.
+        :param direct_file_storage_write: whether the run writes to the notebook's own files (Datalore 2026.1 and
+            later); None is Datalore's default, False.
+        :param max_outage: for how many seconds to try again while it is certain that Datalore did not receive the
+            request.
+        :return: the run id.
+        :raises DataloreConfigurationError: for input that cannot work, before anything is sent.
+        :raises DataloreSubmissionUnknownError: if the notebook may be running and nobody knows.
+        :raises DataloreError: whatever else goes wrong, by its own class.
+        """
+        with self._naming_connection():
+            request = RunRequest.build(
+                self._notebook_id(notebook_id),
+                parameters=parameters,
+                update_report=update_report,
+                direct_file_storage_write=direct_file_storage_write,
+            )
+        call = protocol.start_run(request)
+
+        def ask(_: Ask) -> str:
+            return protocol.read_run_id(call, self.sender.send(call))
+
+        return self._submit(request.notebook_id, max_outage, ask)
+
+    def run_notebook_interactively(
+        self, notebook_id: str | NotebookId, *, max_outage: float = defaults.MAX_OUTAGE
+    ) -> None:
+        """Run a notebook in place, which updates the outputs that people see in it.
+
+        Datalore tells no run id for this, so there is nothing to wait for.
+
+        :param notebook_id: ``owner/id``, or the notebook's pasted URL.
+        :param max_outage: as in :meth:`run_notebook`.
+        :raises DataloreError: as :meth:`run_notebook` does.
+        """
+        notebook = self._notebook_id(notebook_id)
+        call = protocol.start_interactive_run(notebook)
+
+        def ask(_: Ask) -> str:
+            protocol.raise_for_status(call, self.sender.send(call))
+            return ""
+
+        self._submit(notebook, max_outage, ask)
+
+    def get_run(self, run_id: str, *, max_outage: float = 0.0, grace: float = 0.0) -> Run:
+        """The run as it is now.
+
+        :param run_id: what :meth:`run_notebook` returned.
+        :param max_outage: for how many seconds to ask again if Datalore does not answer; 0 is not at all.
+        :param grace: for how many seconds to ask again if Datalore does not know the run: one that was just started
+            may not be listed yet.
+        :raises DataloreUnavailableError: if Datalore does not answer.
+        :raises DataloreNotFoundError: if Datalore does not know the run.
+        :raises DataloreError: whatever else goes wrong, by its own class.
+        """
+        with self._naming_connection():
+            call = protocol.get_run(run_id)
+        return drive(waiting.ask(max_outage, grace), lambda _: protocol.read_run(call, self.sender.send(call), run_id))
+
+    def wait_for_run(
+        self,
+        run_id: str,
+        *,
+        poll_interval: float = defaults.POLL_INTERVAL,
+        timeout: float | None = None,
+        max_outage: float = defaults.MAX_OUTAGE,
+    ) -> Run:
+        """Wait until a run has ended, well or not: :meth:`Run.raise_for_failure` tells.
+
+        :param run_id: what :meth:`run_notebook` returned.
+        :param poll_interval: the longest time between two requests, in seconds. The first come quicker.
+        :param timeout: for how many seconds to wait at most; None is without a limit.
+        :param max_outage: for how many seconds Datalore may be unreachable.
+        :return: the finished run.
+        :raises DataloreRunTimeoutError: if the run goes on when the time is up.
+        :raises DataloreUnavailableError: if Datalore was unreachable for longer than ``max_outage``.
+        :raises DataloreError: whatever else goes wrong, by its own class.
+        """
+        now = time.time()
+        with self._naming_connection():
+            patience = Patience(poll_interval, max_outage, deadline_after(timeout, now), since=now)
+        return self.wait_patiently(run_id, patience)
+
+    def wait_patiently(self, run_id: str, patience: Patience) -> Run:
+        """Wait until a run has ended, well or not, or until the patience is over; as :meth:`wait_for_run`."""
+        with self._naming_connection():
+            call = protocol.get_run(run_id)
+
+        def ask(step: Ask) -> Run:
+            if step.reread_connection:
+                self._forget_connection()
+            return protocol.read_run(call, self.sender.send(call), run_id)
+
+        return drive(waiting.wait_until_finished(run_id, patience), ask)
+
+    def read_artifact(self, artifact: Artifact) -> bytes:
+        """The content of an artifact; of a run's ``.ipynb`` the executed notebook.
+
+        :param artifact: one of :attr:`Run.artifacts`.
+        :raises DataloreUnexpectedResponseError: if it is longer than 512 MiB, or has a path that is not Datalore's.
+        :raises DataloreError: whatever else goes wrong, by its own class.
+        """
+        call = protocol.get_artifact(artifact)
+        content = bytearray()
+        with self.sender.stream(call) as pieces:
+            for piece in pieces:
+                content += piece
+                if len(content) > LONGEST_ARTIFACT:
+                    raise DataloreUnexpectedResponseError(
+                        f"Artifact {artifact.name!r} is longer than {LONGEST_ARTIFACT >> 20} MiB, too long to be "
+                        "read into memory."
+                    )
+        return bytes(content)
+
+    def notebook_url(self, notebook_id: str | NotebookId) -> str:
+        """The address of the notebook as people open it in a browser.
+
+        :param notebook_id: ``owner/id``, or the notebook's pasted URL.
+        """
+        return self.connection.browser_url(self._notebook_id(notebook_id).path)
+
+    def artifact_url(self, artifact: Artifact) -> str:
+        """The address of an artifact as people open it in a browser.
+
+        :param artifact: one of :attr:`Run.artifacts`.
+        """
+        return self.connection.browser_url(protocol.get_artifact(artifact).path)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether Datalore is there and takes the token; changes nothing in Datalore.
+
+        :return: whether it is, and what was found, in words.
+        """
+        try:
+            return True, self._check_token()
+        except (DataloreError, AirflowNotFoundException) as error:
+            return False, str(error)
+
+    def _check_token(self) -> str:
+        workspaces = protocol.list_workspaces()
+        answer = self.sender.send(workspaces)
+        if answer.status not in (403, 404):
+            protocol.read_json(workspaces, answer)
+            return f"Datalore at {self.connection.base_url} accepts the token."
+        # Older servers have no such call, and some tokens may not use it. Ask for a run that does not exist: a
+        # Datalore answers 404 to a good token, and 401 to one that is made up.
+        probe = protocol.get_run("00000000-0000-0000-0000-000000000000")
+        with suppress(DataloreNotFoundError):
+            protocol.raise_for_status(probe, self.sender.send(probe))
+        made_up = self._open_sender(replace(self.connection, token=str(uuid4())))
+        try:
+            protocol.raise_for_status(probe, made_up.send(probe))
+        except DataloreUnauthorizedError:
+            return f"Datalore at {self.connection.base_url} accepts the token."
+        except DataloreNotFoundError:
+            pass
+        raise DataloreUnexpectedResponseError(
+            f"{self.connection.base_url} answers, but not as Datalore does: it takes any token. "
+            f"Check the host of {self.connection}."
+        )
+
+    @property
+    def connection(self) -> DataloreConnection:
+        """The Airflow connection, read once and checked.
+
+        :raises DataloreConfigurationError: if it is not whole.
+        """
+        return self.sender.connection
+
+    @property
+    def sender(self) -> RequestsSender:
+        """What sends the calls."""
+        if self._sender is None:
+            airflow_connection = self.get_connection(self.datalore_conn_id)
+            self._sender = self._open_sender(
+                DataloreConnection.read(airflow_connection, airflow_connection.extra_dejson)
+            )
+        return self._sender
+
+    @staticmethod
+    def _open_sender(connection: DataloreConnection) -> RequestsSender:
+        from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+
+        return RequestsSender(connection)
+
+    def _forget_connection(self) -> None:
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
+
+    def _notebook_id(self, notebook_id: object) -> NotebookId:
+        if isinstance(notebook_id, NotebookId):
+            return notebook_id
+        with self._naming_connection():
+            return self.connection.notebook_id(notebook_id)
+
+    def _submit(self, notebook: NotebookId, max_outage: float, ask: Callable[[Ask], str]) -> str:
+        try:
+            return drive(waiting.submit(max_outage), ask)
+        except DataloreUnavailableError as error:
+            if error.never_received:
+                raise
+            url = self.notebook_url(notebook)
+            raise DataloreSubmissionUnknownError(
+                f"Notebook {notebook} may be running in Datalore, or may not: it was asked to run and no clear "
+                f"answer came. It is not asked again, since that could run it twice. Look at {url} whether it runs; "
+                f"when it does not, clear this task. What happened: {error}",
+                notebook_id=str(notebook),
+                notebook_url=url,
+            ) from error
+
+    @contextmanager
+    def _naming_connection(self) -> Iterator[None]:
+        """Errors in what the user wrote name the connection that it was meant for."""
+        try:
+            yield
+        except DataloreConfigurationError as error:
+            if repr(self.datalore_conn_id) in error.message:
+                raise
+            raise DataloreConfigurationError(f"{error} (connection {self.datalore_conn_id!r})") from None
+
+
+class DataloreAsyncHook(BaseHook):
+    """Tells what became of a run, from an event loop such as the triggerer's.
+
+    All hooks of an event loop share one session for each connection.
+
+    :param datalore_conn_id: the Airflow connection of type ``datalore``.
+    """
+
+    conn_name_attr = DataloreHook.conn_name_attr
+    default_conn_name = DataloreHook.default_conn_name
+    conn_type = DataloreHook.conn_type
+    hook_name = DataloreHook.hook_name
+
+    def __init__(self, datalore_conn_id: str = defaults.CONN_ID) -> None:
+        super().__init__()
+        self.datalore_conn_id = datalore_conn_id
+
+    async def get_run(self, run_id: str) -> Run:
+        """The run as it is now; as :meth:`DataloreHook.get_run`."""
+        call = protocol.get_run(run_id)
+        async with self._shared_sender() as sender:
+            return protocol.read_run(call, await sender.send(call), run_id)
+
+    async def wait_for_run(
+        self,
+        run_id: str,
+        *,
+        poll_interval: float = defaults.POLL_INTERVAL,
+        timeout: float | None = None,
+        max_outage: float = defaults.MAX_OUTAGE,
+    ) -> Run:
+        """Wait until a run has ended, well or not; as :meth:`DataloreHook.wait_for_run`."""
+        now = time.time()
+        patience = Patience(poll_interval, max_outage, deadline_after(timeout, now), since=now)
+        return await self.wait_patiently(run_id, patience)
+
+    async def wait_patiently(self, run_id: str, patience: Patience) -> Run:
+        """Wait until a run has ended, well or not, or until the patience is over; as :meth:`wait_for_run`."""
+        call = protocol.get_run(run_id)
+        async with self._shared_sender() as sender:
+
+            async def ask(step: Ask) -> Run:
+                answer = await sender.send(call, reread_connection=step.reread_connection)
+                return protocol.read_run(call, answer, run_id)
+
+            return await drive_async(waiting.wait_until_finished(run_id, patience), ask)
+
+    def _shared_sender(self) -> AbstractAsyncContextManager[SharedSender]:
+        from airflow_provider_datalore.hooks.aiohttp_sender import shared_sender
+
+        return shared_sender(self.datalore_conn_id, self._read_connection)
+
+    async def _read_connection(self) -> DataloreConnection:
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        connection = await get_async_connection(self.datalore_conn_id)
+        return DataloreConnection.read(connection, await get_async_extra_dejson(connection))

@@ -1,0 +1,187 @@
+"""How a worker sends a call to Datalore: with requests, one at a time, each within its time limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TypeVar
+
+import requests
+from requests import exceptions as failures
+from requests.auth import AuthBase
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from airflow_provider_datalore.api.protocol import Answer, Call, raise_for_status
+from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
+from airflow_provider_datalore.hooks.connection import DataloreConnection
+from airflow_provider_datalore.hooks.sending import (
+    LONGEST_ANSWER,
+    answer_too_long,
+    lower_case_headers,
+    never_connected,
+    no_answer,
+    too_slow,
+    untrusted,
+)
+
+_CHUNK = 256 * 1024
+_Result = TypeVar("_Result")
+
+
+class RequestsSender:
+    """Sends calls over one session of requests; for one thread at a time.
+
+    :param connection: where to, and with which token.
+    """
+
+    def __init__(self, connection: DataloreConnection) -> None:
+        self.connection = connection
+        self._session: requests.Session | None = None
+
+    def send(self, call: Call) -> Answer:
+        """Send a call and read the whole answer, whatever its status.
+
+        :raises DataloreUnavailableError: if no answer came within the connection's ``timeout``.
+        :raises DataloreUnexpectedResponseError: if the answer is far longer than any of Datalore's.
+        """
+        if call.method == "POST":
+            # A connection that was kept open may be closed by the server just as it is used again, and then
+            # nobody knows whether the request arrived. A new one leaves that doubt out.
+            self.close()
+        return self._within_time_limit(call, lambda: self._send(call))
+
+    @contextmanager
+    def stream(self, call: Call) -> Iterator[Iterator[bytes]]:
+        """Send a call and read the body of a good answer piece by piece.
+
+        The time limit is for the head of the answer and for each piece, not for the whole body.
+
+        :raises DataloreError: the class that the answer's status stands for.
+        """
+        response = self._within_time_limit(call, lambda: self._open(call))
+        with response:
+            if not 200 <= response.status_code < 300:
+                body = self._within_time_limit(call, lambda: self._read_all(call, response))
+                raise_for_status(call, self._answer(call, response, body))
+            yield self._pieces(call, response)
+
+    def close(self) -> None:
+        """Close the connections that are kept open; the next call opens a new one."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _send(self, call: Call) -> Answer:
+        with self._open(call) as response:
+            return self._answer(call, response, self._read_all(call, response))
+
+    def _open(self, call: Call) -> requests.Response:
+        connection = self.connection
+        try:
+            return self._open_session().request(
+                call.method,
+                connection.url(call.path),
+                json=call.body,
+                timeout=connection.timeout,
+                allow_redirects=False,
+                stream=True,
+            )
+        except (failures.RequestException, OSError) as error:
+            raise self._translate(call, error) from None
+
+    def _open_session(self) -> requests.Session:
+        if self._session is None:
+            connection = self.connection
+            session = requests.Session()
+            # Proxies and certificates of the environment are in the connection's answers already, so that both
+            # senders do the same; left to itself, requests would also prefer a ~/.netrc to the token.
+            session.trust_env = False
+            session.auth = _Headers(connection.request_headers())
+            session.verify = connection.ca_certificates() or False
+            if connection.cert is not None:
+                certificate, key = connection.cert
+                session.cert = certificate if key is None else (certificate, key)
+            if proxy := connection.proxy():
+                session.proxies = {"http": proxy, "https": proxy}
+            self._session = session
+        return self._session
+
+    def _pieces(self, call: Call, response: requests.Response) -> Iterator[bytes]:
+        try:
+            yield from response.iter_content(_CHUNK)
+        except (failures.RequestException, OSError) as error:
+            raise self._translate(call, error) from None
+
+    def _read_all(self, call: Call, response: requests.Response) -> bytes:
+        body = bytearray()
+        for piece in self._pieces(call, response):
+            body += piece
+            if len(body) > LONGEST_ANSWER:
+                raise answer_too_long(self.connection, call, response.status_code)
+        return bytes(body)
+
+    def _answer(self, call: Call, response: requests.Response, body: bytes) -> Answer:
+        return Answer(
+            connection=str(self.connection),
+            status=response.status_code,
+            url=self.connection.url(call.path),
+            received_at=time.time(),
+            headers=lower_case_headers(self.connection, response.headers),
+            body=self.connection.without_token_bytes(body),
+        )
+
+    def _translate(self, call: Call, error: Exception) -> DataloreError:
+        connection = self.connection
+        reason = getattr(error.args[0], "reason", None) if error.args else None
+        text = str(reason or error)
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            return untrusted(connection, call, text)
+        if isinstance(error, (failures.InvalidSchema, failures.InvalidURL, failures.InvalidProxyURL)) or (
+            isinstance(error, OSError)
+            and not isinstance(error, (failures.RequestException, ConnectionError, TimeoutError))
+        ):
+            return DataloreConfigurationError(
+                f"Could not {call.purpose} on {connection}: {connection.without_token(text)}"
+            )
+        if isinstance(error, failures.ConnectTimeout | failures.ProxyError) or isinstance(
+            reason, (NewConnectionError, ConnectTimeoutError)
+        ):
+            return never_connected(connection, call, text)
+        return no_answer(connection, call, text)
+
+    def _within_time_limit(self, call: Call, work: Callable[[], _Result]) -> _Result:
+        """Do the work in a thread of its own and leave it when the time is up.
+
+        The timeout of requests starts anew with every byte that arrives, and does not cover the look-up of the
+        host's name: a server that answers by drops would hold the worker for as long as it likes.
+        """
+        outcome: Future[_Result] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(work())
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        threading.Thread(target=run, name="datalore-request", daemon=True).start()
+        try:
+            return outcome.result(self.connection.timeout)
+        except TimeoutError:
+            if outcome.done():
+                raise
+            self._session = None
+            raise too_slow(self.connection, call) from None
+
+
+class _Headers(AuthBase):
+    """Sets the headers last, so that nothing takes the token's place."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._headers)
+        return request

@@ -1,0 +1,71 @@
+"""What can go wrong before an answer is there, in the same words for both senders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airflow_provider_datalore.api.protocol import Call
+from airflow_provider_datalore.exceptions import (
+    DataloreUnavailableError,
+    DataloreUnexpectedResponseError,
+    DataloreUntrustedServerError,
+)
+from airflow_provider_datalore.hooks.connection import DataloreConnection
+
+LONGEST_ANSWER = 16 * 1024 * 1024
+"""Bytes that are read of an answer; what Datalore says of a run takes some hundred."""
+
+
+def never_connected(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
+    """No connection to the host was made, so Datalore did not receive the request."""
+    return DataloreUnavailableError(
+        f"Could not {call.purpose} on {connection}: no connection to {connection.base_url} could be made "
+        f"({_brief(connection, reason)}). Check the connection's host and port, and the network "
+        "between here and there.",
+        url=connection.url(call.path),
+        never_received=True,
+    )
+
+
+def untrusted(connection: DataloreConnection, call: Call, reason: str) -> DataloreUntrustedServerError:
+    """The server's certificate was refused, so nothing was sent."""
+    return DataloreUntrustedServerError(
+        f"Could not {call.purpose} on {connection}: the TLS certificate of {connection.base_url} is not trusted "
+        f"({_brief(connection, reason)}). If it is signed by a CA of your own, put the path of that CA's "
+        "certificate into the connection's extra as verify.",
+        url=connection.url(call.path),
+        never_received=True,
+    )
+
+
+def no_answer(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
+    """The connection broke after the request was, or may have been, sent."""
+    return DataloreUnavailableError(
+        f"Could not {call.purpose} on {connection}: {connection.base_url} gave no whole answer "
+        f"({_brief(connection, reason)}).",
+        url=connection.url(call.path),
+    )
+
+
+def too_slow(connection: DataloreConnection, call: Call) -> DataloreUnavailableError:
+    """The time limit passed before the answer was there."""
+    return no_answer(connection, call, f"the limit of {connection.timeout:g} s passed, see timeout in the extra")
+
+
+def answer_too_long(connection: DataloreConnection, call: Call, status: int) -> DataloreUnexpectedResponseError:
+    """The answer is longer than any of Datalore's."""
+    return DataloreUnexpectedResponseError(
+        f"Could not {call.purpose} on {connection}: the answer is longer than {LONGEST_ANSWER >> 20} MiB, "
+        "which none of Datalore's is. Check that the connection's host is a Datalore.",
+        status=status,
+        url=connection.url(call.path),
+    )
+
+
+def lower_case_headers(connection: DataloreConnection, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer as an :class:`Answer` has them: names in lower case, without the token."""
+    return {name.lower(): connection.without_token(value) for name, value in headers.items()}
+
+
+def _brief(connection: DataloreConnection, reason: str) -> str:
+    return connection.without_token(" ".join(reason.split()))[:300]

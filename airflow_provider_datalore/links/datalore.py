@@ -1,0 +1,42 @@
+"""The buttons of a task in the Airflow UI: its notebook, and the notebook as it was executed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import TaskInstanceKey
+
+NOTEBOOK_URL = "notebook_url"
+EXECUTED_NOTEBOOK_URL = "executed_notebook_url"
+
+
+class _XComLink(BaseOperatorLink):
+    """A button for an address that the task pushes as XCom as soon as it knows it."""
+
+    key: str
+
+    @property
+    def xcom_key(self) -> str:
+        """The XCom in which the UI of Airflow 3 finds the address, also while the task still runs."""
+        return self.key
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002  (Airflow passes it)
+        """The address that the task pushed; empty if it pushed none."""
+        return XCom.get_value(ti_key=ti_key, key=self.key) or ""
+
+
+class DataloreNotebookLink(_XComLink):
+    """Opens the notebook in Datalore."""
+
+    name = "Datalore notebook"
+    key = NOTEBOOK_URL
+
+
+class DataloreExecutedNotebookLink(_XComLink):
+    """Opens the executed copy of the notebook, which is an artifact of the run."""
+
+    name = "Executed notebook"
+    key = EXECUTED_NOTEBOOK_URL

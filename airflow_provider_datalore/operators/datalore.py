@@ -1,0 +1,240 @@
+"""The operators that a DAG author declares as tasks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_datalore import defaults
+from airflow_provider_datalore.links.datalore import (
+    NOTEBOOK_URL,
+    DataloreExecutedNotebookLink,
+    DataloreNotebookLink,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.api.waiting import Patience
+    from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.operators.memory import RunMemory
+
+
+class DataloreRunNotebookOperator(BaseOperator):
+    """Runs a notebook in Datalore, and waits for the run without holding a worker slot if ``deferrable``.
+
+    Returns the run id. XCom ``run`` holds the finished run as JSON, XCom ``notebook_url`` the address of the
+    notebook. A run that does not end with success fails the task.
+
+    :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
+    :param parameters: values by the *Variable* of the notebook's controls: strings, numbers, booleans, dates,
+        lists of these; None leaves the notebook's own value. (templated)
+    :param update_report: ``"on success"`` updates the published report if the run goes well, ``"never"`` does not;
+        None is Datalore's default, ``"never"``.
+    :param direct_file_storage_write: whether the run writes to the notebook's own files (Datalore 2026.1 and
+        later); None is Datalore's default, False.
+    :param wait_for_completion: whether the task ends when the run has ended, or as soon as it is started.
+    :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
+        section ``operators`` of Airflow's configuration.
+    :param poll_interval: the longest time between two requests for the run's status, in seconds. The first come
+        quicker, so that a short run is noticed soon.
+    :param timeout: for how many seconds to wait for the run at most; None is without a limit. The notebook goes on
+        in Datalore when it is over.
+    :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
+    :param durable: whether a retry goes on with the run that the try before it started, if that still runs or went
+        well (Airflow 3.3 and later; earlier ones cannot remember it, so there a retry always runs the notebook).
+    :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
+
+    Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
+    """
+
+    template_fields: Sequence[str] = ("notebook_id", "parameters", "datalore_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
+    operator_extra_links = (DataloreNotebookLink(), DataloreExecutedNotebookLink())
+    ui_color = "#e4f6ee"
+
+    def __init__(
+        self,
+        *,
+        notebook_id: str,
+        parameters: Mapping[str, Any] | None = None,
+        update_report: str | None = None,
+        direct_file_storage_write: bool | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = defaults.POLL_INTERVAL,
+        timeout: float | None = None,
+        max_outage: float = defaults.MAX_OUTAGE,
+        durable: bool = True,
+        datalore_conn_id: str = defaults.CONN_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.notebook_id = notebook_id
+        self.parameters = parameters
+        self.update_report = update_report
+        self.direct_file_storage_write = direct_file_storage_write
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.max_outage = max_outage
+        self.durable = durable
+        self.datalore_conn_id = datalore_conn_id
+
+    @property
+    def hook(self) -> DataloreHook:
+        """The hook for the task's connection."""
+        from airflow_provider_datalore.hooks.datalore import DataloreHook
+
+        return DataloreHook(self.datalore_conn_id)
+
+    def execute(self, context: Context) -> str:
+        """Start the run, or find the one that an earlier try started, and wait for it.
+
+        :return: the run id.
+        """
+        from airflow_provider_datalore.operators.memory import RunMemory
+
+        patience = self._patience()
+        hook = self.hook
+        context["ti"].xcom_push(key=NOTEBOOK_URL, value=hook.notebook_url(self.notebook_id))
+        memory = RunMemory(context, self.durable)
+        run_id = self._run_of_earlier_try(hook, memory) or self._start(hook, memory)
+        if not self.wait_for_completion:
+            memory.forget()
+            return run_id
+        if not self.deferrable:
+            return self._deliver(hook.wait_patiently(run_id, patience), hook, context)
+        if (run := self._already_finished(hook, run_id)) is not None:
+            return self._deliver(run, hook, context)
+        self._defer(run_id, patience)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        """Resume when the trigger has sent its event.
+
+        :return: the run id.
+        """
+        from airflow_provider_datalore.triggers.event import read
+
+        return self._deliver(read(event), self.hook, context)
+
+    def _patience(self) -> Patience:
+        from airflow_provider_datalore.api.waiting import Patience, deadline_after
+
+        now = time.time()
+        limits = [deadline_after(self.timeout, now)]
+        if self.execution_timeout is not None:
+            limits.append(now + self.execution_timeout.total_seconds())
+        deadline = min((limit for limit in limits if limit is not None), default=None)
+        return Patience(self.poll_interval, self.max_outage, deadline, since=now)
+
+    def _start(self, hook: DataloreHook, memory: RunMemory) -> str:
+        run_id = hook.run_notebook(
+            self.notebook_id,
+            parameters=self.parameters,
+            update_report=self.update_report,
+            direct_file_storage_write=self.direct_file_storage_write,
+            max_outage=self.max_outage,
+        )
+        memory.remember(self.notebook_id, run_id)
+        self.log.info(
+            "Started run %s of notebook %s: %s", run_id, self.notebook_id, hook.notebook_url(self.notebook_id)
+        )
+        return run_id
+
+    def _run_of_earlier_try(self, hook: DataloreHook, memory: RunMemory) -> str | None:
+        """The run that an earlier try of this task started, if it still goes on or went well."""
+        from airflow_provider_datalore.exceptions import DataloreNotFoundError
+
+        run_id = memory.recall(self.notebook_id)
+        if run_id is None:
+            return None
+        try:
+            run = hook.get_run(run_id, max_outage=self.max_outage)
+        except DataloreNotFoundError:
+            self.log.warning("An earlier try started run %s, which Datalore does not know any more.", run_id)
+            return None
+        if run.is_finished and not run.succeeded:
+            self.log.info("Run %s of an earlier try failed; the notebook is run anew.", run_id)
+            return None
+        self.log.info("Going on with run %s, which an earlier try started; durable=False starts a new one.", run_id)
+        return run_id
+
+    def _already_finished(self, hook: DataloreHook, run_id: str) -> Run | None:
+        """The run, if it has ended by now; if not, or if nobody can tell, the trigger finds out."""
+        from airflow_provider_datalore.exceptions import DataloreError
+
+        try:
+            run = hook.get_run(run_id)
+        except DataloreError as error:
+            self.log.info("The status is not known yet: %s", error)
+            return None
+        return run if run.is_finished else None
+
+    def _defer(self, run_id: str, patience: Patience) -> NoReturn:
+        from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
+
+        self.log.info("The triggerer waits for run %s from here on.", run_id)
+        self.defer(
+            trigger=DataloreRunTrigger(
+                run_id=run_id,
+                datalore_conn_id=self.datalore_conn_id,
+                poll_interval=self.poll_interval,
+                max_outage=self.max_outage,
+                deadline=patience.deadline,
+                since=patience.since,
+            ),
+            method_name="execute_complete",
+        )
+
+    def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
+        from airflow_provider_datalore.operators.memory import RunMemory
+        from airflow_provider_datalore.outcome import deliver
+
+        try:
+            deliver(run, hook, context)
+        finally:
+            RunMemory(context, self.durable).forget()
+        return run.run_id
+
+
+class DataloreInteractiveRunOperator(BaseOperator):
+    """Runs a notebook in place, as "Run all" in the editor does, which updates the outputs that people see in it.
+
+    Datalore tells no run id for this, so the task ends as soon as the notebook is started.
+
+    :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
+    :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
+
+    Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
+    """
+
+    template_fields: Sequence[str] = ("notebook_id", "datalore_conn_id")
+    operator_extra_links = (DataloreNotebookLink(),)
+    ui_color = "#e4f6ee"
+
+    def __init__(
+        self,
+        *,
+        notebook_id: str,
+        datalore_conn_id: str = defaults.CONN_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.notebook_id = notebook_id
+        self.datalore_conn_id = datalore_conn_id
+
+    def execute(self, context: Context) -> None:
+        """Start the notebook."""
+        from airflow_provider_datalore.hooks.datalore import DataloreHook
+
+        hook = DataloreHook(self.datalore_conn_id)
+        url = hook.notebook_url(self.notebook_id)
+        context["ti"].xcom_push(key=NOTEBOOK_URL, value=url)
+        hook.run_notebook_interactively(self.notebook_id)
+        self.log.info("Notebook %s runs in place: %s", self.notebook_id, url)

@@ -1,0 +1,56 @@
+"""Which run a task has started, kept across its tries where Airflow can (3.3 and later)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+KEY = "datalore_run"
+
+log = logging.getLogger(__name__)
+
+
+class RunMemory:
+    """The run that this task has started and whose outcome it has not delivered yet.
+
+    Airflow keeps what is stored here when a task is retried and also when it succeeds and is cleared; so a run must
+    be forgotten as soon as its outcome is delivered, or clearing the task would not run the notebook again.
+
+    :param context: the context of the task.
+    :param durable: whether to remember anything at all.
+
+    Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/task-state-store.html
+    """
+
+    def __init__(self, context: Context, durable: bool) -> None:
+        self._store: Any = context.get("task_state_store") if durable else None
+
+    def remember(self, notebook_id: str, run_id: str) -> None:
+        """Store the run, right after Datalore named it."""
+        if self._store is None:
+            return
+        try:
+            self._store.set(KEY, {"notebook_id": notebook_id, "run_id": run_id})
+        except Exception as error:
+            # The run goes on either way; a store that fails must not fail the task too.
+            log.warning("Run %s could not be stored, so a retry would start another: %s", run_id, error)
+
+    def recall(self, notebook_id: str) -> str | None:
+        """The run of an earlier try of this task, if it was one of the same notebook."""
+        stored = self._store.get(KEY) if self._store is not None else None
+        if not isinstance(stored, dict) or stored.get("notebook_id") != notebook_id:
+            return None
+        run_id = stored.get("run_id")
+        return run_id if isinstance(run_id, str) else None
+
+    def forget(self) -> None:
+        """Drop the run: its outcome has been delivered."""
+        if self._store is None:
+            return
+        try:
+            self._store.delete(KEY)
+        except Exception as error:
+            log.warning("The run that was delivered could not be forgotten: clearing the task may find it: %s", error)

@@ -1,0 +1,156 @@
+"""The sensor that waits for a run which something else has started."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from airflow_provider_datalore import defaults
+from airflow_provider_datalore.links.datalore import (
+    NOTEBOOK_URL,
+    DataloreExecutedNotebookLink,
+    DataloreNotebookLink,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.api.waiting import Outage
+    from airflow_provider_datalore.hooks.datalore import DataloreHook
+
+GRACE = 10.0
+"""Seconds in which a run that was started just now may not be listed yet."""
+
+
+class DataloreRunSensor(BaseSensorOperator):
+    """Waits until a run of a notebook has ended, and fails if it did not end well.
+
+    Returns the finished run as JSON, and leaves it in XCom ``run`` as well. ``soft_fail`` skips the task when the
+    time is up, and never when the run failed.
+
+    :param run_id: what ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned. (templated)
+    :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
+        section ``operators`` of Airflow's configuration.
+    :param max_outage: for how many seconds Datalore may be unreachable before the task fails. In mode
+        ``reschedule`` nothing remembers when an outage began, so there only ``timeout`` ends it.
+    :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
+
+    Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/sensors.html
+    """
+
+    template_fields: Sequence[str] = ("run_id", "datalore_conn_id")
+    operator_extra_links = (DataloreNotebookLink(), DataloreExecutedNotebookLink())
+    ui_color = "#e4f6ee"
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        max_outage: float = defaults.MAX_OUTAGE,
+        datalore_conn_id: str = defaults.CONN_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.run_id = run_id
+        self.deferrable = deferrable
+        self.max_outage = max_outage
+        self.datalore_conn_id = datalore_conn_id
+        self._outage: Outage | None = None
+
+    @property
+    def hook(self) -> DataloreHook:
+        """The hook for the task's connection."""
+        from airflow_provider_datalore.hooks.datalore import DataloreHook
+
+        return DataloreHook(self.datalore_conn_id)
+
+    def execute(self, context: Context) -> Any:
+        """Wait for the run.
+
+        :return: the finished run as JSON.
+        """
+        if not self.deferrable:
+            return super().execute(context)
+        started = time.time()
+        run = self._look(context)
+        if run is not None and run.is_finished:
+            return self._deliver(run, context)
+        self._defer(started)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look whether the run has ended."""
+        run = self._look(context)
+        if run is None or not run.is_finished:
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Resume when the trigger has sent its event.
+
+        :return: the finished run as JSON.
+        :raises AirflowSensorTimeout: if the run went on when the time was up.
+        """
+        from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
+        from airflow_provider_datalore.triggers.event import read
+
+        try:
+            run = read(event)
+        except DataloreRunTimeoutError as error:
+            raise AirflowSensorTimeout(str(error)) from error
+        return self._deliver(run, context)
+
+    def _look(self, context: Context) -> Run | None:
+        """The run as it is now; None while Datalore does not answer and the outage may still last."""
+        from airflow_provider_datalore.api.waiting import Clock, Outage
+        from airflow_provider_datalore.exceptions import (
+            DataloreUnavailableError,
+            DataloreUnexpectedResponseError,
+        )
+
+        if self._outage is None:
+            self._outage = Outage(self.max_outage, Clock())
+        hook = self.hook
+        try:
+            run = hook.get_run(self.run_id, grace=GRACE)
+        except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
+            self._outage.bear(error)
+            self.log.warning("The status of run %s is not known: %s", self.run_id, error)
+            return None
+        self._outage.end()
+        if run.notebook_id is not None:
+            context["ti"].xcom_push(key=NOTEBOOK_URL, value=hook.notebook_url(run.notebook_id))
+        return run
+
+    def _defer(self, started: float) -> NoReturn:
+        from airflow_provider_datalore.api.waiting import SHORTEST_INTERVAL
+        from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
+
+        limits = [self.timeout]
+        if self.execution_timeout is not None:
+            limits.append(self.execution_timeout.total_seconds())
+        self.defer(
+            trigger=DataloreRunTrigger(
+                run_id=self.run_id,
+                datalore_conn_id=self.datalore_conn_id,
+                poll_interval=max(SHORTEST_INTERVAL, self.poke_interval),
+                max_outage=self.max_outage,
+                deadline=started + min(limits),
+                since=started,
+            ),
+            method_name="execute_complete",
+        )
+
+    def _deliver(self, run: Run, context: Context) -> dict[str, Any]:
+        from airflow_provider_datalore.outcome import deliver
+
+        return deliver(run, self.hook, context).to_json()

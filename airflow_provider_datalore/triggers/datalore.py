@@ -1,0 +1,78 @@
+"""Waits for a run in the triggerer, so that no worker slot is held."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_datalore import defaults
+
+SETTLE = 2.0
+"""Seconds after the task was deferred in which nothing is asked: Airflow 3.3 can fail a task whose trigger fires
+before the scheduler has seen that the worker is done with it."""
+
+
+class DataloreRunTrigger(BaseTrigger):
+    """Waits until a run of a notebook has ended, and sends one event that says how.
+
+    Nothing is checked before :meth:`run`: a trigger that cannot be made is never heard of again.
+
+    :param run_id: the run, as ``DataloreRunNotebookOperator`` returned it.
+    :param datalore_conn_id: the Airflow connection of type ``datalore``.
+    :param poll_interval: the longest time between two requests, in seconds.
+    :param max_outage: for how many seconds Datalore may be unreachable without one good answer.
+    :param deadline: when to give up whatever the run does, in epoch seconds; None for never.
+    :param since: when the wait began, in epoch seconds; the longer ago, the rarer the requests.
+    :param unknown: arguments that another version of this package stored; they are ignored.
+    """
+
+    def __init__(
+        self,
+        run_id: str = "",
+        datalore_conn_id: str = defaults.CONN_ID,
+        poll_interval: float = defaults.POLL_INTERVAL,
+        max_outage: float = defaults.MAX_OUTAGE,
+        deadline: float | None = None,
+        since: float | None = None,
+        **unknown: Any,
+    ) -> None:
+        super().__init__()
+        self.run_id = run_id
+        self.datalore_conn_id = datalore_conn_id
+        self.poll_interval = poll_interval
+        self.max_outage = max_outage
+        self.deadline = deadline
+        self.since = since
+        if unknown:
+            self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class and its arguments, JSON scalars all, as Airflow stores them."""
+        return (
+            "airflow_provider_datalore.triggers.datalore.DataloreRunTrigger",
+            {
+                "run_id": self.run_id,
+                "datalore_conn_id": self.datalore_conn_id,
+                "poll_interval": self.poll_interval,
+                "max_outage": self.max_outage,
+                "deadline": self.deadline,
+                "since": self.since,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
+        from airflow_provider_datalore.api.waiting import Patience
+        from airflow_provider_datalore.exceptions import DataloreError
+        from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
+        from airflow_provider_datalore.triggers import event
+
+        try:
+            patience = Patience(self.poll_interval, self.max_outage, self.deadline, self.since, SETTLE)
+            run = await DataloreAsyncHook(self.datalore_conn_id).wait_patiently(self.run_id, patience)
+        except DataloreError as error:
+            yield TriggerEvent(event.failed(error))
+        else:
+            yield TriggerEvent(event.finished(run))
