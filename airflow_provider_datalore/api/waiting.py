@@ -206,16 +206,13 @@ def ask(max_outage: float, grace: float, clock: Clock | None = None) -> Steps:
     began = clock.monotonic()
     while True:
         try:
-            run = yield Ask()
+            return (yield from _ask_with_a_valid_token())
         except DataloreNotFoundError:
             if clock.monotonic() - began >= grace:
                 raise
             yield Sleep(SHORTEST_INTERVAL)
         except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
             yield Sleep(outage.delay(error))
-        else:
-            assert run is not None
-            return run
 
 
 def wait_until_finished(run_id: str, patience: Patience, clock: Clock | None = None) -> Steps:
@@ -231,7 +228,6 @@ def wait_until_finished(run_id: str, patience: Patience, clock: Clock | None = N
     since = clock.wall() if patience.since is None else patience.since
     outage = Outage(patience.max_outage, clock)
     last: Run | None = None
-    reread = False
 
     # Spread over an interval: a triggerer that starts again finds all its runs at once.
     waited = clock.wall() - since
@@ -240,33 +236,36 @@ def wait_until_finished(run_id: str, patience: Patience, clock: Clock | None = N
     while True:
         final = patience.deadline is not None and clock.wall() >= patience.deadline
         try:
-            run = yield Ask(reread_connection=reread)
-        except DataloreUnauthorizedError as error:
-            if reread:
-                raise
-            log.warning("%s Reading the connection anew, in case that the token was changed.", error)
-            reread = True
-            continue
+            run = yield from _ask_with_a_valid_token()
         except DataloreNotFoundError as error:
             if last is not None or clock.wall() - since > NEW_RUN_GRACE:
                 raise
-            delay = SHORTEST_INTERVAL
             log.info("Datalore does not list run %s yet: %s", run_id, error)
+            delay = SHORTEST_INTERVAL
         except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
-            delay = outage.delay(error) if not final else 0.0
+            delay = 0.0 if final else outage.delay(error)
         else:
-            assert run is not None
             outage.end()
-            reread = False
-            if last is None or run.status != last.status:
+            if last is None or (run.status, run.is_finished) != (last.status, last.is_finished):
                 log.info("Run %s is %s.", run_id, "finished" if run.is_finished else repr(run.status or "running"))
-            last = run
             if run.is_finished:
                 return run
+            last = run
             delay = patience.interval(clock.wall() - since) * (0.9 + clock.chance() / 10)
         if final:
             raise _timed_out(run_id, last, patience)
         yield from _sleep(delay, patience, clock)
+
+
+def _ask_with_a_valid_token() -> Steps:
+    """Ask; if the token is refused, once more with the connection read anew: it may have been changed."""
+    try:
+        run = yield Ask()
+    except DataloreUnauthorizedError as error:
+        log.warning("%s Reading the connection anew, in case that the token was changed.", error)
+        run = yield Ask(reread_connection=True)
+    assert run is not None
+    return run
 
 
 def _sleep(seconds: float, patience: Patience, clock: Clock) -> Generator[Sleep, Run | None, None]:

@@ -145,7 +145,7 @@ class DataloreHook(BaseHook):
         """
         with self._naming_connection():
             call = protocol.get_run(run_id)
-        return drive(waiting.ask(max_outage, grace), lambda _: protocol.read_run(call, self.sender.send(call), run_id))
+        return drive(waiting.ask(max_outage, grace), self._asker(call, run_id))
 
     def wait_for_run(
         self,
@@ -175,13 +175,7 @@ class DataloreHook(BaseHook):
         """Wait until a run has ended, well or not, or until the patience is over; as :meth:`wait_for_run`."""
         with self._naming_connection():
             call = protocol.get_run(run_id)
-
-        def ask(step: Ask) -> Run:
-            if step.reread_connection:
-                self._forget_connection()
-            return protocol.read_run(call, self.sender.send(call), run_id)
-
-        return drive(waiting.wait_until_finished(run_id, patience), ask)
+        return drive(waiting.wait_until_finished(run_id, patience), self._asker(call, run_id))
 
     def read_artifact(self, artifact: Artifact) -> bytes:
         """The content of an artifact; of a run's ``.ipynb`` the executed notebook.
@@ -273,10 +267,14 @@ class DataloreHook(BaseHook):
 
         return RequestsSender(connection)
 
-    def _forget_connection(self) -> None:
-        if self._sender is not None:
-            self._sender.close()
-            self._sender = None
+    def _asker(self, call: protocol.Call, run_id: str) -> Callable[[Ask], Run]:
+        def ask(step: Ask) -> Run:
+            if step.reread_connection and self._sender is not None:
+                self._sender.close()
+                self._sender = None
+            return protocol.read_run(call, self.sender.send(call), run_id)
+
+        return ask
 
     def _notebook_id(self, notebook_id: object) -> NotebookId:
         if isinstance(notebook_id, NotebookId):

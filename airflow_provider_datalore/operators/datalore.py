@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.links.datalore import (
+    EXECUTED_NOTEBOOK_URL,
     NOTEBOOK_URL,
     DataloreExecutedNotebookLink,
     DataloreNotebookLink,
@@ -103,6 +104,8 @@ class DataloreRunNotebookOperator(BaseOperator):
         patience = self._patience()
         hook = self.hook
         context["ti"].xcom_push(key=NOTEBOOK_URL, value=hook.notebook_url(self.notebook_id))
+        # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
+        context["ti"].xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
         memory = RunMemory(context, self.durable)
         run_id = self._run_of_earlier_try(hook, memory) or self._start(hook, memory)
         if not self.wait_for_completion:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
@@ -15,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.links.datalore import (
+    EXECUTED_NOTEBOOK_URL,
     NOTEBOOK_URL,
     DataloreExecutedNotebookLink,
     DataloreNotebookLink,
@@ -67,32 +69,21 @@ class DataloreRunSensor(BaseSensorOperator):
         self.datalore_conn_id = datalore_conn_id
         self._outage: Outage | None = None
 
-    @property
+    @cached_property
     def hook(self) -> DataloreHook:
         """The hook for the task's connection."""
         from airflow_provider_datalore.hooks.datalore import DataloreHook
 
         return DataloreHook(self.datalore_conn_id)
 
-    def execute(self, context: Context) -> Any:
-        """Wait for the run.
-
-        :return: the finished run as JSON.
-        """
-        if not self.deferrable:
-            return super().execute(context)
-        started = time.time()
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look whether the run has ended; if it has not and the sensor is deferrable, the triggerer waits on."""
         run = self._look(context)
         if run is not None and run.is_finished:
-            return self._deliver(run, context)
-        self._defer(started)
-
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Look whether the run has ended."""
-        run = self._look(context)
-        if run is None or not run.is_finished:
-            return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
+            return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
+        if self.deferrable:
+            self._defer()
+        return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume when the trigger has sent its event.
@@ -119,22 +110,24 @@ class DataloreRunSensor(BaseSensorOperator):
 
         if self._outage is None:
             self._outage = Outage(self.max_outage, Clock())
-        hook = self.hook
         try:
-            run = hook.get_run(self.run_id, grace=GRACE)
+            run = self.hook.get_run(self.run_id, grace=GRACE)
         except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
             self._outage.bear(error)
             self.log.warning("The status of run %s is not known: %s", self.run_id, error)
             return None
         self._outage.end()
+        # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
+        context["ti"].xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
         if run.notebook_id is not None:
-            context["ti"].xcom_push(key=NOTEBOOK_URL, value=hook.notebook_url(run.notebook_id))
+            context["ti"].xcom_push(key=NOTEBOOK_URL, value=self.hook.notebook_url(run.notebook_id))
         return run
 
-    def _defer(self, started: float) -> NoReturn:
+    def _defer(self) -> NoReturn:
         from airflow_provider_datalore.api.waiting import SHORTEST_INTERVAL
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
+        now = time.time()
         limits = [self.timeout]
         if self.execution_timeout is not None:
             limits.append(self.execution_timeout.total_seconds())
@@ -144,8 +137,8 @@ class DataloreRunSensor(BaseSensorOperator):
                 datalore_conn_id=self.datalore_conn_id,
                 poll_interval=max(SHORTEST_INTERVAL, self.poke_interval),
                 max_outage=self.max_outage,
-                deadline=started + min(limits),
-                since=started,
+                deadline=now + min(limits),
+                since=now,
             ),
             method_name="execute_complete",
         )
