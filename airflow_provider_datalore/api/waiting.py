@@ -215,8 +215,12 @@ def ask(max_outage: float, grace: float, clock: Clock | None = None) -> Steps:
             yield Sleep(outage.delay(error))
 
 
-def wait_until_finished(run_id: str, patience: Patience, clock: Clock | None = None) -> Steps:
+def wait_until_finished(
+    run_id: str, patience: Patience, clock: Clock | None = None, *, where: str = "Datalore"
+) -> Steps:
     """Ask for the status of a run until it has ended.
+
+    :param where: what an error names as the place to look for the notebook, such as its address.
 
     :return: the run as it ended, well or not.
     :raises DataloreRunTimeoutError: when the deadline passed; the status was asked once more before.
@@ -253,7 +257,7 @@ def wait_until_finished(run_id: str, patience: Patience, clock: Clock | None = N
             last = run
             delay = patience.interval(clock.wall() - since) * (0.9 + clock.chance() / 10)
         if final:
-            raise _timed_out(run_id, last, patience)
+            raise _timed_out(run_id, last, patience, where)
         yield from _sleep(delay, patience, clock)
 
 
@@ -276,12 +280,12 @@ def _sleep(seconds: float, patience: Patience, clock: Clock) -> Generator[Sleep,
         yield Sleep(seconds)
 
 
-def _timed_out(run_id: str, last: Run | None, patience: Patience) -> DataloreRunTimeoutError:
+def _timed_out(run_id: str, last: Run | None, patience: Patience, where: str) -> DataloreRunTimeoutError:
     assert patience.deadline is not None
     limit = datetime.fromtimestamp(patience.deadline, UTC)
     return DataloreRunTimeoutError(
-        f"Run {run_id} had not ended when the task's time limit passed at {limit:%Y-%m-%d %H:%M:%S} UTC. "
-        f"Datalore last reported it as {(last.status or 'running') if last else 'nothing'!r}. The notebook goes on in "
-        "Datalore: open it there, or raise the timeout of the task.",
+        f"Run {run_id} had not ended when the task's time limit passed at {limit:%Y-%m-%d %H:%M:%S} UTC; Datalore "
+        f"last reported it as {(last.status or 'running') if last else 'nothing'!r}. The notebook goes on in Datalore, "
+        f"see {where}. If it needs more time, raise the timeout of the task.",
         run=last,
     )

@@ -174,6 +174,14 @@ class DataloreConnection:
         return (self.token,) if encoded == self.token else (self.token, encoded)
 
 
+def not_defined(conn_id: str) -> DataloreConfigurationError:
+    """The error for a connection that Airflow does not know."""
+    return DataloreConfigurationError(
+        f"Airflow has no connection {conn_id!r}. Make one of type Datalore under Admin | Connections with the API "
+        "token as its password, or name another one as datalore_conn_id."
+    )
+
+
 def _origin(url: str) -> tuple[str | None, int | None]:
     """Host and port, by which two addresses are known to be the same server."""
     parts = urlsplit(url)

@@ -25,7 +25,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.get_provider_info import connection_type
-from airflow_provider_datalore.hooks.connection import DataloreConnection
+from airflow_provider_datalore.hooks.connection import DataloreConnection, not_defined
 from airflow_provider_datalore.hooks.drivers import drive, drive_async
 
 if TYPE_CHECKING:
@@ -171,11 +171,14 @@ class DataloreHook(BaseHook):
             patience = Patience(poll_interval, max_outage, deadline_after(timeout, now), since=now)
         return self.wait_patiently(run_id, patience)
 
-    def wait_patiently(self, run_id: str, patience: Patience) -> Run:
-        """Wait until a run has ended, well or not, or until the patience is over; as :meth:`wait_for_run`."""
+    def wait_patiently(self, run_id: str, patience: Patience, *, where: str = "Datalore") -> Run:
+        """Wait until a run has ended, well or not, or until the patience is over; as :meth:`wait_for_run`.
+
+        :param where: what an error names as the place to look for the notebook, such as its address.
+        """
         with self._naming_connection():
             call = protocol.get_run(run_id)
-        return drive(waiting.wait_until_finished(run_id, patience), self._asker(call, run_id))
+        return drive(waiting.wait_until_finished(run_id, patience, where=where), self._asker(call, run_id))
 
     def read_artifact(self, artifact: Artifact) -> bytes:
         """The content of an artifact; of a run's ``.ipynb`` the executed notebook.
@@ -217,7 +220,7 @@ class DataloreHook(BaseHook):
         """
         try:
             return True, self._check_token()
-        except (DataloreError, AirflowNotFoundException) as error:
+        except DataloreError as error:
             return False, str(error)
 
     def _check_token(self) -> str:
@@ -255,7 +258,10 @@ class DataloreHook(BaseHook):
     def sender(self) -> RequestsSender:
         """What sends the calls."""
         if self._sender is None:
-            airflow_connection = self.get_connection(self.datalore_conn_id)
+            try:
+                airflow_connection = self.get_connection(self.datalore_conn_id)
+            except AirflowNotFoundException:
+                raise not_defined(self.datalore_conn_id) from None
             self._sender = self._open_sender(
                 DataloreConnection.read(airflow_connection, airflow_connection.extra_dejson)
             )
@@ -344,8 +350,8 @@ class DataloreAsyncHook(BaseHook):
         patience = Patience(poll_interval, max_outage, deadline_after(timeout, now), since=now)
         return await self.wait_patiently(run_id, patience)
 
-    async def wait_patiently(self, run_id: str, patience: Patience) -> Run:
-        """Wait until a run has ended, well or not, or until the patience is over; as :meth:`wait_for_run`."""
+    async def wait_patiently(self, run_id: str, patience: Patience, *, where: str = "Datalore") -> Run:
+        """Wait until a run has ended, or until the patience is over; as :meth:`DataloreHook.wait_patiently`."""
         call = protocol.get_run(run_id)
         async with self._shared_sender() as sender:
 
@@ -353,7 +359,7 @@ class DataloreAsyncHook(BaseHook):
                 answer = await sender.send(call, reread_connection=step.reread_connection)
                 return protocol.read_run(call, answer, run_id)
 
-            return await drive_async(waiting.wait_until_finished(run_id, patience), ask)
+            return await drive_async(waiting.wait_until_finished(run_id, patience, where=where), ask)
 
     def _shared_sender(self) -> AbstractAsyncContextManager[SharedSender]:
         from airflow_provider_datalore.hooks.aiohttp_sender import shared_sender
@@ -363,5 +369,8 @@ class DataloreAsyncHook(BaseHook):
     async def _read_connection(self) -> DataloreConnection:
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 
-        connection = await get_async_connection(self.datalore_conn_id)
+        try:
+            connection = await get_async_connection(self.datalore_conn_id)
+        except AirflowNotFoundException:
+            raise not_defined(self.datalore_conn_id) from None
         return DataloreConnection.read(connection, await get_async_extra_dejson(connection))

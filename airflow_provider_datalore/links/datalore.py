@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskInstanceKey
 
+RUN_ID = "run_id"
 NOTEBOOK_URL = "notebook_url"
 EXECUTED_NOTEBOOK_URL = "executed_notebook_url"
 

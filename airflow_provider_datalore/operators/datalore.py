@@ -12,6 +12,7 @@ from airflow_provider_datalore import defaults
 from airflow_provider_datalore.links.datalore import (
     EXECUTED_NOTEBOOK_URL,
     NOTEBOOK_URL,
+    RUN_ID,
     DataloreExecutedNotebookLink,
     DataloreNotebookLink,
 )
@@ -86,6 +87,7 @@ class DataloreRunNotebookOperator(BaseOperator):
         self.max_outage = max_outage
         self.durable = durable
         self.datalore_conn_id = datalore_conn_id
+        self._waiting_for: tuple[str, str] | None = None
 
     @property
     def hook(self) -> DataloreHook:
@@ -103,19 +105,22 @@ class DataloreRunNotebookOperator(BaseOperator):
 
         patience = self._patience()
         hook = self.hook
-        context["ti"].xcom_push(key=NOTEBOOK_URL, value=hook.notebook_url(self.notebook_id))
+        task_instance = context["ti"]
+        url = hook.notebook_url(self.notebook_id)
+        task_instance.xcom_push(key=NOTEBOOK_URL, value=url)
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
-        context["ti"].xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
+        task_instance.xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
         memory = RunMemory(context, self.durable)
         run_id = self._run_of_earlier_try(hook, memory) or self._start(hook, memory)
+        task_instance.xcom_push(key=RUN_ID, value=run_id)
         if not self.wait_for_completion:
             memory.forget()
             return run_id
         if not self.deferrable:
-            return self._deliver(hook.wait_patiently(run_id, patience), hook, context)
+            return self._deliver(self._wait_here(hook, run_id, patience, url), hook, context)
         if (run := self._already_finished(hook, run_id)) is not None:
             return self._deliver(run, hook, context)
-        self._defer(run_id, patience)
+        self._defer(run_id, patience, url)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Resume when the trigger has sent its event.
@@ -126,14 +131,33 @@ class DataloreRunNotebookOperator(BaseOperator):
 
         return self._deliver(read(event), self.hook, context)
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after a deferral; where Airflow only says that the trigger is gone, find out about the run."""
+        from airflow_provider_datalore.resuming import TRIGGER_LOST, own_xcom, run_after_lost_trigger
+
+        if next_method != TRIGGER_LOST:
+            return super().resume_execution(next_method, next_kwargs, context)
+        hook = self.hook
+        run_id, url = (own_xcom(context, key) for key in (RUN_ID, NOTEBOOK_URL))
+        return self._deliver(run_after_lost_trigger(next_kwargs, hook, run_id, url), hook, context)
+
+    def on_kill(self) -> None:
+        """Say what becomes of the run when the task is killed while it waits on the worker.
+
+        Datalore documents no call that ends a run, so nothing is asked of it.
+        """
+        from airflow_provider_datalore.triggers.datalore import left_running
+
+        if self._waiting_for is not None:
+            self.log.warning(left_running(*self._waiting_for))
+
     def _patience(self) -> Patience:
         from airflow_provider_datalore.api.waiting import Patience, deadline_after
+        from airflow_provider_datalore.resuming import deadline_before
 
         now = time.time()
-        limits = [deadline_after(self.timeout, now)]
-        if self.execution_timeout is not None:
-            limits.append(now + self.execution_timeout.total_seconds())
-        deadline = min((limit for limit in limits if limit is not None), default=None)
+        deadlines = [deadline_after(self.timeout, now), deadline_before(self.execution_timeout, now)]
+        deadline = min((moment for moment in deadlines if moment is not None), default=None)
         return Patience(self.poll_interval, self.max_outage, deadline, since=now)
 
     def _start(self, hook: DataloreHook, memory: RunMemory) -> str:
@@ -168,6 +192,13 @@ class DataloreRunNotebookOperator(BaseOperator):
         self.log.info("Going on with run %s, which an earlier try started; durable=False starts a new one.", run_id)
         return run_id
 
+    def _wait_here(self, hook: DataloreHook, run_id: str, patience: Patience, url: str) -> Run:
+        self._waiting_for = run_id, url
+        try:
+            return hook.wait_patiently(run_id, patience, where=url)
+        finally:
+            self._waiting_for = None
+
     def _already_finished(self, hook: DataloreHook, run_id: str) -> Run | None:
         """The run, if it has ended by now; if not, or if nobody can tell, the trigger finds out."""
         from airflow_provider_datalore.exceptions import DataloreError
@@ -179,7 +210,8 @@ class DataloreRunNotebookOperator(BaseOperator):
             return None
         return run if run.is_finished else None
 
-    def _defer(self, run_id: str, patience: Patience) -> NoReturn:
+    def _defer(self, run_id: str, patience: Patience, url: str) -> NoReturn:
+        from airflow_provider_datalore.resuming import backstop
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         self.log.info("The triggerer waits for run %s from here on.", run_id)
@@ -191,8 +223,10 @@ class DataloreRunNotebookOperator(BaseOperator):
                 max_outage=self.max_outage,
                 deadline=patience.deadline,
                 since=patience.since,
+                notebook_url=url,
             ),
             method_name="execute_complete",
+            timeout=backstop(patience.deadline),
         )
 
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
+    AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.api.waiting import Outage
+    from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
     from airflow_provider_datalore.hooks.datalore import DataloreHook
 
 GRACE = 10.0
@@ -82,7 +84,7 @@ class DataloreRunSensor(BaseSensorOperator):
         if run is not None and run.is_finished:
             return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         if self.deferrable:
-            self._defer()
+            self._defer(self._url(run))
         return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -97,8 +99,26 @@ class DataloreRunSensor(BaseSensorOperator):
         try:
             run = read(event)
         except DataloreRunTimeoutError as error:
-            raise AirflowSensorTimeout(str(error)) from error
+            self._time_is_up(error)
         return self._deliver(run, context)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after a deferral; where Airflow only says that the trigger is gone, find out about the run."""
+        from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
+        from airflow_provider_datalore.resuming import TRIGGER_LOST, own_xcom, run_after_lost_trigger
+
+        if next_method != TRIGGER_LOST:
+            return super().resume_execution(next_method, next_kwargs, context)
+        try:
+            run = run_after_lost_trigger(next_kwargs, self.hook, self.run_id, own_xcom(context, NOTEBOOK_URL))
+        except DataloreRunTimeoutError as error:
+            self._time_is_up(error)
+        return self._deliver(run, context)
+
+    def _time_is_up(self, error: DataloreRunTimeoutError) -> NoReturn:
+        if self.soft_fail:
+            raise AirflowSkipException(str(error)) from error
+        raise AirflowSensorTimeout(str(error)) from error
 
     def _look(self, context: Context) -> Run | None:
         """The run as it is now; None while Datalore does not answer and the outage may still last."""
@@ -117,30 +137,37 @@ class DataloreRunSensor(BaseSensorOperator):
             self.log.warning("The status of run %s is not known: %s", self.run_id, error)
             return None
         self._outage.end()
+        url = self._url(run)
+        if not run.is_finished:
+            self.log.info("Run %s is %r: %s", self.run_id, run.status or "running", url)
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
         context["ti"].xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
-        if run.notebook_id is not None:
-            context["ti"].xcom_push(key=NOTEBOOK_URL, value=self.hook.notebook_url(run.notebook_id))
+        context["ti"].xcom_push(key=NOTEBOOK_URL, value=url)
         return run
 
-    def _defer(self) -> NoReturn:
+    def _url(self, run: Run | None) -> str:
+        return self.hook.notebook_url(run.notebook_id) if run is not None and run.notebook_id else ""
+
+    def _defer(self, url: str) -> NoReturn:
         from airflow_provider_datalore.api.waiting import SHORTEST_INTERVAL
+        from airflow_provider_datalore.resuming import backstop, deadline_before
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         now = time.time()
-        limits = [self.timeout]
-        if self.execution_timeout is not None:
-            limits.append(self.execution_timeout.total_seconds())
+        deadlines = [now + self.timeout, deadline_before(self.execution_timeout, now)]
+        deadline = min(moment for moment in deadlines if moment is not None)
         self.defer(
             trigger=DataloreRunTrigger(
                 run_id=self.run_id,
                 datalore_conn_id=self.datalore_conn_id,
                 poll_interval=max(SHORTEST_INTERVAL, self.poke_interval),
                 max_outage=self.max_outage,
-                deadline=now + min(limits),
+                deadline=deadline,
                 since=now,
+                notebook_url=url,
             ),
             method_name="execute_complete",
+            timeout=backstop(deadline),
         )
 
     def _deliver(self, run: Run, context: Context) -> dict[str, Any]:

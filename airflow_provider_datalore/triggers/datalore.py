@@ -25,6 +25,7 @@ class DataloreRunTrigger(BaseTrigger):
     :param max_outage: for how many seconds Datalore may be unreachable without one good answer.
     :param deadline: when to give up whatever the run does, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; the longer ago, the rarer the requests.
+    :param notebook_url: the address of the notebook, for messages.
     :param unknown: arguments that another version of this package stored; they are ignored.
     """
 
@@ -36,6 +37,7 @@ class DataloreRunTrigger(BaseTrigger):
         max_outage: float = defaults.MAX_OUTAGE,
         deadline: float | None = None,
         since: float | None = None,
+        notebook_url: str | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()
@@ -45,6 +47,7 @@ class DataloreRunTrigger(BaseTrigger):
         self.max_outage = max_outage
         self.deadline = deadline
         self.since = since
+        self.notebook_url = notebook_url
         if unknown:
             self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
 
@@ -59,6 +62,7 @@ class DataloreRunTrigger(BaseTrigger):
                 "max_outage": self.max_outage,
                 "deadline": self.deadline,
                 "since": self.since,
+                "notebook_url": self.notebook_url,
             },
         )
 
@@ -71,8 +75,25 @@ class DataloreRunTrigger(BaseTrigger):
 
         try:
             patience = Patience(self.poll_interval, self.max_outage, self.deadline, self.since, SETTLE)
-            run = await DataloreAsyncHook(self.datalore_conn_id).wait_patiently(self.run_id, patience)
+            run = await DataloreAsyncHook(self.datalore_conn_id).wait_patiently(
+                self.run_id, patience, where=self.notebook_url or "the notebook there"
+            )
         except DataloreError as error:
             yield TriggerEvent(event.failed(error))
         else:
             yield TriggerEvent(event.finished(run))
+
+    async def on_kill(self) -> None:
+        """Say what becomes of the run when a user marks, clears or deletes the task (Airflow 3.3 and later).
+
+        Datalore documents no call that ends a run, so nothing is asked of it.
+        """
+        self.log.warning(left_running(self.run_id, self.notebook_url))
+
+
+def left_running(run_id: str, notebook_url: str | None) -> str:
+    """What a user who kills a task has to know of its run."""
+    return (
+        f"The task was killed, but run {run_id} goes on in Datalore, which has no call to end it. To end it, open "
+        f"{notebook_url or 'the notebook in Datalore'} and stop it there."
+    )

@@ -1,0 +1,76 @@
+"""How a task goes on when the scheduler wakes it without an event: its trigger is gone, or the time was up."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeoutError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.hooks.datalore import DataloreHook
+
+TRIGGER_LOST = "__fail__"
+"""The name by which Airflow asks a task to resume when its trigger sent no event."""
+
+BACKSTOP = 60.0
+"""Seconds after the deadline, which the trigger keeps itself, until the scheduler wakes the task without it."""
+
+
+def deadline_before(execution_timeout: timedelta | None, now: float) -> float | None:
+    """When to end a wait that Airflow would end by ``execution_timeout``, in epoch seconds.
+
+    A little earlier, a tenth of the limit and 10 seconds at most: Airflow's own end comes without a word about the
+    run, and before a deferred task on Airflow 2 could say one.
+    """
+    if execution_timeout is None:
+        return None
+    seconds = execution_timeout.total_seconds()
+    return now + seconds - min(10.0, seconds / 10)
+
+
+def backstop(deadline: float | None) -> timedelta | None:
+    """After how long the scheduler wakes a deferred task whose trigger did not keep the deadline."""
+    return None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + BACKSTOP)
+
+
+def own_xcom(context: Context, key: str) -> str:
+    """What this task pushed before it was deferred; empty if it pushed nothing."""
+    task_instance = context["ti"]
+    value = task_instance.xcom_pull(task_ids=task_instance.task_id, key=key, map_indexes=task_instance.map_index)
+    return value if isinstance(value, str) else ""
+
+
+def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, run_id: str, notebook_url: str) -> Run:
+    """The finished run of a task whose trigger sent no event; the status is asked once more.
+
+    :param reason: what Airflow says of it, ``{"error": …, "traceback": […]}``.
+    :param run_id: the run that the trigger waited for.
+    :param notebook_url: where the notebook is; may be empty.
+    :return: the run, if it has ended.
+    :raises DataloreRunTimeoutError: if it goes on and the time is up.
+    :raises DataloreError: if it goes on and the trigger failed.
+    """
+    reason = reason or {}
+    why = str(reason.get("error", "Airflow does not say why"))
+    state = "its status is not known"
+    run: Run | None = None
+    try:
+        run = hook.get_run(run_id)
+    except DataloreError as error:
+        state += f" ({error})"
+    else:
+        if run.is_finished:
+            return run
+        state = f"Datalore reports it as {run.status or 'running'!r}"
+    message = (
+        f"The task waits no longer for run {run_id}: {why}. The notebook goes on in Datalore, as far as is known here: "
+        f"{state}. See {notebook_url or 'the notebook in Datalore'}."
+    )
+    if "timeout" in why.lower():
+        raise DataloreRunTimeoutError(message, run=run)
+    raise DataloreError(" ".join([message, *(str(line) for line in reason.get("traceback") or [])]))
