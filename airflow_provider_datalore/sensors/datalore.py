@@ -146,7 +146,13 @@ class DataloreRunSensor(BaseSensorOperator):
         return run
 
     def _url(self, run: Run | None) -> str:
-        return self.hook.notebook_url(run.notebook_id) if run is not None and run.notebook_id else ""
+        """The notebook's address; empty if it is not known, which costs no more than a link."""
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+        try:
+            return self.hook.notebook_url(run.notebook_id) if run is not None and run.notebook_id else ""
+        except DataloreConfigurationError:
+            return ""
 
     def _defer(self, url: str) -> NoReturn:
         from airflow_provider_datalore.api.waiting import SHORTEST_INTERVAL

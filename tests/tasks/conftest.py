@@ -1,0 +1,119 @@
+"""What a task sees when it runs: a context, a Datalore that says what the test tells it to, a connection to it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_datalore.api import waiting
+from airflow_provider_datalore.triggers import datalore as triggers
+from tests.scripted_server import ScriptedServer
+
+Context = dict[str, Any]
+Logged = Callable[[], str]
+TOKEN = "dl-token-0123456789abcdef"
+STARTED = "2026-01-31T08:00:00Z"
+ENDED = "2026-01-31T08:05:00Z"
+
+
+class TaskInstance:
+    """Keeps XComs as Airflow does, for one task."""
+
+    task_id = "run_notebook"
+    map_index = -1
+
+    def __init__(self) -> None:
+        self.xcoms: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> Any:
+        assert (task_ids, map_indexes) == (self.task_id, self.map_index)
+        return self.xcoms.get(key)
+
+
+class TaskStateStore:
+    """Keeps values over the tries of a task, as Airflow 3.3 does."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.fails = False
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        self._may_fail()
+        self.values[key] = value
+
+    def delete(self, key: str) -> None:
+        self._may_fail()
+        self.values.pop(key, None)
+
+    def _may_fail(self) -> None:
+        if self.fails:
+            raise RuntimeError("the store is out of order")
+
+
+class Datalore(ScriptedServer):
+    """A server with the two calls that a run needs."""
+
+    def starts(self, *run_ids: str) -> Datalore:
+        """Answer the next POSTs with these run ids."""
+        for run_id in run_ids:
+            self.answer(json={"runId": run_id})
+        return self
+
+    def reports(self, run_id: str = "run-1", **fields: Any) -> Datalore:
+        """Answer each question for a run with these fields."""
+        described = {"runId": run_id, "notebookId": "ann/sales", "startTime": STARTED, **fields}
+        self.route("GET", f"/api/run/v1/{run_id}", json=described)
+        return self
+
+    def finishes(self, run_id: str = "run-1", success: bool = True, **fields: Any) -> Datalore:
+        """Report a run as ended."""
+        artifacts = [{"name": "sales.ipynb", "path": f"/notebook/ann/sales/artifacts/{run_id}/sales.ipynb"}]
+        return self.reports(run_id, **{"endTime": ENDED, "success": success, "artifacts": artifacts, **fields})
+
+
+@pytest.fixture
+def datalore(monkeypatch: pytest.MonkeyPatch) -> Iterator[Datalore]:
+    """A Datalore, and connection ``datalore_default`` to it."""
+    with Datalore() as server:
+        connection = {"conn_type": "datalore", "host": server.url, "password": TOKEN}
+        monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
+        yield server
+
+
+@pytest.fixture
+def store() -> TaskStateStore:
+    return TaskStateStore()
+
+
+@pytest.fixture
+def task_instance() -> TaskInstance:
+    return TaskInstance()
+
+
+@pytest.fixture
+def context(task_instance: TaskInstance, store: TaskStateStore) -> dict[str, Any]:
+    return {"ti": task_instance, "task_state_store": store}
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """All that was logged up to now; Airflow 3 prints what a task logs, Airflow 2 passes it to logging."""
+    caplog.set_level(logging.INFO)
+    return lambda: caplog.text + capsys.readouterr().out
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that last no longer than they must."""
+    monkeypatch.setattr(waiting, "SHORTEST_INTERVAL", 0.01)
+    monkeypatch.setattr(triggers, "SETTLE", 0.0)

@@ -1,0 +1,178 @@
+"""What a DAG author gets from DataloreRunSensor, in each of its modes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
+from tests.tasks.conftest import Context, Datalore, Logged, TaskInstance
+
+from airflow_provider_datalore.exceptions import (
+    DataloreConfigurationError,
+    DataloreError,
+    DataloreNotFoundError,
+    DataloreRunFailedError,
+    DataloreRunTimeoutError,
+    DataloreUnavailableError,
+)
+from airflow_provider_datalore.sensors import datalore as sensors
+from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from airflow_provider_datalore.triggers import event
+
+
+@pytest.fixture(autouse=True)
+def _no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "GRACE", 0.1)
+
+
+def sensor(**options: Any) -> DataloreRunSensor:
+    return DataloreRunSensor(**{"task_id": "run_notebook", "run_id": "run-1", "poke_interval": 0.01, **options})
+
+
+def running(datalore: Datalore) -> None:
+    datalore.answer(json={"runId": "run-1", "notebookId": "ann/sales", "status": "RUNNING"})
+
+
+class TestPoking:
+    def test_it_returns_the_finished_run(
+        self, datalore: Datalore, context: Context, task_instance: TaskInstance
+    ) -> None:
+        running(datalore)
+        datalore.finishes()
+        run = sensor().execute(context)
+        assert (run["run_id"], run["success"]) == ("run-1", True)
+        assert task_instance.xcoms["run"] == run
+        assert task_instance.xcoms["notebook_url"] == f"{datalore.url}/notebook/ann/sales"
+        assert task_instance.xcoms["executed_notebook_url"].endswith("/artifacts/run-1/sales.ipynb")
+
+    @pytest.mark.parametrize("soft_fail", [False, True])
+    def test_a_failed_run_fails_and_is_never_skipped(
+        self, datalore: Datalore, context: Context, soft_fail: bool
+    ) -> None:
+        datalore.finishes(success=False)
+        with pytest.raises(DataloreRunFailedError):
+            sensor(soft_fail=soft_fail).execute(context)
+
+    def test_the_time_limit_is_airflows_and_the_log_says_where_the_notebook_is(
+        self, datalore: Datalore, context: Context, logged: Logged
+    ) -> None:
+        datalore.reports(status="RUNNING")
+        with pytest.raises(AirflowSensorTimeout):
+            sensor(timeout=0.05).execute(context)
+        assert f"Run run-1 is 'RUNNING': {datalore.url}/notebook/ann/sales" in logged()
+
+    def test_it_bears_an_outage(self, datalore: Datalore, context: Context) -> None:
+        datalore.answer(status=502).answer(html="<p>Bad gateway</p>").drop().finishes()
+        assert sensor().execute(context)["success"] is True
+
+    def test_an_outage_longer_than_it_may_be_fails(self, datalore: Datalore, context: Context) -> None:
+        datalore.otherwise(status=502)
+        with pytest.raises(DataloreUnavailableError, match="max_outage"):
+            sensor(max_outage=0.05).execute(context)
+
+    def test_a_run_that_was_just_started_may_not_be_listed_yet(self, datalore: Datalore, context: Context) -> None:
+        datalore.answer(status=404).finishes()
+        assert sensor().execute(context)["success"] is True
+
+    def test_a_run_that_does_not_exist_fails(self, datalore: Datalore, context: Context) -> None:
+        datalore.otherwise(status=404)
+        with pytest.raises(DataloreNotFoundError, match="run-1"):
+            sensor().execute(context)
+
+    def test_an_empty_run_id_fails_before_anything_is_sent(self, datalore: Datalore, context: Context) -> None:
+        with pytest.raises(DataloreConfigurationError, match="'' is not a run id.*datalore_default"):
+            sensor(run_id="").execute(context)
+        assert datalore.requests == []
+
+    def test_a_notebook_id_that_is_no_such_thing_costs_only_the_link(
+        self, datalore: Datalore, context: Context, task_instance: TaskInstance
+    ) -> None:
+        datalore.finishes(notebookId="something-else")
+        assert sensor().execute(context)["success"] is True
+        assert task_instance.xcoms["notebook_url"] == ""
+
+
+class TestRescheduling:
+    def test_it_asks_once_and_gives_the_slot_back(self, datalore: Datalore, context: Context) -> None:
+        running(datalore)
+        assert sensor(mode="reschedule").poke(context).is_done is False
+        assert len(datalore.requests) == 1
+
+    def test_the_next_poke_finds_the_end(self, datalore: Datalore, context: Context) -> None:
+        running(datalore)
+        datalore.finishes()
+        assert not sensor(mode="reschedule").poke(context)
+        found = sensor(mode="reschedule").poke(context)
+        assert found.is_done
+        assert found.xcom_value["success"] is True
+
+
+class TestDeferring:
+    def defer(self, context: Context, **options: Any) -> TaskDeferred:
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor(deferrable=True, **options).execute(context)
+        return deferred.value
+
+    def test_a_run_that_goes_on_is_left_to_the_triggerer(self, datalore: Datalore, context: Context) -> None:
+        running(datalore)
+        deferred = self.defer(context, timeout=600, poke_interval=15, execution_timeout=timedelta(hours=1))
+        arguments = deferred.trigger.serialize()[1]
+        assert arguments["poll_interval"] == 15
+        assert arguments["deadline"] - arguments["since"] == pytest.approx(600)
+        assert arguments["notebook_url"] == f"{datalore.url}/notebook/ann/sales"
+
+    def test_so_is_one_whose_status_is_not_known(self, datalore: Datalore, context: Context) -> None:
+        datalore.answer(status=502)
+        assert self.defer(context).trigger.serialize()[1]["run_id"] == "run-1"
+
+    def test_a_finished_run_is_not_deferred(self, datalore: Datalore, context: Context) -> None:
+        datalore.finishes()
+        assert sensor(deferrable=True).execute(context)["success"] is True
+
+    def test_it_resumes_with_the_finished_run(self, datalore: Datalore, context: Context) -> None:
+        datalore.finishes()
+        run = sensor().hook.get_run("run-1")
+        assert sensor().execute_complete(context, event.finished(run)) == run.to_json()
+
+    def test_the_time_limit_is_a_sensor_timeout(self, datalore: Datalore, context: Context) -> None:
+        sent = event.failed(DataloreRunTimeoutError("it goes on, see https://datalore.example"))
+        with pytest.raises(AirflowSensorTimeout, match=r"goes on, see https://datalore\.example"):
+            sensor().execute_complete(context, sent)
+        with pytest.raises(AirflowSkipException):
+            sensor(soft_fail=True).execute_complete(context, sent)
+
+    @pytest.mark.parametrize("error", [DataloreUnavailableError("gone"), DataloreConfigurationError("wrong")])
+    def test_soft_fail_is_for_the_time_limit_alone(
+        self, datalore: Datalore, context: Context, error: DataloreError
+    ) -> None:
+        with pytest.raises(type(error)):
+            sensor(soft_fail=True).resume_execution("execute_complete", {"event": event.failed(error)}, context)
+
+    @pytest.mark.parametrize("sent", [None, {}, {"status": "done"}])
+    def test_an_event_that_is_not_known_fails_even_with_soft_fail(
+        self, datalore: Datalore, context: Context, sent: Any
+    ) -> None:
+        with pytest.raises(DataloreError, match="does not know"):
+            sensor(soft_fail=True).resume_execution("execute_complete", {"event": sent}, context)
+
+    def test_a_lost_trigger_fails_even_with_soft_fail(self, datalore: Datalore, context: Context) -> None:
+        datalore.reports(status="RUNNING")
+        with pytest.raises(DataloreError, match="Trigger failure"):
+            sensor(soft_fail=True).resume_execution("__fail__", {"error": "Trigger failure"}, context)
+
+    def test_a_lost_trigger_at_the_time_limit_is_a_sensor_timeout(self, datalore: Datalore, context: Context) -> None:
+        datalore.reports(status="RUNNING")
+        with pytest.raises(AirflowSensorTimeout, match="goes on"):
+            sensor().resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+        with pytest.raises(AirflowSkipException):
+            sensor(soft_fail=True).resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+
+    def test_a_run_that_ended_behind_a_lost_trigger_is_delivered(self, datalore: Datalore, context: Context) -> None:
+        datalore.finishes()
+        assert sensor().resume_execution("__fail__", {"error": "Trigger timeout"}, context)["success"] is True

@@ -1,0 +1,82 @@
+"""What Airflow reads about the provider is what Airflow expects, and all that it names is there."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+
+from airflow_provider_datalore.get_provider_info import connection_type, get_provider_info
+from airflow_provider_datalore.hooks.datalore import DataloreHook
+from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+
+INFO = get_provider_info()
+
+
+def schema(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((Path(airflow.__file__).parent / name).read_text())
+    return content
+
+
+def named_classes() -> Iterator[str]:
+    yield connection_type()["hook-class-name"]
+    yield from INFO["extra-links"]
+
+
+def test_it_fits_the_schema_of_what_airflow_reads_at_start_up() -> None:
+    jsonschema.validate(INFO, schema("provider_info.schema.json"))
+
+
+def test_the_connection_form_fits_the_schema_that_knows_its_fields() -> None:
+    properties = schema("provider.yaml.schema.json")["properties"]
+    if "conn-fields" not in json.dumps(properties["connection-types"]):
+        # Airflow before 3.2 knows no fields there and takes the hook's instead.
+        assert set(connection_type()["conn-fields"]) == set(DataloreHook.get_connection_form_widgets())
+        return
+    jsonschema.validate([connection_type()], properties["connection-types"])
+
+
+def test_airflow_finds_the_provider_by_its_entry_point() -> None:
+    [entry_point] = [
+        each
+        for each in importlib.metadata.entry_points(group="apache_airflow_provider")
+        if each.dist is not None and each.dist.name == "airflow-provider-datalore"
+    ]
+    assert entry_point.load()() == INFO
+
+
+@pytest.mark.parametrize("path", named_classes())
+def test_every_class_that_it_names_is_there(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    assert isinstance(getattr(importlib.import_module(module), name), type)
+
+
+@pytest.mark.parametrize("room", ["hooks", "operators", "sensors", "triggers"])
+def test_every_module_that_it_names_is_there(room: str) -> None:
+    for entry in INFO[room]:
+        for module in entry["python-modules"]:
+            importlib.import_module(module)
+
+
+def test_every_link_of_the_operator_is_registered() -> None:
+    links = {
+        f"{type(link).__module__}.{type(link).__name__}" for link in DataloreRunNotebookOperator.operator_extra_links
+    }
+    assert links <= set(INFO["extra-links"])
+
+
+def test_the_form_of_older_airflows_is_the_same_as_that_of_newer_ones() -> None:
+    assert DataloreHook.get_ui_field_behaviour() == {
+        "hidden_fields": connection_type()["ui-field-behaviour"]["hidden-fields"],
+        "relabeling": connection_type()["ui-field-behaviour"]["relabeling"],
+        "placeholders": connection_type()["ui-field-behaviour"]["placeholders"],
+    }
+    assert DataloreHook.conn_type == connection_type()["connection-type"]
+    assert DataloreHook.hook_name == connection_type()["hook-name"]
