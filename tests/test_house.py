@@ -70,7 +70,8 @@ def test_the_emulator_and_the_provider_do_not_know_each_other() -> None:
 def test_a_dag_file_pays_only_for_what_it_uses(module: str) -> None:
     """What Airflow itself does not import, importing an operator does not import either."""
     program = (
-        "import sys; from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator, XCom, conf\n"
+        "import sys\n"
+        "from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator, XCom, conf\n"
         "DAG, BaseOperator, BaseSensorOperator, XCom, conf\n"
         f"before = set(sys.modules); import {NAME}.{module}; print(*set(sys.modules) - before)"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.tasks.conftest import Context, Datalore, TaskInstance
 
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -11,6 +10,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreSubmissionUnknownError,
 )
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
+from tests.tasks.conftest import Context, Datalore, TaskInstance
 
 
 def operator(notebook_id: str = "ann/sales") -> DataloreInteractiveRunOperator:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred
-from tests.tasks.conftest import TOKEN, Context, Datalore, Logged, TaskInstance, TaskStateStore
 
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import (
@@ -24,6 +23,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.triggers import event
 from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
+from tests.tasks.conftest import TOKEN, Context, Datalore, Logged, TaskInstance, TaskStateStore
 
 
 def operator(**options: Any) -> DataloreRunNotebookOperator:

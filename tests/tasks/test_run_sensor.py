@@ -11,7 +11,6 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     TaskDeferred,
 )
-from tests.tasks.conftest import Context, Datalore, Logged, TaskInstance
 
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -24,6 +23,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.sensors import datalore as sensors
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.triggers import event
+from tests.tasks.conftest import Context, Datalore, Logged, TaskInstance
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import pytest
-from tests.tasks.conftest import TOKEN, Datalore, Logged
 
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import (
@@ -19,6 +18,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.triggers import event
 from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
+from tests.tasks.conftest import TOKEN, Datalore, Logged
 
 
 async def sent_by(trigger: DataloreRunTrigger) -> dict[str, Any]:
@@ -50,9 +50,10 @@ async def test_an_error_goes_through_the_event_whole(datalore: Datalore) -> None
 
 async def test_the_deadline_sends_the_run_as_it_was_last(datalore: Datalore) -> None:
     datalore.reports(status="RUNNING")
+    trigger = DataloreRunTrigger("run-1", deadline=time.time() + 0.1, notebook_url="https://datalore.example/n")
+    sent = await sent_by(trigger)
     with pytest.raises(DataloreRunTimeoutError, match="https://datalore.example/n") as error:
-        trigger = DataloreRunTrigger("run-1", deadline=time.time() + 0.1, notebook_url="https://datalore.example/n")
-        event.read(await sent_by(trigger))
+        event.read(sent)
     assert isinstance(error.value.run, Run)
     assert error.value.run.status == "RUNNING"
 
