@@ -1,0 +1,121 @@
+"""Knows how the emulator is served: the command ``datalore-emulator``."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import signal
+import socket
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, NoReturn
+from urllib.parse import quote
+
+import uvicorn
+
+from .app import create_app
+from .library import Library
+from .misbehaviour import ExposedProtocol
+from .options import parse
+from .settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve a folder of notebooks until SIGINT or SIGTERM."""
+    settings, options = parse(arguments)
+    # Uvicorn ends by raising the signal that stopped it once more: this is what it then means.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    listener = _listen(options.host, options.port)
+    with _lock(settings.data):
+        _Server(_configure(settings, options), settings, _address(options, listener)).run([listener])
+
+
+class _Server(uvicorn.Server):
+    """Says that it is ready when it is."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings, address: str) -> None:
+        super().__init__(config)
+        self._settings = settings
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # Standard output is how a command speaks.
+        print(_announcement(self._settings, self._address), flush=True)  # noqa: T201
+
+
+def _announcement(settings: Settings, address: str) -> str:
+    lines = [f"Datalore emulator listening on {address}", "", "Notebooks:"]
+    notebooks = Library(settings.notebooks).notebooks()
+    lines += [f"  {notebook}  {address}/notebook/{quote(str(notebook))}" for notebook in notebooks]
+    if not notebooks:
+        lines.append(f"  none yet: put .ipynb files into {settings.notebooks}")
+    for token, user in settings.tokens.items():
+        connection = {"conn_type": "datalore", "host": address, "password": token}
+        lines += ["", f"Connection for Airflow (user {user}):"]
+        lines.append(f"  AIRFLOW_CONN_DATALORE_DEFAULT='{json.dumps(connection)}'")
+        lines.append(f"In a browser: {address}/?token={quote(token, safe='')}")
+    return "\n".join(lines)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        # asyncio switches Nagle's algorithm off only where TCP is named: without, each answer takes 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except (OSError, OverflowError) as error:
+        _give_up(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}")
+    return listener
+
+
+def _lock(data: Path) -> IO[str]:
+    """Keep other emulators away from the data: each would take the other's runs for lost."""
+    lock = (data / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        _give_up(f"another emulator uses {data}; give this one its own with --data")
+    return lock
+
+
+def _configure(settings: Settings, options: Namespace) -> uvicorn.Config:
+    try:
+        app = create_app(settings)
+    except (OSError, ValueError) as error:
+        _give_up(f"cannot read the runs in {settings.data}: {error}")
+    config = uvicorn.Config(
+        app,
+        http=ExposedProtocol,
+        loop="asyncio",
+        ws="none",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        ssl_certfile=options.tls_cert,
+        ssl_keyfile=options.tls_key,
+        timeout_graceful_shutdown=1,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        _give_up(f"cannot use the certificate {options.tls_cert} and its key: {error}")
+    return config
+
+
+def _give_up(why: str) -> NoReturn:
+    sys.exit(f"datalore-emulator: {why}")
+
+
+def _address(options: Namespace, listener: socket.socket) -> str:
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return f"{'https' if options.tls_cert else 'http'}://{host}:{listener.getsockname()[1]}"
+
+
+if __name__ == "__main__":
+    main()

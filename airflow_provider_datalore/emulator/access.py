@@ -1,0 +1,80 @@
+"""Knows who calls, and what they may do with a notebook."""
+
+from __future__ import annotations
+
+import enum
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+
+from .library import NotebookId
+from .settings import DEFAULT_USER
+
+
+class Right(enum.Enum):
+    """What a user may do with a notebook."""
+
+    EDIT = "edit"
+    VIEW = "view"
+    NONE = "none"
+
+
+class Access:
+    """Tokens and shares. A notebook is shared with every user for editing unless it is said otherwise.
+
+    :param tokens: the user of each token.
+    :param viewers: (user, ``owner/id``) pairs with view rights only.
+    :param strangers: (user, ``owner/id``) pairs without any right.
+    """
+
+    def __init__(
+        self,
+        tokens: Mapping[str, str],
+        viewers: Iterable[tuple[str, str]] = (),
+        strangers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        self.tokens = dict(tokens)
+        self._viewers = frozenset(viewers)
+        self._strangers = frozenset(strangers)
+
+    def user_of(self, token: str) -> str | None:
+        """The user that the token was made for, None for a token that is not valid (any more)."""
+        for known, user in self.tokens.items():
+            if hmac.compare_digest(known.encode(), token.encode()):
+                return user
+        return None
+
+    def right(self, user: str, notebook: NotebookId) -> Right:
+        """What the user may do with the notebook."""
+        pair = (user, str(notebook))
+        if pair in self._strangers:
+            return Right.NONE
+        return Right.VIEW if pair in self._viewers else Right.EDIT
+
+
+def parse_token(text: str) -> tuple[str, str]:
+    """Read ``USER=TOKEN``, or ``TOKEN`` alone for the default user.
+
+    A token may itself contain and end in ``=``, as base64 does.
+
+    :return: token and user.
+    :raises ValueError: there is no token in the text.
+    """
+    named = re.fullmatch(r"([\w.@-]+)=(=*[^=\s][^\s]*)", text)
+    user, token = (named[1], named[2]) if named else (DEFAULT_USER, text)
+    if not token or not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ValueError(f"{text!r} is neither TOKEN nor USER=TOKEN (a token has no spaces)")
+    return token, user
+
+
+def parse_share(text: str) -> tuple[str, str]:
+    """Read ``USER:OWNER/ID``.
+
+    :return: user and ``owner/id``.
+    :raises ValueError: the text has another form.
+    """
+    user, _, rest = text.partition(":")
+    notebook = NotebookId.parse(rest)
+    if not user or notebook is None:
+        raise ValueError(f"{text!r} is not of the form USER:OWNER/ID")
+    return user, str(notebook)

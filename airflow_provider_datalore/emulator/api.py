@@ -1,0 +1,108 @@
+"""Knows Datalore's HTTP API: the paths, and what each of them answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from . import parameters
+from .dialect import describe, has_expired, is_visible
+from .errors import RefusedError
+from .intake import Caller, InteractiveBody, Parameter, Reader, RunBody, TheEmulator, read_body
+from .library import NotebookId, read_notebook
+from .records import Run
+from .settings import Variant
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+router = APIRouter()
+
+
+@router.post("/api/run/v1/notebook")
+async def start_run(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, str]:
+    """Start a run of a notebook."""
+    variant = emulator.variant
+    body = await read_body(request, RunBody, variant)
+    notebook_id = emulator.editable(user, body.notebook_id)
+    path = emulator.library.notebooks()[notebook_id]
+    notebook, values = await asyncio.to_thread(_prepare, path, body.parameters, variant)
+    if variant.over_limit != "queue" and emulator.runner.is_full:
+        raise RefusedError(int(variant.over_limit), "Too many notebooks run at this time")
+    run = Run(
+        user=user,
+        owner=notebook_id.owner,
+        notebook=notebook_id.id,
+        parameters=values,
+        update_report=body.update_report,
+        direct_file_storage_write=body.direct_file_storage_write,
+    )
+    emulator.runner.run(run, notebook, path.parent)
+    return {"runId": run.run_id}
+
+
+@router.get("/api/run/v1/{run_id}")
+async def get_run(run_id: str, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+    """Tell how a run is doing."""
+    run = emulator.run_of(user, run_id)
+    if not is_visible(run, emulator.variant):
+        raise RefusedError(404, f"There is no run {run_id}")
+    emulator.journal.polls[run_id] += 1
+    has_artifact = emulator.has_artifact(run) and not has_expired(run, emulator.variant)
+    return describe(run, emulator.variant, read_only=emulator.is_read_only(run), has_artifact=has_artifact)
+
+
+@router.post("/api/computation/v1/notebook")
+async def run_interactively(request: Request, user: Caller, emulator: TheEmulator) -> Response:
+    """Start an interactive run, which updates the notebook itself."""
+    body = await read_body(request, InteractiveBody, emulator.variant)
+    notebook_id = emulator.editable(user, body.notebook_id)
+    emulator.journal.interactive_started[notebook_id] += 1
+    emulator.runner.run_interactively(notebook_id, emulator.library.notebooks()[notebook_id])
+    return Response() if emulator.variant.interactive_answer == "empty" else JSONResponse({})
+
+
+@router.get("/notebook/{owner}/{notebook}/artifacts/{run_id}/{name}")
+async def download_artifact(
+    owner: str, notebook: str, run_id: str, name: str, user: Reader, emulator: TheEmulator
+) -> Response:
+    """Answer a run's executed notebook."""
+    run = emulator.run_of(user, run_id)
+    copy = emulator.records.executed_copy(run)
+    dropped = emulator.variant.failed_artifacts == "dropped" and not run.success
+    is_theirs = run.notebook_id == NotebookId(owner, notebook) and run.file_name == name
+    if not is_theirs or not run.ended or dropped or has_expired(run, emulator.variant) or not copy.exists():
+        raise RefusedError(404, f"There is no artifact {name} of the run {run_id}")
+    emulator.journal.downloads[run_id] += 1
+    return Response(
+        await asyncio.to_thread(copy.read_bytes),
+        media_type="application/x-ipynb+json",
+        headers={"X-Content-Type-Options": "nosniff"},
+    )
+
+
+@router.get("/api/user_public/v1/workspaces")
+async def list_workspaces(user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+    """List the workspaces of the token's owner."""
+    if not emulator.variant.workspaces_api:
+        raise RefusedError(404, "Not found")
+    return {"workspaces": [{"id": f"{user}-home", "name": "Home workspace"}]}
+
+
+def _prepare(path: Path, given: Iterable[Parameter], variant: Variant) -> tuple[NotebookNode, dict[str, Any]]:
+    """Read the notebook and put the parameters in: all that can be refused before there is a run."""
+    pairs = [(parameter.name, parameter.value) for parameter in given]
+    for name, value in pairs:
+        if variant.parameter_values == "strings" and not isinstance(value, str):
+            raise RefusedError(400, f"The value of the parameter {name!r} is not a string")
+    try:
+        notebook = read_notebook(path)
+        values = parameters.values(notebook, pairs, ignore_unknown=variant.unknown_parameter == "ignore")
+        return parameters.inject(notebook, values), values
+    except (ValueError, parameters.ParameterError) as error:
+        raise RefusedError(400, str(error)) from error

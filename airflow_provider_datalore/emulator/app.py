@@ -1,0 +1,56 @@
+"""Knows how the emulator becomes a web application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from . import api, control, pages
+from .emulator import Emulator
+from .errors import RefusedError, refuse
+from .journal import JournalMiddleware
+from .misbehaviour import FaultMiddleware
+from .settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make an emulator that any ASGI server can serve.
+
+    Faults that cut a connection need a server that tells its connections to the application, see
+    :class:`.misbehaviour.ExposedProtocol`.
+    """
+    emulator = Emulator(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await emulator.runner.stop()
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app.state.emulator = emulator
+    for part in (api, control, pages):
+        app.include_router(part.router)
+    # The last one added is the first to see a request.
+    app.add_middleware(FaultMiddleware, book=emulator.faults)
+    app.add_middleware(JournalMiddleware, journal=emulator.journal)
+
+    @app.exception_handler(RefusedError)
+    async def on_refusal(_: Request, refusal: RefusedError) -> Response:
+        return refuse(refusal, emulator.variant)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(_: Request, error: HTTPException) -> Response:
+        return refuse(RefusedError(error.status_code, str(error.detail)), emulator.variant)
+
+    # Only the emulator's own paths are validated by FastAPI; there, every mistake is told.
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_: Request, error: RequestValidationError) -> Response:
+        mistakes = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        return JSONResponse({"error": mistakes}, 400)
+
+    return app

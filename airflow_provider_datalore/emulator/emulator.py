@@ -1,0 +1,61 @@
+"""Knows what one emulator consists of."""
+
+from __future__ import annotations
+
+from .access import Access, Right
+from .errors import RefusedError
+from .faults import RULES, FaultBook
+from .journal import Journal
+from .library import Library, NotebookId
+from .records import Records, Run
+from .rendering import Reports
+from .runner import Runner
+from .settings import Settings
+
+
+class Emulator:
+    """The parts of a local Datalore, made from its settings and shared by all requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.variant = settings.variant
+        self.access = Access(settings.tokens, settings.viewers, settings.strangers)
+        self.library = Library(settings.notebooks)
+        self.records = Records(settings.data / "runs")
+        self.reports = Reports(settings.data / "reports")
+        self.journal = Journal()
+        self.faults = FaultBook(RULES.validate_python(settings.faults))
+        self.runner = Runner(self.records, self.reports, self.journal, settings.max_parallel_runs)
+
+    def is_read_only(self, run: Run) -> bool:
+        """Whether the run's user may, by now, only look at its notebook."""
+        return self.access.right(run.user, run.notebook_id) is not Right.EDIT
+
+    def has_artifact(self, run: Run) -> bool:
+        """Whether the run left an executed notebook."""
+        return self.records.executed_copy(run).exists()
+
+    def run_of(self, user: str, run_id: str) -> Run:
+        """A run that the user asked for.
+
+        :raises RefusedError: 404, there is no such run for this user.
+        """
+        run = self.records.get(run_id)
+        if run is None or run.user != user:
+            raise RefusedError(404, f"There is no run {run_id}")
+        return run
+
+    def editable(self, user: str, notebook_id: str) -> NotebookId:
+        """The notebook of that id, when the user may run it.
+
+        :raises RefusedError: 404, the id is invalid or not shared with the user; 403, the user may only look.
+        """
+        notebook = NotebookId.parse(notebook_id)
+        right = Right.NONE
+        if notebook is not None and self.library.find(notebook) is not None:
+            right = self.access.right(user, notebook)
+        if notebook is None or right is Right.NONE:
+            raise RefusedError(404, f"There is no notebook {notebook_id} that is shared with you")
+        if right is Right.VIEW:
+            raise RefusedError(403, f"You only have view rights to the notebook {notebook_id}")
+        return notebook

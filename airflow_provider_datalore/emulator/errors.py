@@ -1,0 +1,38 @@
+"""Knows how Datalore refuses: which status, and in which form the reason is told."""
+
+from __future__ import annotations
+
+import html
+
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+
+from .settings import Variant
+
+
+class RefusedError(Exception):
+    """A request that Datalore answers with an error.
+
+    :param status: the HTTP status.
+    :param message: what was wrong, for people.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def refuse(refusal: RefusedError, variant: Variant) -> Response:
+    """Tell the refusal in the form that this Datalore uses."""
+    status, message = refusal.status, refusal.message
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    match variant.error_form:
+        case "json":
+            return JSONResponse({"error": message}, status, headers)
+        case "html":
+            page = f"<!doctype html><title>Error {status}</title><h1>{status}</h1><p>{html.escape(message)}</p>"
+            return HTMLResponse(page, status, headers)
+        case "plain":
+            return PlainTextResponse(message, status, headers)
+        case "empty":
+            return Response(status_code=status, headers=headers)

@@ -1,0 +1,40 @@
+"""Knows what the emulator has been asked, so that a test can count it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from .library import NotebookId
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class Journal:
+    """Counts since the emulator started."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[str] = Counter()
+        self.polls: Counter[str] = Counter()
+        self.downloads: Counter[str] = Counter()
+        self.interactive_started: Counter[NotebookId] = Counter()
+        self.interactive_finished: Counter[NotebookId] = Counter()
+
+
+class JournalMiddleware:
+    """Counts each request on its arrival, whatever becomes of it.
+
+    :param app: what answers the request.
+    :param journal: where it is counted, as ``METHOD /path``.
+    """
+
+    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+        self._app = app
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count the request and pass it on."""
+        if scope["type"] == "http" and not scope["path"].startswith("/emulator/"):
+            self._journal.requests[f"{scope['method']} {scope['path']}"] += 1
+        await self._app(scope, receive, send)

@@ -1,0 +1,95 @@
+"""Knows the folder of notebooks: which there are, what they are called, and how they are read and written."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from .settings import DEFAULT_USER
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+class NotebookId(NamedTuple):
+    """The two segments that follow ``/notebook/`` in a notebook's address."""
+
+    owner: str
+    id: str
+
+    @classmethod
+    def parse(cls, text: str) -> NotebookId | None:
+        """Read ``owner/id``; None when the text is anything else."""
+        owner, slash, identifier = text.partition("/")
+        return cls(owner, identifier) if owner and slash and identifier and "/" not in identifier else None
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.id}"
+
+
+class Library:
+    """The notebooks of a folder, looked up anew each time, so that a file added while serving is found.
+
+    :param folder: holds ``<owner>/<id>.ipynb``, and ``<id>.ipynb`` for the notebooks of the default user.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+
+    def notebooks(self) -> dict[NotebookId, Path]:
+        """Every notebook and its file, sorted by owner and id."""
+        found: dict[NotebookId, Path] = {}
+        for notebook, path in self._scan():
+            found.setdefault(notebook, path)
+        return dict(sorted(found.items()))
+
+    def find(self, notebook: NotebookId) -> Path | None:
+        """The file of a notebook, None when there is no such notebook.
+
+        Found by listing, never by joining what a client sent to a path.
+        """
+        return self.notebooks().get(notebook)
+
+    def _scan(self) -> Iterator[tuple[NotebookId, Path]]:
+        for folder in sorted(self.folder.iterdir()):
+            if folder.is_dir() and not folder.name.startswith("."):
+                for path in _notebook_files(folder):
+                    yield NotebookId(folder.name, path.stem), path
+        for path in _notebook_files(self.folder):
+            yield NotebookId(DEFAULT_USER, path.stem), path
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Read a notebook file as the current notebook format.
+
+    :raises ValueError: the file is not a notebook.
+    """
+    import nbformat
+
+    try:
+        notebook: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        # nbformat lets through whatever its parser met: KeyError, AttributeError, its own errors.
+        raise ValueError(f"{path.name} is not a Jupyter notebook: {error}") from error
+    return notebook
+
+
+def write_notebook(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook file in one step, so that nobody reads half of it."""
+    import nbformat
+
+    write_atomically(path, nbformat.writes(notebook))  # type: ignore[no-untyped-call]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file in one step: whoever reads, or is killed meanwhile, sees the old text or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+def _notebook_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.ipynb") if path.is_file() and not path.name.startswith("."))

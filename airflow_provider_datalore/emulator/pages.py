@@ -1,0 +1,121 @@
+"""Knows the pages for people: what there is, a notebook, a run, a report."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from .dialect import artifact_path
+from .emulator import Emulator
+from .errors import RefusedError
+from .intake import COOKIE, TheEmulator
+from .library import NotebookId, read_notebook
+from .records import Run
+from .rendering import render
+
+router = APIRouter()
+
+# A notebook is somebody's HTML and JavaScript: it is shown, not trusted.
+_NOTEBOOK_POLICY = (
+    "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data: https:; font-src data:"
+)
+_LIST_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top; }
+"""
+
+
+@router.get("/")
+def overview(emulator: TheEmulator, token: str | None = None) -> Response:
+    """List notebooks and runs; with a token, let this browser download artifacts too."""
+    if token is not None:
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+        return answer
+    notebooks = "".join(
+        f"<li><a href='{_notebook_address(notebook)}'>{escape(str(notebook))}</a>"
+        for notebook in emulator.library.notebooks()
+    )
+    runs = "".join(_run_row(emulator, run) for run in reversed(list(emulator.records)))
+    return _page(
+        "Datalore emulator",
+        f"<h2>Notebooks</h2><ul>{notebooks or '<li>none yet'}</ul><h2>Runs</h2><table>"
+        "<tr><th>Run<th>Notebook<th>Asked for<th>State<th>Artifact</tr>"
+        f"{runs}</table>",
+    )
+
+
+@router.get("/notebook/{owner}/{notebook}")
+def show_notebook(owner: str, notebook: str, emulator: TheEmulator) -> Response:
+    """Show a notebook with its own outputs."""
+    notebook_id, path = _find(emulator, owner, notebook)
+    return _notebook_page(path, notebook_id.id)
+
+
+@router.get("/runs/{run_id}")
+def show_run(run_id: str, emulator: TheEmulator) -> Response:
+    """Show what a run executed, or how it is doing."""
+    run = emulator.records.get(run_id)
+    if run is None:
+        raise RefusedError(404, f"There is no run {run_id}")
+    if run.ended and emulator.has_artifact(run):
+        return _notebook_page(emulator.records.executed_copy(run), run.notebook)
+    return _page(f"Run {run_id}", f"<p>{escape(_state(run))}</p>")
+
+
+@router.get("/reports/{owner}/{notebook}")
+def show_report(owner: str, notebook: str, emulator: TheEmulator) -> Response:
+    """Show the report that a notebook was published as."""
+    notebook_id, _ = _find(emulator, owner, notebook)
+    report = emulator.reports.read(notebook_id)
+    if report is None:
+        raise RefusedError(404, f"The notebook {notebook_id} has no report")
+    return HTMLResponse(report, headers={"Content-Security-Policy": _NOTEBOOK_POLICY})
+
+
+def _find(emulator: Emulator, owner: str, notebook: str) -> tuple[NotebookId, Path]:
+    notebook_id = NotebookId(owner, notebook)
+    path = emulator.library.find(notebook_id)
+    if path is None:
+        raise RefusedError(404, f"There is no notebook {notebook_id}")
+    return notebook_id, path
+
+
+def _notebook_page(path: Path, title: str) -> Response:
+    page = render(read_notebook(path), title)
+    return HTMLResponse(page, headers={"Content-Security-Policy": _NOTEBOOK_POLICY})
+
+
+def _page(title: str, body: str) -> Response:
+    page = (
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(title)}</title>"
+        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>{body}"
+    )
+    return HTMLResponse(page, headers={"Content-Security-Policy": _LIST_POLICY})
+
+
+def _run_row(emulator: Emulator, run: Run) -> str:
+    download = quote(artifact_path(run))
+    artifact = f"<a href='{download}'>{escape(run.file_name)}</a>" if emulator.has_artifact(run) else ""
+    return (
+        f"<tr><td><a href='/runs/{run.run_id}'>{run.run_id[:8]}</a>"
+        f"<td><a href='{_notebook_address(run.notebook_id)}'>{escape(str(run.notebook_id))}</a>"
+        f"<td>{run.asked:%Y-%m-%d %H:%M:%S}<td>{escape(_state(run))}<td>{artifact}</tr>"
+    )
+
+
+def _state(run: Run) -> str:
+    if run.ended:
+        return "succeeded" if run.success else f"failed: {run.failure}"
+    return "running" if run.started else "queued"
+
+
+def _notebook_address(notebook: NotebookId) -> str:
+    return f"/notebook/{quote(notebook.owner)}/{quote(notebook.id)}"

@@ -1,0 +1,138 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import trustme
+
+from airflow_provider_datalore.emulator.access import parse_share, parse_token
+from airflow_provider_datalore.emulator.options import parse
+from tests.emulator.emulator_client import Client, write_notebook
+from tests.emulator_process import EmulatorProcess
+
+
+def test_it_says_where_it_is_and_how_to_connect(tmp_path: Path) -> None:
+    write_notebook(tmp_path, "sales", "1", owner="alice")
+    with EmulatorProcess(tmp_path) as process:
+        text = "".join(process.output)
+        # The lines that follow the first one are printed with it, but may still be on their way.
+        process.stop()
+        text = "".join(process.output)
+    assert text.startswith(f"Datalore emulator listening on {process.url}\n")
+    assert f"alice/sales  {process.url}/notebook/alice/sales" in text
+    connection = text.partition("AIRFLOW_CONN_DATALORE_DEFAULT='")[2].partition("'")[0]
+    assert json.loads(connection) == {
+        "conn_type": "datalore",
+        "host": process.url,
+        "password": "emulator-token",
+    }
+
+
+def test_it_can_serve_https(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    options = ["--tls-cert", str(tmp_path / "server.pem")]
+    with EmulatorProcess(tmp_path, *options, ca=tmp_path / "ca.pem") as process:
+        client = Client(process)
+        client.session.verify = str(tmp_path / "ca.pem")
+        assert process.url.startswith("https://")
+        assert client.get("/api/user_public/v1/workspaces").status_code == 200
+        process.set_faults([{"kind": "drop"}])
+        with pytest.raises(requests.ConnectionError):
+            client.get("/api/user_public/v1/workspaces")
+
+
+def test_it_can_start_with_faults_and_a_variant(tmp_path: Path) -> None:
+    rules = tmp_path / "faults.json"
+    rules.write_text('[{"kind": "status", "status": 500, "times": 1}]')
+    with EmulatorProcess(tmp_path, "--faults", str(rules), "--no-workspaces-api") as process:
+        client = Client(process)
+        statuses = [client.get("/api/user_public/v1/workspaces").status_code for _ in range(2)]
+    assert statuses == [500, 404]
+
+
+def test_runs_over_the_limit_can_be_refused(tmp_path: Path) -> None:
+    write_notebook(tmp_path, "slow", "import time; time.sleep(60)")
+    options = ["--max-parallel-runs", "1", "--over-limit", "429"]
+    with EmulatorProcess(tmp_path, *options) as process:
+        client = Client(process)
+        client.start("me/slow")
+        assert client.submit("me/slow").status_code == 429
+
+
+def test_a_port_that_is_taken_is_told_in_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(RuntimeError, match=f"cannot listen on 127.0.0.1:{port}") as error:
+            EmulatorProcess(tmp_path, "--port", str(port)).start()
+    assert "Traceback" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--token", "two words"], "a token has no spaces"),
+        (["--viewer", "victor"], "not of the form USER:OWNER/ID"),
+        (["--max-parallel-runs", "0"], "--max-parallel-runs: "),
+        (["--run-appears-after", "-1"], "--run-appears-after: "),
+        (["--times", "roman"], "--times"),
+        (["--faults", "no-such-file"], "cannot read no-such-file"),
+        (["--tls-key", "key.pem"], "--tls-key needs --tls-cert"),
+    ],
+)
+def test_a_mistake_is_told_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse([str(tmp_path), *options])
+    assert exit_.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_folder_that_does_not_exist_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["/no/such/folder"])
+    assert "there is no folder /no/such/folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("secret", ("secret", "me")),
+        ("alice=secret", ("secret", "alice")),
+        ("alice@example.com=secret", ("secret", "alice@example.com")),
+        ("c2VjcmV0==", ("c2VjcmV0==", "me")),
+        ("alice=c2VjcmV0==", ("c2VjcmV0==", "alice")),
+    ],
+)
+def test_a_token_may_name_its_user(text: str, parsed: tuple[str, str]) -> None:
+    assert parse_token(text) == parsed
+
+
+def test_a_share_names_a_user_and_a_notebook() -> None:
+    assert parse_share("victor:me/sales") == ("victor", "me/sales")
+
+
+def test_every_switch_has_an_option(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"times": "epoch-ms", "queued_status": "", "artifacts_expire_after": 1.5}
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    settings, _ = parse([str(tmp_path), *options, "--no-parameters"])
+    assert settings.variant.model_dump(include={*given, "parameters"}) == {**given, "parameters": False}
+
+
+def test_it_starts_without_what_only_a_run_needs_and_without_the_rest_of_the_package() -> None:
+    script = "import sys, airflow_provider_datalore.emulator.__main__; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    loaded = done.stdout.split()
+    own = {name.split(".")[1] for name in loaded if name.startswith("airflow_provider_datalore.")}
+    assert own == {"emulator"}
+    assert not {"airflow", "papermill", "nbconvert", "nbclient", "nbformat", "jupyter_client"} & set(loaded)

@@ -1,0 +1,72 @@
+"""What becomes of the cells of a notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+
+from tests.emulator.emulator_client import Client, Write, gate, gate_pid, printed
+from tests.emulator_process import EmulatorProcess
+
+
+def test_a_failing_cell_fails_the_run_and_the_artifact_says_why(client: Client, notebook: Write) -> None:
+    run = client.run(notebook("print('before')", "raise ValueError('no data')", "print('after')"))
+    assert run["success"] is False
+    before, failing, after = client.executed(run).cells
+    assert before.outputs[0].text == "before\n"
+    assert (failing.outputs[0].ename, failing.outputs[0].evalue) == ("ValueError", "no data")
+    assert "no data" in failing.outputs[0].traceback[-1]
+    assert (after.outputs, after.execution_count) == ([], None)
+
+
+def test_outputs_that_were_saved_with_the_notebook_do_not_pass_for_the_runs(client: Client, notebook: Write) -> None:
+    old = nbformat.v4.new_code_cell("print('new')")
+    old.outputs = [nbformat.v4.new_output("stream", text="old\n")]
+    run = client.run(notebook("1 / 0", old))
+    assert client.executed(run).cells[1].outputs == []
+
+
+def test_a_kernel_that_dies_fails_the_run_and_keeps_the_outputs_so_far(
+    client: Client, notebook: Write, datalore: EmulatorProcess
+) -> None:
+    run = client.run(notebook("print('so far')", "import os; os._exit(1)", "print('after')"))
+    assert run["success"] is False
+    assert printed(client.executed(run)) == "so far\n"
+    assert datalore.runs()[-1]["failure"] == "The kernel died"
+
+
+def test_a_notebook_finds_the_files_beside_it(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
+    notebook_id = notebook("print(open('orders.csv').read())", owner="alice")
+    (datalore.folder / "alice" / "orders.csv").write_text("id,amount")
+    assert printed(client.executed(client.run(notebook_id))) == "id,amount\n"
+
+
+def test_a_kernel_that_this_machine_does_not_have_is_replaced(client: Client, datalore: EmulatorProcess) -> None:
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print('ran')")])
+    made.metadata.kernelspec = {"name": "conda-env-of-somebody", "display_name": "x", "language": "python"}
+    nbformat.write(made, datalore.folder / "foreign.ipynb")
+    assert printed(client.executed(client.run("me/foreign"))) == "ran\n"
+
+
+def test_a_file_that_is_no_notebook_is_refused(client: Client, datalore: EmulatorProcess) -> None:
+    (datalore.folder / "broken.ipynb").write_text("{}")
+    answer = client.submit("me/broken")
+    assert answer.status_code == 400
+    assert "broken.ipynb is not a Jupyter notebook" in answer.json()["error"]
+
+
+def test_a_cell_may_expect_its_error(client: Client, notebook: Write) -> None:
+    expected = nbformat.v4.new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]})
+    run = client.run(notebook(expected, "print('went on')"))
+    assert run["success"] is True
+    assert printed(client.executed(run)) == "went on\n"
+
+
+def test_runs_of_the_same_notebook_do_not_meet(client: Client, notebook: Write, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    slow = client.start(notebook("x = 1", gate(go), "print(x)", name="shared"))
+    gate_pid(go)
+    assert client.run(notebook("print('x' in globals())", name="shared"))["success"] is True
+    go.touch()
+    assert printed(client.executed(client.wait(slow))) == "1\n"

@@ -1,0 +1,93 @@
+"""Which parameters a notebook has, and how a request's strings become values of their types."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_datalore.emulator.parameters import ParameterError, inject, values, variables
+from tests.emulator.emulator_client import code
+
+
+def parametrised(source: str) -> nbformat.NotebookNode:
+    return nbformat.v4.new_notebook(cells=[code("before = 1"), code(source, "parameters"), code("after = 2")])
+
+
+@pytest.mark.parametrize(
+    ("default", "given", "arrives"),
+    [
+        ("5", "10", 10),
+        ("5", "-3", -3),
+        ("5", "0.5", 0.5),
+        ("1.5", "2", 2.0),
+        ("-1.5", "1e3", 1000.0),
+        ("True", "false", False),
+        ("False", "True", True),
+        ("'x'", "10", "10"),
+        ("'x'", "", ""),
+        ("None", "10", "10"),
+        ("['a']", "b", ["b"]),
+        ("['a']", '["b", "c"]', ["b", "c"]),
+        ("date.today()", "2026-01-31", "2026-01-31"),
+        ("5", 7, 7),
+        ("5", 7.5, 7.5),
+        ("True", False, False),
+        ("'x'", 7, 7),
+        ("['a']", ["b"], ["b"]),
+    ],
+)
+def test_a_string_takes_the_type_of_the_default(default: str, given: Any, arrives: Any) -> None:
+    converted = values(parametrised(f"x = {default}"), [("x", given)], ignore_unknown=False)["x"]
+    assert converted == arrives
+    assert type(converted) is type(arrives)
+
+
+@pytest.mark.parametrize(("default", "given"), [("5", "many"), ("1.5", ""), ("True", "yes"), ("['a']", "[1,")])
+def test_a_string_that_has_not_the_type_of_the_default_is_refused(default: str, given: str) -> None:
+    with pytest.raises(ParameterError, match="Parameter 'x' takes a value of type"):
+        values(parametrised(f"x = {default}"), [("x", given)], ignore_unknown=False)
+
+
+def test_the_variables_are_those_that_the_tagged_cell_sets() -> None:
+    source = "import os\nn = 5\nname: str = 'x'\na = b = 1\ntoday = date.today()\nd['k'] = 1\nundefined: int"
+    assert list(variables(parametrised(source))) == ["n", "name", "a", "b", "today"]
+
+
+def test_a_notebook_without_a_tagged_cell_has_no_parameters() -> None:
+    plain = nbformat.v4.new_notebook(cells=[code("n = 5")])
+    with pytest.raises(ParameterError, match="the notebook has no parameters"):
+        values(plain, [("n", "1")], ignore_unknown=False)
+
+
+def test_an_unknown_parameter_can_be_ignored() -> None:
+    assert values(parametrised("n = 5"), [("m", "1"), ("n", "2")], ignore_unknown=True) == {"n": 2}
+
+
+def test_the_values_are_set_right_after_the_defaults() -> None:
+    cells = inject(parametrised("n = 5"), {"n": 7}).cells
+    assert [cell.source for cell in cells if cell.source.startswith(("before", "n =", "after"))] == [
+        "before = 1",
+        "n = 5",
+        "after = 2",
+    ]
+    assert "n = 7" in cells[2].source
+
+
+JSON = st.recursive(
+    st.text() | st.booleans() | st.integers() | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(JSON)
+def test_every_value_arrives_unchanged(value: Any) -> None:
+    cell = inject(parametrised("x = other()"), {"x": value}).cells[2]
+    scope: dict[str, Any] = {}
+    exec(cell.source, scope)  # noqa: S102 - this is what a kernel does with it
+    assert json.dumps(scope["x"]) == json.dumps(value)

@@ -1,0 +1,103 @@
+"""What is left of runs and kernels when the emulator stops, is killed, and comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.emulator.emulator_client import Client, gate, gate_pid, wait_until, write_notebook
+from tests.emulator_process import EmulatorProcess
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[EmulatorProcess]:
+    """An emulator of the test's own, with one slot and a notebook that waits at a gate."""
+    folder = tmp_path / "notebooks"
+    write_notebook(folder, "quick", "print('done')")
+    write_notebook(folder, "slow", gate(tmp_path / "go"))
+    with EmulatorProcess(folder, "--max-parallel-runs", "1") as process:
+        yield process
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_no_run_is_lost_when_the_emulator_is_killed(own: EmulatorProcess, tmp_path: Path) -> None:
+    client = Client(own)
+    finished = client.run("me/quick")
+    executing, queued = client.start("me/slow"), client.start("me/slow")
+    kernel = gate_pid(tmp_path / "go")
+    own.kill()
+    own.restart()
+    assert client.poll(finished["runId"]) == finished
+    assert client.executed(finished).cells[0].outputs[0].text == "done\n"
+    for run_id in (executing, queued):
+        run = client.poll(run_id)
+        assert (run["success"], run["artifacts"]) == (False, [])
+        assert run["endTime"]
+    wait_until(lambda: not is_alive(kernel), patience=10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_is_clean_also_after_kernels_have_run(own: EmulatorProcess, tmp_path: Path, number: int) -> None:
+    client = Client(own)
+    client.run("me/quick")
+    run_id = client.start("me/slow")
+    kernel = gate_pid(tmp_path / "go")
+    began = time.monotonic()
+    assert own.stop(number) == 0
+    assert time.monotonic() - began < 5
+    assert not is_alive(kernel)
+    assert "Traceback" not in "".join(own.output)
+    own.restart()
+    assert client.poll(run_id)["success"] is False
+
+
+def test_a_stop_does_not_wait_for_a_client_that_hangs(own: EmulatorProcess) -> None:
+    own.set_faults([{"kind": "hang"}])
+    with Client(own).session.get(own.url + "/emulator/log", stream=True):
+        pass
+    with pytest.raises(OSError, match="timed out"):
+        Client(own).session.get(own.url, timeout=0.2)
+    assert own.stop() == 0
+
+
+def test_a_user_who_has_become_a_viewer_sees_that_the_run_is_read_only(own: EmulatorProcess) -> None:
+    client = Client(own)
+    run = client.run("me/quick")
+    own.options += ("--viewer", "me:me/quick")
+    own.restart()
+    assert run["readOnly"] is False
+    assert client.poll(run["runId"])["readOnly"] is True
+
+
+def test_a_token_that_the_emulator_made_up_stays_valid(tmp_path: Path) -> None:
+    with EmulatorProcess(tmp_path, token=None) as process:
+        token = (process.data or tmp_path / ".datalore-emulator").joinpath("token").read_text()
+        assert token in "".join(process.output)
+        process.restart()
+        assert Client(process, token).get("/api/user_public/v1/workspaces").status_code == 200
+
+
+def test_two_emulators_do_not_share_their_data(own: EmulatorProcess) -> None:
+    second = EmulatorProcess(own.folder)
+    with pytest.raises(RuntimeError, match="another emulator uses"):
+        second.start()
+
+
+def test_the_data_can_be_kept_elsewhere(tmp_path: Path) -> None:
+    folder, data = tmp_path / "notebooks", tmp_path / "data"
+    folder.mkdir()
+    with EmulatorProcess(folder, data=data):
+        assert list(folder.iterdir()) == []
+        assert (data / "runs").is_dir()
