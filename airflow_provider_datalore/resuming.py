@@ -6,6 +6,8 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import conf
+
 from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeoutError
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ TRIGGER_LOST = "__fail__"
 
 BACKSTOP = 60.0
 """Seconds after the deadline, which the trigger keeps itself, until the scheduler wakes the task without it."""
+
+SCHEDULER_LOOP = 2.0
+"""Seconds that the scheduler is given to see that a worker is done with a task."""
 
 
 def deadline_before(execution_timeout: timedelta | None, now: float) -> float | None:
@@ -36,6 +41,16 @@ def deadline_before(execution_timeout: timedelta | None, now: float) -> float | 
 def backstop(deadline: float | None) -> timedelta | None:
     """After how long the scheduler wakes a deferred task whose trigger did not keep the deadline."""
     return None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + BACKSTOP)
+
+
+def earliest_event(now: float) -> float:
+    """When a trigger may wake its task at the earliest, in epoch seconds.
+
+    Airflow 3 may see only a heartbeat interval later (5 seconds, by default) that a worker is done with a task that it
+    has deferred. A task that was woken by then is taken for killed, and failed: "Executor … reported that the task
+    instance … finished with state success, but the task instance's state attribute is queued".
+    """
+    return now + float(conf.getint("workers", "min_heartbeat_interval", fallback=0)) + SCHEDULER_LOOP
 
 
 def own_xcom(context: Context, key: str) -> str:

@@ -81,7 +81,7 @@ class Patience:
     :param max_outage: how long Datalore may be unreachable without one good answer, in seconds.
     :param deadline: when the wait ends whatever the run does, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; None for now.
-    :param settle: for how many seconds from then on not to ask at all.
+    :param not_before: when to ask for the first time, in epoch seconds; None for soon.
     :raises DataloreConfigurationError: for a value that is no number, or out of range.
     """
 
@@ -89,7 +89,7 @@ class Patience:
     max_outage: float = defaults.MAX_OUTAGE
     deadline: float | None = None
     since: float | None = None
-    settle: float = 0.0
+    not_before: float | None = None
 
     def __post_init__(self) -> None:
         _check_seconds("poll_interval", self.poll_interval, least=SHORTEST_INTERVAL)
@@ -235,8 +235,8 @@ def wait_until_finished(
 
     # Spread over an interval: a triggerer that starts again finds all its runs at once.
     waited = clock.wall() - since
-    first = max(0.0, patience.settle - waited) + patience.interval(waited) * clock.chance()
-    yield from _sleep(first, patience, clock)
+    delay = 0.0 if patience.not_before is None else max(0.0, patience.not_before - clock.wall())
+    yield from _sleep(delay + patience.interval(waited) * clock.chance(), patience, clock)
     while True:
         final = patience.deadline is not None and clock.wall() >= patience.deadline
         try:

@@ -211,7 +211,7 @@ class DataloreRunNotebookOperator(BaseOperator):
         return run if run.is_finished else None
 
     def _defer(self, run_id: str, patience: Patience, url: str) -> NoReturn:
-        from airflow_provider_datalore.resuming import backstop
+        from airflow_provider_datalore.resuming import backstop, earliest_event
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         self.log.info("The triggerer waits for run %s from here on.", run_id)
@@ -223,6 +223,7 @@ class DataloreRunNotebookOperator(BaseOperator):
                 max_outage=self.max_outage,
                 deadline=patience.deadline,
                 since=patience.since,
+                not_before=earliest_event(time.time()),
                 notebook_url=url,
             ),
             method_name="execute_complete",

@@ -156,7 +156,7 @@ class DataloreRunSensor(BaseSensorOperator):
 
     def _defer(self, url: str) -> NoReturn:
         from airflow_provider_datalore.api.waiting import SHORTEST_INTERVAL
-        from airflow_provider_datalore.resuming import backstop, deadline_before
+        from airflow_provider_datalore.resuming import backstop, deadline_before, earliest_event
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         now = time.time()
@@ -170,6 +170,7 @@ class DataloreRunSensor(BaseSensorOperator):
                 max_outage=self.max_outage,
                 deadline=deadline,
                 since=now,
+                not_before=earliest_event(now),
                 notebook_url=url,
             ),
             method_name="execute_complete",

@@ -9,10 +9,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_datalore import defaults
 
-SETTLE = 2.0
-"""Seconds after the task was deferred in which nothing is asked: Airflow 3.3 can fail a task whose trigger fires
-before the scheduler has seen that the worker is done with it."""
-
 
 class DataloreRunTrigger(BaseTrigger):
     """Waits until a run of a notebook has ended, and sends one event that says how.
@@ -25,6 +21,7 @@ class DataloreRunTrigger(BaseTrigger):
     :param max_outage: for how many seconds Datalore may be unreachable without one good answer.
     :param deadline: when to give up whatever the run does, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; the longer ago, the rarer the requests.
+    :param not_before: when to ask for the first time, in epoch seconds; None for soon.
     :param notebook_url: the address of the notebook, for messages.
     :param unknown: arguments that another version of this package stored; they are ignored.
     """
@@ -37,6 +34,7 @@ class DataloreRunTrigger(BaseTrigger):
         max_outage: float = defaults.MAX_OUTAGE,
         deadline: float | None = None,
         since: float | None = None,
+        not_before: float | None = None,
         notebook_url: str | None = None,
         **unknown: Any,
     ) -> None:
@@ -47,6 +45,7 @@ class DataloreRunTrigger(BaseTrigger):
         self.max_outage = max_outage
         self.deadline = deadline
         self.since = since
+        self.not_before = not_before
         self.notebook_url = notebook_url
         if unknown:
             self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
@@ -62,6 +61,7 @@ class DataloreRunTrigger(BaseTrigger):
                 "max_outage": self.max_outage,
                 "deadline": self.deadline,
                 "since": self.since,
+                "not_before": self.not_before,
                 "notebook_url": self.notebook_url,
             },
         )
@@ -74,7 +74,7 @@ class DataloreRunTrigger(BaseTrigger):
         from airflow_provider_datalore.triggers import event
 
         try:
-            patience = Patience(self.poll_interval, self.max_outage, self.deadline, self.since, SETTLE)
+            patience = Patience(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
             run = await DataloreAsyncHook(self.datalore_conn_id).wait_patiently(
                 self.run_id, patience, where=self.notebook_url or "the notebook there"
             )

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_datalore.api import waiting
-from airflow_provider_datalore.triggers import datalore as triggers
 from tests.scripted_server import ScriptedServer
 
 Context = dict[str, Any]
@@ -116,4 +115,3 @@ def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str])
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that last no longer than they must."""
     monkeypatch.setattr(waiting, "SHORTEST_INTERVAL", 0.01)
-    monkeypatch.setattr(triggers, "SETTLE", 0.0)

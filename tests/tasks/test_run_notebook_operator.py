@@ -238,6 +238,7 @@ class TestDeferred:
         assert arguments["poll_interval"] == 7
         assert arguments["max_outage"] == 60
         assert arguments["deadline"] == pytest.approx(now + 600, abs=5)
+        assert now < arguments["not_before"] < now + 15
         assert arguments["notebook_url"] == f"{datalore.url}/notebook/ann/sales"
         assert all(isinstance(value, (str, int, float, type(None))) for value in arguments.values())
         assert TOKEN not in repr(deferred.trigger)

@@ -94,7 +94,7 @@ async def test_missing_arguments_have_defaults(datalore: Datalore) -> None:
 
 
 def test_it_is_the_same_again_after_being_stored() -> None:
-    trigger = DataloreRunTrigger("run-1", "conn", 5, 60, 123.5, 100.5, "https://datalore.example/n")
+    trigger = DataloreRunTrigger("run-1", "conn", 5, 60, 123.5, 100.5, 101.5, "https://datalore.example/n")
     path, arguments = trigger.serialize()
     assert path == f"{DataloreRunTrigger.__module__}.{DataloreRunTrigger.__qualname__}"
     assert DataloreRunTrigger(**arguments).serialize() == (path, arguments)
