@@ -255,7 +255,7 @@ def wait_until_finished(
             if run.is_finished:
                 return run
             last = run
-            delay = patience.interval(clock.wall() - since) * (0.9 + clock.chance() / 10)
+            delay = patience.interval(clock.wall() - since) * (0.95 + clock.chance() / 20)
         if final:
             raise _timed_out(run_id, last, patience, where)
         yield from _sleep(delay, patience, clock)

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -41,9 +42,8 @@ class AiohttpSender:
 
     def __init__(self, connection: DataloreConnection) -> None:
         self.connection = connection
-        self._headers = connection.request_headers()
+        self._name = str(connection)
         self._proxy = connection.proxy()
-        self._timeout = aiohttp.ClientTimeout(total=connection.timeout)
         # The pool's own limit would count the time in its queue towards the request's.
         self._places = asyncio.Semaphore(connection.max_connections)
         self._session = aiohttp.ClientSession(
@@ -54,6 +54,8 @@ class AiohttpSender:
                 keepalive_timeout=KEEP_ALIVE,
                 ttl_dns_cache=DNS_CACHE,
             ),
+            headers=connection.request_headers(),
+            timeout=aiohttp.ClientTimeout(total=connection.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
@@ -70,11 +72,9 @@ class AiohttpSender:
             try:
                 async with self._session.request(
                     call.method,
-                    URL(url, encoded=True),
+                    _parsed(url),
                     json=call.body,
-                    headers=self._headers,
                     proxy=self._proxy,
-                    timeout=self._timeout,
                     allow_redirects=False,
                 ) as response:
                     body = await self._read_all(call, response)
@@ -82,7 +82,7 @@ class AiohttpSender:
                 raise self._translate(call, error) from None
         good = 200 <= response.status < 300
         return Answer(
-            connection=str(connection),
+            connection=self._name,
             status=response.status,
             url=url,
             received_at=time.time(),
@@ -95,6 +95,9 @@ class AiohttpSender:
         await self._session.close()
 
     async def _read_all(self, call: Call, response: aiohttp.ClientResponse) -> bytes:
+        length = response.content_length
+        if length is not None and length <= LONGEST_ANSWER and "Content-Encoding" not in response.headers:
+            return await response.read()
         body = bytearray()
         async for piece in response.content.iter_any():
             body += piece
@@ -115,6 +118,12 @@ class AiohttpSender:
         if isinstance(error, TimeoutError):
             return too_slow(connection, call)
         return no_answer(connection, call, text)
+
+
+@lru_cache(maxsize=20_000)
+def _parsed(url: str) -> URL:
+    """The address as aiohttp wants it; a poll asks for the same one again and again."""
+    return URL(url, encoded=True)
 
 
 def _ssl_context(connection: DataloreConnection) -> ssl.SSLContext | bool:

@@ -1,0 +1,79 @@
+"""File names for what a server calls its files: whatever it says, a name that stays in its folder, on any storage."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from itertools import count
+
+LONGEST_NAME = 255
+"""Bytes in UTF-8; the limit of most file systems."""
+NAMELESS = "artifact"
+
+_LONGEST_EXTENSION = 32
+_NOT_IN_NAMES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories: control and format characters (which turn text around), halves of pairs, line separators."""
+_FORBIDDEN = re.compile(r'[<>:"|?*]')
+_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
+
+
+def safe_name(name: str) -> str:
+    """A file name made of a name that a server gave.
+
+    It is a single path segment and never empty, ``.`` or ``..``; it has no character that Windows forbids, is none of
+    the names that Windows reserves, and no longer than 255 bytes, where the extension is kept. A name that is
+    harmless stays as it is, but for Unicode's canonical form.
+
+    :param name: for example ``"analysis.ipynb"``, or ``"../../etc/passwd"``, which becomes ``"passwd"``.
+    """
+    segment = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
+    written = "".join(c for c in segment if unicodedata.category(c) not in _NOT_IN_NAMES)
+    allowed = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", written))
+    trimmed = _trim(allowed) or NAMELESS
+    return _with_suffix(f"_{trimmed}" if _RESERVED.fullmatch(trimmed) else trimmed)
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """The safe name of each name, no two of them the same even where a storage ignores case.
+
+    The first of several that are the same keeps its name, the next become ``name-2.ext``, ``name-3.ext``, …; the same
+    names in the same order always become the same.
+    """
+    safe = [safe_name(name) for name in names]
+    taken = {_ignoring_case(name) for name in safe}
+    numbers: dict[str, count[int]] = {}
+    distinct = []
+    for name in safe:
+        key = _ignoring_case(name)
+        if key not in numbers:
+            numbers[key] = count(2)
+            distinct.append(name)
+            continue
+        numbered = next(
+            candidate
+            for candidate in (_with_suffix(name, f"-{number}") for number in numbers[key])
+            if _ignoring_case(candidate) not in taken
+        )
+        taken.add(_ignoring_case(numbered))
+        distinct.append(numbered)
+    return distinct
+
+
+def _with_suffix(name: str, suffix: str = "") -> str:
+    """The name with a suffix before its extension, shortened to what file systems take."""
+    stem, dot, extension = name.rpartition(".")
+    tail = dot + extension
+    if not stem or len(tail.encode()) > _LONGEST_EXTENSION:
+        stem, tail = name, ""
+    room = LONGEST_NAME - len((suffix + tail).encode())
+    return _trim(stem.encode()[:room].decode(errors="ignore") + suffix + tail)
+
+
+def _trim(name: str) -> str:
+    """Without blanks around it or dots after it, which Windows drops from names."""
+    return re.sub(r"^\s+|[\s.]+$", "", name)
+
+
+def _ignoring_case(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())
