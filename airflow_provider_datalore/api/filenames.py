@@ -67,7 +67,8 @@ def _with_suffix(name: str, suffix: str = "") -> str:
     if not stem or len(tail.encode()) > _LONGEST_EXTENSION:
         stem, tail = name, ""
     room = LONGEST_NAME - len((suffix + tail).encode())
-    return _trim(stem.encode()[:room].decode(errors="ignore") + suffix + tail)
+    # What is left of a name that begins with hundreds of dots may be nothing.
+    return _trim(stem.encode()[:room].decode(errors="ignore") + suffix + tail) or NAMELESS
 
 
 def _trim(name: str) -> str:

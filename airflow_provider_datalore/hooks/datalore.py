@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import protocol, waiting
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
-from airflow_provider_datalore.api.waiting import Ask, Patience, deadline_after
+from airflow_provider_datalore.api.waiting import Ask, Patience, Sleep, deadline_after
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -29,8 +29,10 @@ from airflow_provider_datalore.hooks.connection import DataloreConnection, not_d
 from airflow_provider_datalore.hooks.drivers import drive, drive_async
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from contextlib import AbstractAsyncContextManager
+
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     from airflow_provider_datalore.hooks.aiohttp_sender import SharedSender
     from airflow_provider_datalore.hooks.requests_sender import RequestsSender
@@ -199,6 +201,49 @@ class DataloreHook(BaseHook):
                     )
         return bytes(content)
 
+    def download_artifact(
+        self,
+        artifact: Artifact,
+        destination: str | ObjectStoragePath,
+        *,
+        name: str | None = None,
+        max_bytes: int | None = None,
+        max_outage: float = 0.0,
+    ) -> ObjectStoragePath:
+        """Write an artifact into a folder of any storage that Airflow knows, piece by piece.
+
+        The file is there once it is complete, and not at all before; it replaces an older one.
+
+        :param artifact: one of :attr:`Run.artifacts`.
+        :param destination: the folder: ``"/data"``, ``"s3://aws_default@bucket/folder"``, or whatever else
+            ``ObjectStoragePath`` takes.
+        :param name: the file's name; None is the artifact's. Either is made safe: without folders, characters and names
+            that some storage does not take, 255 bytes at most.
+        :param max_bytes: how long the artifact may be; None is without a limit.
+        :param max_outage: for how many seconds to try the whole artifact again if Datalore does not deliver it; 0 is
+            not at all.
+        :return: where it was written.
+        :raises DataloreConfigurationError: if it cannot be written there, or is longer than ``max_bytes``.
+        :raises DataloreUnavailableError: if Datalore does not deliver all of it.
+        :raises DataloreError: whatever else goes wrong, by its own class.
+        """
+        from airflow_provider_datalore import storage
+        from airflow_provider_datalore.api.filenames import safe_name
+
+        storage.check_max_bytes(max_bytes)
+        path = storage.folder(destination) / safe_name(artifact.name if name is None else name)
+        call = protocol.get_artifact(artifact)
+
+        def ask(step: Ask) -> int:
+            self._heed(step)
+            with self.sender.stream(call) as pieces:
+                return storage.write(pieces, path, f"artifact {artifact.name!r:.200}", max_bytes=max_bytes)
+
+        size = drive(cast("Generator[Ask | Sleep, int | None, int]", waiting.ask(max_outage, 0.0)), ask)
+        self.log.info("Wrote artifact %.200r to %s, %d bytes.", artifact.name, path, size)
+        storage.register_lineage(path, self)
+        return path
+
     def notebook_url(self, notebook_id: str | NotebookId) -> str:
         """The address of the notebook as people open it in a browser.
 
@@ -275,12 +320,16 @@ class DataloreHook(BaseHook):
 
     def _asker(self, call: protocol.Call, run_id: str) -> Callable[[Ask], Run]:
         def ask(step: Ask) -> Run:
-            if step.reread_connection and self._sender is not None:
-                self._sender.close()
-                self._sender = None
+            self._heed(step)
             return protocol.read_run(call, self.sender.send(call), run_id)
 
         return ask
+
+    def _heed(self, step: Ask) -> None:
+        """Before the request of a wait: read the connection anew, if the step says so."""
+        if step.reread_connection and self._sender is not None:
+            self._sender.close()
+            self._sender = None
 
     def _notebook_id(self, notebook_id: object) -> NotebookId:
         if isinstance(notebook_id, NotebookId):
