@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
-from airflow_provider_datalore.storage import check_max_bytes, folder
+from airflow_provider_datalore.storage import folder
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -41,7 +41,6 @@ def download(
     :return: the paths, each as soon as its artifact is there.
     :raises DataloreError: whatever goes wrong, by its own class.
     """
-    check_max_bytes(max_bytes)
     target = folder(destination)
     for artifact, name in choose(run, names):
         yield str(hook.download_artifact(artifact, target, name=name, max_bytes=max_bytes, max_outage=max_outage))

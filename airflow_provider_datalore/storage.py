@@ -19,8 +19,8 @@ LOCAL = frozenset({"", "file", "local"})
 OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs"})
 """Protocols of the stores in which nothing shows of an upload until it is completed."""
 
-BLOCK = 8 * 1024 * 1024
-"""Bytes that are held and sent at once. S3 takes 5 MiB to 5 GiB, and 10,000 of them: files of up to 78 GiB."""
+BLOCK = 6 * 1024 * 1024
+"""Bytes that are held and sent at once. S3 takes 5 MiB to 5 GiB, and 10,000 of them: files of up to 58 GiB."""
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,7 @@ def folder(destination: object) -> ObjectStoragePath:
     except Exception as error:
         raise _unusable(destination, _reason(error)) from error
     # Airflow 2 takes a relative path from the root, Airflow 3 from the folder that the worker happens to run in.
-    _, has_protocol, place = text.rpartition("://")
-    if path.protocol in LOCAL and not (place if has_protocol else text).startswith("/"):
+    if path.protocol in LOCAL and not text.removeprefix(f"{path.protocol}://").startswith("/"):
         raise _unusable(destination, "it is a relative path")
     return path
 
@@ -67,11 +66,7 @@ def write(pieces: Iterable[bytes], path: ObjectStoragePath, what: str, *, max_by
     try:
         for piece in pieces:
             size += len(piece)
-            if max_bytes is not None and size > max_bytes:
-                raise DataloreConfigurationError(
-                    f"{what[0].upper()}{what[1:]} is longer than max_bytes, which is {max_bytes}; nothing of it was "
-                    "written. Raise max_bytes, or choose other artifacts."
-                )
+            _check_size(size, max_bytes, what)
             with _naming(what, path):
                 file.write(piece)
         with _naming(what, path):
@@ -99,7 +94,8 @@ def register_lineage(path: ObjectStoragePath, hook: BaseHook) -> None:
     try:
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
-        get_hook_lineage_collector().add_output_asset(context=hook, uri=asset_uri(path))
+        collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+        collector.add_output_asset(context=hook, uri=asset_uri(path))
     except Exception as error:
         log.warning("The lineage of %s is not registered: %s", path, error)
 
@@ -222,6 +218,14 @@ def _naming(what: str, path: ObjectStoragePath) -> Iterator[None]:
             "room, and that the worker may write to it: with its own rights, or those of the Airflow connection before "
             "the @ of the destination."
         ) from error
+
+
+def _check_size(size: int, max_bytes: int | None, what: str) -> None:
+    if max_bytes is not None and size > max_bytes:
+        raise DataloreConfigurationError(
+            f"Nothing is written of {what}: it is longer than max_bytes, which is {max_bytes}. Raise max_bytes, or "
+            "choose other artifacts."
+        )
 
 
 def _unusable(destination: object, problem: str) -> DataloreConfigurationError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
@@ -18,7 +19,7 @@ from airflow_provider_datalore.links.datalore import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.api.waiting import Patience
@@ -49,12 +50,15 @@ class DataloreRunNotebookOperator(BaseOperator):
     :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
     :param durable: whether a retry goes on with the run that the try before it started, if that still runs or went
         well (Airflow 3.3 and later; earlier ones cannot remember it, so there a retry always runs the notebook).
+    :param artifacts_to: a folder to which all artifacts of the run are written when it has ended, well or not: any
+        ``ObjectStoragePath``, such as ``"s3://aws_default@bucket/{{ ds }}"``. XCom ``artifacts`` holds the paths. None
+        writes none. (templated)
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
     """
 
-    template_fields: Sequence[str] = ("notebook_id", "parameters", "datalore_conn_id")
+    template_fields: Sequence[str] = ("notebook_id", "parameters", "artifacts_to", "datalore_conn_id")
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
     operator_extra_links = (DataloreNotebookLink(), DataloreExecutedNotebookLink())
     ui_color = "#e4f6ee"
@@ -69,6 +73,7 @@ class DataloreRunNotebookOperator(BaseOperator):
     timeout: float | None
     max_outage: float
     durable: bool
+    artifacts_to: str | ObjectStoragePath | None
     datalore_conn_id: str
 
     _waiting_for: tuple[str, str] | None = None
@@ -86,6 +91,7 @@ class DataloreRunNotebookOperator(BaseOperator):
         timeout: float | None = None,
         max_outage: float = defaults.MAX_OUTAGE,
         durable: bool = True,
+        artifacts_to: str | ObjectStoragePath | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -102,6 +108,7 @@ class DataloreRunNotebookOperator(BaseOperator):
             timeout=timeout,
             max_outage=max_outage,
             durable=durable,
+            artifacts_to=artifacts_to,
             datalore_conn_id=datalore_conn_id,
         )
 
@@ -120,6 +127,7 @@ class DataloreRunNotebookOperator(BaseOperator):
         from airflow_provider_datalore.operators.memory import RunMemory
 
         patience = self._patience()
+        self._check_artifacts_to()
         hook = self.hook
         task_instance = context["ti"]
         url = hook.notebook_url(self.notebook_id)
@@ -175,6 +183,20 @@ class DataloreRunNotebookOperator(BaseOperator):
         deadlines = [deadline_after(self.timeout, now), deadline_before(self.execution_timeout, now)]
         deadline = min((moment for moment in deadlines if moment is not None), default=None)
         return Patience(self.poll_interval, self.max_outage, deadline, since=now)
+
+    def _check_artifacts_to(self) -> None:
+        """Fail before the notebook runs, and not hours later, where nothing could be written."""
+        if self.artifacts_to is None:
+            return
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError
+        from airflow_provider_datalore.storage import folder
+
+        if not self.wait_for_completion:
+            raise DataloreConfigurationError(
+                f"artifacts_to is set for notebook {self.notebook_id}, but the task does not wait for them. Leave "
+                "wait_for_completion as it is, or take DataloreDownloadArtifactsOperator once the run has ended."
+            )
+        folder(self.artifacts_to)
 
     def _start(self, hook: DataloreHook, memory: RunMemory) -> str:
         run_id = hook.run_notebook(
@@ -247,14 +269,27 @@ class DataloreRunNotebookOperator(BaseOperator):
         )
 
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
+        from airflow_provider_datalore.exceptions import DataloreRunFailedError
         from airflow_provider_datalore.operators.memory import RunMemory
         from airflow_provider_datalore.outcome import deliver
 
+        memory = RunMemory(context, self.durable)
         try:
             deliver(run, hook, context)
-        finally:
-            RunMemory(context, self.durable).forget()
+        except DataloreRunFailedError:
+            self._keep_artifacts(run, hook, context)
+            memory.forget()
+            raise
+        # A run whose artifacts could not be written is not forgotten: a retry writes them, and runs nothing anew.
+        self._keep_artifacts(run, hook, context)
+        memory.forget()
         return run.run_id
+
+    def _keep_artifacts(self, run: Run, hook: DataloreHook, context: Context) -> None:
+        from airflow_provider_datalore.artifacts import keep
+
+        if self.artifacts_to is not None:
+            keep(run, hook, context, self.artifacts_to, self.max_outage)
 
 
 class DataloreInteractiveRunOperator(BaseOperator):
@@ -292,3 +327,71 @@ class DataloreInteractiveRunOperator(BaseOperator):
         context["ti"].xcom_push(key=NOTEBOOK_URL, value=url)
         hook.run_notebook_interactively(self.notebook_id)
         self.log.info("Notebook %s runs in place: %s", self.notebook_id, url)
+
+
+class DataloreDownloadArtifactsOperator(BaseOperator):
+    """Writes what a run has made into a folder of any storage that Airflow knows: local, S3, GCS, Azure and others.
+
+    Returns the paths. A file is there once it is complete, and not at all before; one of the same name is replaced.
+
+    :param run_id: what ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned; the run must have
+        ended, well or not. (templated)
+    :param destination: the folder, any ``ObjectStoragePath``: ``"/data"``, or ``"s3://aws_default@bucket/{{ ds }}"``
+        with the id of an Airflow connection before the ``@``. (templated)
+    :param names: which artifacts: a glob such as ``"*.ipynb"``, or a list of them; None is all. (templated)
+    :param max_bytes: how long each artifact may be; None is without a limit.
+    :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
+    :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
+
+    Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html
+    """
+
+    template_fields: Sequence[str] = ("run_id", "destination", "names", "datalore_conn_id")
+    operator_extra_links = (DataloreNotebookLink(),)
+    ui_color = "#e4f6ee"
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        destination: str | ObjectStoragePath,
+        names: str | list[str] | None = None,
+        max_bytes: int | None = None,
+        max_outage: float = defaults.MAX_OUTAGE,
+        datalore_conn_id: str = defaults.CONN_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.run_id = run_id
+        self.destination = destination
+        self.names = names
+        self.max_bytes = max_bytes
+        self.max_outage = max_outage
+        self.datalore_conn_id = datalore_conn_id
+
+    def execute(self, context: Context) -> list[str]:
+        """Write the artifacts, one after the other.
+
+        :return: the paths, in the run's order.
+        """
+        from airflow_provider_datalore.artifacts import download
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError
+        from airflow_provider_datalore.hooks.datalore import DataloreHook
+
+        task_instance = context["ti"]
+        # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
+        task_instance.xcom_push(key=NOTEBOOK_URL, value="")
+        hook = DataloreHook(self.datalore_conn_id)
+        run = hook.get_run(self.run_id, max_outage=self.max_outage)
+        with suppress(DataloreConfigurationError):
+            task_instance.xcom_push(key=NOTEBOOK_URL, value=hook.notebook_url(run.notebook_id or ""))
+        if not run.is_finished:
+            raise DataloreConfigurationError(
+                f"Run {run.run_id} has not ended ({run.status or 'running'!r}), so its artifacts are not there yet. "
+                "Wait for it before, with wait_for_completion=True on the task that runs it or with DataloreRunSensor."
+            )
+        return list(
+            download(
+                run, hook, self.destination, names=self.names, max_bytes=self.max_bytes, max_outage=self.max_outage
+            )
+        )

@@ -1,0 +1,1 @@
+"""What an executed notebook tells. Knows the file format, and neither Airflow nor Datalore."""

@@ -1,0 +1,116 @@
+"""Finds in an executed notebook which cell failed, and what it said."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from airflow_provider_datalore.notebooks.reading import Cell, code_cells, plain, text
+
+_MOST_TRACEBACK = 4000
+_MOST_OUTPUT_LINES = 20
+_MOST_OUTPUT = 2000
+_MOST_VALUE = 1000
+_LINES_AROUND = 3
+_FRAME_IN_CELL = re.compile(r"Cell In\s?\[(\d+)\], line (\d+)")
+"""How IPython names a frame of a traceback that is in a cell: by the cell's execution count."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellFailure:
+    """The cell at which a notebook failed.
+
+    :param cell: which one, in words: its number, and its tag or first line.
+    :param number: its position among all cells, counted from 1.
+    :param source: its code around the failing line, with line numbers.
+    :param error_name: the exception's class, such as ``KeyError``.
+    :param error_value: the exception's message.
+    :param traceback: the traceback without terminal codes, shortened in its middle if it is long.
+    :param output: the last lines that the cell printed before.
+    """
+
+    cell: str
+    number: int
+    source: str
+    error_name: str
+    error_value: str
+    traceback: str
+    output: str
+
+    def __str__(self) -> str:
+        parts = [
+            f"{self.error_name}: {self.error_value}" if self.error_value else self.error_name,
+            f"in {self.cell}:",
+            _indented(self.source),
+        ]
+        if self.traceback:
+            parts += ["Traceback:", _indented(self.traceback)]
+        if self.output:
+            parts += ["The last that it printed:", _indented(self.output)]
+        return "\n".join(parts)
+
+
+def find_failure(content: bytes) -> CellFailure | None:
+    """The first cell that ended in an error; None if none did.
+
+    :param content: the executed ``.ipynb`` file.
+    :raises NotANotebookError: if it is no notebook.
+    """
+    for cell in code_cells(content):
+        for output in cell.outputs:
+            if output.get("output_type") in ("error", "pyerr"):
+                traceback = plain("\n".join(text([line]) for line in _lines(output.get("traceback"))))
+                return CellFailure(
+                    cell=cell.label,
+                    number=cell.number,
+                    source=_source_around(cell.source, _failing_line(traceback, cell)),
+                    error_name=plain(text(output.get("ename")))[:200] or "an error without a name",
+                    error_value=_shortened(plain(text(output.get("evalue"))), _MOST_VALUE),
+                    traceback=_shortened(traceback, _MOST_TRACEBACK),
+                    output=_printed(cell),
+                )
+    return None
+
+
+def _lines(traceback: object) -> list[object]:
+    return traceback if isinstance(traceback, list) else [traceback]
+
+
+def _failing_line(traceback: str, cell: Cell) -> int | None:
+    """The line of the cell at which the innermost of its frames was, counted from 1, if the traceback says so."""
+    frames = [(int(count), int(line)) for count, line in _FRAME_IN_CELL.findall(traceback) if len(count + line) < 18]
+    lines = [line for count, line in frames if cell.execution_count in (None, count)]
+    return lines[-1] if lines and 0 < lines[-1] <= len(cell.source.splitlines()) else None
+
+
+def _source_around(source: str, line: int | None) -> str:
+    lines = source.splitlines()
+    first = max(0, (line or 1) - 1 - _LINES_AROUND)
+    shown = lines[first : (line + _LINES_AROUND) if line else 2 * _LINES_AROUND + 1]
+    numbered = (
+        f"{'->' if number == line else '  '} {number:>3} {plain(code)[:200]}"
+        for number, code in enumerate(shown, start=first + 1)
+    )
+    return "\n".join(numbered)
+
+
+def _printed(cell: Cell) -> str:
+    """The last lines that the cell wrote to its output; only the tail is looked at, however much there is."""
+    tail = ""
+    for output in reversed(cell.outputs):
+        if output.get("output_type") == "stream":
+            tail = text(output.get("text"))[-_MOST_OUTPUT:] + tail
+        if len(tail) >= _MOST_OUTPUT:
+            break
+    return "\n".join(plain(tail[-_MOST_OUTPUT:]).splitlines()[-_MOST_OUTPUT_LINES:])
+
+
+def _shortened(value: str, most: int) -> str:
+    """Both ends of a long text: a traceback begins with the cell and ends with the error."""
+    if len(value) <= most:
+        return value
+    return f"{value[: most // 2]}\n… {len(value) - most} characters left out …\n{value[-(most // 2) :]}"
+
+
+def _indented(value: str) -> str:
+    return "\n".join(f"    {line}" for line in value.splitlines())
