@@ -1,0 +1,44 @@
+# Everything here installs what it needs by itself, into .venv/: with uv where it is on the PATH, with venv and pip
+# where it is not. Needed beforehand: Python 3.11 or newer and make.
+
+NEWEST := 3.3.2
+AIRFLOW ?= $(NEWEST)
+PYTHON ?= python3
+
+VENV := .venv/airflow-$(AIRFLOW)
+RUN := $(VENV)/bin/python -m
+INSTALL := $(PYTHON) dev/environment.py --airflow $(AIRFLOW) --groups
+TYPED := airflow_provider_datalore dev tests/e2e tests/examples
+# Which branches run depends on Airflow's version; all tests on the newest one have to cover this much.
+COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
+
+.PHONY: help demo ui test lint clean
+
+help:
+	@echo "make demo    run an example DAG through a real Airflow and the Datalore emulator, show what comes of it"
+	@echo "make ui      the same, and leave Airflow's UI open until Ctrl-C"
+	@echo "make test    run all tests on Airflow $(NEWEST); with AIRFLOW=2.11.2 on that one"
+	@echo "make lint    ruff and mypy"
+	@echo "make clean   remove the environments and everything built"
+
+demo:
+	@$(INSTALL) demo
+	@$(RUN) dev.demo
+
+ui:
+	@$(INSTALL) demo
+	@$(RUN) dev.demo --stay
+
+test:
+	@$(INSTALL) test
+	@$(RUN) pytest --cov $(COVERED) $(ARGS)
+
+lint:
+	@$(INSTALL) lint test
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
+
+clean:
+	rm -rf .venv build dist .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

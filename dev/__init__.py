@@ -1,0 +1,1 @@
+"""Developer machinery: the environments, the local Airflow and the demo behind the Makefile."""

@@ -1,0 +1,151 @@
+"""Knows how to show the whole of it: the emulator, a real Airflow, an example DAG, and what comes of them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from dev.airflow_client import AirflowApiError, loopback_session
+from dev.local_airflow import LocalAirflow
+from dev.processes import ChildEndedError, NotInTimeError, interrupted_once
+from tests.emulator_process import EmulatorProcess
+
+ROOT = Path(__file__).resolve().parent.parent
+DAGS = ROOT / "example_dags"
+RESULTS = ROOT / "build" / "demo"
+DAG_ID = "datalore_daily_sales"
+TASK_ID = "daily_sales"
+CONF = {"region": "West", "from_date": "2026-03-01", "to_date": "2026-05-31"}
+RUN_TIMEOUT = 180.0
+"""Seconds for the DAG's run. It takes 15 to 20."""
+NEEDED_DISK = 300_000_000
+"""Bytes, for the Airflow's home and the runs."""
+
+
+class DemoError(Exception):
+    """The demo did not get to its end; the message says why."""
+
+
+class Clock:
+    """Says what happens, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def say(self, sentence: str) -> None:
+        print(f"{time.monotonic() - self._start:5.0f} s  {sentence}", flush=True)
+
+
+def demo(stay: bool) -> None:
+    """Runs the example DAG through a real Airflow and shows what came of it.
+
+    :param stay: whether Airflow stays up for looking around, until Ctrl-C
+    """
+    clock = Clock()
+    token = secrets.token_hex(16)
+    with tempfile.TemporaryDirectory(prefix="datalore-demo-") as folder:
+        check_disk(Path(folder))
+        clock.say("Starting the Datalore emulator, which runs notebooks in Jupyter kernels on this machine.")
+        with EmulatorProcess(DAGS / "notebooks", data=folder, token=token) as emulator:
+            connection = {"conn_type": "datalore", "host": emulator.url, "password": token}
+            clock.say(f"The emulator is at {emulator.url}. Starting Airflow, which takes about half a minute.")
+            with LocalAirflow(DAGS, connections={"datalore_default": connection}) as airflow:
+                clock.say(f"Airflow {airflow.version} is at {airflow.url}. Waiting for it to read the DAGs.")
+                airflow.wait_for_dags([DAG_ID])
+                run_id = run_dag(airflow, clock)
+                show_result(airflow, run_id, emulator.url, token)
+                if stay:
+                    wait_for_interrupt(airflow, emulator)
+                else:
+                    clock.say("Stopping Airflow and the emulator.")
+    clock.say("Stopped all that was started.")
+
+
+def run_dag(airflow: LocalAirflow, clock: Clock) -> str:
+    """Triggers the example DAG and shows its task's states as they change.
+
+    :return: the id of the DAG's run
+    """
+    run_id = airflow.trigger(DAG_ID, CONF)
+    clock.say(f"Triggered {DAG_ID} with {', '.join(f'{name}={value}' for name, value in CONF.items())}.")
+    for task in airflow.watch(DAG_ID, run_id, RUN_TIMEOUT):
+        meaning = ": the triggerer waits, no worker does" if task.state == "deferred" else ""
+        clock.say(f"  task {task.name} is {task.state}{meaning}")
+    state = airflow.run_state(DAG_ID, run_id)
+    if state != "success":
+        raise DemoError(f"The run of {DAG_ID} ended {state}.\n{airflow.failure(DAG_ID, run_id)}")
+    return run_id
+
+
+def show_result(airflow: LocalAirflow, dag_run: str, datalore: str, token: str) -> None:
+    """Prints what the task left: the run, the executed notebook, something that it printed, the links."""
+    run = airflow.xcom(DAG_ID, dag_run, TASK_ID, "run")
+    print(f"\nThe task's XCom 'run':\n{json.dumps(run, indent=2)}")
+    for artifact in run["artifacts"]:
+        answer = loopback_session().get(
+            datalore + quote(artifact["path"]), headers={"Authorization": f"Bearer {token}"}, timeout=30
+        )
+        answer.raise_for_status()
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        saved = RESULTS / Path(artifact["name"]).name
+        saved.write_bytes(answer.content)
+        print(f"\nThe executed notebook was saved as {saved}")
+        print(f"Its last output:\n  {last_printed(answer.json())}")
+    print("\nThe buttons of the task in Airflow's UI:")
+    for name, url in airflow.links(DAG_ID, dag_run, TASK_ID).items():
+        print(f"  {name}: {url}")
+    print(flush=True)
+
+
+def last_printed(notebook: Any) -> str:
+    """The last text that an executed notebook printed; it cannot be there unless a kernel ran the cells."""
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    printed = ["".join(output["text"]).strip() for output in outputs if output["output_type"] == "stream"]
+    if not printed:
+        raise DemoError("The executed notebook holds no output: no kernel has run it.")
+    return printed[-1]
+
+
+def wait_for_interrupt(airflow: LocalAirflow, emulator: EmulatorProcess) -> None:
+    """Keeps everything up until Ctrl-C, and says where it is."""
+    print("Open the emulator's page first: it lets this browser see what the buttons in Airflow's UI lead to.")
+    print(f"  the emulator's page:            {emulator.url}/?token={emulator.token}")
+    print(f"  Airflow's UI, no login needed:  {airflow.url}/dags/{DAG_ID}")
+    print("Press Ctrl-C to stop both.", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        airflow.wait_while_running()
+
+
+def check_disk(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_DISK:
+        raise DemoError(
+            f"There is {free / 1e6:.0f} MB free at {folder}, and the demo needs {NEEDED_DISK / 1e6:.0f} MB. "
+            "Make room, or set TMPDIR to a folder that has some."
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Run an example DAG through a real Airflow and the emulator.")
+    parser.add_argument("--stay", action="store_true", help="leave Airflow's UI open until Ctrl-C")
+    options = parser.parse_args()
+    try:
+        with interrupted_once("Interrupted. Stopping all that was started, which takes a few seconds."):
+            demo(options.stay)
+    except KeyboardInterrupt:
+        sys.exit("Stopped all that was started.")
+    except (DemoError, ChildEndedError, NotInTimeError, AirflowApiError, RuntimeError, OSError) as failure:
+        sys.exit(f"\nThe demo failed. {failure}")
+
+
+if __name__ == "__main__":
+    main()

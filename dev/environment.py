@@ -1,0 +1,229 @@
+"""Knows how to make `.venv/airflow-<version>`: one virtual environment for each Airflow version.
+
+Run by any Python 3.11 or newer before anything is installed, so only the standard library is used here.
+Installs with uv where it is on the PATH, with venv and pip where it is not, and not at all when nothing changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EXTRA = "emulator"
+TESTED_PYTHON = (3, 13)
+"""The newest Python that the package is tested with; a newer one is used only where there is no other."""
+NEEDED_DISK = 1_500_000_000
+"""Bytes. An environment takes 0.6 GB; the installer's cache and temporary files as much again."""
+
+
+class SetupError(Exception):
+    """The environment could not be made; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python that is installed on this machine."""
+
+    path: Path
+    version: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What an environment was made from; kept in it, so that the next run can see whether it still fits."""
+
+    root: str
+    airflow: str
+    pyproject: str
+    groups: list[str]
+
+    def covers(self, wanted: Stamp) -> bool:
+        """Whether an environment made from this has all that is wanted."""
+        return replace(self, groups=wanted.groups) == wanted and set(wanted.groups) <= set(self.groups)
+
+
+def python_range(airflow: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The oldest and the newest Python that this package can use with an Airflow version."""
+    return (3, 11), ((3, 12) if airflow.startswith("2.") else (3, 14))
+
+
+def installed_interpreters() -> Iterator[Interpreter]:
+    """The Pythons to choose from: the running one, then those on the PATH and under pyenv, newest first."""
+    yield Interpreter(Path(sys.executable), sys.version_info[:2])
+    names = [f"python3.{minor}" for minor in range(14, 10, -1)]
+    paths = [path for path in map(shutil.which, names) if path]
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+    paths += [str(path) for name in names for path in sorted(pyenv.glob(f"*/bin/{name}"), reverse=True)]
+    for path in paths:
+        version = interpreter_version(path)
+        if version is not None:
+            yield Interpreter(Path(path), version)
+
+
+def interpreter_version(path: str) -> tuple[int, int] | None:
+    """Asks a Python for its version; None when it does not run, as a pyenv shim with no version behind it."""
+    question = "import sys; print(*sys.version_info[:2])"
+    try:
+        answer = subprocess.run([path, "-c", question], capture_output=True, text=True, timeout=30, check=False)
+        major, minor = answer.stdout.split()
+        return int(major), int(minor)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+
+
+def choose_interpreter(airflow: str) -> Interpreter | None:
+    """The best of the installed Pythons that an Airflow version supports, or None."""
+    oldest, newest = python_range(airflow)
+    fitting = [it for it in installed_interpreters() if oldest <= it.version <= newest]
+    return min(fitting, key=lambda it: it.version > TESTED_PYTHON, default=None)
+
+
+def run_quietly(command: Sequence[str | Path], doing: str, log: Path) -> None:
+    """Runs an installer command; says every ten seconds that it goes on, and shows its output if it fails."""
+    started = time.monotonic()
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            while process.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=10)
+                    continue
+                say(f"  still {doing}, {time.monotonic() - started:.0f} s")
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    if process.returncode != 0:
+        last_words = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise SetupError(f"{last_words}\nThis failed while {doing}. The whole output is in {log}.")
+
+
+def create(folder: Path, airflow: str, uv: str | None, log: Path) -> None:
+    """Makes an empty virtual environment with a Python that the Airflow version supports."""
+    chosen = choose_interpreter(airflow)
+    if uv:
+        python = chosen.path if chosen else "3.12"
+        run_quietly([uv, "venv", "--python", python, folder], "creating the environment", log)
+        return
+    if chosen is None:
+        oldest, newest = (".".join(map(str, version)) for version in python_range(airflow))
+        raise SetupError(
+            f"Airflow {airflow} needs Python {oldest} to {newest}, and there is none on the PATH or under "
+            "pyenv. Install Python 3.12, or uv, which fetches one by itself."
+        )
+    try:
+        run_quietly([chosen.path, "-m", "venv", folder], "creating the environment", log)
+    except SetupError as failure:
+        package = f"python{chosen.version[0]}.{chosen.version[1]}-venv"
+        hint = f"Where it says that ensurepip is not available: apt-get install {package}"
+        raise SetupError(f"{failure}\n{hint}") from None
+
+
+def install(python: Path, wanted: Stamp, uv: str | None, log: Path) -> None:
+    """Installs the asked Airflow, the package in editable mode and the dependency groups, in one go."""
+    pip: list[str | Path] = [python, "-m", "pip", "install"]
+    if uv:
+        pip = [uv, "pip", "install", "--python", python]
+    if not uv:
+        run_quietly([*pip, "--upgrade", "pip>=25.1"], "updating pip", log)
+    groups = [part for group in wanted.groups for part in ("--group", group)]
+    packages = [f"apache-airflow=={wanted.airflow}", "--editable", f".[{EXTRA}]", *groups]
+    run_quietly([*pip, *packages], f"installing Airflow {wanted.airflow} and the package", log)
+
+
+def ensure(airflow: str, groups: Sequence[str]) -> None:
+    """Makes or updates the environment of an Airflow version, unless it has all that is wanted already."""
+    base = ROOT / ".venv"
+    folder = base / f"airflow-{airflow}"
+    python = folder / "bin" / "python"
+    stamp_path = folder / "made-from.json"
+    log = base / f"airflow-{airflow}.log"
+    base.mkdir(exist_ok=True)
+    with locked(base / f"airflow-{airflow}.lock"):
+        digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+        wanted = Stamp(str(ROOT), airflow, digest, sorted(set(groups)))
+        present = read_stamp(stamp_path) if python.exists() else None
+        if present is not None and present.covers(wanted):
+            return
+        uv = shutil.which("uv")
+        started = time.monotonic()
+        check_disk(base)
+        log.unlink(missing_ok=True)
+        tool = "uv" if uv else "venv and pip"
+        say(f"Preparing {folder.relative_to(ROOT)} with {tool}: a minute or two, once.")
+        if present is not None and present.root == wanted.root:
+            wanted = replace(wanted, groups=sorted({*present.groups, *wanted.groups}))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            create(folder, airflow, uv, log)
+        stamp_path.unlink(missing_ok=True)
+        install(python, wanted, uv, log)
+        stamp_path.write_text(json.dumps(asdict(wanted), indent=1))
+        say(f"{folder.relative_to(ROOT)} is ready after {time.monotonic() - started:.0f} s.")
+
+
+def read_stamp(path: Path) -> Stamp | None:
+    try:
+        return Stamp(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def check_disk(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_DISK:
+        raise SetupError(
+            f"There is {free / 1e9:.1f} GB free at {folder}, and an environment needs "
+            f"{NEEDED_DISK / 1e9:.1f} GB. Make room and run this again."
+        )
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Held by one process at a time, so that two make commands do not install into one environment."""
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another make is preparing this environment; waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python is told so here
+        found = ".".join(map(str, sys.version_info[:2]))
+        sys.exit(
+            f"Python 3.11 or newer is needed, and {sys.executable} is {found}. "
+            "Install one, or name it: make PYTHON=/path/to/python3.12 ..."
+        )
+    parser = argparse.ArgumentParser(description="Make the virtual environment of one Airflow version.")
+    parser.add_argument("--airflow", required=True, metavar="VERSION", help="such as 3.3.2")
+    parser.add_argument("--groups", nargs="*", default=[], help="dependency groups of pyproject.toml")
+    options = parser.parse_args()
+    try:
+        ensure(options.airflow, options.groups)
+    except SetupError as failure:
+        sys.exit(f"\n{failure}")
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. The environment is not complete; the next run goes on with it.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Knows how to run a whole Airflow on this machine: free ports, an empty home, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from dev.airflow_client import AirflowApiError, AirflowClient
+from dev.processes import Child, free_port, kill_marked, stop_all, wait_for
+
+START_TIMEOUT = 180.0
+"""Seconds for Airflow to be up. It takes 15 to 30 on two idle cores."""
+
+
+class LocalAirflow(AirflowClient):
+    """A real Airflow: scheduler, triggerer, API server and DAG processor, each a process of its own.
+
+    It is the Airflow that is installed beside this Python. On Airflow 2.11 the API server is the webserver,
+    the scheduler reads the DAG files, and tasks run one at a time: on SQLite nothing else works there.
+
+    :param dags: the folder of DAG files
+    :param connections: Airflow Connections by id, each as the fields of its JSON form
+    :param env: more environment for all of Airflow, such as `AIRFLOW_VAR_...`
+    :param parallelism: how many tasks may run at a time (Airflow 3)
+    """
+
+    def __init__(
+        self,
+        dags: Path,
+        *,
+        connections: Mapping[str, Mapping[str, Any]] | None = None,
+        env: Mapping[str, str] | None = None,
+        parallelism: int = 2,
+    ) -> None:
+        self.version = version("apache-airflow")
+        self.port = free_port()
+        super().__init__(f"http://localhost:{self.port}", major=int(self.version.split(".")[0]))
+        self.home = Path(tempfile.mkdtemp(prefix="local-airflow-"))
+        self._children: dict[str, Child] = {}
+        self._env = {**inherited_env(), **self._settings(dags, parallelism), **(env or {})}
+        for conn_id, fields in (connections or {}).items():
+            self._env[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(fields)
+
+    def _settings(self, dags: Path, parallelism: int) -> dict[str, str]:
+        """What makes an Airflow quick to start, open without a login, and alone on its ports."""
+        common = {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags.resolve()),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2",
+            # How soon another triggerer takes over from one that died.
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+        }
+        if self.major >= 3:
+            return common | {
+                "AIRFLOW__API__HOST": "127.0.0.1",
+                "AIRFLOW__API__PORT": str(self.port),
+                "AIRFLOW__API__BASE_URL": self.url,
+                "AIRFLOW__API__WORKERS": "1",
+                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+                "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+                "AIRFLOW__CORE__PARALLELISM": str(parallelism),
+                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+                "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+                # A worker can notice only so much later that a task has deferred, and Airflow 3.3 fails the task
+                # when its trigger has fired by then: with the default of 5 s, in runs of a few seconds.
+                "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            }
+        return common | {
+            "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.default",
+            "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
+            "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "10",
+            "AIRFLOW__WEBSERVER__BASE_URL": self.url,
+            "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
+            "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(self.port),
+            "AIRFLOW__WEBSERVER__WORKERS": "1",
+        }
+
+    def __enter__(self) -> LocalAirflow:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Makes the database, starts every part and waits until all say that they are healthy."""
+        if self.major < 3:
+            # Whoever opens the page is the administrator: it listens on the loopback address only.
+            (self.home / "webserver_config.py").write_text("AUTH_ROLE_PUBLIC = 'Admin'\n")
+        self._start_part("database", "db", "migrate").wait(START_TIMEOUT)
+        parts = ("api-server", "scheduler", "dag-processor") if self.major >= 3 else ("webserver", "scheduler")
+        for part in parts:
+            self._start_part(part, part)
+        self.start_triggerer()
+        wanted = {"metadatabase", "scheduler", "triggerer"} | ({"dag_processor"} if self.major >= 3 else set())
+        wait_for("Airflow is healthy", lambda: self._is_healthy(wanted), START_TIMEOUT)
+
+    def stop(self) -> None:
+        """Ends every process that this Airflow has started and removes its home. May be called again."""
+        stop_all(self._children.values(), grace=5)
+        kill_marked("AIRFLOW_HOME", str(self.home))
+        self._children.clear()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def start_triggerer(self) -> None:
+        self._start_part("triggerer", "triggerer")
+
+    def kill_triggerer(self) -> None:
+        """Ends the triggerer as a power cut would, with all triggers that run in it."""
+        self._children.pop("triggerer").kill()
+
+    def wait_for_dags(self, dag_ids: Iterable[str], timeout: float = 90.0) -> None:
+        """Waits until Airflow lists DAGs.
+
+        :param timeout: seconds
+        :raises RuntimeError: when a DAG file cannot be read, with its traceback
+        """
+        wanted = set(dag_ids)
+
+        def listed() -> bool:
+            self._must_run()
+            if errors := self.import_errors():
+                raise RuntimeError("Airflow cannot read a DAG file: " + "\n".join(errors))
+            return wanted <= self.dag_ids()
+
+        wait_for(f"Airflow lists {', '.join(sorted(wanted))}", listed, timeout)
+
+    def wait_while_running(self) -> None:
+        """Returns never; raises when a part of Airflow has ended by itself.
+
+        :raises ChildEndedError: with the part's last words
+        """
+        while True:
+            self._must_run()
+            time.sleep(1)
+
+    def _start_part(self, name: str, *command: str) -> Child:
+        child = Child(name, [sys.executable, "-m", "airflow", *command], self._env, self.home / f"{name}.log")
+        self._children[name] = child
+        return child
+
+    def _must_run(self) -> None:
+        for name, child in self._children.items():
+            if name != "database":
+                child.must_run()
+
+    def _is_healthy(self, wanted: set[str]) -> bool:
+        self._must_run()
+        try:
+            states = self.health()
+        except (OSError, AirflowApiError):
+            return False
+        return all(states.get(part) == "healthy" for part in wanted)
+
+
+def inherited_env() -> dict[str, str]:
+    """The developer's environment without their own Airflow, and with the loopback kept off their proxy."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
+    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", "")])
+    for name in ("NO_PROXY", "no_proxy"):
+        env[name] = ",".join(filter(None, [env.get(name), "localhost,127.0.0.1"]))
+    return env

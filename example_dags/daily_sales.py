@@ -1,0 +1,39 @@
+"""Runs one notebook with parameters and waits for it without holding a worker slot.
+
+Runs as it stands against the emulator. Against Datalore, give your own notebook's id when you trigger it, and
+make an interactive control for each of its variables.
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+
+with DAG(
+    "datalore_daily_sales",
+    schedule=None,
+    tags=["datalore"],
+    # The defaults of the form that Airflow shows when you trigger the DAG.
+    params={
+        "notebook_id": "me/daily_sales",
+        "region": "North",
+        "from_date": "2026-01-01",
+        "to_date": "2026-06-30",
+    },
+) as dag:
+    DataloreRunNotebookOperator(
+        task_id="daily_sales",
+        notebook_id="{{ params.notebook_id }}",
+        # The name of a parameter is the "Variable" of the control in Datalore.
+        parameters={
+            "region": "{{ params.region }}",
+            "from_date": "{{ params.from_date }}",
+            "to_date": "{{ params.to_date }}",
+        },
+        update_report="on success",
+        # The task gives its worker slot back; the triggerer waits for the run.
+        deferrable=True,
+        poll_interval=5,
+        timeout=15 * 60,
+    )

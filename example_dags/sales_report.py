@@ -1,0 +1,33 @@
+"""Runs two notebooks one after the other; the second is told which run prepared its data, and when."""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+
+with DAG(
+    "datalore_sales_report",
+    schedule=None,
+    tags=["datalore"],
+    params={"first_notebook_id": "me/daily_sales", "second_notebook_id": "me/sales_report"},
+) as dag:
+    prepare = DataloreRunNotebookOperator(
+        task_id="prepare",
+        notebook_id="{{ params.first_notebook_id }}",
+        deferrable=True,
+        poll_interval=5,
+    )
+    report = DataloreRunNotebookOperator(
+        task_id="report",
+        notebook_id="{{ params.second_notebook_id }}",
+        parameters={
+            # The operator returns the run's id ...
+            "prepared_by_run": prepare.output,
+            # ... and leaves the finished run in XCom "run": its times, its artifacts, whether it succeeded.
+            "prepared_at": "{{ ti.xcom_pull('prepare', key='run')['end_time'] }}",
+        },
+        deferrable=True,
+        poll_interval=5,
+    )
+    prepare >> report
