@@ -77,6 +77,7 @@ class Reply:
     :param trickle: seconds between any two bytes, see ``trickled``.
     :param trickled: which part is sent byte by byte: ``"body"`` or ``"head"``.
     :param close: whether the connection is closed after a whole answer.
+    :param raw: send this, whatever it is, in place of status line, headers and body.
     """
 
     status: int = 200
@@ -89,6 +90,7 @@ class Reply:
     trickle: float = 0.0
     trickled: Literal["body", "head"] = "body"
     close: bool = False
+    raw: bytes | None = None
 
 
 Respond: TypeAlias = Callable[[Request], "Reply | None"]
@@ -244,7 +246,7 @@ class ScriptedServer:
         self._stopping.clear()
         self._listener = _Listener((self._host, self._port), self)
         self._port = self._listener.server_address[1]
-        threading.Thread(target=self._listener.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(target=self._listener.serve_forever, args=(0.005,), daemon=True).start()
 
     def stop(self) -> None:
         """Close the port and all connections; connecting is refused from then on."""
@@ -310,13 +312,13 @@ class ScriptedServer:
                 return made
         return UNSCRIPTED
 
-    def _pause(self, made: Reply) -> bool:
+    def _pause(self, made: Reply, client: socket.socket) -> bool:
         """Wait as the answer says; whether there is somebody left to answer."""
         end = time.monotonic() + made.delay
-        while not self._stopping.wait(0.01):
-            if time.monotonic() >= end and not (made.hang and not self._released.is_set()):
-                return True
-        return False
+        while time.monotonic() < end or (made.hang and not self._released.is_set()):
+            if self._stopping.wait(0.01) or _is_gone(client):
+                return False
+        return True
 
 
 class _Listener(http.server.ThreadingHTTPServer):
@@ -374,10 +376,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         request = Request(self.command, self.path, self.headers, body, self.number, time.monotonic())
         made = self.scripted._reply_to(request)
-        if not self.scripted._pause(made) or made.drop:
+        if not self.scripted._pause(made, self.request) or made.drop:
             self.close_connection = True
             return
         head, body = self._head(made), made.body[: len(made.body) - made.cut]
+        if made.raw is not None:
+            head, body = made.raw, b""
         if made.trickle:
             if made.trickled == "body":
                 self.wfile.write(head)
@@ -388,7 +392,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     break
         else:
             self.wfile.write(head + body)
-        self.close_connection = bool(made.cut or made.close or self.scripted._stopping.is_set())
+        self.close_connection = bool(made.cut or made.close or made.raw is not None or self.scripted._stopping.is_set())
 
     do_GET = do_POST = do_PUT = do_HEAD = do_CONNECT = _serve  # noqa: N815  (names that http.server looks for)
 
@@ -403,6 +407,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             headers["Content-Length"] = str(len(made.body))
         lines = [f"HTTP/1.1 {made.status} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _is_gone(client: socket.socket) -> bool:
+    """Whether a client has closed its connection; over TLS that cannot be seen without reading."""
+    if isinstance(client, ssl.SSLSocket):
+        return False
+    try:
+        return not client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _break(connection: socket.socket) -> None:

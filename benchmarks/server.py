@@ -1,0 +1,105 @@
+"""A server that answers any poll of any contender, from a process of its own, over TLS and kept connections.
+
+It does as little as a server can, so that what is measured is the client. A run's id says when it ends:
+``<name>-<epoch seconds>``; one without a time never ends. ``GET /stats`` tells what was asked so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import trustme
+import uvloop
+
+_HEAD = b"HTTP/1.1 %d Status\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
+
+@dataclass
+class Stats:
+    """What was asked since the server started.
+
+    :param polls: requests, except those for the statistics.
+    :param opened: connections opened.
+    :param open: connections open now.
+    :param most_open: connections open at once, at most.
+    """
+
+    polls: int = 0
+    opened: int = 0
+    open: int = 0
+    most_open: int = 0
+
+
+class Polls(asyncio.Protocol):
+    """Answers requests without a body, one after the other."""
+
+    stats = Stats()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+        self._received = b""
+        stats = self.stats
+        stats.opened += 1
+        stats.open += 1
+        stats.most_open = max(stats.most_open, stats.open)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.stats.open -= 1
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
+            target = self._received[: self._received.index(b"\r\n")].split(b" ")[1].decode()
+            self._received = self._received[end + 4 :]
+            answer = self._answer(target)
+            body = json.dumps(answer).encode()
+            self._transport.write(_HEAD % (200 if answer else 404, len(body)) + body)
+
+    def _answer(self, target: str) -> dict[str, Any]:
+        if target == "/stats":
+            answer = asdict(self.stats)
+            self.stats.most_open = self.stats.open
+            return answer
+        self.stats.polls += 1
+        return poll_answer(target)
+
+
+def poll_answer(target: str) -> dict[str, Any]:
+    """What each API says of a run: Datalore, dbt Cloud and Databricks; nothing where it is to be a 404."""
+    name = target.rstrip("/").rpartition("=" if "run_id=" in target else "/")[2]
+    ends = name.rpartition("-")[2]
+    over = ends.isdigit() and time.time() * 1000 >= int(ends)
+    if target.startswith("/finished/"):
+        return {"over": True} if over else {}
+    if target.startswith("/api/run/v1/"):
+        run = {"runId": name, "userId": "me", "notebookId": "me/sales", "startTime": "2026-01-01T00:00:00Z"}
+        if over:
+            return {**run, "endTime": "2026-01-01T00:05:00Z", "success": True, "artifacts": []}
+        return {**run, "status": "RUNNING", "success": None, "artifacts": [], "readOnly": False}
+    if target.startswith("/api/v2/accounts/"):
+        return {"data": {"id": 1, "status": 10 if over else 3}}
+    state = {"life_cycle_state": "TERMINATED" if over else "RUNNING", "state_message": ""}
+    return {"run_id": 1, "state": state | ({"result_state": "SUCCESS"} if over else {})}
+
+
+async def serve(folder: Path) -> None:
+    """Listen on a free port, say which, and answer until standard input ends."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Polls, "127.0.0.1", 0, ssl=context, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(Path(sys.argv[1])))

@@ -1,0 +1,460 @@
+"""What an Airflow connection of type datalore says, and what is wrong with one that says it badly."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from certifi import where
+
+from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.hooks.connection import DataloreConnection
+from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook
+from tests.hooks.sides import TOKEN, Connect, Fields, connection_to
+
+HOST = "https://dl.example.com"
+
+
+def refused(extra: dict[str, Any] | None = None, **fields: Any) -> str:
+    """The message with which a connection is refused; the token is not in it."""
+    with pytest.raises(DataloreConfigurationError) as caught:
+        DataloreConnection.read(Fields(**{"host": HOST, **fields}), extra or {})
+    message = str(caught.value)
+    assert message.startswith("Connection 'dl': ")
+    assert TOKEN not in message
+    return message
+
+
+# Where Datalore is
+
+
+@pytest.mark.parametrize(
+    ("fields", "base_url"),
+    [
+        ({}, "https://datalore.jetbrains.com"),
+        ({"host": ""}, "https://datalore.jetbrains.com"),
+        ({"host": "  "}, "https://datalore.jetbrains.com"),
+        ({"host": "/"}, "https://datalore.jetbrains.com"),
+        ({"host": "https://dl.example.com"}, "https://dl.example.com"),
+        ({"host": "https://dl.example.com/"}, "https://dl.example.com"),
+        ({"host": " https://dl.example.com \n"}, "https://dl.example.com"),
+        ({"host": "https://dl.example.com:8443"}, "https://dl.example.com:8443"),
+        ({"host": "https://dl.example.com/tools/dl/"}, "https://dl.example.com/tools/dl"),
+        ({"host": "http://datalore:8080"}, "http://datalore:8080"),
+        ({"host": "dl.example.com"}, "http://dl.example.com"),
+        ({"host": "dl.example.com", "schema": "https"}, "https://dl.example.com"),
+        ({"host": "dl.example.com", "schema": "HTTPS "}, "https://dl.example.com"),
+        ({"host": "dl.example.com", "schema": ""}, "http://dl.example.com"),
+        ({"host": "dl.example.com:8080"}, "http://dl.example.com:8080"),
+        ({"host": "dl.example.com", "port": 8080}, "http://dl.example.com:8080"),
+        ({"host": "dl.example.com", "port": 0}, "http://dl.example.com"),
+        ({"host": "dl.example.com", "schema": "https", "port": 8443}, "https://dl.example.com:8443"),
+        ({"host": "https://dl.example.com", "schema": "http"}, "https://dl.example.com"),
+        ({"host": "https://dl.example.com", "port": 8443}, "https://dl.example.com:8443"),
+        ({"host": "https://dl.example.com:8443", "port": 8443}, "https://dl.example.com:8443"),
+        ({"host": "https://dl.example.com/dl", "port": 8443}, "https://dl.example.com:8443/dl"),
+        ({"host": "dl.example.com/dl", "schema": "https", "port": 8443}, "https://dl.example.com:8443/dl"),
+        ({"host": "http://127.0.0.1:8080"}, "http://127.0.0.1:8080"),
+        ({"host": "http://[::1]:8080"}, "http://[::1]:8080"),
+        ({"host": "http://[::1]", "port": 8080}, "http://[::1]:8080"),
+        ({"port": 8080}, "https://datalore.jetbrains.com:8080"),
+    ],
+)
+def test_host_schema_and_port_work_as_in_airflow_s_http_connection(fields: dict[str, Any], base_url: str) -> None:
+    connection = DataloreConnection.read(Fields(**fields), {})
+    assert connection.base_url == connection.public_url == base_url
+
+
+@pytest.mark.parametrize("host", ["HTTPS://dl.example.com", "Https://dl.example.com"])
+def test_a_scheme_in_capitals_is_the_same_scheme(host: str) -> None:
+    assert connection_to(host).base_url == "https://dl.example.com"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://",
+        "://dl.example.com",
+        "https:///path",
+        "ftp://dl.example.com",
+        "file:///etc/passwd",
+        "https://user:hunter2@dl.example.com",
+        "https://hunter2@dl.example.com",
+        "https://dl.example.com?x=hunter2",
+        "https://dl.example.com#x",
+        "https://dl.example.com/a b",
+        "https://dl.example.com\\@evil.example.com",
+        "https://dl.example.com:port",
+        "https://dl.example.com:99999",
+        "https://dl.example.com:0",
+        "https://[::1",
+        "::1",
+        "dl example com",
+        "https://dl.example.com\r\nX: y",
+    ],
+)
+def test_a_host_that_is_no_address_is_refused_and_not_repeated(host: str) -> None:
+    message = refused(host=host)
+    assert "host is not an address of a server" in message
+    assert "Write it like https://datalore.example.com" in message
+    assert "hunter2" not in message
+
+
+def test_a_schema_that_is_none_of_the_web_is_refused() -> None:
+    assert "host is not an address" in refused(host="dl.example.com", schema="ftp")
+
+
+def test_two_ports_are_refused_naming_both() -> None:
+    message = refused(host="https://dl.example.com:8443", port=9443)
+    assert "host has port 8443 in it, and port is 9443. Remove one of them." in message
+
+
+@pytest.mark.parametrize("port", [65536, 99999, -1])
+def test_a_port_that_cannot_be_is_refused(port: int) -> None:
+    assert "port" in refused(port=port)
+
+
+# The public address
+
+
+def test_people_can_open_datalore_under_another_address() -> None:
+    connection = connection_to("http://datalore:8080", {"public_url": "https://dl.example.com/x/"})
+    assert (connection.base_url, connection.public_url) == ("http://datalore:8080", "https://dl.example.com/x")
+    assert connection.url("/a") == "http://datalore:8080/a"
+    assert connection.browser_url("/a") == "https://dl.example.com/x/a"
+
+
+@pytest.mark.parametrize(
+    "value", ["dl.example.com", "https://", "https://u:p@dl.example.com", "javascript:alert(1)", 5]
+)
+def test_a_public_address_that_is_none_is_refused(value: object) -> None:
+    assert "public_url in the extra is not a" in refused({"public_url": value})
+
+
+# The token
+
+
+@pytest.mark.parametrize("password", [None, "", "   ", "\n"])
+def test_a_connection_without_token_is_refused_with_the_remedy(password: str | None) -> None:
+    message = refused(password=password)
+    assert "password is empty" in message
+    assert "Account settings | API tokens" in message
+
+
+@pytest.mark.parametrize("password", ["two words", "line\nbreak", "tab\there", "naïve-token-0123", "\x00token"])
+def test_a_token_that_cannot_be_sent_is_refused_and_not_repeated(password: str) -> None:
+    message = refused(password=password)
+    assert "has a blank or a character in it that no API token has" in message
+    assert password not in message
+
+
+def test_blanks_that_were_pasted_around_the_token_are_dropped() -> None:
+    assert connection_to(HOST, password=f" {TOKEN}\n").token == TOKEN
+
+
+def test_the_token_is_in_no_text_about_the_connection() -> None:
+    connection = connection_to(HOST, {"X-Key": TOKEN, "proxies": f"http://u:{TOKEN}@proxy:3128"})
+    assert TOKEN not in repr(connection)
+    assert TOKEN not in str(connection)
+    assert str(connection) == "connection 'dl'"
+
+
+@pytest.mark.parametrize("token", [TOKEN, "a/b+c==long", "per%cent&amp;ersand", "quote\"d'\\token"])
+def test_the_token_is_blanked_out_of_what_a_server_says(token: str) -> None:
+    connection = connection_to(HOST, password=token)
+    assert connection.without_token(f"<{token}> and <{token}>") == "<***> and <***>"
+    assert connection.without_token_bytes(f"<{token}>".encode()) == b"<***>"
+
+
+def test_the_token_is_blanked_out_where_it_is_percent_encoded_too() -> None:
+    connection = connection_to(HOST, password="a/b+c==long")
+    assert connection.without_token("?token=a%2Fb%2Bc%3D%3Dlong") == "?token=***"
+    assert connection.without_token("?token=a%2fb%2bc%3d%3dlong") == "?token=***"
+
+
+def test_a_few_characters_are_no_secret_that_could_be_blanked_out_of_every_word() -> None:
+    assert connection_to(HOST, password="a").without_token("a banana") == "a banana"
+
+
+# Headers
+
+
+def test_every_request_has_the_token_and_asks_for_json() -> None:
+    headers = connection_to(HOST).request_headers()
+    assert headers == {"Accept": "application/json, */*", "Authorization": f"Bearer {TOKEN}"}
+
+
+def test_unknown_fields_of_the_extra_are_headers_as_in_airflow_s_http_connection() -> None:
+    headers = connection_to(HOST, {"X-Team": "data", "X-Number": 5, "X-Share": 0.5}).request_headers()
+    assert (headers["X-Team"], headers["X-Number"], headers["X-Share"]) == ("data", "5", "0.5")
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
+def test_an_authorization_header_in_the_extra_is_ignored_and_said_to_be(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = connection_to(HOST, {name: "Bearer other"})
+    assert connection.request_headers()["Authorization"] == f"Bearer {TOKEN}"
+    assert [key for key in connection.request_headers() if key.lower() == "authorization"] == ["Authorization"]
+    assert f"Connection 'dl' has an {name} header in its extra, which is ignored" in caplog.text
+    assert "other" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"X Team": "data"},
+        {"X-Team\r\n": "data"},
+        {"X-Team": "data\r\nHost: evil.example.com"},
+        {"X-Team": "naïve"},
+        {"X-Team": ["data"]},
+        {"X-Team": {"a": 1}},
+        {"": "data"},
+    ],
+)
+def test_what_is_no_header_is_refused_naming_it(extra: dict[str, Any]) -> None:
+    message = refused(extra)
+    assert f"{next(iter(extra))!r} in the extra is no known field" in message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["stream", "allow_redirects", "max_redirects", "check_response", "srv_lookup"],
+)
+def test_what_airflow_s_http_connection_knows_and_nothing_here_needs_is_no_header(name: str) -> None:
+    assert connection_to(HOST, {name: "x"}).headers == {}
+
+
+# The extra as a form saves it
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_what_a_form_left_empty_is_not_set(empty: object) -> None:
+    names = ("verify", "verify_ssl", "cert", "proxies", "proxy", "timeout", "trust_env", "public_url")
+    extra = dict.fromkeys((*names, "max_connections", "X-Team"), empty)
+    assert connection_to(HOST, extra) == connection_to(HOST)
+
+
+def test_an_empty_extra_is_the_documented_defaults() -> None:
+    connection = connection_to(HOST)
+    assert (connection.timeout, connection.trust_env, connection.max_connections) == (60.0, True, 100)
+    assert (connection.verify, connection.cert, connection.proxies) == (None, None, {})
+
+
+# Numbers and switches
+
+
+@pytest.mark.parametrize(("value", "seconds"), [(5, 5.0), (0.5, 0.5), ("7.5", 7.5), (" 7 ", 7.0)])
+def test_a_timeout_is_a_number_of_seconds(value: object, seconds: float) -> None:
+    assert connection_to(HOST, {"timeout": value}).timeout == seconds
+
+
+@pytest.mark.parametrize("name", ["timeout", "max_connections"])
+@pytest.mark.parametrize("value", [0, -1, "soon", "nan", "inf", float("inf"), float("nan"), True, False, [5], {"a": 1}])
+def test_a_number_that_is_none_is_refused_naming_field_and_value(name: str, value: object) -> None:
+    assert f"{name} in the extra is {value!r}; it has to be a number above 0." in refused({name: value})
+
+
+def test_a_share_of_a_connection_is_refused() -> None:
+    assert "max_connections" in refused({"max_connections": 0.5})
+
+
+@pytest.mark.parametrize(("value", "number"), [(1, 1), ("20", 20), (5.0, 5)])
+def test_max_connections_is_a_whole_number(value: object, number: int) -> None:
+    connection = connection_to(HOST, {"max_connections": value})
+    assert connection.max_connections == number
+    assert isinstance(connection.max_connections, int)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [(True, True), (False, False), ("true", True), ("False", False), (" TRUE ", True)]
+)
+def test_trust_env_is_a_switch(value: object, read: bool) -> None:
+    assert connection_to(HOST, {"trust_env": value}).trust_env is read
+
+
+@pytest.mark.parametrize("value", ["yes", 1, 0, [], {"a": 1}])
+def test_a_trust_env_that_is_no_switch_is_refused(value: object) -> None:
+    assert f"trust_env in the extra is {value!r}; it has to be true or false." in refused({"trust_env": value})
+
+
+# Certificates
+
+
+@pytest.mark.parametrize(("value", "read"), [(True, True), (False, False), ("true", True), ("False", False)])
+@pytest.mark.parametrize("name", ["verify", "verify_ssl"])
+def test_verify_is_a_switch(name: str, value: object, read: bool) -> None:
+    assert connection_to(HOST, {name: value}).verify is read
+
+
+def test_verify_is_the_path_of_certificates(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.touch()
+    assert connection_to(HOST, {"verify": f" {file} "}).verify == str(file)
+    assert connection_to(HOST, {"verify": str(tmp_path)}).verify == str(tmp_path)
+
+
+def test_verify_counts_before_verify_ssl() -> None:
+    assert connection_to(HOST, {"verify": True, "verify_ssl": False}).verify is True
+    assert connection_to(HOST, {"verify": False, "verify_ssl": True}).verify is False
+    assert connection_to(HOST, {"verify": None, "verify_ssl": False}).verify is False
+
+
+def test_a_verify_that_names_no_file_is_refused() -> None:
+    assert "verify in the extra names '/no/such.pem', which is no file or folder" in refused({"verify": "/no/such.pem"})
+
+
+@pytest.mark.parametrize("value", [1, 0, 0.5, ["ca.pem"], {"ca": "ca.pem"}])
+def test_a_verify_of_another_kind_is_refused(value: object) -> None:
+    assert "verify in the extra has to be true, false, or the path" in refused({"verify": value})
+
+
+def test_turning_verification_off_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    connection_to(HOST, {"verify": False})
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "Connection 'dl' turns the check of TLS certificates off" in record.getMessage()
+
+
+@pytest.mark.parametrize("verify", [None, True])
+def test_verification_that_is_on_is_nothing_to_log(verify: object, caplog: pytest.LogCaptureFixture) -> None:
+    connection_to(HOST, {"verify": verify})
+    assert not caplog.records
+
+
+def test_the_trusted_certificates_are_those_of_verify_then_of_the_environment_then_the_usual(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert connection_to(HOST).ca_certificates() == where()
+    monkeypatch.setenv("CURL_CA_BUNDLE", "/curl.pem")
+    assert connection_to(HOST).ca_certificates() == "/curl.pem"
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/requests.pem")
+    assert connection_to(HOST).ca_certificates() == "/requests.pem"
+    assert connection_to(HOST, {"trust_env": False}).ca_certificates() == where()
+    assert connection_to(HOST, {"verify": True}).ca_certificates() == where()
+    assert connection_to(HOST, {"verify": str(tmp_path)}).ca_certificates() == str(tmp_path)
+    assert connection_to(HOST, {"verify": False}).ca_certificates() is None
+
+
+def test_a_client_certificate_is_one_file_or_two(tmp_path: Path) -> None:
+    both, key = tmp_path / "both.pem", tmp_path / "key.pem"
+    both.touch()
+    key.touch()
+    assert connection_to(HOST, {"cert": str(both)}).cert == (str(both), None)
+    assert connection_to(HOST, {"cert": [str(both)]}).cert == (str(both), None)
+    assert connection_to(HOST, {"cert": [str(both), str(key)]}).cert == (str(both), str(key))
+
+
+@pytest.mark.parametrize("value", ["/no/such.pem", ["/no/such.pem"], [None], [5]])
+def test_a_client_certificate_that_is_no_file_is_refused(value: Any) -> None:
+    assert "which is no file on this machine" in refused({"cert": value})
+
+
+@pytest.mark.parametrize("value", [5, True, [], ["a", "b", "c"], {"cert": "a"}])
+def test_a_client_certificate_of_another_kind_is_refused(value: object) -> None:
+    assert "cert in the extra has to be the path of a client certificate" in refused({"cert": value})
+
+
+# Proxies
+
+
+@pytest.mark.parametrize("name", ["proxies", "proxy"])
+@pytest.mark.parametrize(
+    "value", ["http://proxy:3128", {"https": "http://proxy:3128"}, {"all": "http://proxy:3128", "http": ""}]
+)
+def test_a_proxy_in_the_extra_is_taken(name: str, value: object) -> None:
+    assert connection_to(HOST, {name: value}).proxy() == "http://proxy:3128"
+
+
+def test_a_proxy_is_for_its_own_scheme_and_host() -> None:
+    assert connection_to(HOST, {"proxies": {"http": "http://proxy:3128"}}).proxy() is None
+    assert connection_to(HOST, {"proxies": {"https://dl.example.com": "http://proxy:1"}}).proxy() == "http://proxy:1"
+    assert connection_to(HOST, {"proxies": {"https://other.example.com": "http://proxy:1"}}).proxy() is None
+
+
+@pytest.mark.parametrize("value", [5, True, ["http://proxy:3128"], {"https": 5}, {"https": None}])
+def test_a_proxy_of_another_kind_is_refused(value: object) -> None:
+    assert "proxies in the extra has to be an address, or a mapping" in refused({"proxies": value})
+
+
+def test_a_proxy_of_the_environment_counts_unless_the_extra_names_one_or_distrusts_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://environment:3128")
+    assert connection_to(HOST).proxy() == "http://environment:3128"
+    assert connection_to(HOST, {"proxies": "http://extra:3128"}).proxy() == "http://extra:3128"
+    assert connection_to(HOST, {"trust_env": False}).proxy() is None
+    assert connection_to("http://dl.example.com").proxy() is None
+    monkeypatch.setenv("NO_PROXY", "other.example.com,.example.com")
+    assert connection_to(HOST).proxy() is None
+
+
+# A notebook's address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ann/sales",
+        "https://dl.example.com/notebook/ann/sales",
+        "https://dl.example.com:443/notebook/ann/sales",
+        "https://DL.example.com/notebook/ann/sales?x#y",
+        "http://datalore:8080/notebook/ann/sales",
+    ],
+)
+def test_a_notebook_of_this_datalore_is_taken_by_id_and_by_either_address(text: str) -> None:
+    connection = connection_to("http://datalore:8080", {"public_url": "https://dl.example.com"})
+    assert str(connection.notebook_id(text)) == "ann/sales"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://datalore.jetbrains.com/notebook/ann/sales",
+        "https://dl.example.com.evil.example/notebook/ann/sales",
+        "https://dl.example.com@evil.example/notebook/ann/sales",
+        "https://dl.example.com:8443/notebook/ann/sales",
+        "http://dl.example.com/notebook/ann/sales",
+        "https://sub.dl.example.com/notebook/ann/sales",
+        "https://dl.example.com:99999/notebook/ann/sales",
+        "https://:443/notebook/ann/sales",
+        "https:///notebook/ann/sales",
+    ],
+)
+def test_a_notebook_of_another_datalore_is_refused_with_the_remedy(url: str) -> None:
+    connection = connection_to(HOST)
+    with pytest.raises(DataloreConfigurationError) as caught:
+        connection.notebook_id(url)
+    for part in (repr(url), "connection 'dl' is for https://dl.example.com", "public_url", "ann/sales"):
+        assert part in str(caught.value)
+
+
+# The whole of Airflow's connection
+
+
+async def test_both_hooks_read_the_same_connection(connect: Connect, tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.touch()
+    extra = {"verify": str(ca), "timeout": 5, "X-Team": "data", "public_url": None}
+    connect("dl.example.com", schema="https", port=8443, login="ann", extra=extra)
+    connection = DataloreHook().connection
+    assert connection == DataloreConnection(
+        conn_id="datalore_default",
+        base_url="https://dl.example.com:8443",
+        public_url="https://dl.example.com:8443",
+        token=TOKEN,
+        headers={"X-Team": "data"},
+        verify=str(ca),
+        timeout=5.0,
+    )
+    assert await DataloreAsyncHook()._read_connection() == connection
+
+
+async def test_a_connection_that_airflow_does_not_have_is_an_error_with_the_remedy() -> None:
+    remedy = r"no connection 'no_such'.*Admin \| Connections"
+    with pytest.raises(DataloreConfigurationError, match=remedy):
+        DataloreHook("no_such").get_run("r1")
+    with pytest.raises(DataloreConfigurationError, match=remedy):
+        await DataloreAsyncHook("no_such").get_run("r1")

@@ -1,0 +1,282 @@
+"""All async hooks of an event loop share one session for each connection, and close it with the last of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from airflow_provider_datalore.exceptions import (
+    DataloreConfigurationError,
+    DataloreNotFoundError,
+    DataloreUnavailableError,
+)
+from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
+from tests.hooks.sides import TOKEN, Connect, until
+from tests.scripted_server import Reply, Request, ScriptedServer, reply
+
+RUNNING = reply(json={"runId": "r1", "status": "RUNNING"})
+FINISHED = reply(json={"runId": "r1", "endTime": "2026-01-31T12:30:00Z", "success": True})
+NEW_TOKEN = "dl-token-fedcba9876543210"
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+async def closed(server: ScriptedServer) -> None:
+    """Wait until nobody holds a connection to the server; the event loop is still the same."""
+    await until(lambda: server.open_connections == 0)
+
+
+@pytest.fixture
+def held(server: ScriptedServer, connect: Connect) -> ScriptedServer:
+    """A server with a run that goes on, and one whose status never comes."""
+    server.otherwise(RUNNING)
+    server.route("GET", "/api/run/v1/held", hang=True)
+    connect(server)
+    return server
+
+
+async def waiting(server: ScriptedServer, run_id: str = "held", **options: Any) -> asyncio.Task[Any]:
+    """A wait that has asked for the first time."""
+    before = len(server.asked("GET", f"/api/run/v1/{run_id}"))
+    task = asyncio.create_task(DataloreAsyncHook().wait_for_run(run_id, **{"poll_interval": 60, **options}))
+    await until(lambda: len(server.asked("GET", f"/api/run/v1/{run_id}")) > before or task.done())
+    return task
+
+
+async def cancelled(*tasks: asyncio.Task[Any]) -> None:
+    """The tasks, ended as Airflow ends a trigger."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_hooks_that_wait_one_after_the_other_share_a_connection(held: ScriptedServer) -> None:
+    holder = await waiting(held)
+    for number in range(10):
+        await DataloreAsyncHook().get_run(f"r{number}")
+    assert held.connections == 2
+    await cancelled(holder)
+
+
+async def test_hundreds_of_hooks_share_a_bounded_number_of_connections(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    server.otherwise(FINISHED)
+    connect(server, extra={"max_connections": 5})
+    runs = await asyncio.gather(*(DataloreAsyncHook().wait_for_run(f"r{number}") for number in range(300)))
+    assert {run.run_id for run in runs} == {f"r{number}" for number in range(300)}
+    assert server.connections <= 5
+    await closed(server)
+
+
+async def test_the_last_hook_closes_the_session_and_no_other_does(held: ScriptedServer) -> None:
+    await DataloreAsyncHook().get_run("r1")
+    await closed(held)
+    first, second = await waiting(held), await waiting(held)
+    await DataloreAsyncHook().get_run("r1")
+    assert held.open_connections == 3
+    await cancelled(first)
+    await until(lambda: held.open_connections == 2)
+    await DataloreAsyncHook().get_run("r1")
+    assert held.connections == 4
+    assert held.open_connections == 2
+    await cancelled(second)
+    await closed(held)
+
+
+async def test_a_hook_that_ends_well_closes_the_session(server: ScriptedServer, connect: Connect) -> None:
+    server.answer(RUNNING, times=3).otherwise(FINISHED)
+    connect(server)
+    await DataloreAsyncHook().wait_for_run("r1", poll_interval=1)
+    await closed(server)
+
+
+async def test_a_hook_that_fails_closes_the_session(server: ScriptedServer, connect: Connect) -> None:
+    server.otherwise(status=404)
+    connect(server)
+    with pytest.raises(DataloreNotFoundError):
+        await DataloreAsyncHook().get_run("r1")
+    await closed(server)
+
+
+async def test_a_hook_that_is_cancelled_in_the_middle_of_a_request_closes_the_session(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    server.route("GET", "/api/run/v1/held", hang=True)
+    connect(server)
+    task = await waiting(server)
+    assert server.open_connections == 1
+    await cancelled(task)
+    assert task.cancelled()
+    await closed(server)
+
+
+async def test_a_hook_that_fails_or_is_cancelled_does_not_disturb_the_others(held: ScriptedServer) -> None:
+    staying = await waiting(held, "r1", poll_interval=1)
+    held.route("GET", "/api/run/v1/gone", status=404)
+    with pytest.raises(DataloreNotFoundError):
+        await DataloreAsyncHook().get_run("gone")
+    await cancelled(await waiting(held))
+    before = len(held.asked("GET", "/api/run/v1/r1"))
+    await until(lambda: len(held.asked("GET", "/api/run/v1/r1")) > before)
+    held.otherwise(FINISHED)
+    assert (await staying).succeeded
+    await closed(held)
+
+
+async def test_many_hooks_that_are_cancelled_at_once_close_the_session(held: ScriptedServer) -> None:
+    tasks = [asyncio.create_task(DataloreAsyncHook().wait_for_run(f"r{number}")) for number in range(50)]
+    await until(lambda: held.requests)
+    await cancelled(*tasks)
+    await closed(held)
+
+
+async def test_hooks_that_are_cancelled_before_they_began_leave_nothing_behind(held: ScriptedServer) -> None:
+    tasks = [asyncio.create_task(DataloreAsyncHook().wait_for_run(f"r{number}")) for number in range(10)]
+    await asyncio.sleep(0)
+    await cancelled(*tasks)
+    assert (await DataloreAsyncHook().get_run("r1")).status == "RUNNING"
+    await closed(held)
+
+
+async def test_after_the_last_hook_the_connection_is_read_anew(held: ScriptedServer, connect: Connect) -> None:
+    await DataloreAsyncHook().get_run("r1")
+    connect(held, password=NEW_TOKEN)
+    await DataloreAsyncHook().get_run("r1")
+    assert [request.headers["Authorization"] for request in held.requests] == [
+        f"Bearer {TOKEN}",
+        f"Bearer {NEW_TOKEN}",
+    ]
+
+
+async def test_each_connection_has_a_session_of_its_own(held: ScriptedServer, connect: Connect) -> None:
+    connect(held, conn_id="other", password=NEW_TOKEN)
+    holder = await waiting(held)
+    await DataloreAsyncHook("other").get_run("r2")
+    assert [request.headers["Authorization"] for request in held.requests] == [
+        f"Bearer {TOKEN}",
+        f"Bearer {NEW_TOKEN}",
+    ]
+    assert [request.connection for request in held.requests] == [1, 2]
+    await until(lambda: held.open_connections == 1)
+    await cancelled(holder)
+
+
+async def test_a_connection_that_cannot_be_read_fails_every_hook_and_leaves_nothing_behind(
+    held: ScriptedServer, connect: Connect
+) -> None:
+    connect(held, password="")
+    hooks = (DataloreAsyncHook().get_run(f"r{number}") for number in range(5))
+    results = await asyncio.gather(*hooks, return_exceptions=True)
+    assert {type(result) for result in results} == {DataloreConfigurationError}
+    connect(held)
+    assert (await DataloreAsyncHook().get_run("r1")).status == "RUNNING"
+
+
+async def test_certificates_that_cannot_be_read_fail_the_hook_and_leave_nothing_behind(
+    held: ScriptedServer, connect: Connect, tmp_path: Any
+) -> None:
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("no certificate")
+    connect("https://127.0.0.1:9", extra={"verify": str(garbage)})
+    with pytest.raises(DataloreConfigurationError):
+        await DataloreAsyncHook().get_run("r1")
+    connect(held)
+    assert (await DataloreAsyncHook().get_run("r1")).status == "RUNNING"
+
+
+async def test_a_server_that_went_away_and_came_back_is_asked_over_new_connections(held: ScriptedServer) -> None:
+    holder = await waiting(held)
+    held.stop()
+    with pytest.raises(DataloreUnavailableError):
+        await DataloreAsyncHook().get_run("r1")
+    held.start()
+    assert (await DataloreAsyncHook().get_run("r1")).status == "RUNNING"
+    await cancelled(holder)
+
+
+# A changed token
+
+
+async def test_hooks_whose_token_is_refused_read_the_connection_anew_and_go_on(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    valid = TOKEN
+    ended = False
+
+    def says(request: Request) -> Reply:
+        if request.authorizations != [f"Bearer {valid}"]:
+            return reply(status=401)
+        return FINISHED if ended else RUNNING
+
+    server.otherwise(says)
+    connect(server, extra={"max_connections": 4})
+    waits = [
+        asyncio.create_task(DataloreAsyncHook().wait_for_run(f"r{number}", poll_interval=1)) for number in range(20)
+    ]
+    await until(lambda: len(server.requests) >= 20)
+    valid = NEW_TOKEN
+    connect(server, password=NEW_TOKEN, extra={"max_connections": 4})
+    await until(lambda: len({request.path for request in server.requests if NEW_TOKEN in str(request.headers)}) == 20)
+    ended = True
+    runs = await asyncio.gather(*waits)
+    assert {run.run_id for run in runs} == {f"r{number}" for number in range(20)}
+    assert server.connections <= 8
+    await closed(server)
+
+
+async def test_a_request_over_the_old_session_is_not_cut_off_by_a_changed_token(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    server.hang(json={"runId": "r1", "status": "SLOW"}).answer(status=401).otherwise(RUNNING)
+    connect(server)
+    slow = asyncio.create_task(DataloreAsyncHook().get_run("r1"))
+    await until(lambda: server.requests)
+    connect(server, password=NEW_TOKEN)
+    other = asyncio.create_task(DataloreAsyncHook().wait_for_run("r2", poll_interval=60))
+    await until(lambda: len(server.requests) >= 3)
+    server.release()
+    assert (await slow).status == "SLOW"
+    await cancelled(other)
+    await closed(server)
+
+
+# Several event loops
+
+
+async def test_two_event_loops_at_once_do_not_share(held: ScriptedServer) -> None:
+    holder = await waiting(held)
+    outcome: list[Any] = []
+
+    def elsewhere() -> None:
+        with suppress(Exception):
+            outcome.append(asyncio.run(DataloreAsyncHook().get_run("r2")).status)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    await until(lambda: not thread.is_alive())
+    assert outcome == ["RUNNING"]
+    assert held.connections == 2
+    assert not holder.done()
+    await until(lambda: held.open_connections == 1)
+    await cancelled(holder)
+    await closed(held)
+
+
+def test_one_event_loop_after_the_other_works(held: ScriptedServer) -> None:
+    for number in range(5):
+        assert asyncio.run(DataloreAsyncHook().get_run(f"r{number}")).status == "RUNNING"
+        held.wait_until_closed()
+
+
+def test_an_event_loop_that_was_stopped_in_the_middle_leaves_nothing_for_the_next(held: ScriptedServer) -> None:
+    async def stop_in_the_middle() -> None:
+        await waiting(held, "r1")
+
+    asyncio.run(stop_in_the_middle())
+    held.wait_until_closed()
+    assert asyncio.run(DataloreAsyncHook().get_run("r1")).status == "RUNNING"
