@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.notebooks.failure import CellFailure
 
 
 class DataloreError(Exception):
@@ -122,11 +123,14 @@ class DataloreRunFailedError(DataloreError):
     """The run has ended, and not with success.
 
     :param run: the finished run.
+    :param failure: the cell that failed, as the executed notebook tells it: ``failure.cell``, ``.error_name``,
+        ``.error_value``, ``.traceback``; None if the notebook was not read, or tells of none.
     """
 
-    def __init__(self, message: str, *, run: Run | None = None) -> None:
+    def __init__(self, message: str, *, run: Run | None = None, failure: CellFailure | None = None) -> None:
         super().__init__(message)
         self.run = run
+        self.failure = failure
 
 
 class DataloreRunTimeoutError(DataloreError):

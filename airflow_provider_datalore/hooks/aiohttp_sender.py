@@ -102,7 +102,7 @@ class AiohttpSender:
         async for piece in response.content.iter_any():
             body += piece
             if len(body) > LONGEST_ANSWER:
-                raise answer_too_long(self.connection, call, response.status)
+                raise answer_too_long(self.connection, call, response.status, LONGEST_ANSWER)
         return bytes(body)
 
     def _translate(self, call: Call, error: Exception) -> DataloreError:
@@ -116,7 +116,7 @@ class AiohttpSender:
         ):
             return never_connected(connection, call, text)
         if isinstance(error, TimeoutError):
-            return too_slow(connection, call)
+            return too_slow(connection, call, connection.timeout)
         return no_answer(connection, call, text)
 
 

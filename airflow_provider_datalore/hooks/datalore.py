@@ -182,24 +182,18 @@ class DataloreHook(BaseHook):
             call = protocol.get_run(run_id)
         return drive(waiting.wait_until_finished(run_id, patience, where=where), self._asker(call, run_id))
 
-    def read_artifact(self, artifact: Artifact) -> bytes:
+    def read_artifact(
+        self, artifact: Artifact, *, max_bytes: int = LONGEST_ARTIFACT, within: float | None = None
+    ) -> bytes:
         """The content of an artifact; of a run's ``.ipynb`` the executed notebook.
 
         :param artifact: one of :attr:`Run.artifacts`.
-        :raises DataloreUnexpectedResponseError: if it is longer than 512 MiB, or has a path that is not Datalore's.
+        :param max_bytes: how long it may be, since it is read into memory; 512 MiB by default.
+        :param within: in how many seconds it has to be read; None for as long as data arrives.
+        :raises DataloreUnexpectedResponseError: if it is longer, or has a path that is not Datalore's.
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
-        call = protocol.get_artifact(artifact)
-        content = bytearray()
-        with self.sender.stream(call) as pieces:
-            for piece in pieces:
-                content += piece
-                if len(content) > LONGEST_ARTIFACT:
-                    raise DataloreUnexpectedResponseError(
-                        f"Artifact {artifact.name!r} is longer than {LONGEST_ARTIFACT >> 20} MiB, too long to be "
-                        "read into memory."
-                    )
-        return bytes(content)
+        return self.sender.read(protocol.get_artifact(artifact), max_bytes=max_bytes, within=within)
 
     def download_artifact(
         self,

@@ -68,6 +68,26 @@ class RequestsSender:
                 raise_for_status(call, self._answer(call, response, body))
             yield self._pieces(call, response)
 
+    def read(self, call: Call, *, max_bytes: int, within: float | None = None) -> bytes:
+        """Send a call and read the body of a good answer into memory.
+
+        :param max_bytes: how long it may be.
+        :param within: in how many seconds it has to be read; None for as long as data arrives.
+        :raises DataloreUnexpectedResponseError: if it is longer.
+        :raises DataloreError: as :meth:`stream` does.
+        """
+
+        def read() -> bytes:
+            body = bytearray()
+            with self.stream(call) as pieces:
+                for piece in pieces:
+                    body += piece
+                    if len(body) > max_bytes:
+                        raise answer_too_long(self.connection, call, 200, max_bytes)
+            return bytes(body)
+
+        return read() if within is None else self._within_time_limit(call, read, within)
+
     def close(self) -> None:
         """Close the connections that are kept open; the next call opens a new one."""
         if self._session is not None:
@@ -120,7 +140,7 @@ class RequestsSender:
         for piece in self._pieces(call, response):
             body += piece
             if len(body) > LONGEST_ANSWER:
-                raise answer_too_long(self.connection, call, response.status_code)
+                raise answer_too_long(self.connection, call, response.status_code, LONGEST_ANSWER)
         return bytes(body)
 
     def _answer(self, call: Call, response: requests.Response, body: bytes) -> Answer:
@@ -152,12 +172,13 @@ class RequestsSender:
             return never_connected(connection, call, text)
         return no_answer(connection, call, text)
 
-    def _within_time_limit(self, call: Call, work: Callable[[], _Result]) -> _Result:
+    def _within_time_limit(self, call: Call, work: Callable[[], _Result], seconds: float | None = None) -> _Result:
         """Do the work in a thread of its own and leave it when the time is up.
 
         The timeout of requests starts anew with every byte that arrives, and does not cover the look-up of the
         host's name: a server that answers by drops would hold the worker for as long as it likes.
         """
+        seconds = self.connection.timeout if seconds is None else seconds
         outcome: Future[_Result] = Future()
 
         def run() -> None:
@@ -168,12 +189,12 @@ class RequestsSender:
 
         threading.Thread(target=run, name="datalore-request", daemon=True).start()
         try:
-            return outcome.result(self.connection.timeout)
+            return outcome.result(seconds)
         except TimeoutError:
             if outcome.done():
                 raise
             self._session = None
-            raise too_slow(self.connection, call) from None
+            raise too_slow(self.connection, call, seconds) from None
 
 
 class _Headers(AuthBase):

@@ -47,16 +47,18 @@ def no_answer(connection: DataloreConnection, call: Call, reason: str) -> Datalo
     )
 
 
-def too_slow(connection: DataloreConnection, call: Call) -> DataloreUnavailableError:
+def too_slow(connection: DataloreConnection, call: Call, seconds: float) -> DataloreUnavailableError:
     """The time limit passed before the answer was there."""
-    return no_answer(connection, call, f"the limit of {connection.timeout:g} s passed, see timeout in the extra")
+    return no_answer(connection, call, f"the limit of {seconds:g} s passed, see timeout in the connection's extra")
 
 
-def answer_too_long(connection: DataloreConnection, call: Call, status: int) -> DataloreUnexpectedResponseError:
-    """The answer is longer than any of Datalore's."""
+def answer_too_long(
+    connection: DataloreConnection, call: Call, status: int, limit: int
+) -> DataloreUnexpectedResponseError:
+    """The answer is longer than it may be."""
     return DataloreUnexpectedResponseError(
-        f"Could not {call.purpose} on {connection}: the answer is longer than {LONGEST_ANSWER >> 20} MiB, "
-        "which none of Datalore's is. Check that the connection's host is a Datalore.",
+        f"Could not {call.purpose} on {connection}: the answer is longer than {limit / 2**20:g} MiB, which is as much "
+        "as is read into memory here. If that is far too much for it, check that the connection's host is a Datalore.",
         status=status,
         url=connection.url(call.path),
     )
