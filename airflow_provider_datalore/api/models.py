@@ -17,7 +17,7 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError, Dat
 
 UPDATE_REPORT_CHOICES = ("never", "on success")
 
-_ID_SEGMENT = re.compile(r"[^\s/\\?#%\x00-\x1f\x7f]+")
+_ID_SEGMENT = re.compile(r"[^\s/\\?#%\x00-\x1f\x7f\ud800-\udfff]+")
 _NOTEBOOK_ID_REMEDY = (
     "Take <owner>/<id>, the two parts after /notebook/ in the notebook's address in the browser, "
     "or paste that whole address."

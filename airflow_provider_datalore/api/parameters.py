@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -57,7 +56,7 @@ def _scalar(name: str, value: object) -> Scalar:
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)
     if isinstance(value, (int, float, Decimal)):
         return _number(name, value)
     if isinstance(value, date):
@@ -69,8 +68,12 @@ def _scalar(name: str, value: object) -> Scalar:
 
 
 def _number(name: str, value: int | float | Decimal) -> str:
-    if not math.isfinite(value):
-        raise DataloreConfigurationError(f"parameter {name!r} is {value}; Datalore takes finite numbers only.")
     if isinstance(value, int):
-        return str(int(value))
-    return format(Decimal(repr(float(value))) if isinstance(value, float) else value, "f")
+        try:
+            return int.__repr__(value)
+        except ValueError:
+            raise DataloreConfigurationError(f"parameter {name!r} is a number with too many digits.") from None
+    digits = Decimal(float.__repr__(value)) if isinstance(value, float) else value
+    if not digits.is_finite():
+        raise DataloreConfigurationError(f"parameter {name!r} is {value}; Datalore takes finite numbers only.")
+    return format(digits, "f")

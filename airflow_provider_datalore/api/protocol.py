@@ -297,7 +297,7 @@ def _retry_after(answer: Answer) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(value)
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, OverflowError):
             return None
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - answer.received_at
     return max(0.0, seconds) if isfinite(seconds) else None

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from airflow_provider_datalore.api.protocol import Answer, Call
-from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
+from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.hooks.connection import DataloreConnection
 from airflow_provider_datalore.hooks.sending import (
+    CONNECTING,
     LONGEST_ANSWER,
     answer_too_long,
     lower_case_headers,
@@ -26,6 +26,7 @@ from airflow_provider_datalore.hooks.sending import (
     too_slow,
     untrusted,
 )
+from airflow_provider_datalore.hooks.tls import tls_context
 
 KEEP_ALIVE = 120.0
 """Seconds that an idle connection is kept; longer than the default poll interval, so that polls reuse it."""
@@ -43,19 +44,20 @@ class AiohttpSender:
     def __init__(self, connection: DataloreConnection) -> None:
         self.connection = connection
         self._name = str(connection)
+        # Not the session's own headers: aiohttp would send those to a proxy as well.
+        self._headers = CIMultiDict(connection.request_headers())
         self._proxy = connection.proxy()
         # The pool's own limit would count the time in its queue towards the request's.
         self._places = asyncio.Semaphore(connection.max_connections)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                ssl=_ssl_context(connection),
+                ssl=tls_context(connection) or True,
                 limit=0,
                 limit_per_host=connection.max_connections,
                 keepalive_timeout=KEEP_ALIVE,
                 ttl_dns_cache=DNS_CACHE,
             ),
-            headers=connection.request_headers(),
-            timeout=aiohttp.ClientTimeout(total=connection.timeout),
+            timeout=aiohttp.ClientTimeout(total=connection.timeout, sock_connect=connection.timeout * CONNECTING),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
@@ -74,6 +76,7 @@ class AiohttpSender:
                     call.method,
                     _parsed(url),
                     json=call.body,
+                    headers=self._headers,
                     proxy=self._proxy,
                     allow_redirects=False,
                 ) as response:
@@ -124,28 +127,6 @@ class AiohttpSender:
 def _parsed(url: str) -> URL:
     """The address as aiohttp wants it; a poll asks for the same one again and again."""
     return URL(url, encoded=True)
-
-
-def _ssl_context(connection: DataloreConnection) -> ssl.SSLContext | bool:
-    if not connection.base_url.startswith("https:"):
-        return True
-    certificates = connection.ca_certificates()
-    try:
-        if certificates is None:
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif Path(certificates).is_dir():
-            context = ssl.create_default_context(capath=certificates)
-        else:
-            context = ssl.create_default_context(cafile=certificates)
-        if connection.cert is not None:
-            context.load_cert_chain(*connection.cert)
-    except (OSError, ValueError) as error:
-        raise DataloreConfigurationError(
-            f"The certificates of {connection} cannot be used: {error}. See verify and cert in its extra."
-        ) from None
-    return context
 
 
 class _Shared:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.hooks import redaction
 
 DEFAULT_HOST = "https://datalore.jetbrains.com"
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_CONNECTIONS = 100
-SHORTEST_SECRET = 8
 
 _HOW_TO_GET_ONE = "Make one in Datalore under Account settings | API tokens, and put it into the connection's password."
 _NOT_HEADERS = frozenset(
@@ -93,7 +94,7 @@ class DataloreConnection:
             proxies=reader.proxies(),
             timeout=reader.number("timeout", DEFAULT_TIMEOUT),
             trust_env=reader.flag("trust_env", True),
-            max_connections=int(reader.number("max_connections", DEFAULT_MAX_CONNECTIONS)),
+            max_connections=reader.whole_number("max_connections", DEFAULT_MAX_CONNECTIONS),
         )
 
     def __str__(self) -> str:
@@ -133,14 +134,18 @@ class DataloreConnection:
         return notebook
 
     def proxy(self) -> str | None:
-        """The proxy for requests to this Datalore: the extra's, else the environment's if that is trusted."""
+        """The proxy for requests to this Datalore: the extra's, else the environment's if that is trusted.
+
+        :raises DataloreConfigurationError: if it is none that both senders can use.
+        """
         from requests.utils import get_environ_proxies, select_proxy
 
+        url: str | None = None
         if self.proxies:
-            return select_proxy(self.base_url, dict(self.proxies))
-        if self.trust_env:
-            return select_proxy(self.base_url, get_environ_proxies(self.base_url))
-        return None
+            url = select_proxy(self.base_url, dict(self.proxies))
+        elif self.trust_env:
+            url = select_proxy(self.base_url, get_environ_proxies(self.base_url))
+        return _proxy_url(url, self) if url else None
 
     def ca_certificates(self) -> str | None:
         """The file or folder of the CA certificates that are trusted; None if the certificate is not checked."""
@@ -155,23 +160,23 @@ class DataloreConnection:
         return where()
 
     def without_token(self, text: str) -> str:
-        """The text with the token blanked out, also where it is percent-encoded."""
-        for secret in self._secrets():
-            text = text.replace(secret, "***")
-        return text
+        """The text with the token blanked out, in whatever form it stands there."""
+        return redaction.without(self.token, text)
 
     def without_token_bytes(self, body: bytes) -> bytes:
         """The same for the body of an answer."""
-        for secret in self._secrets():
-            body = body.replace(secret.encode(), b"***")
-        return body
+        return redaction.without_bytes(self.token, body)
 
-    def _secrets(self) -> tuple[str, ...]:
-        # A token of a few characters is none of Datalore's, and stands in too many words to be blanked out.
-        if len(self.token) < SHORTEST_SECRET:
-            return ()
-        encoded = quote(self.token, safe="")
-        return (self.token,) if encoded == self.token else (self.token, encoded)
+
+@contextmanager
+def naming_connection(conn_id: str) -> Iterator[None]:
+    """Errors in what the user wrote name the connection that it was meant for."""
+    try:
+        yield
+    except DataloreConfigurationError as error:
+        if repr(conn_id) in error.message:
+            raise
+        raise DataloreConfigurationError(f"{error} (connection {conn_id!r})") from None
 
 
 def not_defined(conn_id: str) -> DataloreConfigurationError:
@@ -182,6 +187,22 @@ def not_defined(conn_id: str) -> DataloreConfigurationError:
     )
 
 
+def _proxy_url(url: str, connection: DataloreConnection) -> str:
+    url = url if "://" in url else f"http://{url}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        # The value is not repeated: a proxy's address may hold a password.
+        raise DataloreConfigurationError(
+            f"The proxy of {connection} (proxies in its extra, or of the environment) is no address of an HTTP proxy. "
+            "Write it like http://proxy.example.com:3128."
+        )
+    return url
+
+
 def _origin(url: str) -> tuple[str | None, int | None]:
     """Host and port, by which two addresses are known to be the same server."""
     parts = urlsplit(url)
@@ -189,6 +210,16 @@ def _origin(url: str) -> tuple[str | None, int | None]:
         return parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     except ValueError:
         return None, None
+
+
+def _is_host(name: str | None) -> bool:
+    """Whether a host can have this name: no part of it is empty or too long."""
+    if not name:
+        return False
+    try:
+        return bool(name.rstrip(".").encode("idna"))
+    except UnicodeError:
+        return False
 
 
 class _Reader:
@@ -203,12 +234,15 @@ class _Reader:
         raise DataloreConfigurationError(f"Connection {self.conn_id!r}: {field_name} {problem}")
 
     def base_url(self, host: str | None, schema: str | None, port: int | None) -> str:
-        host = (host or "").strip().rstrip("/") or DEFAULT_HOST
+        host = (host or "").strip()
+        host = host if host.strip("/") else DEFAULT_HOST
         if "://" not in host:
-            host = f"{(schema or 'http').strip().lower()}://{host}"
+            host = f"{(schema or 'http').strip()}://{host}"
         url = self.url("host", host)
         if not port:
             return url
+        if not 0 < port < 65536:
+            self.fail("port", f"is {port}, which no port is. Leave it empty if the host says all.")
         parts = urlsplit(url)
         if parts.port not in (None, port):
             self.fail("host", f"has port {parts.port} in it, and port is {port}. Remove one of them.")
@@ -220,10 +254,11 @@ class _Reader:
         """An http(s) address without a trailing slash; nothing in it but scheme, host, port and path."""
         if not isinstance(value, str):
             self.fail(field_name, "is not a string. Write an address, such as https://datalore.example.com.")
-        url = value.strip().rstrip("/")
+        scheme, found, rest = value.strip().partition("://")
+        url = f"{scheme.lower()}{found}{rest.rstrip('/')}"
         try:
             parts = urlsplit(url)
-            whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            whole = parts.scheme in ("http", "https") and _is_host(parts.hostname) and parts.port != 0
         except ValueError:
             whole = False
         if not whole or re.search(r"[\s\\@?#\x00-\x1f]", url):
@@ -321,6 +356,12 @@ class _Reader:
         if not 0 < number < float("inf"):
             self.fail(f"{name} in the extra", f"is {value!r}; it has to be a number above 0.")
         return number
+
+    def whole_number(self, name: str, default: int) -> int:
+        number = self.number(name, default)
+        if number != int(number):
+            self.fail(f"{name} in the extra", f"is {number}; it has to be a whole number.")
+        return int(number)
 
     def flag(self, name: str, default: bool) -> bool:
         value = self.extra.get(name, default)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -16,26 +13,23 @@ from airflow_provider_datalore.api import protocol, waiting
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.api.waiting import Ask, Patience, Sleep, deadline_after
 from airflow_provider_datalore.exceptions import (
-    DataloreConfigurationError,
     DataloreError,
-    DataloreNotFoundError,
     DataloreSubmissionUnknownError,
-    DataloreUnauthorizedError,
     DataloreUnavailableError,
-    DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.get_provider_info import connection_type
-from airflow_provider_datalore.hooks.connection import DataloreConnection, not_defined
-from airflow_provider_datalore.hooks.drivers import drive, drive_async
+from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
+from airflow_provider_datalore.hooks.connection import DataloreConnection, naming_connection, not_defined
+from airflow_provider_datalore.hooks.drivers import drive
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Generator
 
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from airflow_provider_datalore.hooks.aiohttp_sender import SharedSender
     from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+
+__all__ = ["DataloreAsyncHook", "DataloreHook"]
 
 LONGEST_ARTIFACT = 512 * 1024 * 1024
 """Bytes that :meth:`DataloreHook.read_artifact` reads into memory, at most."""
@@ -100,7 +94,7 @@ class DataloreHook(BaseHook):
         :raises DataloreSubmissionUnknownError: if the notebook may be running and nobody knows.
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
-        with self._naming_connection():
+        with naming_connection(self.datalore_conn_id):
             request = RunRequest.build(
                 self._notebook_id(notebook_id),
                 parameters=parameters,
@@ -145,7 +139,7 @@ class DataloreHook(BaseHook):
         :raises DataloreNotFoundError: if Datalore does not know the run.
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
-        with self._naming_connection():
+        with naming_connection(self.datalore_conn_id):
             call = protocol.get_run(run_id)
         return drive(waiting.ask(max_outage, grace), self._asker(call, run_id))
 
@@ -169,7 +163,7 @@ class DataloreHook(BaseHook):
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
         now = time.time()
-        with self._naming_connection():
+        with naming_connection(self.datalore_conn_id):
             patience = Patience(poll_interval, max_outage, deadline_after(timeout, now), since=now)
         return self.wait_patiently(run_id, patience)
 
@@ -178,22 +172,20 @@ class DataloreHook(BaseHook):
 
         :param where: what an error names as the place to look for the notebook, such as its address.
         """
-        with self._naming_connection():
+        with naming_connection(self.datalore_conn_id):
             call = protocol.get_run(run_id)
         return drive(waiting.wait_until_finished(run_id, patience, where=where), self._asker(call, run_id))
 
-    def read_artifact(
-        self, artifact: Artifact, *, max_bytes: int = LONGEST_ARTIFACT, within: float | None = None
-    ) -> bytes:
+    def read_artifact(self, artifact: Artifact, *, max_bytes: int | None = None, within: float | None = None) -> bytes:
         """The content of an artifact; of a run's ``.ipynb`` the executed notebook.
 
         :param artifact: one of :attr:`Run.artifacts`.
-        :param max_bytes: how long it may be, since it is read into memory; 512 MiB by default.
+        :param max_bytes: how long it may be, since it is read into memory; None is 512 MiB.
         :param within: in how many seconds it has to be read; None for as long as data arrives.
         :raises DataloreUnexpectedResponseError: if it is longer, or has a path that is not Datalore's.
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
-        return self.sender.read(protocol.get_artifact(artifact), max_bytes=max_bytes, within=within)
+        return self.sender.read(protocol.get_artifact(artifact), max_bytes=max_bytes or LONGEST_ARTIFACT, within=within)
 
     def download_artifact(
         self,
@@ -257,33 +249,13 @@ class DataloreHook(BaseHook):
 
         :return: whether it is, and what was found, in words.
         """
+        from airflow_provider_datalore.hooks.checking import check_token
+
         try:
-            return True, self._check_token()
+            check_token(self.sender)
         except DataloreError as error:
             return False, str(error)
-
-    def _check_token(self) -> str:
-        workspaces = protocol.list_workspaces()
-        answer = self.sender.send(workspaces)
-        if answer.status not in (403, 404):
-            protocol.read_json(workspaces, answer)
-            return f"Datalore at {self.connection.base_url} accepts the token."
-        # Older servers have no such call, and some tokens may not use it. Ask for a run that does not exist: a
-        # Datalore answers 404 to a good token, and 401 to one that is made up.
-        probe = protocol.get_run("00000000-0000-0000-0000-000000000000")
-        with suppress(DataloreNotFoundError):
-            protocol.raise_for_status(probe, self.sender.send(probe))
-        made_up = self._open_sender(replace(self.connection, token=str(uuid4())))
-        try:
-            protocol.raise_for_status(probe, made_up.send(probe))
-        except DataloreUnauthorizedError:
-            return f"Datalore at {self.connection.base_url} accepts the token."
-        except DataloreNotFoundError:
-            pass
-        raise DataloreUnexpectedResponseError(
-            f"{self.connection.base_url} answers, but not as Datalore does: it takes any token. "
-            f"Check the host of {self.connection}."
-        )
+        return True, f"Datalore at {self.connection.base_url} accepts the token."
 
     @property
     def connection(self) -> DataloreConnection:
@@ -296,21 +268,15 @@ class DataloreHook(BaseHook):
     @property
     def sender(self) -> RequestsSender:
         """What sends the calls."""
+        from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+
         if self._sender is None:
             try:
                 airflow_connection = self.get_connection(self.datalore_conn_id)
             except AirflowNotFoundException:
                 raise not_defined(self.datalore_conn_id) from None
-            self._sender = self._open_sender(
-                DataloreConnection.read(airflow_connection, airflow_connection.extra_dejson)
-            )
+            self._sender = RequestsSender(DataloreConnection.read(airflow_connection, airflow_connection.extra_dejson))
         return self._sender
-
-    @staticmethod
-    def _open_sender(connection: DataloreConnection) -> RequestsSender:
-        from airflow_provider_datalore.hooks.requests_sender import RequestsSender
-
-        return RequestsSender(connection)
 
     def _asker(self, call: protocol.Call, run_id: str) -> Callable[[Ask], Run]:
         def ask(step: Ask) -> Run:
@@ -328,7 +294,7 @@ class DataloreHook(BaseHook):
     def _notebook_id(self, notebook_id: object) -> NotebookId:
         if isinstance(notebook_id, NotebookId):
             return notebook_id
-        with self._naming_connection():
+        with naming_connection(self.datalore_conn_id):
             return self.connection.notebook_id(notebook_id)
 
     def _submit(self, notebook: NotebookId, max_outage: float, ask: Callable[[Ask], str]) -> str:
@@ -345,75 +311,3 @@ class DataloreHook(BaseHook):
                 notebook_id=str(notebook),
                 notebook_url=url,
             ) from error
-
-    @contextmanager
-    def _naming_connection(self) -> Iterator[None]:
-        """Errors in what the user wrote name the connection that it was meant for."""
-        try:
-            yield
-        except DataloreConfigurationError as error:
-            if repr(self.datalore_conn_id) in error.message:
-                raise
-            raise DataloreConfigurationError(f"{error} (connection {self.datalore_conn_id!r})") from None
-
-
-class DataloreAsyncHook(BaseHook):
-    """Tells what became of a run, from an event loop such as the triggerer's.
-
-    All hooks of an event loop share one session for each connection.
-
-    :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    """
-
-    conn_name_attr = DataloreHook.conn_name_attr
-    default_conn_name = DataloreHook.default_conn_name
-    conn_type = DataloreHook.conn_type
-    hook_name = DataloreHook.hook_name
-
-    def __init__(self, datalore_conn_id: str = defaults.CONN_ID) -> None:
-        super().__init__()
-        self.datalore_conn_id = datalore_conn_id
-
-    async def get_run(self, run_id: str) -> Run:
-        """The run as it is now; as :meth:`DataloreHook.get_run`."""
-        call = protocol.get_run(run_id)
-        async with self._shared_sender() as sender:
-            return protocol.read_run(call, await sender.send(call), run_id)
-
-    async def wait_for_run(
-        self,
-        run_id: str,
-        *,
-        poll_interval: float = defaults.POLL_INTERVAL,
-        timeout: float | None = None,
-        max_outage: float = defaults.MAX_OUTAGE,
-    ) -> Run:
-        """Wait until a run has ended, well or not; as :meth:`DataloreHook.wait_for_run`."""
-        now = time.time()
-        patience = Patience(poll_interval, max_outage, deadline_after(timeout, now), since=now)
-        return await self.wait_patiently(run_id, patience)
-
-    async def wait_patiently(self, run_id: str, patience: Patience, *, where: str = "Datalore") -> Run:
-        """Wait until a run has ended, or until the patience is over; as :meth:`DataloreHook.wait_patiently`."""
-        call = protocol.get_run(run_id)
-        async with self._shared_sender() as sender:
-
-            async def ask(step: Ask) -> Run:
-                answer = await sender.send(call, reread_connection=step.reread_connection)
-                return protocol.read_run(call, answer, run_id)
-
-            return await drive_async(waiting.wait_until_finished(run_id, patience, where=where), ask)
-
-    def _shared_sender(self) -> AbstractAsyncContextManager[SharedSender]:
-        from airflow_provider_datalore.hooks.aiohttp_sender import shared_sender
-
-        return shared_sender(self.datalore_conn_id, self._read_connection)
-
-    async def _read_connection(self) -> DataloreConnection:
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-
-        try:
-            connection = await get_async_connection(self.datalore_conn_id)
-        except AirflowNotFoundException:
-            raise not_defined(self.datalore_conn_id) from None
-        return DataloreConnection.read(connection, await get_async_extra_dejson(connection))

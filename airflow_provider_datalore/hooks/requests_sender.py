@@ -12,12 +12,13 @@ from typing import TypeVar
 import requests
 from requests import exceptions as failures
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from airflow_provider_datalore.api.protocol import Answer, Call, raise_for_status
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.hooks.connection import DataloreConnection
 from airflow_provider_datalore.hooks.sending import (
+    CONNECTING,
     LONGEST_ANSWER,
     answer_too_long,
     lower_case_headers,
@@ -26,6 +27,7 @@ from airflow_provider_datalore.hooks.sending import (
     too_slow,
     untrusted,
 )
+from airflow_provider_datalore.hooks.tls import tls_context
 
 _CHUNK = 256 * 1024
 _Result = TypeVar("_Result")
@@ -105,7 +107,7 @@ class RequestsSender:
                 call.method,
                 connection.url(call.path),
                 json=call.body,
-                timeout=connection.timeout,
+                timeout=(connection.timeout * CONNECTING, connection.timeout),
                 allow_redirects=False,
                 stream=True,
             )
@@ -115,6 +117,8 @@ class RequestsSender:
     def _open_session(self) -> requests.Session:
         if self._session is None:
             connection = self.connection
+            # Files that are no certificates are found out before anything is sent.
+            tls_context(connection)
             session = requests.Session()
             # Proxies and certificates of the environment are in the connection's answers already, so that both
             # senders do the same; left to itself, requests would also prefer a ~/.netrc to the token.
@@ -130,10 +134,21 @@ class RequestsSender:
         return self._session
 
     def _pieces(self, call: Call, response: requests.Response) -> Iterator[bytes]:
+        """The body in pieces; each has to be there within the time limit, however it trickles in."""
+        limit = self.connection.timeout
+        piece, began = bytearray(), time.monotonic()
         try:
-            yield from response.iter_content(_CHUNK)
-        except (failures.RequestException, OSError) as error:
+            while part := response.raw.read1(_CHUNK, decode_content=True):
+                piece += part
+                if len(piece) >= _CHUNK:
+                    yield bytes(piece)
+                    piece, began = bytearray(), time.monotonic()
+                elif time.monotonic() - began > limit:
+                    raise too_slow(self.connection, call, limit)
+        except (failures.RequestException, HTTPError, OSError) as error:
             raise self._translate(call, error) from None
+        if piece:
+            yield bytes(piece)
 
     def _read_all(self, call: Call, response: requests.Response) -> bytes:
         body = bytearray()

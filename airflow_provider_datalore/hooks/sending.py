@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from airflow_provider_datalore.api.protocol import Call
@@ -12,8 +13,14 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.hooks.connection import DataloreConnection
 
+CONNECTING = 0.9
+"""The part of a request's time limit in which the connection has to be made: that it was not made is worth knowing."""
+
 LONGEST_ANSWER = 16 * 1024 * 1024
 """Bytes that are read of an answer; what Datalore says of a run takes some hundred."""
+
+_CREDENTIALS = re.compile(r"//[^/@\s]+@")
+"""User and password in an address, such as a proxy's."""
 
 
 def never_connected(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
@@ -49,7 +56,7 @@ def no_answer(connection: DataloreConnection, call: Call, reason: str) -> Datalo
 
 def too_slow(connection: DataloreConnection, call: Call, seconds: float) -> DataloreUnavailableError:
     """The time limit passed before the answer was there."""
-    return no_answer(connection, call, f"the limit of {seconds:g} s passed, see timeout in the connection's extra")
+    return no_answer(connection, call, f"the limit of {seconds:g} s passed, see timeout in the extra")
 
 
 def answer_too_long(
@@ -70,4 +77,5 @@ def lower_case_headers(connection: DataloreConnection, headers: Mapping[str, str
 
 
 def _brief(connection: DataloreConnection, reason: str) -> str:
-    return connection.without_token(" ".join(reason.split()))[:300]
+    without_token = connection.without_token(" ".join(reason.split()))
+    return _CREDENTIALS.sub("//***@", without_token)[:300]

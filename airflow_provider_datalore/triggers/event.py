@@ -57,6 +57,9 @@ def _read_error(name: object, fields: dict[str, Any]) -> DataloreError:
     for field in vars(error).keys() & fields.keys() - {"message"}:
         value = fields[field]
         if field == "run" and value is not None:
-            value = Run.model_validate(value)
+            try:
+                value = Run.model_validate(value)
+            except ValidationError:
+                value = None
         setattr(error, field, value)
     return error

@@ -22,6 +22,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
+from airflow_provider_datalore.notebooks.failure import CellFailure
 
 RUN = Run(run_id="r1", end_time=datetime(2026, 1, 31, tzinfo=UTC), success=False)
 CLASSES = [
@@ -34,7 +35,7 @@ FIELDS: dict[type[DataloreError], dict[str, object]] = {
     DataloreUnavailableError: UNAVAILABLE,
     DataloreUnexpectedResponseError: {"status": 200, "url": "https://dl.example.com/x", "body": "<html>"},
     DataloreSubmissionUnknownError: {"notebook_id": "ann/sales", "notebook_url": "https://dl.example.com/notebook"},
-    DataloreRunFailedError: {"run": RUN},
+    DataloreRunFailedError: {"run": RUN, "failure": CellFailure("cell 1", 1, "1/0", "ZeroDivisionError", "", "", "")},
     DataloreRunTimeoutError: {"run": RUN},
 }
 

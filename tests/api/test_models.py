@@ -416,7 +416,7 @@ def test_a_run_with_half_a_character_in_it_can_be_handed_on_as_json() -> None:
 
 def test_a_run_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        run().success = True  # type: ignore[misc]
+        run().success = True
 
 
 def test_a_run_pickles() -> None:

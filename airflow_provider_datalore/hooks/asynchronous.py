@@ -1,0 +1,86 @@
+"""The hook for event loops: the triggerer, and tasks that are coroutines."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_datalore import defaults
+from airflow_provider_datalore.api import protocol, waiting
+from airflow_provider_datalore.api.models import Run
+from airflow_provider_datalore.api.waiting import Ask, Patience, deadline_after
+from airflow_provider_datalore.hooks.connection import DataloreConnection, naming_connection, not_defined
+from airflow_provider_datalore.hooks.drivers import drive_async
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from airflow_provider_datalore.hooks.aiohttp_sender import SharedSender
+
+
+class DataloreAsyncHook(BaseHook):
+    """Tells what became of a run, from an event loop such as the triggerer's.
+
+    All hooks of an event loop share one session for each connection.
+
+    :param datalore_conn_id: the Airflow connection of type ``datalore``.
+    """
+
+    conn_name_attr = "datalore_conn_id"
+    default_conn_name = defaults.CONN_ID
+    conn_type = "datalore"
+    hook_name = "Datalore"
+
+    def __init__(self, datalore_conn_id: str = defaults.CONN_ID) -> None:
+        super().__init__()
+        self.datalore_conn_id = datalore_conn_id
+
+    async def get_run(self, run_id: str, *, max_outage: float = 0.0, grace: float = 0.0) -> Run:
+        """The run as it is now; as :meth:`DataloreHook.get_run`."""
+        with naming_connection(self.datalore_conn_id):
+            return await self._drive(waiting.ask(max_outage, grace), run_id)
+
+    async def wait_for_run(
+        self,
+        run_id: str,
+        *,
+        poll_interval: float = defaults.POLL_INTERVAL,
+        timeout: float | None = None,
+        max_outage: float = defaults.MAX_OUTAGE,
+    ) -> Run:
+        """Wait until a run has ended, well or not; as :meth:`DataloreHook.wait_for_run`."""
+        now = time.time()
+        with naming_connection(self.datalore_conn_id):
+            patience = Patience(poll_interval, max_outage, deadline_after(timeout, now), since=now)
+        return await self.wait_patiently(run_id, patience)
+
+    async def wait_patiently(self, run_id: str, patience: Patience, *, where: str = "Datalore") -> Run:
+        """Wait until a run has ended, or until the patience is over; as :meth:`DataloreHook.wait_patiently`."""
+        with naming_connection(self.datalore_conn_id):
+            return await self._drive(waiting.wait_until_finished(run_id, patience, where=where), run_id)
+
+    async def _drive(self, steps: waiting.Steps, run_id: str) -> Run:
+        call = protocol.get_run(run_id)
+        async with self._shared_sender() as sender:
+
+            async def ask(step: Ask) -> Run:
+                answer = await sender.send(call, reread_connection=step.reread_connection)
+                return protocol.read_run(call, answer, run_id)
+
+            return await drive_async(steps, ask)
+
+    def _shared_sender(self) -> AbstractAsyncContextManager[SharedSender]:
+        from airflow_provider_datalore.hooks.aiohttp_sender import shared_sender
+
+        return shared_sender(self.datalore_conn_id, self._read_connection)
+
+    async def _read_connection(self) -> DataloreConnection:
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        try:
+            connection = await get_async_connection(self.datalore_conn_id)
+        except AirflowNotFoundException:
+            raise not_defined(self.datalore_conn_id) from None
+        return DataloreConnection.read(connection, await get_async_extra_dejson(connection))

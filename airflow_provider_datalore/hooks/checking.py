@@ -1,0 +1,45 @@
+"""Finds out whether a Datalore is there and takes the token, without changing anything in it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from uuid import uuid4
+
+from airflow_provider_datalore.api import protocol
+from airflow_provider_datalore.exceptions import (
+    DataloreNotFoundError,
+    DataloreUnauthorizedError,
+    DataloreUnexpectedResponseError,
+)
+from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+
+_NO_RUN = "00000000-0000-0000-0000-000000000000"
+
+
+def check_token(sender: RequestsSender) -> None:
+    """Return if it is a Datalore that takes the token.
+
+    :raises DataloreError: what is wrong, in words: not reached, not trusted, token refused, not a Datalore.
+    """
+    workspaces = protocol.list_workspaces()
+    answer = sender.send(workspaces)
+    if answer.status not in (403, 404):
+        protocol.read_json(workspaces, answer)
+        return
+    # Older servers have no such call, and some tokens may not use it. Ask for a run that does not exist: a Datalore
+    # answers 404 to a good token, and 401 to one that is made up.
+    probe = protocol.get_run(_NO_RUN)
+    with suppress(DataloreNotFoundError):
+        protocol.raise_for_status(probe, sender.send(probe))
+    try:
+        made_up = RequestsSender(replace(sender.connection, token=str(uuid4())))
+        protocol.raise_for_status(probe, made_up.send(probe))
+    except DataloreUnauthorizedError:
+        return
+    except DataloreNotFoundError:
+        pass
+    raise DataloreUnexpectedResponseError(
+        f"{sender.connection.base_url} answers, but not as Datalore does: it takes any token. Check the host of "
+        f"{sender.connection}."
+    )

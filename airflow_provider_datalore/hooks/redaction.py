@@ -1,0 +1,39 @@
+"""Blanks a token out of whatever a server repeats, in each of the forms in which text carries it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+SHORTEST_SECRET = 8
+"""Characters below which a token is none of Datalore's, and stands in too many words to be blanked out."""
+
+BLANK = "***"
+
+
+def without(token: str, text: str) -> str:
+    """The text without the token: plain, percent-encoded or escaped as in JSON."""
+    return text if len(token) < SHORTEST_SECRET else _pattern(token).sub(BLANK, text)
+
+
+def without_bytes(token: str, body: bytes) -> bytes:
+    """The same for the body of an answer."""
+    if len(token) < SHORTEST_SECRET:
+        return body
+    if b"%" not in body and b"\\" not in body:
+        return body.replace(token.encode(), BLANK.encode())
+    return _bytes_pattern(token).sub(BLANK.encode(), body)
+
+
+@lru_cache(maxsize=64)
+def _pattern(token: str) -> re.Pattern[str]:
+    return re.compile(_forms(token), re.IGNORECASE)
+
+
+@lru_cache(maxsize=64)
+def _bytes_pattern(token: str) -> re.Pattern[bytes]:
+    return re.compile(_forms(token).encode(), re.IGNORECASE)
+
+
+def _forms(token: str) -> str:
+    return "".join(rf"(?:\\?{re.escape(char)}|%{ord(char):02x}|\\u{ord(char):04x})" for char in token)
