@@ -23,6 +23,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email.message import Message
 from http import HTTPStatus
@@ -422,11 +423,10 @@ def _is_gone(client: socket.socket) -> bool:
 
 
 def _break(connection: socket.socket) -> None:
-    for end in (lambda: connection.shutdown(socket.SHUT_RDWR), connection.close):
-        try:
-            end()
-        except OSError:
-            continue
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):
+        connection.close()
 
 
 def server_tls(authority: trustme.CA, *names: str, clients: trustme.CA | None = None) -> ssl.SSLContext:

@@ -81,6 +81,15 @@ class S3Place:
         return [upload["Key"] for upload in self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])]
 
 
+class Unreplacing(MemoryFileSystem):
+    """Renames as SFTP does: not to a name that is taken."""
+
+    def mv(self, path1: str, path2: str, *args: Any, **kwargs: Any) -> None:
+        if self.exists(path2):
+            raise FileExistsError(path2)
+        super().mv(path1, path2, *args, **kwargs)
+
+
 @dataclass
 class HalfWrittenPlace:
     """Stands for SFTP, SMB and the like, where a file is there as soon as it is opened."""
@@ -125,7 +134,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         return LocalPlace(str(tmp_path / "run" / "1"))
     if request.param == "s3":
         return S3Place(request.getfixturevalue("s3"))
-    attach("memory", fs=MemoryFileSystem())
+    attach("memory", fs=Unreplacing())
     return HalfWrittenPlace()
 
 

@@ -55,7 +55,7 @@ def main() -> None:
     before = highest_memory()
     download("/long")
     grown = highest_memory() - before
-    print(tracemalloc.get_traced_memory()[1], grown)
+    sys.stdout.write(f"{tracemalloc.get_traced_memory()[1]} {grown}\n")
 
 
 if __name__ == "__main__":
