@@ -52,7 +52,7 @@ def test_airflow_finds_the_provider_by_its_entry_point() -> None:
     assert entry_point.load()() == INFO
 
 
-@pytest.mark.parametrize("path", named_classes())
+@pytest.mark.parametrize("path", list(named_classes()))
 def test_every_class_that_it_names_is_there(path: str) -> None:
     module, _, name = path.rpartition(".")
     assert isinstance(getattr(importlib.import_module(module), name), type)
