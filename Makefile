@@ -8,16 +8,17 @@ PYTHON ?= python3
 VENV := .venv/airflow-$(AIRFLOW)
 RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) dev/environment.py --airflow $(AIRFLOW) --groups
-TYPED := airflow_provider_datalore dev tests/e2e tests/examples
+TYPED := airflow_provider_datalore dev tests/e2e tests/examples tests/faults
 # Which branches run depends on Airflow's version; all tests on the newest one have to cover this much.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
-.PHONY: help demo ui test lint clean
+.PHONY: help demo ui test test-faults lint clean
 
 help:
 	@echo "make demo    run an example DAG through a real Airflow and the Datalore emulator, show what comes of it"
 	@echo "make ui      the same, and leave Airflow's UI open until Ctrl-C"
 	@echo "make test    run all tests on Airflow $(NEWEST); with AIRFLOW=2.11.2 on that one"
+	@echo "make test-faults   kill, cut off and spoil parts of a real Airflow and of Datalore, for a quarter of an hour"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove the environments and everything built"
 
@@ -31,7 +32,14 @@ ui:
 
 test:
 	@$(INSTALL) test
-	@$(RUN) pytest --cov $(COVERED) $(ARGS)
+	@$(RUN) pytest -m "not faults" --cov=airflow_provider_datalore $(COVERED) $(ARGS)
+
+# With ARGS=--write-table=docs/reliability.md the table goes into the documentation. One part needs PostgreSQL and Redis:
+# installed with apt-get where that can be done, and otherwise that part is skipped.
+test-faults:
+	@$(INSTALL) test faults
+	@$(RUN) tests.faults.services
+	@$(RUN) pytest tests/faults $(ARGS)
 
 lint:
 	@$(INSTALL) lint test

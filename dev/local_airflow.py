@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from dev.airflow_client import AirflowApiError, AirflowClient
 from dev.processes import Child, free_port, kill_marked, stop_all, wait_for
@@ -92,7 +92,7 @@ class LocalAirflow(AirflowClient):
             "AIRFLOW__WEBSERVER__WORKERS": "1",
         }
 
-    def __enter__(self) -> LocalAirflow:
+    def __enter__(self) -> Self:
         try:
             self.start()
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,11 @@ def test_an_authorization_header_in_the_extra_is_ignored_and_said_to_be(
     assert [key for key in connection.request_headers() if key.lower() == "authorization"] == ["Authorization"]
     assert f"Connection 'dl' has an {name} header in its extra, which is ignored" in caplog.text
     assert "other" not in caplog.text
+
+
+def test_no_other_header_can_take_the_token_s_place() -> None:
+    headers = replace(connection_to(HOST), headers={"Authorization": "Bearer other"}).request_headers()
+    assert headers["Authorization"] == f"Bearer {TOKEN}"
 
 
 @pytest.mark.parametrize(

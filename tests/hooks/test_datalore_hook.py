@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,13 @@ def test_an_artifact_is_read_whole(server: ScriptedServer, hook: DataloreHook, s
     (request,) = server.requests
     assert (request.method, request.path) == ("GET", "/notebook/ann/sales/artifacts/r1/sales%201.ipynb")
     assert request.authorizations == [f"Bearer {TOKEN}"]
+
+
+@pytest.mark.parametrize("every", [0, 0.003], ids=["at once", "byte by byte"])
+def test_a_packed_artifact_is_unpacked_whole(server: ScriptedServer, hook: DataloreHook, every: float) -> None:
+    content = b"one line of many\n" * 1_000
+    server.answer(body=gzip.compress(content, 9), headers={"Content-Encoding": "gzip"}, trickle=every)
+    assert hook.read_artifact(ARTIFACT) == content
 
 
 def test_an_artifact_may_hold_the_token_s_letters(server: ScriptedServer, hook: DataloreHook) -> None:

@@ -410,6 +410,13 @@ def test_a_packed_answer_is_unpacked(side: Side, server: ScriptedServer) -> None
     assert asks(side, connection_to(server.url)).status == "RUNNING"
 
 
+def test_a_packed_answer_that_comes_byte_by_byte_is_unpacked_whole(side: Side, server: ScriptedServer) -> None:
+    """Its first bytes hold nothing yet."""
+    body = gzip.compress(b'{"runId": "r1", "status": "RUNNING"}')
+    server.trickle(body=body, headers={"Content-Encoding": "gzip"}, every=0.003)
+    assert asks(side, connection_to(server.url)).status == "RUNNING"
+
+
 def test_a_bad_answer_does_not_spoil_the_next_one(side: Side, server: ScriptedServer) -> None:
     server.answer(status=500, text="oh").truncate(json={"runId": "r1"}).answer(html="<p>").otherwise(
         json={"status": "OK"}
@@ -433,9 +440,10 @@ def test_a_port_that_nobody_listens_on_is_never_connected(side: Side) -> None:
         assert part in str(caught.value)
 
 
-def test_a_host_that_has_no_address_is_never_connected(side: Side) -> None:
+@pytest.mark.parametrize("host", ["http://no-such-host.invalid", "http://no_such.invalid", "http://zürich.invalid"])
+def test_a_host_that_has_no_address_is_never_connected(side: Side, host: str) -> None:
     with pytest.raises(DataloreUnavailableError, match="no connection to") as caught:
-        asks(side, connection_to("http://no-such-host.invalid"))
+        asks(side, connection_to(host))
     assert caught.value.never_received
 
 
