@@ -94,6 +94,9 @@ class Patience:
     def __post_init__(self) -> None:
         _check_seconds("poll_interval", self.poll_interval, least=SHORTEST_INTERVAL)
         _check_seconds("max_outage", self.max_outage, least=0)
+        for name in ("deadline", "since", "not_before"):
+            if (moment := getattr(self, name)) is not None:
+                _check_seconds(name, moment, least=0)
 
     def interval(self, waited: float) -> float:
         """Seconds until the next request of a run that was waited for so long: about an eighth of that time."""
@@ -104,7 +107,7 @@ def deadline_after(timeout: object, now: float) -> float | None:
     """The epoch second at which a time limit ends.
 
     :param timeout: the limit in seconds, or None for no limit.
-    :raises DataloreConfigurationError: if it is not a positive number.
+    :raises DataloreConfigurationError: if it is no number of seconds, 0 or more.
     """
     return None if timeout is None else now + _check_seconds("timeout", timeout, least=0)
 

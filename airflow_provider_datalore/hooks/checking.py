@@ -32,13 +32,15 @@ def check_token(sender: RequestsSender) -> None:
     probe = protocol.get_run(_NO_RUN)
     with suppress(DataloreNotFoundError):
         protocol.raise_for_status(probe, sender.send(probe))
+    made_up = RequestsSender(replace(sender.connection, token=str(uuid4())))
     try:
-        made_up = RequestsSender(replace(sender.connection, token=str(uuid4())))
         protocol.raise_for_status(probe, made_up.send(probe))
     except DataloreUnauthorizedError:
         return
     except DataloreNotFoundError:
         pass
+    finally:
+        made_up.close()
     raise DataloreUnexpectedResponseError(
         f"{sender.connection.base_url} answers, but not as Datalore does: it takes any token. Check the host of "
         f"{sender.connection}."

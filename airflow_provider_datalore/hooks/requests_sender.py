@@ -12,7 +12,7 @@ from typing import TypeVar
 import requests
 from requests import exceptions as failures
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from airflow_provider_datalore.api.protocol import Answer, Call, raise_for_status
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
@@ -185,6 +185,8 @@ class RequestsSender:
             reason, (NewConnectionError, ConnectTimeoutError)
         ):
             return never_connected(connection, call, text)
+        if isinstance(error, (failures.ReadTimeout, ReadTimeoutError)) or isinstance(reason, ReadTimeoutError):
+            return too_slow(connection, call, connection.timeout)
         return no_answer(connection, call, text)
 
     def _within_time_limit(self, call: Call, work: Callable[[], _Result], seconds: float | None = None) -> _Result:

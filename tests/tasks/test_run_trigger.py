@@ -80,6 +80,7 @@ async def test_a_connection_that_does_not_exist_is_named() -> None:
         {},
         {"run_id": ""},
         {"run_id": "run-1", "poll_interval": None},
+        {"run_id": "run-1", "deadline": "tomorrow", "since": []},
         {"run_id": "run-1", "max_outage": "long", "state_names": ["of", "an", "older", "version"]},
     ],
 )
