@@ -68,7 +68,7 @@ class EmulatorProcess:
         command = [sys.executable, "-m", "airflow_provider_datalore.emulator", str(self.folder)]
         command += ["--port", str(port), *self.options]
         command += ["--data", str(self.data)] if self.data else []
-        command += ["--token", self.token] if self.token else []
+        command += [f"--token={self.token}"] if self.token else []
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -1,0 +1,128 @@
+"""The Datalore of the fault scenarios: an emulator that can be cut off, and a notebook that goes on until let go."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from tests.emulator.emulator_client import code, write_notebook
+from tests.emulator_process import EmulatorProcess
+from tests.faults.forwarder import Forwarder
+
+CONN_ID = "datalore_default"
+REQUEST_TIMEOUT = 30
+"""Seconds that a request may take, by the connection's extra."""
+PARALLEL_RUNS = 8
+
+_DEFAULTS = """
+name = ""
+number = 0
+"""
+_WAIT_TO_BE_LET_GO = """
+import time
+from pathlib import Path
+
+gate = Path(f"{name}.go")
+deadline = time.monotonic() + 900
+while not gate.exists():
+    assert time.monotonic() < deadline, f"nobody let {name} go"
+    time.sleep(0.1)
+assert gate.read_text() == "well", f"{name} was told to fail"
+"""
+
+Rule = Mapping[str, Any]
+
+
+class FaultyDatalore:
+    """An emulator behind a :class:`Forwarder`, with the notebook ``me/held``.
+
+    :param folder: where it keeps everything.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.tokens = [secrets.token_urlsafe(24)]
+        self._notebooks = folder / "notebooks"
+        self._gates = self._notebooks / "me"
+        self._stack = ExitStack()
+        self.emulator = EmulatorProcess(
+            self._notebooks, "--max-parallel-runs", str(PARALLEL_RUNS), token=self.tokens[0]
+        )
+
+    def __enter__(self) -> Self:
+        write_notebook(self._notebooks, "held", code(_DEFAULTS, "parameters"), _WAIT_TO_BE_LET_GO, owner="me")
+        with ExitStack() as stack:
+            stack.enter_context(self.emulator)
+            port = urlsplit(self.emulator.url).port
+            assert port is not None
+            self.road = stack.enter_context(Forwarder(port))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def connection(self) -> dict[str, str]:
+        """The fields of the Airflow Connection."""
+        return {
+            "conn_type": "datalore",
+            "host": f"http://127.0.0.1:{self.road.port}",
+            "password": self.tokens[-1],
+            "extra": json.dumps({"timeout": REQUEST_TIMEOUT}),
+        }
+
+    @property
+    def notebook_url(self) -> str:
+        """The address of the notebook as users see it."""
+        return f"{self.connection['host']}/notebook/me/held"
+
+    def let_go(self, name: str, ending: Literal["well", "badly"] = "well") -> None:
+        """Lets the runs of this name end, those that come later as well."""
+        gate = self._gates / f"{name}.go"
+        beside = gate.with_suffix(".new")
+        beside.write_text(ending)
+        beside.rename(gate)
+
+    def hold(self, name: str) -> None:
+        """Makes later runs of this name go on again until they are let go."""
+        (self._gates / f"{name}.go").unlink()
+
+    def runs(self, name: str) -> list[Any]:
+        """The runs of this name that were asked for, the oldest first."""
+        return [run for run in self.emulator.runs() if run["parameters"].get("name") == name]
+
+    def polls(self, name: str) -> list[int]:
+        """How often the status of each run of this name has been told."""
+        polls = self.emulator.log()["polls"]["runs"]
+        return [polls.get(run["run_id"], 0) for run in self.runs(name)]
+
+    def requests_to_run(self) -> int:
+        """How many runs were asked for in all, whatever was answered."""
+        count: int = self.emulator.log()["requests"].get("POST /api/run/v1/notebook", 0)
+        return count
+
+    def misbehave(self, *rules: Rule) -> None:
+        """Misbehaves from now on as these rules say; see the emulator's documentation."""
+        self.emulator.set_faults(rules)
+
+    def injected(self) -> int:
+        """How many requests have met a fault since :meth:`misbehave`."""
+        return sum(rule["injected"] for rule in self.emulator.log()["faults"])
+
+    def new_token(self) -> str:
+        """A further token that is valid, beside the one that is valid now."""
+        self.tokens.append(secrets.token_urlsafe(24))
+        self.emulator.set_tokens(*self.tokens[-2:])
+        return self.tokens[-1]
+
+    def revoke_old_token(self) -> None:
+        """Makes the newest token the only valid one."""
+        self.emulator.set_tokens(self.tokens[-1])

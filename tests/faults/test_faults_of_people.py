@@ -1,0 +1,100 @@
+"""What people do to a task whose notebook runs, or has run; and time limits."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.faults.stage import Stage
+
+LIMIT = 25.0
+"""The execution_timeout of the DAG faults_limited, in seconds."""
+
+
+@pytest.mark.quick
+@pytest.mark.remembers_runs
+@pytest.mark.scenario(
+    "the task is cleared while it is deferred",
+    means="The new try goes on with the run that is there.",
+)
+def test_cleared_while_deferred(stage: Stage) -> None:
+    task = stage.start_task("faults_deferred", "deferred")
+    stage.wait_until_watched()
+    task.clear()
+    task.wait_until("deferred", try_number=2)
+    stage.wait_until_watched_on()
+    stage.let_go()
+    task.wait_until("success", try_number=2)
+
+    assert "Going on with run" in task.log(try_number=2)
+    stage.came_of_it("succeeds on the second try", injected=1, asked=1)
+
+
+@pytest.mark.scenario(
+    "the task is cleared after its notebook failed",
+    means="The notebook is run anew.",
+)
+def test_cleared_after_failure(stage: Stage) -> None:
+    stage.let_fail()
+    task = stage.start_task("faults_deferred", "deferred")
+    task.wait_until("failed")
+    assert "DataloreRunFailedError" in task.log()
+    stage.let_go()
+    task.clear()
+    task.wait_until("success", try_number=2)
+
+    stage.came_of_it("fails, then succeeds", injected=1, asked=2)
+
+
+@pytest.mark.scenario(
+    "the task is cleared after it succeeded",
+    means="The notebook is run anew.",
+)
+def test_cleared_after_success(stage: Stage) -> None:
+    stage.let_go()
+    task = stage.start_task("faults_deferred", "deferred")
+    task.wait_until("success")
+    first = task.xcom()
+    task.clear()
+    task.wait_until("success", try_number=2)
+
+    assert task.xcom() != first
+    stage.came_of_it("succeeds twice", injected=1, asked=2)
+
+
+@pytest.mark.remembers_runs
+@pytest.mark.scenario(
+    "the task is marked failed while it is deferred",
+    means="The log says within seconds that the notebook goes on in Datalore, and where to stop it.",
+)
+def test_marked_failed_while_deferred(stage: Stage) -> None:
+    task = stage.start_task("faults_deferred", "deferred")
+    stage.wait_until_watched()
+    task.mark("failed")
+    task.wait_for_log("goes on in Datalore", timeout=30)
+
+    assert stage.datalore.notebook_url in task.log()
+    assert task.state == "failed"
+    (run,) = stage.datalore.runs(stage.name)
+    assert run["state"] == "running"
+    stage.came_of_it("failed, as marked", injected=1, asked=1)
+
+
+@pytest.mark.scenario(
+    "`execution_timeout` passes while the task is deferred",
+    means="The task fails in time and says where the notebook goes on; on Airflow 3.3 a retry goes on with that run.",
+)
+def test_execution_timeout_while_deferred(stage: Stage) -> None:
+    task = stage.start_task("faults_limited", "deferred")
+    task.wait_until("deferred")
+    deferred = time.monotonic()
+    task.wait_for_log("DataloreRunTimeoutError")
+    # The task started to count some seconds before it was seen deferred, and takes some to be woken and to fail.
+    assert LIMIT / 2 < time.monotonic() - deferred < LIMIT + 30
+    assert stage.datalore.notebook_url in task.log()
+    stage.let_go()
+    task.wait_until("success", try_number=2)
+
+    asked = 1 if stage.airflow.remembers_runs else 2
+    stage.came_of_it("times out, then succeeds on the retry", injected=1, asked=asked)
