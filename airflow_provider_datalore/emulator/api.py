@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Security
 from fastapi.responses import JSONResponse, Response
+from fastapi.security import HTTPBearer
 
 from . import parameters
 from .dialect import describe, has_expired, is_visible
 from .errors import RefusedError
-from .intake import Caller, InteractiveBody, Parameter, Reader, RunBody, TheEmulator, read_body
+from .intake import Caller, InteractiveBody, Parameter, Reader, RunBody, TheEmulator, documented_body, read_body
 from .library import NotebookId, read_notebook
 from .records import Run
 from .settings import Variant
@@ -21,10 +22,21 @@ from .settings import Variant
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-router = APIRouter()
+_ERROR = {"content": {"application/json": {"schema": {"type": "object", "required": ["error"]}}}}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The query is incorrect", **_ERROR},
+    401: {"description": "No token, or an invalid one", **_ERROR},
+    403: {"description": "The token's owner has only view rights", **_ERROR},
+    404: {"description": "There is no such thing, or it is not shared", **_ERROR},
+    # What FastAPI adds by itself, and never happens here: what is wrong with a body is told with 400.
+    422: {"description": "Not used"},
+}
+
+# The bearer scheme is for the document alone; who the caller is, is found out by `Caller`.
+router = APIRouter(dependencies=[Security(HTTPBearer(auto_error=False))], responses=_REFUSALS)
 
 
-@router.post("/api/run/v1/notebook")
+@router.post("/api/run/v1/notebook", openapi_extra=documented_body(RunBody))
 async def start_run(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, str]:
     """Start a run of a notebook."""
     variant = emulator.variant
@@ -57,7 +69,7 @@ async def get_run(run_id: str, user: Caller, emulator: TheEmulator) -> dict[str,
     return describe(run, emulator.variant, read_only=emulator.is_read_only(run), has_artifact=has_artifact)
 
 
-@router.post("/api/computation/v1/notebook")
+@router.post("/api/computation/v1/notebook", response_class=Response, openapi_extra=documented_body(InteractiveBody))
 async def run_interactively(request: Request, user: Caller, emulator: TheEmulator) -> Response:
     """Start an interactive run, which updates the notebook itself."""
     body = await read_body(request, InteractiveBody, emulator.variant)
@@ -67,7 +79,7 @@ async def run_interactively(request: Request, user: Caller, emulator: TheEmulato
     return Response() if emulator.variant.interactive_answer == "empty" else JSONResponse({})
 
 
-@router.get("/notebook/{owner}/{notebook}/artifacts/{run_id}/{name}")
+@router.get("/notebook/{owner}/{notebook}/artifacts/{run_id}/{name}", response_class=Response)
 async def download_artifact(
     owner: str, notebook: str, run_id: str, name: str, user: Reader, emulator: TheEmulator
 ) -> Response:

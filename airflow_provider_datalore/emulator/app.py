@@ -31,10 +31,17 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         await emulator.runner.stop()
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app = FastAPI(
+        title="Datalore's Run API, as the emulator reads its documentation",
+        lifespan=lifespan,
+        openapi_url="/emulator/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.emulator = emulator
-    for part in (api, control, pages):
-        app.include_router(part.router)
+    app.include_router(api.router)
+    for part in (control, pages):
+        app.include_router(part.router, include_in_schema=False)
     # The last one added is the first to see a request.
     app.add_middleware(FaultMiddleware, book=emulator.faults)
     app.add_middleware(JournalMiddleware, journal=emulator.journal)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+import json
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -63,6 +64,16 @@ async def read_body(request: Request, model: type[Body], variant: Variant) -> Bo
     if unknown:
         raise RefusedError(400, f"Unknown fields: {', '.join(sorted(unknown))}")
     return body
+
+
+def documented_body(model: type[InteractiveBody]) -> dict[str, Any]:
+    """The body that a call takes, for the OpenAPI document; :func:`read_body` is what reads it."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    for name, definition in schema.pop("$defs", {}).items():
+        schema = json.loads(
+            json.dumps(schema).replace(f'{{"$ref": "#/components/schemas/{name}"}}', json.dumps(definition))
+        )
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def emulator(request: Request) -> Emulator:

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
+
 from dev.airflow_client import FINISHED_RUN
-from dev.processes import NotInTimeError
 from tests.faults.airflows import PATIENCE, FaultyAirflow
 from tests.faults.datalore import FaultyDatalore, Rule
 from tests.faults.table import Scenario
 
 log = logging.getLogger(__name__)
+ENDED = {"success", "failed", "skipped", "upstream_failed"}
 
 
 class Task:
@@ -29,17 +31,16 @@ class Task:
         return self._airflow.task_state(*self._where)[0]
 
     def wait_until(self, state: str, try_number: int = 1) -> None:
-        """Waits until a try of the task is in a state."""
+        """Waits until a try of the task is in a state; fails, with its log, when it ends in another."""
+
+        def arrived() -> bool:
+            found = self._airflow.task_state(*self._where)
+            if found[1] == try_number and found[0] in ENDED and found[0] != state:
+                pytest.fail(f"Try {try_number} ended {found[0]} and not {state}.\n{self.log(try_number)}")
+            return found == (state, try_number)
+
         _, _, task_id = self._where
-        try:
-            self._airflow.wait(
-                f"Try {try_number} of {task_id} is {state}",
-                lambda: self._airflow.task_state(*self._where) == (state, try_number),
-            )
-        except NotInTimeError as error:
-            found, number = self._airflow.task_state(*self._where)
-            error.add_note(f"Try {number} is {found}.\n{self.log(max(1, number))}")
-            raise
+        self._airflow.wait(f"Try {try_number} of {task_id} is {state}", arrived)
 
     def wait_for_log(self, text: str, try_number: int = 1, timeout: float = PATIENCE) -> None:
         """Waits until the log of a try holds a text."""
