@@ -82,6 +82,23 @@ def test_marked_failed_while_deferred(stage: Stage) -> None:
 
 
 @pytest.mark.scenario(
+    "the task is marked failed while a worker waits",
+    means="The same words, from the worker before it stops.",
+)
+def test_marked_failed_while_a_worker_waits(stage: Stage) -> None:
+    task = stage.start_task("faults_waiting", "waiting")
+    stage.wait_until_watched()
+    task.mark("failed")
+    task.wait_for_log("goes on in Datalore", timeout=60)
+
+    assert stage.datalore.notebook_url in task.log()
+    assert task.state == "failed"
+    (run,) = stage.datalore.runs(stage.name)
+    assert run["state"] == "running"
+    stage.came_of_it("failed, as marked", injected=1, asked=1)
+
+
+@pytest.mark.scenario(
     "`execution_timeout` passes while the task is deferred",
     means="The task fails in time and says where the notebook goes on; on Airflow 3.3 a retry goes on with that run.",
 )
