@@ -1,10 +1,9 @@
-"""The operators that a DAG author declares as tasks."""
+"""The operators that a DAG author declares as tasks; here the one that runs a notebook and waits for it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
@@ -17,6 +16,8 @@ from airflow_provider_datalore.links.datalore import (
     DataloreExecutedNotebookLink,
     DataloreNotebookLink,
 )
+from airflow_provider_datalore.operators.artifacts import DataloreDownloadArtifactsOperator
+from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.waiting import Patience
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.operators.memory import RunMemory
+
+__all__ = ["DataloreDownloadArtifactsOperator", "DataloreInteractiveRunOperator", "DataloreRunNotebookOperator"]
 
 
 class DataloreRunNotebookOperator(BaseOperator):
@@ -290,108 +293,3 @@ class DataloreRunNotebookOperator(BaseOperator):
 
         if self.artifacts_to is not None:
             keep(run, hook, context, self.artifacts_to, self.max_outage)
-
-
-class DataloreInteractiveRunOperator(BaseOperator):
-    """Runs a notebook in place, as "Run all" in the editor does, which updates the outputs that people see in it.
-
-    Datalore tells no run id for this, so the task ends as soon as the notebook is started.
-
-    :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
-    :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
-
-    Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
-    """
-
-    template_fields: Sequence[str] = ("notebook_id", "datalore_conn_id")
-    operator_extra_links = (DataloreNotebookLink(),)
-    ui_color = "#e4f6ee"
-
-    def __init__(
-        self,
-        *,
-        notebook_id: str,
-        datalore_conn_id: str = defaults.CONN_ID,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.notebook_id = notebook_id
-        self.datalore_conn_id = datalore_conn_id
-
-    def execute(self, context: Context) -> None:
-        """Start the notebook."""
-        from airflow_provider_datalore.hooks.datalore import DataloreHook
-
-        hook = DataloreHook(self.datalore_conn_id)
-        url = hook.notebook_url(self.notebook_id)
-        context["ti"].xcom_push(key=NOTEBOOK_URL, value=url)
-        hook.run_notebook_interactively(self.notebook_id)
-        self.log.info("Notebook %s runs in place: %s", self.notebook_id, url)
-
-
-class DataloreDownloadArtifactsOperator(BaseOperator):
-    """Writes what a run has made into a folder of any storage that Airflow knows: local, S3, GCS, Azure and others.
-
-    Returns the paths. A file is there once it is complete, and not at all before; one of the same name is replaced.
-
-    :param run_id: what ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned; the run must have
-        ended, well or not. (templated)
-    :param destination: the folder, any ``ObjectStoragePath``: ``"/data"``, or ``"s3://aws_default@bucket/{{ ds }}"``
-        with the id of an Airflow connection before the ``@``. (templated)
-    :param names: which artifacts: a glob such as ``"*.ipynb"``, or a list of them; None is all. (templated)
-    :param max_bytes: how long each artifact may be; None is without a limit.
-    :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
-    :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
-
-    Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html
-    """
-
-    template_fields: Sequence[str] = ("run_id", "destination", "names", "datalore_conn_id")
-    operator_extra_links = (DataloreNotebookLink(),)
-    ui_color = "#e4f6ee"
-
-    def __init__(
-        self,
-        *,
-        run_id: str,
-        destination: str | ObjectStoragePath,
-        names: str | list[str] | None = None,
-        max_bytes: int | None = None,
-        max_outage: float = defaults.MAX_OUTAGE,
-        datalore_conn_id: str = defaults.CONN_ID,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.run_id = run_id
-        self.destination = destination
-        self.names = names
-        self.max_bytes = max_bytes
-        self.max_outage = max_outage
-        self.datalore_conn_id = datalore_conn_id
-
-    def execute(self, context: Context) -> list[str]:
-        """Write the artifacts, one after the other.
-
-        :return: the paths, in the run's order.
-        """
-        from airflow_provider_datalore.artifacts import download
-        from airflow_provider_datalore.exceptions import DataloreConfigurationError
-        from airflow_provider_datalore.hooks.datalore import DataloreHook
-
-        task_instance = context["ti"]
-        # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
-        task_instance.xcom_push(key=NOTEBOOK_URL, value="")
-        hook = DataloreHook(self.datalore_conn_id)
-        run = hook.get_run(self.run_id, max_outage=self.max_outage)
-        with suppress(DataloreConfigurationError):
-            task_instance.xcom_push(key=NOTEBOOK_URL, value=hook.notebook_url(run.notebook_id or ""))
-        if not run.is_finished:
-            raise DataloreConfigurationError(
-                f"Run {run.run_id} has not ended ({run.status or 'running'!r}), so its artifacts are not there yet. "
-                "Wait for it before, with wait_for_completion=True on the task that runs it or with DataloreRunSensor."
-            )
-        return list(
-            download(
-                run, hook, self.destination, names=self.names, max_bytes=self.max_bytes, max_outage=self.max_outage
-            )
-        )

@@ -69,16 +69,7 @@ def test_cleared_after_success(stage: Stage) -> None:
     means="The log says within seconds that the notebook goes on in Datalore, and where to stop it.",
 )
 def test_marked_failed_while_deferred(stage: Stage) -> None:
-    task = stage.start_task("faults_deferred", "deferred")
-    stage.wait_until_watched()
-    task.mark("failed")
-    task.wait_for_log("goes on in Datalore", timeout=30)
-
-    assert stage.datalore.notebook_url in task.log()
-    assert task.state == "failed"
-    (run,) = stage.datalore.runs(stage.name)
-    assert run["state"] == "running"
-    stage.came_of_it("failed, as marked", injected=1, asked=1)
+    mark_failed(stage, "faults_deferred", "deferred")
 
 
 @pytest.mark.scenario(
@@ -86,7 +77,11 @@ def test_marked_failed_while_deferred(stage: Stage) -> None:
     means="The same words, from the worker before it stops.",
 )
 def test_marked_failed_while_a_worker_waits(stage: Stage) -> None:
-    task = stage.start_task("faults_waiting", "waiting")
+    mark_failed(stage, "faults_waiting", "waiting")
+
+
+def mark_failed(stage: Stage, dag_id: str, task_id: str) -> None:
+    task = stage.start_task(dag_id, task_id)
     stage.wait_until_watched()
     task.mark("failed")
     task.wait_for_log("goes on in Datalore", timeout=60)
