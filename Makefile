@@ -12,13 +12,14 @@ TYPED := airflow_provider_datalore dev tests/e2e tests/examples tests/faults
 # Which branches run depends on Airflow's version; all tests on the newest one have to cover this much.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
-.PHONY: help demo ui test test-faults lint clean
+.PHONY: help demo ui test test-faults bench lint clean
 
 help:
 	@echo "make demo    run an example DAG through a real Airflow and the Datalore emulator, show what comes of it"
 	@echo "make ui      the same, and leave Airflow's UI open until Ctrl-C"
 	@echo "make test    run all tests on Airflow $(NEWEST); with AIRFLOW=2.11.2 on that one"
 	@echo "make test-faults   kill, cut off and spoil parts of a real Airflow and of Datalore, for a quarter of an hour"
+	@echo "make bench   measure waiting against the bare loop and other providers, for half an hour"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove the environments and everything built"
 
@@ -40,6 +41,11 @@ test-faults:
 	@$(INSTALL) test faults
 	@$(RUN) tests.faults.services
 	@$(RUN) pytest tests/faults $(ARGS)
+
+# Compares only what was measured side by side; leave the machine alone meanwhile. ARGS="--runs 200 --rounds 1" is short.
+bench:
+	@$(INSTALL) bench
+	@$(RUN) benchmarks $(ARGS)
 
 lint:
 	@$(INSTALL) lint test

@@ -19,8 +19,6 @@ from typing import Any
 from benchmarks.contenders import WAITERS
 
 COUNTS = (200, 1000, 5000, 10000)
-LAG_LIMIT_MS = 250.0
-SCHEDULE_LIMIT = 0.97
 
 COLUMNS = {
     "cpu_ms_per_poll": "CPU per poll, ms",
@@ -62,16 +60,6 @@ def measure(program: str, folder: Path, port: int, *options: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def held(results: list[dict[str, Any]]) -> int:
-    """The most runs that were held without the loop lagging or polls falling behind, of the counts measured."""
-    fine = [
-        row["runs"]
-        for row in results
-        if row["lag_p99_ms"] <= LAG_LIMIT_MS and row["share_of_schedule"] >= SCHEDULE_LIMIT and not row["broken"]
-    ]
-    return max(fine, default=0)
-
-
 def table(results: list[dict[str, Any]]) -> str:
     """The medians, a line for each contender and count."""
     groups: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
@@ -108,8 +96,6 @@ def main() -> None:
     options = parser.parse_args()
     polling: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name, server(folder := Path(name)) as port:
-        print("delays of runs that last up to 300 s", file=sys.stderr, flush=True)
-        delays = measure("delays", folder, port)
         dagfiles = [measure("dagfiles", folder, port) for _ in range(options.rounds)]
         for runs in options.runs:
             for round_ in range(options.rounds):
@@ -127,13 +113,12 @@ def main() -> None:
                     ]
                     polling.append(measure("client", folder, port, contender, *arguments))
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(
-        json.dumps({"machine": machine(), "polling": polling, "delays": delays, "dagfiles": dagfiles}, indent=1)
-    )
+    options.output.write_text(json.dumps({"machine": machine(), "polling": polling, "dagfiles": dagfiles}, indent=1))
     print(table(polling))
     print()
-    for delay in delays:
-        print(delay)
+    print(
+        "A DAG file: " + ", ".join(f"{name} {statistics.median(d[name] for d in dagfiles):.3g}" for name in dagfiles[0])
+    )
 
 
 if __name__ == "__main__":

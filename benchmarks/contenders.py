@@ -179,6 +179,3 @@ WAITERS: dict[str, Waiter] = {
     "dbt-cloud": dbt_cloud,
     "databricks": databricks,
 }
-
-DEFAULT_INTERVALS = {"datalore": 30.0, "http-sensor": 5.0, "dbt-cloud": 60.0, "databricks": 30.0}
-"""Seconds between two polls that a DAG author gets who sets nothing."""

@@ -202,13 +202,16 @@ class DataloreRunNotebookOperator(BaseOperator):
         folder(self.artifacts_to)
 
     def _start(self, hook: DataloreHook, memory: RunMemory) -> str:
-        run_id = hook.run_notebook(
-            self.notebook_id,
-            parameters=self.parameters,
-            update_report=self.update_report,
-            direct_file_storage_write=self.direct_file_storage_write,
-            max_outage=self.max_outage,
-        )
+        from airflow_provider_datalore.operators.submission import never_twice
+
+        with never_twice():
+            run_id = hook.run_notebook(
+                self.notebook_id,
+                parameters=self.parameters,
+                update_report=self.update_report,
+                direct_file_storage_write=self.direct_file_storage_write,
+                max_outage=self.max_outage,
+            )
         memory.remember(self.notebook_id, run_id)
         self.log.info(
             "Started run %s of notebook %s: %s", run_id, self.notebook_id, hook.notebook_url(self.notebook_id)

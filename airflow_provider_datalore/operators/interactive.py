@@ -43,9 +43,11 @@ class DataloreInteractiveRunOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         """Start the notebook."""
         from airflow_provider_datalore.hooks.datalore import DataloreHook
+        from airflow_provider_datalore.operators.submission import never_twice
 
         hook = DataloreHook(self.datalore_conn_id)
         url = hook.notebook_url(self.notebook_id)
         context["ti"].xcom_push(key=NOTEBOOK_URL, value=url)
-        hook.run_notebook_interactively(self.notebook_id)
+        with never_twice():
+            hook.run_notebook_interactively(self.notebook_id)
         self.log.info("Notebook %s runs in place: %s", self.notebook_id, url)

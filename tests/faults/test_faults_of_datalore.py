@@ -150,12 +150,13 @@ def test_token_rotated(stage: Stage) -> None:
 
 @pytest.mark.scenario(
     "the connection is cut after Datalore took the request to run, before it said so",
-    means="Nobody knows whether the notebook runs: the task fails, says so and where to look, and does not ask again.",
+    means="Nobody knows whether the notebook runs: the task fails without a retry, says so and where to look.",
 )
 def test_ambiguous_submission(stage: Stage) -> None:
     requests = stage.datalore.requests_to_run()
     stage.misbehave({"kind": "drop", "when": "after", "times": 1, **SUBMISSION})
-    task = stage.start_task("faults_deferred", "deferred")
+    # A task with a retry left: Airflow must not use it.
+    task = stage.start_task("faults_waiting", "waiting")
     task.wait_until("failed")
 
     log = task.log()

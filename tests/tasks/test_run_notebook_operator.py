@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, TaskDeferred
 
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import (
@@ -217,6 +217,8 @@ class TestSubmission:
         with pytest.raises(DataloreSubmissionUnknownError, match=f"{datalore.url}/notebook/ann/sales") as unknown:
             operator().execute(context)
         assert unknown.value.notebook_id == "ann/sales"
+        # Airflow retries no task that fails by this, however many retries it has.
+        assert isinstance(unknown.value, AirflowFailException)
         assert len(datalore.asked("POST")) == 1
 
     def test_a_request_that_was_refused_for_now_is_repeated(self, datalore: Datalore, context: Context) -> None:
