@@ -60,6 +60,20 @@ def own_xcom(context: Context, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def still_running(run_id: str, run: Run | None, notebook_url: str) -> DataloreRunTimeoutError:
+    """The error for a run that goes on when the time is up.
+
+    :param run: the run as Datalore reported it last; None if it never did.
+    :param notebook_url: where the notebook is; may be empty.
+    """
+    return DataloreRunTimeoutError(
+        f"Run {run_id} had not ended when the time was up; Datalore last reported it as "
+        f"{(run.status or 'running') if run else 'nothing'!r}. The notebook goes on in Datalore, see "
+        f"{notebook_url or 'the notebook there'}.",
+        run=run,
+    )
+
+
 def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, run_id: str, notebook_url: str) -> Run:
     """The finished run of a task whose trigger sent no event; the status is asked once more.
 

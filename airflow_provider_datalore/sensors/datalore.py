@@ -70,6 +70,7 @@ class DataloreRunSensor(BaseSensorOperator):
         self.max_outage = max_outage
         self.datalore_conn_id = datalore_conn_id
         self._outage: Outage | None = None
+        self._began = 0.0
 
     @cached_property
     def hook(self) -> DataloreHook:
@@ -80,11 +81,16 @@ class DataloreRunSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look whether the run has ended; if it has not and the sensor is deferrable, the triggerer waits on."""
+        from airflow_provider_datalore.resuming import still_running
+
+        self._began = self._began or time.monotonic()
         run = self._look(context)
         if run is not None and run.is_finished:
             return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         if self.deferrable:
             self._defer(self._url(run))
+        if not self.reschedule and time.monotonic() - self._began > self.timeout:
+            self._time_is_up(still_running(self.run_id, run, self._url(run)))
         return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -59,12 +59,14 @@ class TestPoking:
         with pytest.raises(DataloreRunFailedError):
             sensor(soft_fail=soft_fail).execute(context)
 
-    def test_the_time_limit_is_airflows_and_the_log_says_where_the_notebook_is(
+    def test_the_time_limit_is_a_sensor_timeout_that_says_where_the_notebook_goes_on(
         self, datalore: Datalore, context: Context, logged: Logged
     ) -> None:
         datalore.reports(status="RUNNING")
-        with pytest.raises(AirflowSensorTimeout):
-            sensor(timeout=0.05).execute(context)
+        with pytest.raises(AirflowSensorTimeout, match=f"goes on in Datalore, see {datalore.url}/notebook/ann/sales"):
+            sensor(timeout=0.2).execute(context)
+        with pytest.raises(AirflowSkipException):
+            sensor(timeout=0.2, soft_fail=True).execute(context)
         assert f"Run run-1 is 'RUNNING': {datalore.url}/notebook/ann/sales" in logged()
 
     def test_it_bears_an_outage(self, datalore: Datalore, context: Context) -> None:
