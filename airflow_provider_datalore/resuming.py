@@ -60,17 +60,16 @@ def own_xcom(context: Context, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def still_running(run_id: str, run: Run | None, notebook_url: str) -> DataloreRunTimeoutError:
-    """The error for a run that goes on when the time is up.
+def still_running(run_id: str, run: Run | None, notebook_url: str) -> str:
+    """What to know of a run that goes on when the time is up.
 
     :param run: the run as Datalore reported it last; None if it never did.
     :param notebook_url: where the notebook is; may be empty.
     """
-    return DataloreRunTimeoutError(
-        f"Run {run_id} had not ended when the time was up; Datalore last reported it as "
-        f"{(run.status or 'running') if run else 'nothing'!r}. The notebook goes on in Datalore, see "
-        f"{notebook_url or 'the notebook there'}.",
-        run=run,
+    reported = (run.status or "running") if run else "nothing"
+    return (
+        f"Run {run_id} had not ended by then; Datalore last reported it as {reported!r}. The notebook goes on in "
+        f"Datalore, see {notebook_url or 'the notebook there'}."
     )
 
 

@@ -70,7 +70,7 @@ class DataloreRunSensor(BaseSensorOperator):
         self.max_outage = max_outage
         self.datalore_conn_id = datalore_conn_id
         self._outage: Outage | None = None
-        self._began = 0.0
+        self._last_seen: Run | None = None
 
     @cached_property
     def hook(self) -> DataloreHook:
@@ -79,18 +79,30 @@ class DataloreRunSensor(BaseSensorOperator):
 
         return DataloreHook(self.datalore_conn_id)
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Look whether the run has ended; if it has not and the sensor is deferrable, the triggerer waits on."""
+    def execute(self, context: Context) -> Any:
+        """Wait, in whichever mode; when the time is up, say that the run goes on, and where.
+
+        :return: the finished run as JSON.
+        :raises AirflowSensorTimeout: if the run goes on when the time is up; with ``soft_fail`` the task is skipped.
+        """
         from airflow_provider_datalore.resuming import still_running
 
-        self._began = self._began or time.monotonic()
+        try:
+            return super().execute(context)
+        except (AirflowSensorTimeout, AirflowSkipException) as error:
+            # With a cause it is a skip that ``never_fail`` made of another error.
+            if error.__cause__ is not None:
+                raise
+            run = self._last_seen
+            raise type(error)(f"{error} {still_running(self.run_id, run, self._url(run))}") from error
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look whether the run has ended; if it has not and the sensor is deferrable, the triggerer waits on."""
         run = self._look(context)
         if run is not None and run.is_finished:
             return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         if self.deferrable:
             self._defer(self._url(run))
-        if not self.reschedule and time.monotonic() - self._began > self.timeout:
-            self._time_is_up(still_running(self.run_id, run, self._url(run)))
         return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -143,6 +155,7 @@ class DataloreRunSensor(BaseSensorOperator):
             self.log.warning("The status of run %s is not known: %s", self.run_id, error)
             return None
         self._outage.end()
+        self._last_seen = run
         url = self._url(run)
         if not run.is_finished:
             self.log.info("Run %s is %r: %s", self.run_id, run.status or "running", url)

@@ -110,3 +110,18 @@ def test_execution_timeout_while_deferred(stage: Stage) -> None:
 
     asked = 1 if stage.airflow.remembers_runs else 2
     stage.came_of_it("times out, then succeeds on the retry", injected=1, asked=asked)
+
+
+@pytest.mark.scenario(
+    "the `timeout` of a sensor in mode `reschedule` passes",
+    means="The sensor fails and says where the notebook goes on; nothing asks for it anew.",
+)
+def test_sensor_timeout_while_rescheduled(stage: Stage) -> None:
+    task = stage.start_task("faults_rescheduled", "rescheduled")
+    task.wait_until("failed")
+
+    assert "AirflowSensorTimeout" in task.log()
+    assert f"goes on in Datalore, see {stage.datalore.notebook_url}" in task.log()
+    (run,) = stage.datalore.runs(stage.name)
+    assert run["state"] == "running"
+    stage.came_of_it("times out", injected=1, asked=1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
+    BaseSensorOperator,
     TaskDeferred,
 )
 
@@ -78,6 +80,14 @@ class TestPoking:
         with pytest.raises(DataloreUnavailableError, match="max_outage"):
             sensor(max_outage=0.05).execute(context)
 
+    def test_a_skip_that_airflow_makes_of_another_error_is_not_taken_for_the_time_limit(
+        self, datalore: Datalore, context: Context
+    ) -> None:
+        datalore.finishes(success=False)
+        with pytest.raises(AirflowSkipException, match="never_fail") as skipped:
+            sensor(never_fail=True).execute(context)
+        assert isinstance(skipped.value.__cause__, DataloreRunFailedError)
+
     def test_a_run_that_was_just_started_may_not_be_listed_yet(self, datalore: Datalore, context: Context) -> None:
         datalore.answer(status=404).finishes()
         assert sensor().execute(context)["success"] is True
@@ -113,6 +123,28 @@ class TestRescheduling:
         found = sensor(mode="reschedule").poke(context)
         assert found.is_done
         assert found.xcom_value["success"] is True
+
+    @pytest.mark.parametrize(("soft_fail", "outcome"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
+    def test_the_time_limit_says_where_the_notebook_goes_on(
+        self,
+        datalore: Datalore,
+        context: Context,
+        task_instance: TaskInstance,
+        monkeypatch: pytest.MonkeyPatch,
+        soft_fail: bool,
+        outcome: type[Exception],
+    ) -> None:
+        began = datetime.now(UTC) - timedelta(hours=1)
+        # Where Airflow 3 and where Airflow 2 look up when the sensor was first rescheduled.
+        vars(task_instance).update(
+            get_first_reschedule_date=lambda context: began, max_tries=0, dag_id="dag", run_id="run", try_number=1
+        )
+        airflows = sys.modules[BaseSensorOperator.__module__]
+        monkeypatch.setattr(airflows, "_orig_start_date", lambda **where: began, raising=False)
+        running(datalore)
+        with pytest.raises(outcome, match=f"goes on in Datalore, see {datalore.url}/notebook/ann/sales"):
+            sensor(mode="reschedule", timeout=60, soft_fail=soft_fail).execute(context)
+        assert len(datalore.requests) == 1
 
 
 class TestDeferring:

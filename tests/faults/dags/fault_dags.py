@@ -85,3 +85,16 @@ with DAG("faults_sensor", schedule=None):
         poke_interval=POLL_INTERVAL,
     )
     start >> sensor
+
+with DAG("faults_rescheduled", schedule=None):
+    start = DataloreRunNotebookOperator(
+        task_id="start", notebook_id=NOTEBOOK, parameters={"name": NAME}, wait_for_completion=False
+    )
+    sensor = DataloreRunSensor(
+        task_id="rescheduled",
+        run_id="{{ ti.xcom_pull(task_ids='start') }}",
+        mode="reschedule",
+        poke_interval=POLL_INTERVAL,
+        timeout=10,
+    )
+    start >> sensor
