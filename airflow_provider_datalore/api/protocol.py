@@ -179,6 +179,29 @@ def read_run(call: Call, answer: Answer, run_id: str) -> Run:
         _unexpected(call, answer, f"describes a run with an unreadable {wrong}")
 
 
+class StatusReader:
+    """Reads the answers to :func:`get_run` of one run; one that says the same as the one before is not parsed again.
+
+    :param call: the call that is sent again and again.
+    :param run_id: the run.
+    """
+
+    __slots__ = ("_body", "_call", "_run", "_run_id")
+
+    def __init__(self, call: Call, run_id: str) -> None:
+        self._call = call
+        self._run_id = run_id
+        self._body = b""
+        self._run: Run | None = None
+
+    def read(self, answer: Answer) -> Run:
+        """The run as the answer describes it; see :func:`read_run`."""
+        if self._run is None or answer.status != HTTPStatus.OK or answer.body != self._body:
+            self._run = read_run(self._call, answer, self._run_id)
+            self._body = answer.body
+        return self._run
+
+
 def raise_for_status(call: Call, answer: Answer) -> None:
     """Pass an answer of 2xx, and raise for any other.
 

@@ -63,11 +63,11 @@ class DataloreAsyncHook(BaseHook):
 
     async def _drive(self, steps: waiting.Steps, run_id: str) -> Run:
         call = protocol.get_run(run_id)
+        status = protocol.StatusReader(call, run_id)
         async with self._shared_sender() as sender:
 
             async def ask(step: Ask) -> Run:
-                answer = await sender.send(call, reread_connection=step.reread_connection)
-                return protocol.read_run(call, answer, run_id)
+                return status.read(await sender.send(call, reread_connection=step.reread_connection))
 
             return await drive_async(steps, ask)
 

@@ -279,9 +279,11 @@ class DataloreHook(BaseHook):
         return self._sender
 
     def _asker(self, call: protocol.Call, run_id: str) -> Callable[[Ask], Run]:
+        status = protocol.StatusReader(call, run_id)
+
         def ask(step: Ask) -> Run:
             self._heed(step)
-            return protocol.read_run(call, self.sender.send(call), run_id)
+            return status.read(self.sender.send(call))
 
         return ask
 

@@ -406,6 +406,25 @@ def test_one_field_of_a_run_is_enough_to_know_it_by(field: str) -> None:
     assert protocol.read_run(STATUS, answer(200, {field: None}), "r1") == Run(run_id="r1")
 
 
+def test_an_answer_that_says_the_same_again_is_not_parsed_again() -> None:
+    status = protocol.StatusReader(STATUS, "r1")
+    first = status.read(answer(200, {"runId": "r1", "status": "RUNNING"}))
+    assert status.read(answer(200, {"runId": "r1", "status": "RUNNING"})) is first
+    assert status.read(answer(200, {"runId": "r1", "status": "SAVING"})).status == "SAVING"
+    assert status.read(answer(200, {"runId": "r1", "status": "RUNNING"})).status == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    "said", [answer(502, {"runId": "r1"}), answer(404, {"runId": "r1"}), answer(302, {"runId": "r1"})]
+)
+def test_the_same_words_with_another_status_are_an_error_all_the_same(said: Answer) -> None:
+    status = protocol.StatusReader(STATUS, "r1")
+    status.read(answer(200, {"runId": "r1"}))
+    with pytest.raises(DataloreError):
+        status.read(said)
+    assert status.read(answer(200, {"runId": "r1"})) == Run(run_id="r1")
+
+
 @pytest.mark.parametrize(
     "body", [{}, {"error": "maintenance"}, {"artifacts": []}, [], [{"runId": "r1"}], None, "r1", 5]
 )
