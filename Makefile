@@ -12,7 +12,7 @@ TYPED := airflow_provider_datalore dev tests/e2e tests/examples tests/faults
 # Which branches run depends on Airflow's version; all tests on the newest one have to cover this much.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
-.PHONY: help demo ui test test-faults bench lint clean
+.PHONY: help demo ui test test-faults bench lint docs clean
 
 help:
 	@echo "make demo    run an example DAG through a real Airflow and the Datalore emulator, show what comes of it"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-faults   kill, cut off and spoil parts of a real Airflow and of Datalore, for a quarter of an hour"
 	@echo "make bench   measure waiting against the bare loop and other providers, for half an hour"
 	@echo "make lint    ruff and mypy"
+	@echo "make docs    the documentation, into build/docs"
 	@echo "make clean   remove the environments and everything built"
 
 demo:
@@ -52,6 +53,11 @@ lint:
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
+
+# A warning, such as a link to a heading that is not there, is an error.
+docs:
+	@$(INSTALL) docs
+	AIRFLOW_HOME=$(CURDIR)/build/airflow-home $(RUN) sphinx --fail-on-warning --keep-going --fresh-env --quiet -b html docs build/docs
 
 clean:
 	rm -rf .venv build dist .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,6 +22,7 @@ with DAG(
         "to_date": "2026-06-30",
     },
 ) as dag:
+    # [START run_notebook]
     DataloreRunNotebookOperator(
         task_id="daily_sales",
         notebook_id="{{ params.notebook_id }}",
@@ -37,3 +38,4 @@ with DAG(
         poll_interval=5,
         timeout=15 * 60,
     )
+    # [END run_notebook]

@@ -22,6 +22,7 @@ with DAG(
         """One mapping of parameters for each run; a real DAG would ask a database for it."""
         return [{"region": region, "days": params["days"]} for region in ("North", "South", "East", "West")]
 
+    # [START map_over_parameters]
     forecast = DataloreRunNotebookOperator.partial(
         task_id="forecast",
         notebook_id="{{ params.notebook_id }}",
@@ -30,6 +31,7 @@ with DAG(
         # Against a small plan: how many of these tasks may be active at a time.
         max_active_tis_per_dag=8,
     ).expand(parameters=regions())
+    # [END map_over_parameters]
 
     @task
     def summarize(run_ids: list[str]) -> str:

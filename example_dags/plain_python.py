@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import DAG, task
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 
 with DAG("datalore_plain_python", schedule=None, tags=["datalore"], params={"notebook_id": "me/daily_sales"}) as dag:
-
+    # [START hook_in_a_python_task]
     @task
     def run_and_read(params: dict[str, str]) -> dict[str, list[str]]:
         hook = DataloreHook()
@@ -25,6 +25,8 @@ with DAG("datalore_plain_python", schedule=None, tags=["datalore"], params={"not
         run.raise_for_failure()
         artifacts = {artifact.name: hook.read_artifact(artifact) for artifact in run.artifacts}
         return {name: printed_lines(content) for name, content in artifacts.items() if name.endswith(".ipynb")}
+
+    # [END hook_in_a_python_task]
 
     def printed_lines(notebook: bytes) -> list[str]:
         """What the cells of an executed notebook printed."""

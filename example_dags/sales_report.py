@@ -18,6 +18,7 @@ with DAG(
         deferrable=True,
         poll_interval=5,
     )
+    # [START use_the_finished_run]
     report = DataloreRunNotebookOperator(
         task_id="report",
         notebook_id="{{ params.second_notebook_id }}",
@@ -30,4 +31,5 @@ with DAG(
         deferrable=True,
         poll_interval=5,
     )
+    # [END use_the_finished_run]
     prepare >> report

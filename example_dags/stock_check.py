@@ -13,6 +13,7 @@ with DAG(
     tags=["datalore"],
     params={"notebook_id": "team/stock_check", "safety_days": 3},
 ) as dag:
+    # [START start_run]
     start = DataloreRunNotebookOperator(
         task_id="start",
         notebook_id="{{ params.notebook_id }}",
@@ -20,13 +21,16 @@ with DAG(
         # Submits the run and succeeds at once; its return value is the run's id.
         wait_for_completion=False,
     )
+    # [END start_run]
 
     @task
     def collect_prices() -> dict[str, float]:
         """Whatever need not wait for the notebook."""
         return {"Travel mug": 7.5, "Oat milk": 1.9}
 
+    # [START wait_for_run]
     wait = DataloreRunSensor(task_id="wait", run_id=start.output, deferrable=True, poke_interval=5, timeout=15 * 60)
+    # [END wait_for_run]
 
     @task
     def place_orders(run: dict[str, object], prices: dict[str, float]) -> str:

@@ -151,7 +151,7 @@ class DataloreHook(BaseHook):
         timeout: float | None = None,
         max_outage: float = defaults.MAX_OUTAGE,
     ) -> Run:
-        """Wait until a run has ended, well or not: :meth:`Run.raise_for_failure` tells.
+        """Wait until a run has ended, well or not: :meth:`.Run.raise_for_failure` tells.
 
         :param run_id: what :meth:`run_notebook` returned.
         :param poll_interval: the longest time between two requests, in seconds. The first come quicker.
@@ -179,7 +179,7 @@ class DataloreHook(BaseHook):
     def read_artifact(self, artifact: Artifact, *, max_bytes: int | None = None, within: float | None = None) -> bytes:
         """The content of an artifact; of a run's ``.ipynb`` the executed notebook.
 
-        :param artifact: one of :attr:`Run.artifacts`.
+        :param artifact: one of :attr:`.Run.artifacts`.
         :param max_bytes: how long it may be, since it is read into memory; None is 512 MiB.
         :param within: in how many seconds it has to be read; None for as long as data arrives.
         :raises DataloreUnexpectedResponseError: if it is longer, or has a path that is not Datalore's.
@@ -200,7 +200,7 @@ class DataloreHook(BaseHook):
 
         The file is there once it is complete, and not at all before; it replaces an older one.
 
-        :param artifact: one of :attr:`Run.artifacts`.
+        :param artifact: one of :attr:`.Run.artifacts`.
         :param destination: the folder: ``"/data"``, ``"s3://aws_default@bucket/folder"``, or whatever else
             ``ObjectStoragePath`` takes.
         :param name: the file's name; None is the artifact's. Either is made safe: without folders, characters and names
@@ -240,7 +240,7 @@ class DataloreHook(BaseHook):
     def artifact_url(self, artifact: Artifact) -> str:
         """The address of an artifact as people open it in a browser.
 
-        :param artifact: one of :attr:`Run.artifacts`.
+        :param artifact: one of :attr:`.Run.artifacts`.
         """
         return self.connection.browser_url(protocol.get_artifact(artifact).path)
 

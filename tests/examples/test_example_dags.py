@@ -1,8 +1,10 @@
-"""Every example DAG, run as it stands by ``dag.test()`` against a real emulator."""
+"""Every example DAG, and every DAG that the documentation quotes, run as it stands against a real emulator."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,15 +18,18 @@ from dev.local_airflow import inherited_env
 from tests.emulator_process import EmulatorProcess
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "example_dags").glob("*.py"))
+QUOTED = ROOT / "docs" / "dags"
+TEST_IN_CI = QUOTED / "test_in_ci.py"
+EXAMPLES = sorted({*(ROOT / "example_dags").glob("*.py"), *QUOTED.glob("*.py")} - {TEST_IN_CI})
 RUN_EXAMPLES = Path(__file__).with_name("run_examples.py")
 RESULT = "RESULT "
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of the examples: the results by DAG file, the emulator's runs by id, and what Airflow printed."""
+    """What came of the examples: their folder, the results by DAG file, the emulator's runs by id, Airflow's output."""
 
+    folder: Path
     results: dict[str, Any]
     runs: dict[str, Any]
     output: str
@@ -39,21 +44,27 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
 @pytest.fixture(scope="module")
 def outcome(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """All examples, run one after the other in an Airflow whose connection is the emulator."""
+    folder = tmp_path_factory.mktemp("dags")
+    paths = [shutil.copy(path, folder) for path in EXAMPLES]
     connection = {"conn_type": "datalore", "host": emulator.url, "password": emulator.token}
+    plain_http = {"conn_type": "http", "host": emulator.url, "password": emulator.token}
     env = inherited_env() | {
         "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow-home")),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         # How late Airflow 3.3 notices that an inline trigger has ended: by 5 s unless told otherwise.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "AIRFLOW_CONN_DATALORE_DEFAULT": json.dumps(connection),
+        "AIRFLOW_CONN_DATALORE_HTTP": json.dumps(plain_http),
+        "TMPDIR": str(tmp_path_factory.mktemp("tmp")),
         "PYTHONWARNINGS": "default",
     }
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
-    command = [sys.executable, str(RUN_EXAMPLES), *map(str, EXAMPLES)]
+    command = [sys.executable, str(RUN_EXAMPLES), *map(str, paths)]
     done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
     results = [json.loads(line.removeprefix(RESULT)) for line in done.stdout.splitlines() if line.startswith(RESULT)]
     return Outcome(
+        folder=folder,
         results={result["name"]: result for result in results},
         runs={run["run_id"]: run for run in emulator.runs()},
         output=done.stdout + done.stderr,
@@ -69,7 +80,7 @@ def test_every_task_of_an_example_succeeds(outcome: Outcome, name: str) -> None:
 
 
 def test_examples_use_nothing_deprecated(outcome: Outcome) -> None:
-    ours = (str(ROOT / "example_dags"), str(ROOT / "airflow_provider_datalore"))
+    ours = (str(outcome.folder), "airflow_provider_datalore/")
     warnings = [line for line in outcome.output.splitlines() if "deprecat" in line.lower()]
     assert not [line for line in warnings if any(folder in line for folder in ours)]
 
@@ -112,3 +123,37 @@ def test_plain_python_reads_what_the_notebook_printed(outcome: Outcome) -> None:
     artifacts = outcome.results["plain_python"]["returned"]["run_and_read"]
     (line,) = artifacts["daily_sales.ipynb"]
     assert line.startswith("Region all: 5,151,409 EUR in 181 days")
+
+
+def test_keep_artifacts_writes_the_executed_notebook(outcome: Outcome) -> None:
+    (kept,) = outcome.results["keep_artifacts"]["returned"]["keep_notebook"]
+    notebook = json.loads(Path(kept.removeprefix("file://")).read_text())
+    assert any(cell.get("outputs") for cell in notebook["cells"])
+
+
+def test_own_operator_goes_on_with_the_finished_run(outcome: Outcome) -> None:
+    sizes = outcome.results["own_operator"]["returned"]["artifact_sizes"]
+    assert sizes.keys() == {"daily_sales.ipynb"}
+    assert sizes["daily_sales.ipynb"] > 1000
+
+
+def test_what_the_page_on_migration_starts_from_does_the_same(outcome: Outcome) -> None:
+    for name, task in (("with_http_operator", "start"), ("with_requests", "run_notebook")):
+        run = outcome.runs[outcome.results[name]["returned"][task]]
+        assert run["parameters"] == {"region": "North"}
+
+
+def test_the_test_of_the_page_on_the_emulator_passes(tmp_path: Path) -> None:
+    env = inherited_env() | {
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "example_dags"), os.environ.get("PYTHONPATH", "")]),
+    }
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(TEST_IN_CI)]
+    done = subprocess.run(
+        command, cwd=ROOT / "example_dags", env=env, check=False, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout

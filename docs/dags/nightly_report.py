@@ -1,0 +1,17 @@
+"""The first DAG of the README."""
+
+from __future__ import annotations
+
+# [START nightly_report]
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+
+with DAG("nightly_report", schedule="@daily", catchup=False) as dag:
+    DataloreRunNotebookOperator(
+        task_id="report",
+        notebook_id="me/daily_sales",
+        parameters={"region": "North", "to_date": "{{ ds }}"},
+        deferrable=True,
+    )
+# [END nightly_report]

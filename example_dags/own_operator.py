@@ -1,0 +1,48 @@
+"""An operator of one's own that waits with the trigger: its task starts a run, defers, and goes on with what came."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NoReturn
+
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, Context
+
+from airflow_provider_datalore.hooks.datalore import DataloreHook
+from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
+from airflow_provider_datalore.triggers.event import read
+
+
+# [START defer_to_the_trigger]
+class ArtifactSizesOperator(BaseOperator):
+    """Runs a notebook, and returns how long each file is that it made, in bytes."""
+
+    template_fields = ("notebook_id",)
+
+    def __init__(self, *, notebook_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.notebook_id = notebook_id
+
+    def execute(self, context: Context) -> NoReturn:  # noqa: ARG002
+        now = time.time()
+        self.defer(
+            trigger=DataloreRunTrigger(
+                run_id=DataloreHook().run_notebook(self.notebook_id),
+                poll_interval=5,
+                deadline=now + 15 * 60,
+                # Airflow 3 fails a task that is woken before the scheduler has seen it defer.
+                not_before=now + 7,
+            ),
+            method_name="tell",
+        )
+
+    def tell(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, int]:  # noqa: ARG002
+        # Raises what ended the wait, if that was not the end of the run.
+        run = read(event)
+        run.raise_for_failure()
+        hook = DataloreHook()
+        return {artifact.name: len(hook.read_artifact(artifact)) for artifact in run.artifacts}
+        # [END defer_to_the_trigger]
+
+
+with DAG("datalore_own_operator", schedule=None, tags=["datalore"], params={"notebook_id": "me/daily_sales"}) as dag:
+    ArtifactSizesOperator(task_id="artifact_sizes", notebook_id="{{ params.notebook_id }}")

@@ -1,0 +1,17 @@
+"""Runs a notebook in place, so that whoever opens it in Datalore sees fresh outputs."""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
+
+with DAG(
+    "datalore_refresh_notebook",
+    schedule=None,
+    tags=["datalore"],
+    params={"notebook_id": "team/stock_check"},
+) as dag:
+    # [START run_in_place]
+    DataloreInteractiveRunOperator(task_id="refresh", notebook_id="{{ params.notebook_id }}")
+    # [END run_in_place]

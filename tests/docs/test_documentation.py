@@ -1,0 +1,122 @@
+"""The documentation says what is so: its code is code that the tests run, and no option goes without a word."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_datalore.emulator.options import _parser
+from airflow_provider_datalore.hooks.fields import _NOT_HEADERS
+from airflow_provider_datalore.operators.datalore import (
+    DataloreDownloadArtifactsOperator,
+    DataloreInteractiveRunOperator,
+    DataloreRunNotebookOperator,
+)
+from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+FRONT = sorted(ROOT.glob("*.md"))
+RUN_BY_TESTS = [ROOT / "example_dags", DOCS / "dags"]
+
+FENCE = re.compile(r"^(?P<marks>`{3,}|:{3,})(?P<kind>[^\n]*)\n(?P<text>.*?)^(?P=marks)\s*$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?<!\!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+FOR_THE_HTTP_CONNECTION = {
+    *("verify_ssl", "proxy", "stream", "allow_redirects", "max_redirects", "check_response", "srv_lookup")
+}
+"""What Airflow's HTTP connection knows: other names of what is documented, or without an effect here."""
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def blocks(path: Path, *kinds: str) -> Iterator[str]:
+    """The blocks of code on a page of some kinds."""
+    for fence in FENCE.finditer(path.read_text()):
+        if fence["kind"].strip() in kinds:
+            yield fence["text"]
+
+
+def anchors(path: Path) -> set[str]:
+    """The names by which a page's headings are linked to."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_python_on_a_page_is_quoted_from_what_the_tests_run(page: Path) -> None:
+    written_there = [kind for kind in ("python", "{code-block} python", "py", "python3") for _ in blocks(page, kind)]
+    assert not written_there, "Put it into an example DAG, and quote it with literalinclude"
+    for quoted in re.findall(r"^[`:]{3,}\{literalinclude\} (\S+)", page.read_text(), re.MULTILINE):
+        path = (page.parent / quoted).resolve()
+        assert path.is_file()
+        assert path.parent in RUN_BY_TESTS
+
+
+@pytest.mark.parametrize("page", FRONT, ids=relative)
+def test_python_on_a_page_of_the_repository_is_a_part_of_what_the_tests_run(page: Path) -> None:
+    run = [path.read_text() for folder in RUN_BY_TESTS for path in folder.glob("*.py")]
+    for block in blocks(page, "python"):
+        assert any(block in text or textwrap.indent(block, "    ") in text for text in run), block
+
+
+@pytest.mark.parametrize("page", FRONT, ids=relative)
+def test_a_link_of_the_repository_leads_somewhere(page: Path) -> None:
+    """Those of the documentation are checked by ``make docs``."""
+    for target in LINK.findall(page.read_text()):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        name, _, anchor = target.partition("#")
+        path = page.parent / name if name else page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), target
+
+
+@pytest.mark.parametrize("page", [*PAGES, *FRONT], ids=relative)
+def test_json_on_a_page_is_json(page: Path) -> None:
+    for block in blocks(page, "json"):
+        json.loads(block)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *FRONT, ROOT / "Makefile"], ids=relative)
+def test_a_make_target_that_is_named_is_there(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^|\")make ([a-z][a-z-]*)", page.read_text(), re.MULTILINE))
+    assert named <= targets
+
+
+@pytest.mark.parametrize("page", [*PAGES, *FRONT], ids=relative)
+def test_an_option_of_the_emulator_that_is_named_is_one(page: Path) -> None:
+    options = set(re.findall(r"--[a-z-]+", _parser().format_help()))
+    lines = [line for line in page.read_text().splitlines() if "datalore-emulator" in line]
+    assert {option for line in lines for option in re.findall(r"--[a-z-]+", line)} <= options
+
+
+@pytest.mark.parametrize(
+    ("documented", "page"),
+    [
+        (DataloreRunNotebookOperator, "howto/run-notebook.md"),
+        (DataloreDownloadArtifactsOperator, "howto/keep-artifacts.md"),
+        (DataloreInteractiveRunOperator, "howto/run-in-place.md"),
+        (DataloreRunSensor, "howto/wait-for-run.md"),
+        (DataloreRunTrigger, "howto/own-operator.md"),
+    ],
+)
+def test_each_argument_has_a_line_on_its_page(documented: type, page: str) -> None:
+    parameters = inspect.signature(documented).parameters.values()
+    arguments = {each.name for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD}
+    assert arguments <= set(re.findall(r"^\| `(\w+)` \|", (DOCS / page).read_text(), re.MULTILINE))
+
+
+def test_each_field_of_the_extra_has_a_line_on_the_page_about_the_connection() -> None:
+    lines = set(re.findall(r"^\| `(\w+)` \|", (DOCS / "connection.md").read_text(), re.MULTILINE))
+    assert lines == _NOT_HEADERS - FOR_THE_HTTP_CONNECTION
