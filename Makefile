@@ -9,10 +9,13 @@ VENV := .venv/airflow-$(AIRFLOW)
 RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) dev/environment.py --airflow $(AIRFLOW) --groups
 TYPED := airflow_provider_datalore dev tests/e2e tests/examples tests/faults
+# What is tested is the package as users get it: a wheel, from which Python imports before it looks at the checkout.
+WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
+PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
 # Which branches run depends on Airflow's version; all tests on the newest one have to cover this much.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
-.PHONY: help demo ui test test-faults bench lint docs clean
+.PHONY: help demo ui test test-faults bench lint docs package clean
 
 help:
 	@echo "make demo    run an example DAG through a real Airflow and the Datalore emulator, show what comes of it"
@@ -22,6 +25,7 @@ help:
 	@echo "make bench   measure waiting against the bare loop and other providers, for half an hour"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation, into build/docs"
+	@echo "make package the sdist and the wheel, into dist"
 	@echo "make clean   remove the environments and everything built"
 
 demo:
@@ -34,7 +38,8 @@ ui:
 
 test:
 	@$(INSTALL) test
-	@$(RUN) pytest -m "not faults" --cov=airflow_provider_datalore $(COVERED) $(ARGS)
+	@$(RUN) dev.package --unpack $(WHEEL)
+	@$(PACKAGED) $(RUN) pytest --packaged -m "not faults" --cov=airflow_provider_datalore $(COVERED) $(ARGS)
 
 # With ARGS=--write-table=docs/reliability.md the table goes into the documentation. One part needs PostgreSQL and Redis:
 # installed with apt-get where that can be done, and otherwise that part is skipped.
@@ -53,6 +58,12 @@ lint:
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
+
+# What goes to the package index. The same source makes the same files, byte by byte.
+package:
+	@$(INSTALL) test
+	@$(RUN) dev.package --dist dist
+	@$(RUN) twine check --strict dist/*
 
 # A warning, such as a link to a heading that is not there, is an error.
 docs:

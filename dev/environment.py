@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 EXTRA = "emulator"
 TESTED_PYTHON = (3, 13)
 """The newest Python that the package is tested with; a newer one is used only where there is no other."""
+HELD_BACK = {"3.0": ["universal-pathlib<0.3"]}
+"""What an Airflow does not get along with, though its own requirements allow it; its constraints files keep it out."""
 NEEDED_DISK = 1_500_000_000
 """Bytes. An environment takes 0.6 GB; the installer's cache and temporary files as much again."""
 
@@ -139,7 +141,8 @@ def install(python: Path, wanted: Stamp, uv: str | None, log: Path) -> None:
     if not uv:
         run_quietly([*pip, "--upgrade", "pip>=25.1"], "updating pip", log)
     groups = [part for group in wanted.groups for part in ("--group", group)]
-    packages = [f"apache-airflow=={wanted.airflow}", "--editable", f".[{EXTRA}]", *groups]
+    held_back = HELD_BACK.get(wanted.airflow.rpartition(".")[0], [])
+    packages = [f"apache-airflow=={wanted.airflow}", *held_back, "--editable", f".[{EXTRA}]", *groups]
     run_quietly([*pip, *packages], f"installing Airflow {wanted.airflow} and the package", log)
 
 

@@ -1,12 +1,37 @@
-"""An Airflow of the tests' own: no test sees the home, connections or settings of whoever runs them."""
+"""The package that is tested, and an Airflow of the tests' own: no test sees whose machine it runs on."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
 
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 for name in [name for name in os.environ if name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
     del os.environ[name]
 os.environ["AIRFLOW_HOME"] = _HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--packaged", action="store_true", help="test an installed package, and by no means the checkout")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--packaged") and package().parent == config.rootpath:
+        raise pytest.UsageError(f"{package()} is the checkout, and not an installed package: see `make test`")
+
+
+def pytest_report_header() -> str:
+    return f"tested package: {package()}"
+
+
+def package() -> Path:
+    """Where the tested package is imported from."""
+    spec = find_spec("airflow_provider_datalore")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 # [START nightly_report]
+from datetime import datetime
+
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 
-with DAG("nightly_report", schedule="@daily", catchup=False) as dag:
+with DAG("nightly_report", schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False) as dag:
     DataloreRunNotebookOperator(
         task_id="report",
         notebook_id="me/daily_sales",

@@ -1,0 +1,54 @@
+"""Knows how the package is built, and how tests meet it as a user does: from the wheel, and not from the checkout."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def build(into: Path, *, source: Path = ROOT, kinds: tuple[str, ...] = ("sdist", "wheel")) -> dict[str, Path]:
+    """Build distributions, with what is installed beside this Python.
+
+    :param into: the folder for them; emptied before.
+    :param source: a checkout, or an unpacked sdist.
+    :param kinds: which to build.
+    :return: the files by kind.
+    """
+    shutil.rmtree(into, ignore_errors=True)
+    for kind in kinds:
+        command = [sys.executable, "-m", "hatchling", "build", "--target", kind, "--directory", str(into)]
+        subprocess.run(command, cwd=source, check=True, capture_output=True)
+    return {kind: next(into.glob("*.tar.gz" if kind == "sdist" else "*.whl")) for kind in kinds}
+
+
+def unpack(wheel: Path, into: Path) -> None:
+    """Lay the wheel's files out as an installer does; on ``PYTHONPATH`` they come before the checkout."""
+    shutil.rmtree(into, ignore_errors=True)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(into)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Build the package.")
+    parser.add_argument("--dist", type=Path, metavar="FOLDER", help="build the sdist and the wheel into this folder")
+    parser.add_argument("--unpack", type=Path, metavar="FOLDER", help="build the wheel and unpack it into this folder")
+    options = parser.parse_args()
+    try:
+        if options.dist:
+            for path in build(options.dist).values():
+                print(os.path.relpath(path))
+        if options.unpack:
+            unpack(build(options.unpack.with_suffix(".dist"), kinds=("wheel",))["wheel"], options.unpack)
+    except subprocess.CalledProcessError as failure:
+        sys.exit(f"The package cannot be built:\n{failure.stderr.decode(errors='replace')}")
+
+
+if __name__ == "__main__":
+    main()
