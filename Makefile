@@ -15,15 +15,16 @@ PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
 # Which branches run depends on Airflow's version; all tests on the newest one have to cover this much.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
-.PHONY: help demo ui test test-faults bench lint docs package clean
+.PHONY: help demo ui test test-matrix test-faults bench lint docs package clean
 
 help:
 	@echo "make demo    run an example DAG through a real Airflow and the Datalore emulator, show what comes of it"
 	@echo "make ui      the same, and leave Airflow's UI open until Ctrl-C"
 	@echo "make test    run all tests on Airflow $(NEWEST); with AIRFLOW=2.11.2 on that one"
+	@echo "make test-matrix   on every supported Airflow and Python that is installed, and on the lowest versions allowed"
 	@echo "make test-faults   kill, cut off and spoil parts of a real Airflow and of Datalore, for a quarter of an hour"
 	@echo "make bench   measure waiting against the bare loop and other providers, for half an hour"
-	@echo "make lint    ruff and mypy"
+	@echo "make lint    ruff, the arrows between the package's rooms, and mypy"
 	@echo "make docs    the documentation, into build/docs"
 	@echo "make package the sdist and the wheel, into dist"
 	@echo "make clean   remove the environments and everything built"
@@ -41,6 +42,11 @@ test:
 	@$(RUN) dev.package --unpack $(WHEEL)
 	@$(PACKAGED) $(RUN) pytest --packaged -m "not faults" --cov=airflow_provider_datalore $(COVERED) $(ARGS)
 
+# With ARGS="--only 3.0.6" the cells of that version; with ARGS=--list their names. Takes an hour on two cores.
+test-matrix:
+	@$(INSTALL) test
+	@$(RUN) dev.matrix $(ARGS)
+
 # With ARGS=--write-table=docs/reliability.md the table goes into the documentation. One part needs PostgreSQL and Redis:
 # installed with apt-get where that can be done, and otherwise that part is skipped.
 test-faults:
@@ -57,6 +63,7 @@ lint:
 	@$(INSTALL) lint test
 	$(RUN) ruff check
 	$(RUN) ruff format --check
+	$(VENV)/bin/lint-imports --no-cache
 	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
 
 # What goes to the package index. The same source makes the same files, byte by byte.

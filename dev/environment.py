@@ -1,4 +1,4 @@
-"""Knows how to make `.venv/airflow-<version>`: one virtual environment for each Airflow version.
+"""Knows how to make `.venv/airflow-<version>`: a virtual environment for each Airflow, and each Python if one is named.
 
 Run by any Python 3.11 or newer before anything is installed, so only the standard library is used here.
 Installs with uv where it is on the PATH, with venv and pip where it is not, and not at all when nothing changed.
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXTRA = "emulator"
 TESTED_PYTHON = (3, 13)
 """The newest Python that the package is tested with; a newer one is used only where there is no other."""
-HELD_BACK = {"3.0": ["universal-pathlib<0.3"]}
+HELD_BACK = {"3.0": ["universal-pathlib<0.3", "fastapi<0.132"]}
 """What an Airflow does not get along with, though its own requirements allow it; its constraints files keep it out."""
 NEEDED_DISK = 1_500_000_000
 """Bytes. An environment takes 0.6 GB; the installer's cache and temporary files as much again."""
@@ -48,6 +49,7 @@ class Stamp:
 
     root: str
     airflow: str
+    pins: list[str]
     pyproject: str
     groups: list[str]
 
@@ -56,9 +58,43 @@ class Stamp:
         return replace(self, groups=wanted.groups) == wanted and set(wanted.groups) <= set(self.groups)
 
 
+@dataclass(frozen=True)
+class Wish:
+    """Which environment is wanted.
+
+    :param airflow: the version of Airflow.
+    :param python: the version of Python, such as ``3.12``; empty is the best that is installed.
+    :param lowest: whether everything that the package needs is to be as old as its metadata allow.
+    """
+
+    airflow: str
+    python: str = ""
+    lowest: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the environment is."""
+        name = "-".join(filter(None, [f"airflow-{self.airflow}", self.python and f"python-{self.python}"]))
+        return ROOT / ".venv" / (f"{name}-lowest" if self.lowest else name)
+
+    @property
+    def pins(self) -> list[str]:
+        """Requirements that narrow what the installer may choose."""
+        held_back = HELD_BACK.get(self.airflow.rpartition(".")[0], [])
+        return [f"apache-airflow=={self.airflow}", *(lowest_allowed() if self.lowest else held_back)]
+
+
+def lowest_allowed() -> list[str]:
+    """What the package and its extras need, each in the lowest version that pyproject.toml allows."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    needed = [*project["dependencies"], *(requirement for extra in extras for requirement in extra)]
+    return [requirement.replace(">=", "==") for requirement in needed if not requirement.startswith("apache-airflow>")]
+
+
 def python_range(airflow: str) -> tuple[tuple[int, int], tuple[int, int]]:
     """The oldest and the newest Python that this package can use with an Airflow version."""
-    return (3, 11), ((3, 12) if airflow.startswith("2.") else (3, 14))
+    return (3, 11), ((3, 12) if airflow.startswith(("2.", "3.0.")) else (3, 14))
 
 
 def installed_interpreters() -> Iterator[Interpreter]:
@@ -85,10 +121,12 @@ def interpreter_version(path: str) -> tuple[int, int] | None:
         return None
 
 
-def choose_interpreter(airflow: str) -> Interpreter | None:
+def choose_interpreter(wish: Wish) -> Interpreter | None:
     """The best of the installed Pythons that an Airflow version supports, or None."""
-    oldest, newest = python_range(airflow)
+    oldest, newest = python_range(wish.airflow)
     fitting = [it for it in installed_interpreters() if oldest <= it.version <= newest]
+    if wish.python:
+        fitting = [it for it in fitting if f"{it.version[0]}.{it.version[1]}" == wish.python]
     return min(fitting, key=lambda it: it.version > TESTED_PYTHON, default=None)
 
 
@@ -112,17 +150,17 @@ def run_quietly(command: Sequence[str | Path], doing: str, log: Path) -> None:
         raise SetupError(f"{last_words}\nThis failed while {doing}. The whole output is in {log}.")
 
 
-def create(folder: Path, airflow: str, uv: str | None, log: Path) -> None:
+def create(folder: Path, wish: Wish, uv: str | None, log: Path) -> None:
     """Makes an empty virtual environment with a Python that the Airflow version supports."""
-    chosen = choose_interpreter(airflow)
+    chosen = choose_interpreter(wish)
     if uv:
-        python = chosen.path if chosen else "3.12"
+        python = chosen.path if chosen else wish.python or "3.12"
         run_quietly([uv, "venv", "--python", python, folder], "creating the environment", log)
         return
     if chosen is None:
-        oldest, newest = (".".join(map(str, version)) for version in python_range(airflow))
+        oldest, newest = (".".join(map(str, version)) for version in python_range(wish.airflow))
         raise SetupError(
-            f"Airflow {airflow} needs Python {oldest} to {newest}, and there is none on the PATH or under "
+            f"Airflow {wish.airflow} needs Python {oldest} to {newest}, and there is none on the PATH or under "
             "pyenv. Install Python 3.12, or uv, which fetches one by itself."
         )
     try:
@@ -141,40 +179,43 @@ def install(python: Path, wanted: Stamp, uv: str | None, log: Path) -> None:
     if not uv:
         run_quietly([*pip, "--upgrade", "pip>=25.1"], "updating pip", log)
     groups = [part for group in wanted.groups for part in ("--group", group)]
-    held_back = HELD_BACK.get(wanted.airflow.rpartition(".")[0], [])
-    packages = [f"apache-airflow=={wanted.airflow}", *held_back, "--editable", f".[{EXTRA}]", *groups]
+    packages = [*wanted.pins, "--editable", f".[{EXTRA}]", *groups]
     run_quietly([*pip, *packages], f"installing Airflow {wanted.airflow} and the package", log)
 
 
-def ensure(airflow: str, groups: Sequence[str]) -> None:
-    """Makes or updates the environment of an Airflow version, unless it has all that is wanted already."""
-    base = ROOT / ".venv"
-    folder = base / f"airflow-{airflow}"
+def ensure(wish: Wish, groups: Sequence[str]) -> Path:
+    """Makes or updates an environment, unless it has all that is wanted already.
+
+    :param groups: dependency groups of pyproject.toml.
+    :return: its Python.
+    """
+    folder = wish.folder
     python = folder / "bin" / "python"
     stamp_path = folder / "made-from.json"
-    log = base / f"airflow-{airflow}.log"
-    base.mkdir(exist_ok=True)
-    with locked(base / f"airflow-{airflow}.lock"):
+    log = folder.with_name(f"{folder.name}.log")
+    folder.parent.mkdir(exist_ok=True)
+    with locked(folder.with_name(f"{folder.name}.lock")):
         digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-        wanted = Stamp(str(ROOT), airflow, digest, sorted(set(groups)))
+        wanted = Stamp(str(ROOT), wish.airflow, wish.pins, digest, sorted(set(groups)))
         present = read_stamp(stamp_path) if python.exists() else None
         if present is not None and present.covers(wanted):
-            return
+            return python
         uv = shutil.which("uv")
         started = time.monotonic()
-        check_disk(base)
+        check_disk(folder.parent)
         log.unlink(missing_ok=True)
         tool = "uv" if uv else "venv and pip"
         say(f"Preparing {folder.relative_to(ROOT)} with {tool}: a minute or two, once.")
-        if present is not None and present.root == wanted.root:
+        if present is not None and (present.root, present.pins) == (wanted.root, wanted.pins):
             wanted = replace(wanted, groups=sorted({*present.groups, *wanted.groups}))
         else:
             shutil.rmtree(folder, ignore_errors=True)
-            create(folder, airflow, uv, log)
+            create(folder, wish, uv, log)
         stamp_path.unlink(missing_ok=True)
         install(python, wanted, uv, log)
         stamp_path.write_text(json.dumps(asdict(wanted), indent=1))
         say(f"{folder.relative_to(ROOT)} is ready after {time.monotonic() - started:.0f} s.")
+    return python
 
 
 def read_stamp(path: Path) -> Stamp | None:
@@ -221,7 +262,7 @@ def main() -> None:
     parser.add_argument("--groups", nargs="*", default=[], help="dependency groups of pyproject.toml")
     options = parser.parse_args()
     try:
-        ensure(options.airflow, options.groups)
+        ensure(Wish(options.airflow), options.groups)
     except SetupError as failure:
         sys.exit(f"\n{failure}")
     except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from dev.local_airflow import inherited_env
+from dev.processes import wait_for
 from tests.emulator_process import EmulatorProcess
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,9 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    with EmulatorProcess(ROOT / "example_dags" / "notebooks", data=tmp_path_factory.mktemp("runs")) as process:
+    notebooks = tmp_path_factory.mktemp("emulator") / "notebooks"
+    shutil.copytree(ROOT / "example_dags" / "notebooks", notebooks)
+    with EmulatorProcess(notebooks) as process:
         yield process
 
 
@@ -157,3 +160,13 @@ def test_the_test_of_the_page_on_the_emulator_passes(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
+
+
+def test_refresh_notebook_leaves_fresh_outputs_in_the_notebook(outcome: Outcome, emulator: EmulatorProcess) -> None:
+    notebook = emulator.folder / "team" / "stock_check.ipynb"
+
+    def has_outputs() -> bool:
+        return any(cell.get("outputs") for cell in json.loads(notebook.read_text())["cells"])
+
+    assert outcome.results["refresh_notebook"]["state"] == "success"
+    wait_for("the notebook has outputs", has_outputs, 60)

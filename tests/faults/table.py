@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dev import markdown
+
 BEGIN = "<!-- faults, written by: make test-faults ARGS=--write-table=docs/reliability.md -->"
 END = "<!-- end of faults -->"
 HEADER = ("fault", "times injected", "tasks", "runs asked for", "outcome", "for you")
@@ -93,7 +95,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if wrong := sorted({"failed", "error", "skipped", "deselected"} & terminalreporter.stats.keys()):
         terminalreporter.write_line(f"Not written to {path}, since not all went well: {', '.join(wrong)}.")
         return
-    write(path, text)
+    markdown.write_between(path, BEGIN, END, text)
     terminalreporter.write_line(f"Written to {path}.")
 
 
@@ -101,17 +103,4 @@ def table(scenarios: Iterable[Scenario]) -> str:
     """The table, as Markdown."""
     # What runs first, since it has an Airflow of its own, is read last.
     ordered = sorted(scenarios, key=lambda scenario: scenario.fault.startswith("at scale"))
-    rows = [HEADER, tuple("---" for _ in HEADER), *(scenario.cells for scenario in ordered)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def write(path: Path, text: str) -> None:
-    """Put the table between the markers of a file.
-
-    :raises ValueError: if they are not there.
-    """
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no lines {BEGIN!r} and {END!r}")
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    return markdown.table(HEADER, [scenario.cells for scenario in ordered])

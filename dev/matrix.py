@@ -1,0 +1,150 @@
+"""Knows how the package is tested with all versions that it supports: `make test-matrix`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dev import markdown
+from dev.environment import ROOT, SetupError, Wish, choose_interpreter, ensure, python_range
+from dev.package import build, unpack
+
+AIRFLOWS = ("2.11.2", "3.0.6", "3.1.8", "3.2.2", "3.3.2")
+PYTHONS = ("3.11", "3.12", "3.13")
+LOWEST = Wish("2.11.0", "3.11", lowest=True)
+"""The oldest Airflow and Python that pyproject.toml allows, and everything else as old as it allows."""
+
+WHAT_MEETS_AIRFLOW = (
+    *("tests/api", "tests/tasks", "tests/hooks/test_datalore_hook.py", "tests/hooks/test_datalore_connection.py"),
+    *("tests/examples", "tests/test_provider_info.py", "tests/test_house.py"),
+)
+"""What is run where another Python has run everything on the same Airflow."""
+
+FOLDER = ROOT / "build" / "matrix"
+BEGIN = "<!-- versions, written by: make test-matrix ARGS=--write-table=docs/installation.md -->"
+END = "<!-- end of versions -->"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One Airflow with one Python.
+
+    :param whole: whether all tests are run, or those that meet Airflow.
+    """
+
+    wish: Wish
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a cell: how many tests passed, were skipped, and did not pass."""
+
+    passed: int
+    skipped: int
+    failed: int
+
+    @property
+    def is_good(self) -> bool:
+        return self.failed == 0 and self.passed > 0
+
+
+def cells() -> Iterator[Cell]:
+    """All that can be run here: of each Airflow everything on the newest Python, what meets Airflow on the others."""
+    for airflow in AIRFLOWS:
+        wishes = [Wish(airflow, python) for python in PYTHONS if is_supported(airflow, python)]
+        installed = [wish for wish in wishes if choose_interpreter(wish) is not None]
+        for wish in installed:
+            yield Cell(wish, whole=wish == installed[-1])
+    if choose_interpreter(LOWEST) is not None:
+        yield Cell(LOWEST, whole=False)
+
+
+def is_supported(airflow: str, python: str) -> bool:
+    """Whether an Airflow can be used with a Python."""
+    oldest, newest = python_range(airflow)
+    major, minor = map(int, python.split("."))
+    return oldest <= (major, minor) <= newest
+
+
+def run(cell: Cell, wheel: Path) -> Result:
+    """Run the tests of a cell; their output is in a file beside the wheel."""
+    python = ensure(cell.wish, ["test"])
+    report = FOLDER / f"{cell.wish.folder.name}.xml"
+    report.unlink(missing_ok=True)
+    tests = () if cell.whole else WHAT_MEETS_AIRFLOW
+    command = [python, "-m", "pytest", "--packaged", "-q", "-m", "not faults", "-p", "no:cacheprovider", *tests]
+    env = os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(wheel)}
+    with report.with_suffix(".log").open("wb") as log:
+        subprocess.run([*command, f"--junit-xml={report}"], cwd=ROOT, env=env, stdout=log, stderr=log, check=False)
+    return read(report)
+
+
+def read(report: Path) -> Result:
+    """What a report of pytest tells; tests that did not get to report have failed."""
+    if not report.exists():
+        return Result(0, 0, 1)
+    suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314 - pytest has just written it
+    assert suite is not None
+    tests, skipped, failed, broken = (int(suite.get(name, 0)) for name in ("tests", "skipped", "failures", "errors"))
+    return Result(tests - skipped - failed - broken, skipped, failed + broken)
+
+
+def table(results: dict[Cell, Result]) -> str:
+    """The table for the documentation."""
+    rows = []
+    for airflow in AIRFLOWS:
+        by_python = {cell.wish.python: words(cell, results[cell]) for cell in results if cell.wish.airflow == airflow}
+        missing = [python for python in PYTHONS if python not in by_python]
+        by_python |= {it: "not run" if is_supported(airflow, it) else "not supported by Airflow" for it in missing}
+        rows.append([f"Airflow {airflow}", *(by_python[python] for python in PYTHONS)])
+    for cell, result in results.items():
+        if cell.wish.lowest:
+            name = f"Airflow {cell.wish.airflow}, and the lowest allowed of all else"
+            rows.append([name, words(cell, result), "", ""])
+    return markdown.table(["", *(f"Python {python}" for python in PYTHONS)], rows)
+
+
+def words(cell: Cell, result: Result) -> str:
+    """What came of a cell, in words."""
+    return f"{'all ' if cell.whole else ''}{result.passed:,} tests pass"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Run the tests on every supported Airflow and Python.")
+    parser.add_argument("--only", metavar="NAME", action="append", help="cells whose name has this in it; repeatable")
+    parser.add_argument("--list", action="store_true", help="show the cells and run none")
+    parser.add_argument("--write-table", type=Path, metavar="FILE", help="put the table between its markers in a file")
+    options = parser.parse_args(arguments)
+    chosen = [cell for cell in cells() if not options.only or any(it in cell.wish.folder.name for it in options.only)]
+    if options.list:
+        print("\n".join(cell.wish.folder.name for cell in chosen))
+        return
+    wheel = FOLDER / "wheel"
+    unpack(build(FOLDER / "dist", kinds=("wheel",))["wheel"], wheel)
+    results: dict[Cell, Result] = {}
+    for cell in chosen:
+        started = time.monotonic()
+        try:
+            results[cell] = result = run(cell, wheel)
+        except SetupError as failure:
+            sys.exit(f"\n{failure}")
+        outcome = f"{result.passed} passed, {result.skipped} skipped, {result.failed} failed"
+        print(f"{cell.wish.folder.name}: {outcome}, {time.monotonic() - started:.0f} s", flush=True)
+    bad = [cell.wish.folder.name for cell, result in results.items() if not result.is_good]
+    if bad:
+        sys.exit(f"Not all is well; see {FOLDER}/*.log for {', '.join(bad)}.")
+    if options.write_table and not options.only:
+        markdown.write_between(options.write_table, BEGIN, END, table(results))
+        print(f"Written to {options.write_table}.")
+
+
+if __name__ == "__main__":
+    main()
