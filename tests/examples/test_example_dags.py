@@ -24,6 +24,7 @@ TEST_IN_CI = QUOTED / "test_in_ci.py"
 EXAMPLES = sorted({*(ROOT / "example_dags").glob("*.py"), *QUOTED.glob("*.py")} - {TEST_IN_CI})
 RUN_EXAMPLES = Path(__file__).with_name("run_examples.py")
 RESULT = "RESULT "
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)
