@@ -23,7 +23,7 @@ help:
 	@echo "make test    run all tests on Airflow $(NEWEST); with AIRFLOW=2.11.2 on that one"
 	@echo "make test-matrix   on every supported Airflow and Python that is installed, and on the lowest versions allowed"
 	@echo "make test-faults   kill, cut off and spoil parts of a real Airflow and of Datalore, for a quarter of an hour"
-	@echo "make bench   measure waiting against the bare loop and other providers, for half an hour"
+	@echo "make bench   measure waiting against the bare loop and other providers, for an hour and a half"
 	@echo "make lint    ruff, the arrows between the package's rooms, and mypy"
 	@echo "make docs    the documentation, into build/docs"
 	@echo "make package the sdist and the wheel, into dist"

@@ -1,4 +1,4 @@
-"""``make bench``: measures all contenders in turn against one server, prints a table and writes JSON."""
+"""``make bench``: measures all contenders in turn against one server, prints tables and writes JSON."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import WAITERS
+from benchmarks.report import BEGIN, END, Row, report
+from dev.markdown import write_between
 
 COUNTS = (200, 1000, 5000, 10000)
+PARTS = ("dagfiles", "polling", "capacity", "delays", "downloads")
+DELAY_INTERVAL = 30.0
+DOWNLOAD_BYTES = 2 * 2**30
 
-COLUMNS = {
-    "cpu_ms_per_poll": "CPU per poll, ms",
-    "opened_per_poll": "connections opened per poll",
-    "most_open": "open at once",
-    "kib_per_run": "KiB per run",
-    "lag_p99_ms": "loop lag p99, ms",
-    "polls_per_second": "polls per s",
-    "share_of_schedule": "of schedule",
-}
+LEAST_SHARE = 0.97
+MOST_LAG_MS = 250.0
+CLOSE_ENOUGH = 1.12
+"""How far the count that is held and the one that is too many may lie apart."""
 
 
 @contextmanager
@@ -60,16 +61,41 @@ def measure(program: str, folder: Path, port: int, *options: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def table(results: list[dict[str, Any]]) -> str:
-    """The medians, a line for each contender and count."""
-    groups: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in results:
-        groups[row["runs"], row["contender"]].append(row)
-    lines = ["| runs | contender | " + " | ".join(COLUMNS.values()) + " |", "| --- " * (len(COLUMNS) + 2) + "|"]
-    for (runs, contender), rows in sorted(groups.items(), key=lambda item: item[0][0]):
-        medians = (statistics.median(row[column] for row in rows) for column in COLUMNS)
-        lines.append(f"| {runs} | {contender} | " + " | ".join(f"{median:.3g}" for median in medians) + " |")
-    return "\n".join(lines)
+def holds(row: Row) -> bool:
+    """Whether the event loop kept up with all its runs."""
+    return row["share_of_schedule"] >= LEAST_SHARE and row["lag_p99_ms"] <= MOST_LAG_MS and not row["broken"]
+
+
+def capacity(polling: list[Row], contenders: Sequence[str], poll: Callable[[str, int], Row]) -> list[Row]:
+    """How many runs each contender holds; they take turns in looking for it.
+
+    :param polling: what was measured already, to begin with.
+    :param poll: measures a contender with so many runs.
+    """
+    held = dict.fromkeys(contenders, 0)
+    too_many: dict[str, int | None] = dict.fromkeys(contenders)
+
+    def learn(row: Row) -> None:
+        contender, runs = row["contender"], row["runs"]
+        limit = too_many[contender]
+        if not holds(row):
+            too_many[contender] = runs if limit is None else min(limit, runs)
+        elif limit is None or runs < limit:
+            held[contender] = max(held[contender], runs)
+
+    for row in sorted(polling, key=lambda row: (not holds(row), row["runs"])):
+        learn(row)
+    looking = list(contenders)
+    while looking:
+        for contender in looking.copy():
+            low, high = held[contender], too_many[contender]
+            if high is not None and high <= max(low * CLOSE_ENOUGH, 50):
+                looking.remove(contender)
+            elif high is None:
+                learn(poll(contender, int(max(low, 200) * 1.5)))
+            else:
+                learn(poll(contender, int((max(low, high / 8) * high) ** 0.5)))
+    return [{"contender": name, "runs": held[name], "too_many": too_many[name]} for name in contenders]
 
 
 def machine() -> dict[str, Any]:
@@ -78,47 +104,73 @@ def machine() -> dict[str, Any]:
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if "model name" in line
     ]
+    packages = ("apache-airflow", "aiohttp", *(f"apache-airflow-providers-{name}" for name in _PROVIDERS))
     return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "cpu": model[0] if model else platform.processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
+        "packages": ", ".join(f"{name} {version(name)}" for name in packages),
     }
+
+
+_PROVIDERS = ("http", "dbt-cloud", "databricks")
+
+
+def say(text: str) -> None:
+    print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS, help="what to measure (all)")
     parser.add_argument("--contenders", nargs="*", default=list(WAITERS), choices=list(WAITERS))
-    parser.add_argument("--runs", nargs="*", type=int, default=list(COUNTS))
+    parser.add_argument("--runs", nargs="*", type=int, default=list(COUNTS), help="waiting runs (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--interval", type=float, default=5.0)
-    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--interval", type=float, default=5.0, help="seconds between two polls of a run (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=15.0, help="for which polls are counted (%(default)s)")
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks.json"))
+    parser.add_argument("--write-table", type=Path, metavar="FILE", help="put the tables between the markers of a page")
     options = parser.parse_args()
-    polling: list[dict[str, Any]] = []
+    results: dict[str, Any] = {"machine": machine(), "interval": options.interval} | {part: [] for part in PARTS}
+    results |= {"delay_interval": DELAY_INTERVAL, "download_bytes": DOWNLOAD_BYTES}
     with tempfile.TemporaryDirectory() as name, server(folder := Path(name)) as port:
-        dagfiles = [measure("dagfiles", folder, port) for _ in range(options.rounds)]
-        for runs in options.runs:
-            for round_ in range(options.rounds):
-                for contender in options.contenders:
-                    print(
-                        f"{runs} runs, round {round_ + 1} of {options.rounds}: {contender}", file=sys.stderr, flush=True
-                    )
-                    arguments = [
-                        "--runs",
-                        str(runs),
-                        "--interval",
-                        str(options.interval),
-                        "--seconds",
-                        str(options.seconds),
-                    ]
-                    polling.append(measure("client", folder, port, contender, *arguments))
+
+        def poll(contender: str, runs: int) -> Row:
+            say(f"polling {runs} runs: {contender}")
+            arguments = {"runs": runs, "interval": options.interval, "seconds": options.seconds}
+            pairs = (part for name, value in arguments.items() for part in (f"--{name}", str(value)))
+            row: Row = measure("client", folder, port, contender, *pairs)
+            return row
+
+        def delays(contender: str) -> Row:
+            found = measure("delays", folder, port, contender, "--interval", str(DELAY_INTERVAL))
+            return {"contender": contender, "delays": found}
+
+        for round_ in range(options.rounds):
+            say(f"round {round_ + 1} of {options.rounds}")
+            if "dagfiles" in options.parts:
+                results["dagfiles"].append(measure("dagfiles", folder, port))
+            if "downloads" in options.parts:
+                for downloader in ("hook", "requests"):
+                    say(f"downloading: {downloader}")
+                    size = ("--size", str(DOWNLOAD_BYTES))
+                    results["downloads"].append(measure("downloads", folder, port, downloader, *size))
+            if "polling" in options.parts:
+                counts = [(runs, contender) for runs in options.runs for contender in options.contenders]
+                results["polling"] += [poll(contender, runs) for runs, contender in counts]
+        if "delays" in options.parts:
+            say("runs of 3, 30 and 300 s, all contenders at once, since hardly any of them is ever busy")
+            with ThreadPoolExecutor(len(options.contenders)) as pool:
+                results["delays"] = list(pool.map(delays, options.contenders))
+        if "capacity" in options.parts:
+            results["capacity"] = capacity(results["polling"], options.contenders, poll)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"machine": machine(), "polling": polling, "dagfiles": dagfiles}, indent=1))
-    print(table(polling))
-    print()
-    print(
-        "A DAG file: " + ", ".join(f"{name} {statistics.median(d[name] for d in dagfiles):.3g}" for name in dagfiles[0])
-    )
+    options.output.write_text(json.dumps(results, indent=1))
+    text = report(results)
+    print(text)
+    if options.write_table is not None:
+        write_between(options.write_table, BEGIN, END, f"\n{text}\n")
 
 
 if __name__ == "__main__":

@@ -8,14 +8,14 @@ import os
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
-Wait = Callable[[str], Awaitable[Any]]
+Wait = Callable[[str], Coroutine[Any, Any, Any]]
 """Waits for a run, named by its id, until it has ended."""
 
 MAX_CONNECTIONS = 100

@@ -1,23 +1,26 @@
 """A server that answers any poll of any contender, from a process of its own, over TLS and kept connections.
 
 It does as little as a server can, so that what is measured is the client. A run's id says when it ends:
-``<name>-<epoch seconds>``; one without a time never ends. ``GET /stats`` tells what was asked so far.
+``<name>-<epoch milliseconds>``; one without a time never ends. ``GET /stats`` tells what was asked so far, and
+``GET /artifact/<bytes>`` sends so many.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import trustme
 import uvloop
 
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _HEAD = b"HTTP/1.1 %d Status\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -38,13 +41,16 @@ class Stats:
 
 
 class Polls(asyncio.Protocol):
-    """Answers requests without a body, one after the other."""
+    """Answers requests one after the other; what they have as a body counts as a part of their address."""
 
     stats = Stats()
+    artifacts: ClassVar[set[asyncio.Task[None]]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
         self._received = b""
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         stats = self.stats
         stats.opened += 1
         stats.open += 1
@@ -52,15 +58,43 @@ class Polls(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.stats.open -= 1
+        self._flowing.set()
+
+    def pause_writing(self) -> None:
+        self._flowing.clear()
+
+    def resume_writing(self) -> None:
+        self._flowing.set()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
-            target = self._received[: self._received.index(b"\r\n")].split(b" ")[1].decode()
-            self._received = self._received[end + 4 :]
+            head = self._received[:end]
+            length = _LENGTH.search(head)
+            whole = end + 4 + (int(length[1]) if length else 0)
+            if len(self._received) < whole:
+                return
+            target = head[: head.index(b"\r\n")].split(b" ")[1].decode()
+            body, self._received = self._received[end + 4 : whole], self._received[whole:]
+            if body:
+                target += f"?run_id={json.loads(body)['run_id']}"
+            if target.startswith("/artifact/"):
+                sending = asyncio.create_task(self._send(int(target.removeprefix("/artifact/"))))
+                self.artifacts.add(sending)
+                sending.add_done_callback(self.artifacts.discard)
+                return
             answer = self._answer(target)
             body = json.dumps(answer).encode()
             self._transport.write(_HEAD % (200 if answer else 404, len(body)) + body)
+
+    async def _send(self, size: int) -> None:
+        """An artifact of so many bytes, no faster than it is taken."""
+        block = bytes(256 * 1024)
+        self._transport.write(_HEAD % (200, size))
+        while size > 0 and not self._transport.is_closing():
+            self._transport.write(block[:size])
+            size -= len(block)
+            await self._flowing.wait()
 
     def _answer(self, target: str) -> dict[str, Any]:
         if target == "/stats":

@@ -1,0 +1,51 @@
+"""How late a waiter notices the end of runs of several lengths; one contender, in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import time
+from collections.abc import Sequence
+
+from benchmarks.contenders import WAITERS, Setting, Wait
+
+EACH = 20
+"""Runs of each length; they differ by a tenth, so that none gains by where its end falls between two polls."""
+PATIENCE = 300.0
+"""Seconds after the end of a run in which it has to be noticed."""
+
+
+async def delay(wait: Wait, number: int, length: float) -> float | None:
+    """Seconds from the end of one run to the waiter's word; None if that never came."""
+    await asyncio.sleep(random.random())
+    ends = time.time() + length * (0.95 + random.random() / 10)
+    try:
+        async with asyncio.timeout(length + PATIENCE):
+            await wait(f"{number}-{ends * 1000:.0f}")
+    except TimeoutError:
+        return None
+    return time.time() - ends
+
+
+async def measure(contender: str, setting: Setting, lengths: Sequence[float]) -> dict[str, list[float | None]]:
+    async with WAITERS[contender](setting) as wait:
+        told = [asyncio.gather(*(delay(wait, number, length) for number in range(EACH))) for length in lengths]
+        return {f"{length:g}": await delays for length, delays in zip(lengths, told, strict=True)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("contender", choices=WAITERS)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--authority", required=True)
+    parser.add_argument("--interval", type=float, default=30.0)
+    parser.add_argument("--lengths", nargs="*", type=float, default=[3.0, 30.0, 300.0])
+    options = parser.parse_args()
+    setting = Setting(options.port, options.interval, options.authority, steady=False)
+    print(json.dumps(asyncio.run(measure(options.contender, setting, options.lengths))))
+
+
+if __name__ == "__main__":
+    main()
