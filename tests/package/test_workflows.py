@@ -1,0 +1,57 @@
+"""What runs in CI runs as it was reviewed: actions are pinned to a commit, and get no more rights than they need."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.package.conftest import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PINNED = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+(\.\d+){0,2}$")
+
+
+def jobs(path: Path) -> dict[str, Any]:
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {}
+    found: dict[str, Any] = workflow["jobs"]
+    return found
+
+
+def test_there_are_workflows() -> None:
+    assert {path.name for path in WORKFLOWS} >= {"checks.yml", "release.yml"}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_to_a_commit_and_say_its_version(path: Path) -> None:
+    lines = [line.strip().removeprefix("- ") for line in path.read_text().splitlines() if "uses:" in line]
+    assert not [line for line in lines if not PINNED.fullmatch(line)]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_job_has_a_time_limit_and_says_what_it_may(path: Path) -> None:
+    for name, job in jobs(path).items():
+        assert job["timeout-minutes"] <= 60, name
+        assert "permissions" in job, name
+
+
+def test_only_the_job_that_publishes_may_speak_for_the_project() -> None:
+    may = [
+        (path.name, name)
+        for path in WORKFLOWS
+        for name, job in jobs(path).items()
+        if "write" in job["permissions"].values()
+    ]
+    assert may == [("release.yml", "publish")]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_runs_make_targets_that_are_there(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z-]+)", path.read_text()))
+    assert named
+    assert named <= targets
