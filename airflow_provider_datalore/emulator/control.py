@@ -29,13 +29,13 @@ async def get_faults(emulator: TheEmulator) -> list[dict[str, Any]]:
     return [{**rule, "injected": injected} for rule, injected in zip(told, book.injected, strict=True)]
 
 
-@router.put("/faults", status_code=204)
+@router.put("/faults", status_code=204, response_model=None)
 async def set_faults(rules: list[Rule], emulator: TheEmulator) -> None:
     """Put these rules in force, in place of those before."""
     emulator.faults.replace(rules)
 
 
-@router.delete("/faults", status_code=204)
+@router.delete("/faults", status_code=204, response_model=None)
 async def clear_faults(emulator: TheEmulator) -> None:
     """Behave."""
     emulator.faults.replace([])
@@ -47,19 +47,19 @@ async def get_variant(emulator: TheEmulator) -> Variant:
     return emulator.variant
 
 
-@router.put("/variant", status_code=204)
+@router.put("/variant", status_code=204, response_model=None)
 async def set_variant(variant: Variant, emulator: TheEmulator) -> None:
     """Play another Datalore; what is not given takes its default."""
     emulator.variant = variant
 
 
-@router.delete("/variant", status_code=204)
+@router.delete("/variant", status_code=204, response_model=None)
 async def reset_variant(emulator: TheEmulator) -> None:
     """Play the Datalore that the emulator was started as."""
     emulator.variant = emulator.settings.variant
 
 
-@router.put("/tokens", status_code=204)
+@router.put("/tokens", status_code=204, response_model=None)
 async def set_tokens(tokens: list[str], emulator: TheEmulator) -> None:
     """Let these tokens (``TOKEN`` or ``USER=TOKEN``) be valid, and no others."""
     try:
