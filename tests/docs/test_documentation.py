@@ -20,6 +20,7 @@ from airflow_provider_datalore.operators.datalore import (
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
+from dev import diagram
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -120,3 +121,17 @@ def test_each_argument_has_a_line_on_its_page(documented: type, page: str) -> No
 def test_each_field_of_the_extra_has_a_line_on_the_page_about_the_connection() -> None:
     lines = set(re.findall(r"^\| `(\w+)` \|", (DOCS / "connection.md").read_text(), re.MULTILINE))
     assert lines == _NOT_HEADERS - FOR_THE_HTTP_CONNECTION
+
+
+def test_the_diagram_is_as_it_is_drawn() -> None:
+    assert diagram.TARGET.read_text() == diagram.svg(), "python -m dev.diagram draws it anew"
+
+
+def test_each_room_of_the_package_is_in_the_diagram_and_in_the_table_for_contributors() -> None:
+    package = ROOT / "airflow_provider_datalore"
+    rooms = {f"{path.name}/" for path in package.iterdir() if (path / "__init__.py").exists()}
+    rooms |= {path.name for path in package.glob("*.py") if path.name != "__init__.py"}
+    drawn = {name for row in diagram.ROWS.values() for name in row} | {name for name, *_ in diagram.BESIDE.values()}
+    assert drawn - {"Datalore"} == rooms
+    table = (ROOT / "CONTRIBUTING.md").read_text()
+    assert not [room for room in rooms if f"`{room}`" not in table]
