@@ -27,7 +27,17 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_datalore.links.datalore.DataloreExecutedNotebookLink",
         ],
         "connection-types": [connection_type()],
+        "asset-uris": [_ASSETS],
+        "dataset-uris": [_ASSETS],  # what Airflow 2 calls them
     }
+
+
+_ASSETS = {
+    "schemes": ["datalore"],
+    "handler": "airflow_provider_datalore.assets.datalore.sanitize_uri",
+    "factory": "airflow_provider_datalore.assets.datalore.create_asset",
+    "to_openlineage_converter": "airflow_provider_datalore.assets.datalore.convert_asset_to_openlineage",
+}
 
 
 def connection_type() -> dict[str, Any]:

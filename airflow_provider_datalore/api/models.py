@@ -1,88 +1,22 @@
-"""The nouns of Datalore's Run API: a notebook's id, a run that is asked for, a run, its artifacts."""
+"""The nouns of Datalore's Run API: a run that is asked for, a run, its artifacts."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, field_validator
 from pydantic.alias_generators import to_camel
 
+from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreRunFailedError
 
+__all__ = ["Artifact", "NotebookId", "Run", "RunRequest"]
+
 UPDATE_REPORT_CHOICES = ("never", "on success")
-
-_ID_SEGMENT = re.compile(r"[^\s/\\?#%\x00-\x1f\x7f\ud800-\udfff]+")
-_NOTEBOOK_ID_REMEDY = (
-    "Take <owner>/<id>, the two parts after /notebook/ in the notebook's address in the browser, "
-    "or paste that whole address."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class NotebookId:
-    """A notebook's id, ``<owner>/<id>``.
-
-    :param owner: the id of the user or workspace that owns the notebook.
-    :param id: the notebook's own id.
-    :param address: the Datalore that a pasted URL pointed at, such as ``https://datalore.example.com``; None
-        where only the id was given.
-    """
-
-    owner: str
-    id: str
-    address: str | None = field(default=None, compare=False)
-
-    def __str__(self) -> str:
-        return f"{self.owner}/{self.id}"
-
-    @property
-    def path(self) -> str:
-        """The path of the notebook's page, percent-encoded: ``/notebook/<owner>/<id>``."""
-        return f"/notebook/{quote(self.owner, safe='')}/{quote(self.id, safe='')}"
-
-    @classmethod
-    def parse(cls, text: object) -> NotebookId:
-        """Read ``owner/id``, or the address of a notebook as the browser shows it.
-
-        :param text: for example ``"ann/sales"`` or ``"https://datalore.jetbrains.com/notebook/ann/sales?x"``.
-        :raises DataloreConfigurationError: if it is neither.
-
-        Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
-        """
-        if not isinstance(text, str):
-            raise DataloreConfigurationError(
-                f"notebook_id is {text!r}, a {type(text).__name__}, and not a string. {_NOTEBOOK_ID_REMEDY}"
-            )
-        text = text.strip()
-        address = None
-        segments = text.strip("/").split("/")
-        if "://" in text:
-            address, segments = _split_notebook_url(text)
-        if len(segments) != 2 or not all(_is_id_segment(segment) for segment in segments):
-            raise DataloreConfigurationError(f"{text!r} is not the id of a notebook. {_NOTEBOOK_ID_REMEDY}")
-        return cls(segments[0], segments[1], address)
-
-
-def _is_id_segment(segment: str) -> bool:
-    return segment not in (".", "..") and _ID_SEGMENT.fullmatch(segment) is not None
-
-
-def _split_notebook_url(url: str) -> tuple[str, list[str]]:
-    """The address of the Datalore, and the segments after ``/notebook/`` (none if it is no notebook's URL)."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url, []
-    prefix, found, rest = parts.path.partition("/notebook/")
-    if parts.scheme not in ("http", "https") or not found:
-        return url, []
-    return f"{parts.scheme}://{parts.netloc}{prefix}", [unquote(segment) for segment in rest.split("/")[:2]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +190,7 @@ class Run(_Answer):
         if self.is_finished and not self.succeeded:
             raise DataloreRunFailedError(
                 f"Run {self.run_id} of notebook {self.notebook_id or '(not named)'} failed in Datalore: "
-                f"it ended at {self.end_time:%Y-%m-%d %H:%M:%S} UTC with success={self.success}. "
+                f"it {self._times()} with success={self.success}. "
                 + (
                     f"What it did up to then is in its artifact {self.artifacts[0].name!r}."
                     if self.artifacts
@@ -265,6 +199,15 @@ class Run(_Answer):
                 run=self,
             )
         return self
+
+    def _times(self) -> str:
+        """When the finished run was, in words."""
+        form = "%Y-%m-%d %H:%M:%S"
+        assert self.end_time is not None
+        if self.start_time is None:
+            return f"ended at {self.end_time:{form}} UTC"
+        seconds = round((self.end_time - self.start_time).total_seconds())
+        return f"ran from {self.start_time:{form}} to {self.end_time:{form}} UTC, {seconds} seconds,"
 
     def to_json(self) -> dict[str, Any]:
         """The run as JSON: these field names, times as ISO 8601 in UTC. What XCom ``run`` holds."""
