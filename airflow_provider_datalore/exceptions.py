@@ -133,6 +133,28 @@ class DataloreRunFailedError(DataloreError):
         self.failure = failure
 
 
+class DataloreOutputError(DataloreError):
+    """A value that the notebook was to hand back cannot be handed on: it is no JSON, or too long, or not there.
+
+    :param output: the value's name; empty if none of them can be read.
+    """
+
+    def __init__(self, message: str, *, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
+
+
+class DataloreMissingOutputError(DataloreOutputError):
+    """The notebook left no value of this name.
+
+    :param available: the names of those that it left.
+    """
+
+    def __init__(self, message: str, *, output: str = "", available: tuple[str, ...] = ()) -> None:
+        super().__init__(message, output=output)
+        self.available = available
+
+
 class DataloreRunTimeoutError(DataloreError):
     """The time limit of the task passed before the run ended. The run goes on in Datalore.
 

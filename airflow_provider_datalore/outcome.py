@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_datalore.exceptions import DataloreError, DataloreRunFailedError
+from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError, DataloreRunFailedError
 from airflow_provider_datalore.links.datalore import EXECUTED_NOTEBOOK_URL
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.notebooks.failure import CellFailure
 
 RUN = "run"
 """The XCom key of the finished run."""
+
+OUTPUTS = "outputs"
+"""The XCom key of the values that the notebook handed back."""
 
 LONGEST_NOTEBOOK = 32 * 1024 * 1024
 """Bytes of an executed notebook that are read to explain a failure, at most."""
@@ -27,12 +32,60 @@ EXPLAINING = 30.0
 log = logging.getLogger(__name__)
 
 
-def deliver(run: Run, hook: DataloreHook, context: Context) -> Run:
-    """Hand the finished run to the pipeline: XCom ``run``, the link to the executed notebook, the failure.
+class RunTask(Protocol):
+    """A task at whose end stands a finished run, and what it hands on of that beside the run itself."""
+
+    artifacts_to: str | ObjectStoragePath | None
+    outputs: Sequence[str] | None
+    max_outage: float
+    finished_run: Run | None
+    cell_failure: CellFailure | None
+
+    @property
+    def outlets(self) -> list[Any]: ...
+
+
+def check(task: RunTask) -> None:
+    """Make sure that what the task is to hand on can be had; before the notebook runs, and not hours later.
+
+    :raises DataloreConfigurationError: if it cannot.
+    """
+    if task.artifacts_to is not None:
+        from airflow_provider_datalore.storage import folder
+
+        folder(task.artifacts_to)
+    if task.outputs is not None:
+        from airflow_provider_datalore.hooks.outputs import check_names
+
+        check_names(task.outputs)
+
+
+def check_nothing_awaited(task: RunTask, notebook_id: str) -> None:
+    """Make sure that a task which does not wait for the run is to hand on nothing of it.
+
+    :raises DataloreConfigurationError: if it is.
+    """
+    for name in ("artifacts_to", "outputs"):
+        if getattr(task, name) is not None:
+            raise DataloreConfigurationError(
+                f"{name} is set for notebook {notebook_id}, but the task does not wait for the run. Leave "
+                f"wait_for_completion as it is, or set {name} on the DataloreRunSensor that waits for it."
+            )
+
+
+def deliver(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> Run:
+    """Hand the finished run to the pipeline.
+
+    XCom ``run`` and the link to the executed notebook; then the failure, or artifacts, outputs and the extra of asset
+    events, as far as the task asks for them.
 
     :return: the run, if it went well.
     :raises DataloreRunFailedError: if it did not; it tells of the cell that failed.
+    :raises DataloreError: if it went well and artifacts or outputs cannot be had.
     """
+    from airflow_provider_datalore.assets.events import describe_run
+
+    task.finished_run = run
     task_instance = context["ti"]
     task_instance.xcom_push(key=RUN, value=run.to_json())
     if (notebook := run.executed_notebook) is not None:
@@ -43,33 +96,65 @@ def deliver(run: Run, hook: DataloreHook, context: Context) -> Run:
     try:
         run.raise_for_failure()
     except DataloreRunFailedError as error:
-        raise explained(error, hook) from None
+        failed = explained(error, hook)
+        task.cell_failure = failed.failure
+        _keep_artifacts(run, hook, context, task)
+        raise failed from None
     made = [artifact.name for artifact in run.artifacts]
     log.info("Run %s went well; it made %s.", run.run_id, made or "no artifact")
+    _keep_artifacts(run, hook, context, task)
+    if task.outputs is not None:
+        outputs = hook.read_outputs(run, task.outputs, max_outage=task.max_outage)
+        task_instance.xcom_push(key=OUTPUTS, value=outputs)
+    describe_run(run, context, task.outlets, getattr(task, "parameters", None) or ())
     return run
 
 
+def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> None:
+    from airflow_provider_datalore.artifacts import keep
+
+    if task.artifacts_to is not None:
+        keep(run, hook, context, task.artifacts_to, task.max_outage)
+
+
 def explained(error: DataloreRunFailedError, hook: DataloreHook) -> DataloreRunFailedError:
-    """The same error, with the cell that failed if the executed notebook can be read.
+    """The same error, with the notebook's address, and with the cell that failed if the executed notebook can be read.
 
     Never fails, and takes no longer than :data:`EXPLAINING` seconds: the run's own failure is what has to be told.
     """
+    run = error.run
+    if run is None:
+        return error
+    failure = _find_failure(run, hook)
+    told = [str(error), *_addresses(run, hook), *([str(failure)] if failure else [])]
+    return DataloreRunFailedError("\n".join(told), run=run, failure=failure)
+
+
+def _addresses(run: Run, hook: DataloreHook) -> Iterator[str]:
+    try:
+        if run.notebook_id:
+            yield f"Notebook: {hook.notebook_url(run.notebook_id)}"
+        if (executed := run.executed_notebook) is not None:
+            yield f"As it was executed: {hook.artifact_url(executed)}"
+    except DataloreError as error:
+        log.warning("There is no link to the notebook: %s", error)
+
+
+def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
     from airflow.providers.common.compat.sdk import redact
 
     from airflow_provider_datalore.notebooks.failure import CellFailure, find_failure
 
-    run = error.run
-    notebook = run.executed_notebook if run is not None else None
-    if run is None or notebook is None:
-        return error
+    if (notebook := run.executed_notebook) is None:
+        log.warning("Why run %s failed is not known here: it left no executed notebook.", run.run_id)
+        return None
     try:
         failure = find_failure(hook.read_artifact(notebook, max_bytes=LONGEST_NOTEBOOK, within=EXPLAINING))
     except Exception as problem:
         log.warning("Why run %s failed is not known here; its notebook could not be read: %s", run.run_id, problem)
-        return error
+        return None
     if failure is None:
         log.warning("No cell of run %s ended in an error; its kernel may have died, or it was stopped.", run.run_id)
-        return error
+        return None
     without_secrets: Any = redact(asdict(failure))
-    failure = CellFailure(**without_secrets)
-    return DataloreRunFailedError(f"{error}\n{failure}", run=run, failure=failure)
+    return CellFailure(**without_secrets)

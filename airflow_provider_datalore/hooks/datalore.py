@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.requests_sender import RequestsSender
 
 __all__ = ["DataloreAsyncHook", "DataloreHook"]
+
+Taken = TypeVar("Taken")
 
 LONGEST_ARTIFACT = 512 * 1024 * 1024
 """Bytes that :meth:`DataloreHook.read_artifact` reads into memory, at most."""
@@ -187,6 +189,21 @@ class DataloreHook(BaseHook):
         """
         return self.sender.read(protocol.get_artifact(artifact), max_bytes=max_bytes or LONGEST_ARTIFACT, within=within)
 
+    def read_outputs(self, run: Run, names: Sequence[str], *, max_outage: float = 0.0) -> dict[str, Any]:
+        """Values that a notebook handed back: glued as scrapbook does, or left by a cell tagged ``xcom:<name>``.
+
+        :param run: the finished run; only its executed notebook is downloaded.
+        :param names: which values; each has to be there.
+        :param max_outage: for how many seconds to try again if Datalore does not deliver the notebook; 0 is not at all.
+        :return: by name, JSON all of it.
+        :raises DataloreMissingOutputError: for a name that the notebook left no value of.
+        :raises DataloreOutputError: for a value that is no JSON or too long, or a notebook that cannot be read.
+        :raises DataloreError: whatever else goes wrong, by its own class.
+        """
+        from airflow_provider_datalore.hooks.outputs import read_outputs
+
+        return read_outputs(self, run, names, max_outage)
+
     def download_artifact(
         self,
         artifact: Artifact,
@@ -218,17 +235,33 @@ class DataloreHook(BaseHook):
 
         storage.check_max_bytes(max_bytes)
         path = storage.folder(destination) / safe_name(artifact.name if name is None else name)
-        call = protocol.get_artifact(artifact)
-
-        def ask(step: Ask) -> int:
-            self._heed(step)
-            with self.sender.stream(call) as pieces:
-                return storage.write(pieces, path, f"artifact {artifact.name!r:.200}", max_bytes=max_bytes)
-
-        size = drive(cast("Generator[Ask | Sleep, int | None, int]", waiting.ask(max_outage, 0.0)), ask)
+        what = f"artifact {artifact.name!r:.200}"
+        size = self.take_artifact(
+            artifact, lambda pieces: storage.write(pieces, path, what, max_bytes=max_bytes), max_outage=max_outage
+        )
         self.log.info("Wrote artifact %.200r to %s, %d bytes.", artifact.name, path, size)
         storage.register_lineage(path, self)
         return path
+
+    def take_artifact(
+        self, artifact: Artifact, take: Callable[[Iterator[bytes]], Taken], *, max_outage: float = 0.0
+    ) -> Taken:
+        """Hand the content of an artifact to a function, piece by piece.
+
+        :param artifact: one of :attr:`Run.artifacts`.
+        :param take: what is done with the pieces; done anew if Datalore breaks off and there is time to try again.
+        :param max_outage: for how many seconds to try the whole artifact again; 0 is not at all.
+        :return: what the function returned.
+        :raises DataloreError: whatever goes wrong, by its own class.
+        """
+        call = protocol.get_artifact(artifact)
+
+        def ask(step: Ask) -> Taken:
+            self._heed(step)
+            with self.sender.stream(call) as pieces:
+                return take(pieces)
+
+        return drive(cast("Generator[Ask | Sleep, Taken | None, Taken]", waiting.ask(max_outage, 0.0)), ask)
 
     def notebook_url(self, notebook_id: str | NotebookId) -> str:
         """The address of the notebook as people open it in a browser.

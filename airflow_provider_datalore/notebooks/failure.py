@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from airflow_provider_datalore.notebooks.reading import Cell, code_cells, plain, text
+from airflow_provider_datalore.notebooks.reading import Cell, code_cells, is_printed, plain, text
 
 _MOST_TRACEBACK = 4000
 _MOST_OUTPUT_LINES = 20
@@ -27,6 +27,7 @@ class CellFailure:
     :param error_value: the exception's message.
     :param traceback: the traceback without terminal codes, shortened in its middle if it is long.
     :param output: the last lines that the cell printed before.
+    :param language: the notebook's language, such as ``python``.
     """
 
     cell: str
@@ -36,6 +37,7 @@ class CellFailure:
     error_value: str
     traceback: str
     output: str
+    language: str
 
     def __str__(self) -> str:
         parts = [
@@ -68,6 +70,7 @@ def find_failure(content: bytes) -> CellFailure | None:
                     error_value=_shortened(plain(text(output.get("evalue"))), _MOST_VALUE),
                     traceback=_shortened(traceback, _MOST_TRACEBACK),
                     output=_printed(cell),
+                    language=cell.language or "unknown",
                 )
     return None
 
@@ -98,7 +101,7 @@ def _printed(cell: Cell) -> str:
     """The last lines that the cell wrote to its output; only the tail is looked at, however much there is."""
     tail = ""
     for output in reversed(cell.outputs):
-        if output.get("output_type") == "stream":
+        if is_printed(output):
             tail = text(output.get("text"))[-_MOST_OUTPUT:] + tail
         if len(tail) >= _MOST_OUTPUT:
             break

@@ -15,6 +15,9 @@ _TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+_SHORT_NAMES = {"text": "text/plain", "html": "text/html", "png": "image/png", "svg": "image/svg+xml"}
+
+
 class NotANotebookError(ValueError):
     """The content is no notebook that can be read here."""
 
@@ -28,6 +31,7 @@ class Cell:
     :param tags: its tags.
     :param outputs: what it left, as the file has it.
     :param execution_count: how many executions the kernel had counted, if it was executed.
+    :param language: the notebook's language, such as ``python``; empty if the file does not say.
     """
 
     number: int
@@ -35,6 +39,7 @@ class Cell:
     tags: tuple[str, ...]
     outputs: tuple[Mapping[str, Any], ...]
     execution_count: int | None
+    language: str
 
     @property
     def label(self) -> str:
@@ -61,6 +66,7 @@ def code_cells(content: bytes) -> Iterator[Cell]:
         cells = cells or None
     if not isinstance(cells, list):
         raise NotANotebookError("it is JSON, but has no cells")
+    language = _language(notebook)
     for number, cell in enumerate(cells, start=1):
         if isinstance(cell, Mapping) and cell.get("cell_type") == "code":
             count = cell.get("execution_count", cell.get("prompt_number"))
@@ -72,7 +78,22 @@ def code_cells(content: bytes) -> Iterator[Cell]:
                 tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
                 outputs=tuple(_mappings(cell.get("outputs"))),
                 execution_count=count if isinstance(count, int) else None,
+                language=text(cell.get("language")) or language,
             )
+
+
+def data(output: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an output shows, by media type; empty for one that was printed, or an error."""
+    found = output.get("data")
+    if isinstance(found, Mapping):
+        return found
+    # nbformat 3 has it beside the rest, by the short names of some types.
+    return {kind: output[name] for name, kind in _SHORT_NAMES.items() if name in output and not is_printed(output)}
+
+
+def is_printed(output: Mapping[str, Any]) -> bool:
+    """Whether the output is text that was written to stdout or stderr."""
+    return output.get("output_type") == "stream"
 
 
 def text(value: object) -> str:
@@ -85,6 +106,15 @@ def text(value: object) -> str:
 def plain(value: str) -> str:
     """The text without terminal codes, and without characters that a log shows as something else."""
     return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", value.replace("\r\n", "\n")))
+
+
+def _language(notebook: Mapping[str, Any]) -> str:
+    metadata = notebook.get("metadata")
+    for key, name in (("language_info", "name"), ("kernelspec", "language")):
+        said = metadata.get(key) if isinstance(metadata, Mapping) else None
+        if isinstance(said, Mapping) and (language := text(said.get(name))):
+            return plain(language)[:50].lower()
+    return ""
 
 
 def _mappings(value: object) -> list[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_datalore import defaults
+from airflow_provider_datalore.lineage.task import TellsLineage
 from airflow_provider_datalore.links.datalore import (
     EXECUTED_NOTEBOOK_URL,
     NOTEBOOK_URL,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["DataloreDownloadArtifactsOperator", "DataloreInteractiveRunOperator", "DataloreRunNotebookOperator"]
 
 
-class DataloreRunNotebookOperator(BaseOperator):
+class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
     """Runs a notebook in Datalore, and waits for the run without holding a worker slot if ``deferrable``.
 
     Returns the run id. XCom ``run`` holds the finished run as JSON, XCom ``notebook_url`` the address of the
@@ -56,12 +57,14 @@ class DataloreRunNotebookOperator(BaseOperator):
     :param artifacts_to: a folder to which all artifacts of the run are written when it has ended, well or not: any
         ``ObjectStoragePath``, such as ``"s3://aws_default@bucket/{{ ds }}"``. XCom ``artifacts`` holds the paths. None
         writes none. (templated)
+    :param outputs: names of values that the notebook hands back: glued as scrapbook does, or left by a cell that is
+        tagged ``xcom:<name>``. XCom ``outputs`` holds them by name; one that is not there fails the task. (templated)
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
     """
 
-    template_fields: Sequence[str] = ("notebook_id", "parameters", "artifacts_to", "datalore_conn_id")
+    template_fields: Sequence[str] = ("notebook_id", "parameters", "artifacts_to", "outputs", "datalore_conn_id")
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
     operator_extra_links = (DataloreNotebookLink(), DataloreExecutedNotebookLink())
     ui_color = "#e4f6ee"
@@ -77,6 +80,7 @@ class DataloreRunNotebookOperator(BaseOperator):
     max_outage: float
     durable: bool
     artifacts_to: str | ObjectStoragePath | None
+    outputs: Sequence[str] | None
     datalore_conn_id: str
 
     _waiting_for: tuple[str, str] | None = None
@@ -95,6 +99,7 @@ class DataloreRunNotebookOperator(BaseOperator):
         max_outage: float = defaults.MAX_OUTAGE,
         durable: bool = True,
         artifacts_to: str | ObjectStoragePath | None = None,
+        outputs: Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -112,6 +117,7 @@ class DataloreRunNotebookOperator(BaseOperator):
             max_outage=max_outage,
             durable=durable,
             artifacts_to=artifacts_to,
+            outputs=outputs,
             datalore_conn_id=datalore_conn_id,
         )
 
@@ -127,10 +133,13 @@ class DataloreRunNotebookOperator(BaseOperator):
 
         :return: the run id.
         """
+        from airflow_provider_datalore import outcome
         from airflow_provider_datalore.operators.memory import RunMemory
 
         patience = self._patience()
-        self._check_artifacts_to()
+        if not self.wait_for_completion:
+            outcome.check_nothing_awaited(self, self.notebook_id)
+        outcome.check(self)
         hook = self.hook
         task_instance = context["ti"]
         url = hook.notebook_url(self.notebook_id)
@@ -187,20 +196,6 @@ class DataloreRunNotebookOperator(BaseOperator):
         deadline = min((moment for moment in deadlines if moment is not None), default=None)
         return Patience(self.poll_interval, self.max_outage, deadline, since=now)
 
-    def _check_artifacts_to(self) -> None:
-        """Fail before the notebook runs, and not hours later, where nothing could be written."""
-        if self.artifacts_to is None:
-            return
-        from airflow_provider_datalore.exceptions import DataloreConfigurationError
-        from airflow_provider_datalore.storage import folder
-
-        if not self.wait_for_completion:
-            raise DataloreConfigurationError(
-                f"artifacts_to is set for notebook {self.notebook_id}, but the task does not wait for them. Leave "
-                "wait_for_completion as it is, or take DataloreDownloadArtifactsOperator once the run has ended."
-            )
-        folder(self.artifacts_to)
-
     def _start(self, hook: DataloreHook, memory: RunMemory) -> str:
         from airflow_provider_datalore.operators.submission import never_twice
 
@@ -222,7 +217,7 @@ class DataloreRunNotebookOperator(BaseOperator):
         """The run that an earlier try of this task started, if it still goes on or went well."""
         from airflow_provider_datalore.exceptions import DataloreNotFoundError
 
-        run_id = memory.recall(self.notebook_id)
+        run_id = memory.recall(self.notebook_id, self.outputs)
         if run_id is None:
             return None
         try:
@@ -275,24 +270,22 @@ class DataloreRunNotebookOperator(BaseOperator):
         )
 
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
-        from airflow_provider_datalore.exceptions import DataloreRunFailedError
+        from airflow_provider_datalore.exceptions import DataloreOutputError, DataloreRunFailedError
+        from airflow_provider_datalore.operators.final import final
         from airflow_provider_datalore.operators.memory import RunMemory
         from airflow_provider_datalore.outcome import deliver
 
+        # A run whose artifacts or outputs could not be had is not forgotten: a retry goes for them, and runs nothing.
         memory = RunMemory(context, self.durable)
         try:
-            deliver(run, hook, context)
+            deliver(run, hook, context, self)
         except DataloreRunFailedError:
-            self._keep_artifacts(run, hook, context)
             memory.forget()
             raise
-        # A run whose artifacts could not be written is not forgotten: a retry writes them, and runs nothing anew.
-        self._keep_artifacts(run, hook, context)
+        except DataloreOutputError as error:
+            if not error.output:
+                raise
+            memory.remember(self.notebook_id, run.run_id, without=self.outputs)
+            raise final(error) from None
         memory.forget()
         return run.run_id
-
-    def _keep_artifacts(self, run: Run, hook: DataloreHook, context: Context) -> None:
-        from airflow_provider_datalore.artifacts import keep
-
-        if self.artifacts_to is not None:
-            keep(run, hook, context, self.artifacts_to, self.max_outage)

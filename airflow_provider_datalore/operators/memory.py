@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,20 +29,32 @@ class RunMemory:
     def __init__(self, context: Context, durable: bool) -> None:
         self._store: Any = context.get("task_state_store") if durable else None
 
-    def remember(self, notebook_id: str, run_id: str) -> None:
-        """Store the run, right after Datalore named it."""
+    def remember(self, notebook_id: str, run_id: str, *, without: Sequence[str] | None = None) -> None:
+        """Store the run, right after Datalore named it.
+
+        :param without: outputs of which it lacks one, once that is known.
+        """
         if self._store is None:
             return
+        stored: dict[str, Any] = {"notebook_id": notebook_id, "run_id": run_id}
+        if without is not None:
+            stored["without"] = list(without)
         try:
-            self._store.set(KEY, {"notebook_id": notebook_id, "run_id": run_id})
+            self._store.set(KEY, stored)
         except Exception as error:
             # The run goes on either way; a store that fails must not fail the task too.
             log.warning("Run %s could not be stored, so a retry would start another: %s", run_id, error)
 
-    def recall(self, notebook_id: str) -> str | None:
-        """The run of an earlier try of this task, if it was one of the same notebook."""
+    def recall(self, notebook_id: str, outputs: Sequence[str] | None = None) -> str | None:
+        """The run of an earlier try of this task, if it was one of the same notebook.
+
+        :param outputs: what is wanted of it; a run that lacks one of just these is of no use.
+        """
         stored = self._store.get(KEY) if self._store is not None else None
         if not isinstance(stored, dict) or stored.get("notebook_id") != notebook_id:
+            return None
+        if outputs is not None and stored.get("without") == list(outputs):
+            log.info("Run %s of an earlier try lacks an output; the notebook is run anew.", stored.get("run_id"))
             return None
         run_id = stored.get("run_id")
         return run_id if isinstance(run_id, str) else None

@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_datalore import defaults
+from airflow_provider_datalore.lineage.task import TellsLineage
 from airflow_provider_datalore.links.datalore import (
     EXECUTED_NOTEBOOK_URL,
     NOTEBOOK_URL,
@@ -24,7 +25,7 @@ from airflow_provider_datalore.links.datalore import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.api.waiting import Outage
@@ -35,7 +36,7 @@ GRACE = 10.0
 """Seconds in which a run that was started just now may not be listed yet."""
 
 
-class DataloreRunSensor(BaseSensorOperator):
+class DataloreRunSensor(TellsLineage, BaseSensorOperator):
     """Waits until a run of a notebook has ended, and fails if it did not end well.
 
     Returns the finished run as JSON, and leaves it in XCom ``run`` as well. ``soft_fail`` skips the task when the
@@ -46,12 +47,14 @@ class DataloreRunSensor(BaseSensorOperator):
         section ``operators`` of Airflow's configuration.
     :param max_outage: for how many seconds Datalore may be unreachable before the task fails. In mode
         ``reschedule`` nothing remembers when an outage began, so there only ``timeout`` ends it.
+    :param artifacts_to: as of ``DataloreRunNotebookOperator``. (templated)
+    :param outputs: as of ``DataloreRunNotebookOperator``. (templated)
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/sensors.html
     """
 
-    template_fields: Sequence[str] = ("run_id", "datalore_conn_id")
+    template_fields: Sequence[str] = ("run_id", "artifacts_to", "outputs", "datalore_conn_id")
     operator_extra_links = (DataloreNotebookLink(), DataloreExecutedNotebookLink())
     ui_color = "#e4f6ee"
 
@@ -61,6 +64,8 @@ class DataloreRunSensor(BaseSensorOperator):
         run_id: str,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         max_outage: float = defaults.MAX_OUTAGE,
+        artifacts_to: str | ObjectStoragePath | None = None,
+        outputs: Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -68,6 +73,8 @@ class DataloreRunSensor(BaseSensorOperator):
         self.run_id = run_id
         self.deferrable = deferrable
         self.max_outage = max_outage
+        self.artifacts_to = artifacts_to
+        self.outputs = outputs
         self.datalore_conn_id = datalore_conn_id
         self._outage: Outage | None = None
         self._last_seen: Run | None = None
@@ -85,8 +92,10 @@ class DataloreRunSensor(BaseSensorOperator):
         :return: the finished run as JSON.
         :raises AirflowSensorTimeout: if the run goes on when the time is up; with ``soft_fail`` the task is skipped.
         """
+        from airflow_provider_datalore.outcome import check
         from airflow_provider_datalore.resuming import still_running
 
+        check(self)
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
@@ -199,4 +208,4 @@ class DataloreRunSensor(BaseSensorOperator):
     def _deliver(self, run: Run, context: Context) -> dict[str, Any]:
         from airflow_provider_datalore.outcome import deliver
 
-        return deliver(run, self.hook, context).to_json()
+        return deliver(run, self.hook, context, self).to_json()

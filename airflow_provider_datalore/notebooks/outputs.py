@@ -1,0 +1,211 @@
+"""Finds in an executed notebook the values that it hands back: what it glued, and what its tagged cells left.
+
+Sources: https://nteract-scrapbook.readthedocs.io/en/latest/models.html for glued values;
+https://nbformat.readthedocs.io/en/latest/format_description.html#code-cell-outputs for what cells leave.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_datalore.notebooks.reading import Cell, code_cells, data, is_printed, plain, text
+
+LONGEST = 256 * 1024
+"""Bytes of JSON that one value may have."""
+
+TAG = "xcom:"
+"""What the tag of a cell begins with that leaves a value; the value's name follows."""
+
+_DEEPEST = 100
+_SCRAP = re.compile(r"application/scrapbook\.scrap\.([\w.-]+)\+json")
+_NOT_FINITE = frozenset({"nan", "inf", "-inf", "NaN", "Infinity", "-Infinity"})
+_NUMPY_SCALAR = re.compile(r"np\.(?:(?:u?int|float)\d+|str_)\((.*)\)", re.DOTALL)
+_NUMPY_BOOLEANS = {"np.True_": True, "np.False_": False}
+_IN_NO_DATABASE = re.compile("[\x00\ud800-\udfff]")
+
+
+class MissingOutputError(ValueError):
+    """The notebook left no value of this name.
+
+    :param available: the names of those that it left.
+    """
+
+    def __init__(self, name: str, available: list[str]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.available = available
+
+
+class UnusableOutputError(ValueError):
+    """The notebook left a value that cannot be handed on.
+
+    :param problem: why, in words that follow "it".
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class _Scrap:
+    """A value as scrapbook's ``glue`` leaves it."""
+
+    encoder: str
+    content: Any
+
+    def value(self) -> Any:
+        if self.encoder not in ("json", "text"):
+            raise ValueError(f"is glued as {self.encoder!r:.50}; glue it as JSON or text")
+        if self.encoder == "text" or not isinstance(self.content, str):
+            return self.content
+        if self.content in _NOT_FINITE:
+            # What a Jupyter kernel makes of a number that JSON does not have.
+            raise ValueError(f"is {self.content}, which JSON does not have")
+        try:
+            return json.loads(self.content)
+        except ValueError:
+            return self.content
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What a tagged cell left."""
+
+    cell: Cell
+
+    def value(self) -> Any:
+        outputs = [output for output in self.cell.outputs if not _is_aside(output)]
+        if not outputs:
+            raise ValueError(f"is the value of {self.cell.label}, which left no output")
+        last = outputs[-1]
+        if is_printed(last):
+            return _read_text("".join(reversed(list(_printed_last(outputs)))).removesuffix("\n"))
+        left = data(last)
+        if "application/json" in left:
+            return left["application/json"]
+        if "text/plain" not in left:
+            kinds = ", ".join(sorted(map(str, left))) or str(last.get("output_type"))
+            raise ValueError(f"is the value of {self.cell.label}, which left no JSON or text, but {kinds:.200}")
+        shown = text(left["text/plain"])
+        return _read_text(shown) if last.get("output_type") == "display_data" else _read_shown(shown)
+
+
+def read_outputs(content: bytes, names: Iterable[str]) -> dict[str, Any]:
+    """The values of these names. Of several with the same name the last counts.
+
+    :param content: the executed ``.ipynb`` file.
+    :param names: which values.
+    :return: by name; JSON all of it, and each no longer than :data:`LONGEST`.
+    :raises NotANotebookError: if the content is no notebook.
+    :raises MissingOutputError: for a name that the notebook left no value of.
+    :raises UnusableOutputError: for a value that is no JSON, or too long.
+    """
+    found: dict[str, _Scrap | _Left] = {}
+    for cell in code_cells(content):
+        found.update(_left_by(cell))
+    return {name: _read(name, found) for name in names}
+
+
+def _left_by(cell: Cell) -> Iterator[tuple[str, _Scrap | _Left]]:
+    for output in cell.outputs:
+        for kind, payload in data(output).items():
+            if _SCRAP.fullmatch(str(kind)) and isinstance(payload, Mapping) and isinstance(payload.get("name"), str):
+                yield payload["name"], _Scrap(str(payload.get("encoder")), payload.get("data"))
+    for tag in cell.tags:
+        if tag.startswith(TAG) and len(tag) > len(TAG):
+            yield tag.removeprefix(TAG), _Left(cell)
+
+
+def _read(name: str, found: Mapping[str, _Scrap | _Left]) -> Any:
+    if name not in found:
+        raise MissingOutputError(name, list(found))
+    try:
+        value = found[name].value()
+        _check(value)
+    except (ValueError, RecursionError) as problem:
+        raise UnusableOutputError(name, str(problem)) from None
+    return value
+
+
+def _check(value: Any) -> None:
+    """Make sure that a value can be kept as XCom in any database, and is no longer than it may be."""
+    level, depth = [value], 0
+    while level:
+        if depth > _DEEPEST:
+            raise ValueError(f"is nested deeper than {_DEEPEST} levels")
+        inner: list[Any] = []
+        for part in level:
+            if isinstance(part, float) and not math.isfinite(part):
+                raise ValueError(f"has the number {part} in it, which JSON does not have")
+            if isinstance(part, str) and _IN_NO_DATABASE.search(part):
+                raise ValueError("has a character in it that databases do not take (U+0000, or half of a pair)")
+            if isinstance(part, Mapping):
+                inner += [*part, *part.values()]
+            elif isinstance(part, list):
+                inner += part
+        level, depth = inner, depth + 1
+    length = len(json.dumps(value, ensure_ascii=False).encode())
+    if length > LONGEST:
+        raise ValueError(
+            f"has {length} bytes as JSON, more than the {LONGEST} that it may have; write it to a file, which is an "
+            "artifact then, and hand back where it is"
+        )
+
+
+def _is_aside(output: Mapping[str, Any]) -> bool:
+    """Whether it is a warning, a progress bar or something that was glued, and not what the cell is about."""
+    if is_printed(output):
+        return "stderr" in (output.get("name"), output.get("stream"))
+    return any(_SCRAP.fullmatch(str(kind)) for kind in data(output))
+
+
+def _printed_last(outputs: list[Mapping[str, Any]]) -> Iterator[str]:
+    """What was printed since the last output of another kind, the last first: not every tool joins it."""
+    for output in reversed(outputs):
+        if not is_printed(output):
+            return
+        yield text(output.get("text"))
+
+
+def _read_text(value: str) -> Any:
+    """Text, or the JSON that it is."""
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return plain(value)
+
+
+def _read_shown(value: str) -> Any:
+    """What a kernel shows of a cell's last value: JSON, or how Python writes a number, a string, a list, a mapping."""
+    if value in _NUMPY_BOOLEANS:
+        return _NUMPY_BOOLEANS[value]
+    if scalar := _NUMPY_SCALAR.fullmatch(value):
+        value = scalar[1]
+    if value in _NOT_FINITE:
+        raise ValueError(f"is {value}, which JSON does not have")
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        # Back from JSON, so that what is no JSON (a set, a tuple as a key) stays the text that it is.
+        literal = ast.literal_eval(value) if len(value) <= 2 * LONGEST else value
+        return json.loads(json.dumps(literal)) if _is_json(literal) else plain(value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return plain(value)
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(inner) for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_json, value))
+    return value is None or isinstance(value, (str, bool, int, float))
