@@ -12,8 +12,14 @@ _MOST_OUTPUT_LINES = 20
 _MOST_OUTPUT = 2000
 _MOST_VALUE = 1000
 _LINES_AROUND = 3
-_FRAME_IN_CELL = re.compile(r"Cell In\s?\[(\d+)\], line (\d+)")
-"""How IPython names a frame of a traceback that is in a cell: by the cell's execution count."""
+_FRAME_IN_CELL = re.compile(
+    r"(?:Cell In ?\[|Input In \[|<ipython-input-)(\d{1,9})"  # the cell's execution count
+    r"(?:\], line (\d{1,9})|[^\n]*\n(?:(?!-+>)[^\n]*\n){0,6}?-+> ?(\d{1,9}))"
+)
+"""How IPython 8, and IPython 7 with an arrow at the line, tell of a frame that is in a cell."""
+
+_ERROR_EXPECTED = "raises-exception"
+"""The tag of a cell whose error does not end the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +59,13 @@ class CellFailure:
 
 
 def find_failure(content: bytes) -> CellFailure | None:
-    """The first cell that ended in an error; None if none did.
+    """The first cell that ended in an error, unless it was expected to; None if none did.
 
     :param content: the executed ``.ipynb`` file.
     :raises NotANotebookError: if it is no notebook.
     """
     for cell in code_cells(content):
-        for output in cell.outputs:
+        for output in () if _ERROR_EXPECTED in cell.tags else cell.outputs:
             if output.get("output_type") in ("error", "pyerr"):
                 traceback = plain("\n".join(text([line]) for line in _lines(output.get("traceback"))))
                 return CellFailure(
@@ -81,7 +87,7 @@ def _lines(traceback: object) -> list[object]:
 
 def _failing_line(traceback: str, cell: Cell) -> int | None:
     """The line of the cell at which the innermost of its frames was, counted from 1, if the traceback says so."""
-    frames = [(int(count), int(line)) for count, line in _FRAME_IN_CELL.findall(traceback) if len(count + line) < 18]
+    frames = [(int(count), int(line or arrow)) for count, line, arrow in _FRAME_IN_CELL.findall(traceback)]
     lines = [line for count, line in frames if cell.execution_count in (None, count)]
     return lines[-1] if lines and 0 < lines[-1] <= len(cell.source.splitlines()) else None
 

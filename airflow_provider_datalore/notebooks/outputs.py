@@ -27,6 +27,8 @@ _SCRAP = re.compile(r"application/scrapbook\.scrap\.([\w.-]+)\+json")
 _NOT_FINITE = frozenset({"nan", "inf", "-inf", "NaN", "Infinity", "-Infinity"})
 _NUMPY_SCALAR = re.compile(r"np\.(?:(?:u?int|float)\d+|str_)\((.*)\)", re.DOTALL)
 _NUMPY_BOOLEANS = {"np.True_": True, "np.False_": False}
+_SHORTENED = re.compile(r"[\[{(].*^\s*\.\.\.[\]})]", re.DOTALL | re.MULTILINE)
+"""How IPython shows a list or mapping of more than a thousand entries."""
 _IN_NO_DATABASE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -191,6 +193,8 @@ def _read_shown(value: str) -> Any:
         value = scalar[1]
     if value in _NOT_FINITE:
         raise ValueError(f"is {value}, which JSON does not have")
+    if _SHORTENED.match(value):
+        raise ValueError("is so long that IPython shows only its beginning; end the cell with print(json.dumps(…))")
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
