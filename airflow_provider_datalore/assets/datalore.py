@@ -55,8 +55,9 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     place = f"[{host}]" if ":" in host else host
     if port not in (None, _DEFAULT_PORTS.get(uri.scheme)):
         place += f":{port}"
-    path = notebook.path if prefix else notebook.path.removeprefix("/notebook")
-    return SplitResult(SCHEME, place, prefix + path, "", "")
+    below = prefix if found else ""
+    path = f"{below}{notebook.path}" if below else notebook.path.removeprefix("/notebook")
+    return SplitResult(SCHEME, place, path, "", "")
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Dataset:  # noqa: ARG001  (Airflow passes it)

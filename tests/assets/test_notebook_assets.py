@@ -1,0 +1,103 @@
+"""A notebook as an Airflow asset: one URI, however it was written."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from airflow.providers.common.compat.assets import Asset
+from airflow.providers_manager import ProvidersManager
+from hypothesis import given
+from hypothesis import strategies as some
+
+from airflow_provider_datalore.assets.datalore import convert_asset_to_openlineage, create_asset, sanitize_uri
+from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+SALES = "datalore://datalore.example.com/ann/sales"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        SALES,
+        "DATALORE://Datalore.Example.COM:443/ann/sales/",
+        "datalore://datalore.example.com/notebook/ann/sales",
+        "datalore://datalore.example.com/notebook/ann/sales/Monthly-sales/?force=true#cell",
+    ],
+)
+def test_airflow_gives_each_spelling_the_same_uri(uri: str) -> None:
+    assert Asset(uri=uri).uri == SALES
+
+
+@pytest.mark.parametrize(
+    ("uri", "normal"),
+    [
+        ("datalore://datalore:8080/ann/sales", "datalore://datalore:8080/ann/sales"),
+        ("datalore://[2001:db8::1]:8080/ann/sales", "datalore://[2001:db8::1]:8080/ann/sales"),
+        ("datalore://example.com/tools/notebook/ann/sales/x", "datalore://example.com/tools/notebook/ann/sales"),
+        ("datalore://example.com/Ann/S%C3%A4les", "datalore://example.com/Ann/S%C3%A4les"),
+        ("datalore://example.com/ann/notebook", "datalore://example.com/ann/notebook"),
+        ("datalore://user:dl-token@example.com/ann/sales", "datalore://example.com/ann/sales"),
+    ],
+)
+def test_what_names_a_notebook_is_kept_and_all_else_dropped(uri: str, normal: str) -> None:
+    assert sanitize_uri(urlsplit(uri)).geturl() == normal
+    assert sanitize_uri(urlsplit(normal)).geturl() == normal
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "datalore:///ann/sales",
+        "datalore://host",
+        "datalore://host/ann",
+        "datalore://host/a/b/c",
+        "datalore://host/../x",
+    ],
+)
+def test_what_names_none_is_refused(uri: str) -> None:
+    with pytest.raises(ValueError, match="datalore://<host>/<owner>/<id>"):
+        sanitize_uri(urlsplit(uri))
+
+
+@given(some.text(), some.text())
+def test_whatever_comes_it_is_refused_or_has_one_form(host: str, path: str) -> None:
+    try:
+        once = sanitize_uri(urlsplit(f"datalore://{host}/{path}"))
+    except ValueError:
+        return
+    assert sanitize_uri(once) == once
+
+
+@pytest.mark.parametrize(
+    ("notebook", "options", "uri"),
+    [
+        ("https://datalore.example.com/notebook/ann/sales/x?y", {}, SALES),
+        ("http://datalore:8080/notebook/ann/sales", {}, "datalore://datalore:8080/ann/sales"),
+        ("http://datalore:80/notebook/ann/sales", {}, "datalore://datalore/ann/sales"),
+        ("ann/sales", {}, "datalore://datalore.jetbrains.com/ann/sales"),
+        ("ann/sales", {"host": "datalore.example.com"}, SALES),
+    ],
+)
+def test_an_asset_is_made_of_what_people_paste(notebook: str, options: dict[str, Any], uri: str) -> None:
+    asset = create_asset(notebook, extra={"team": "sales"}, **options)
+    assert asset.uri == uri
+    assert asset.extra == {"team": "sales"}
+    assert getattr(asset, "name", uri) == uri
+
+
+def test_what_is_no_notebook_makes_no_asset() -> None:
+    with pytest.raises(DataloreConfigurationError, match="is not the id of a notebook"):
+        create_asset("https://datalore.example.com/files/ann")
+
+
+def test_airflow_finds_what_makes_one() -> None:
+    manager: Any = ProvidersManager()
+    found = manager.dataset_factories if hasattr(manager, "dataset_factories") else manager.asset_factories
+    assert found["datalore"] is create_asset
+
+
+def test_openlineage_names_it_by_host_and_notebook() -> None:
+    dataset = convert_asset_to_openlineage(create_asset("ann/sales", host="datalore:8080"), None)
+    assert (dataset.namespace, dataset.name) == ("datalore://datalore:8080", "ann/sales")
