@@ -83,8 +83,6 @@ def deliver(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> Ru
     :raises DataloreRunFailedError: if it did not; it tells of the cell that failed.
     :raises DataloreError: if it went well and artifacts or outputs cannot be had.
     """
-    from airflow_provider_datalore.assets.events import describe_run
-
     task.finished_run = run
     task_instance = context["ti"]
     task_instance.xcom_push(key=RUN, value=run.to_json())
@@ -106,8 +104,21 @@ def deliver(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> Ru
     if task.outputs is not None:
         outputs = hook.read_outputs(run, task.outputs, max_outage=task.max_outage)
         task_instance.xcom_push(key=OUTPUTS, value=outputs)
-    describe_run(run, context, task.outlets, getattr(task, "parameters", None) or ())
+    _describe(run, context, task)
     return run
+
+
+def describe_started(run_id: str, notebook_id: str, context: Context, task: RunTask) -> None:
+    """Tell in asset events of a run that is not waited for, of which only its start is known."""
+    from airflow_provider_datalore.api.models import Run
+
+    _describe(Run(run_id=run_id, notebook_id=notebook_id), context, task)
+
+
+def _describe(run: Run, context: Context, task: RunTask) -> None:
+    from airflow_provider_datalore.assets.events import describe_run
+
+    describe_run(run, context, task.outlets, getattr(task, "parameters", None) or ())
 
 
 def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> None:

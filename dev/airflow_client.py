@@ -94,6 +94,10 @@ class AirflowClient:
         run_id: str = self.request("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
         return run_id
 
+    def dag_runs(self, dag_id: str) -> list[str]:
+        """The ids of a DAG's runs, whoever started them."""
+        return [run["dag_run_id"] for run in self.request("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]]
+
     def run_state(self, dag_id: str, run_id: str) -> str:
         """`queued`, `running`, `success` or `failed`."""
         state: str = self.request("GET", _run(dag_id, run_id))["state"]

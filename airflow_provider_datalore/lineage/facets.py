@@ -52,7 +52,8 @@ def _run_facets(task: Any, link: str) -> Iterator[tuple[str, RunFacet]]:
     # A sensor knows the run from the start, the operator once it has ended.
     run_id = task.finished_run.run_id if task.finished_run is not None else getattr(task, "run_id", None)
     if run_id:
-        yield "externalQuery", external_query_run.ExternalQueryRunFacet(externalQueryId=run_id, source=link)
+        source = link or DataloreHook(task.datalore_conn_id).connection.base_url
+        yield "externalQuery", external_query_run.ExternalQueryRunFacet(externalQueryId=run_id, source=source)
     if (failure := task.cell_failure) is not None:
         yield (
             "errorMessage",

@@ -151,6 +151,7 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         task_instance.xcom_push(key=RUN_ID, value=run_id)
         if not self.wait_for_completion:
             memory.forget()
+            outcome.describe_started(run_id, self.notebook_id, context, self)
             return run_id
         if not self.deferrable:
             return self._deliver(self._wait_here(hook, run_id, patience, url), hook, context)

@@ -18,6 +18,8 @@ from tests.emulator_process import EmulatorProcess
 
 DAILY_SALES = "datalore_daily_sales"
 FORECASTS = "datalore_forecasts"
+SALES_ASSET = "datalore_sales_asset"
+AFTER_SALES = "datalore_after_sales"
 TIMEOUT = 120.0
 
 
@@ -86,6 +88,27 @@ def test_no_worker_slot_is_held_while_runs_go_on(
         let_go(region)
 
     assert airflow.wait_for_run(FORECASTS, dag_run, TIMEOUT) == "success", airflow.failure(FORECASTS, dag_run)
+
+
+def test_a_notebook_that_is_an_asset_starts_the_dag_that_waits_for_it(
+    airflow: LocalAirflow, emulator: EmulatorProcess
+) -> None:
+    dag_run = airflow.trigger(SALES_ASSET)
+    assert airflow.wait_for_run(SALES_ASSET, dag_run, TIMEOUT) == "success", airflow.failure(SALES_ASSET, dag_run)
+
+    started = wait_for("The DAG after it is started", lambda: airflow.dag_runs(AFTER_SALES), TIMEOUT)
+    assert airflow.wait_for_run(AFTER_SALES, started[0], TIMEOUT) == "success"
+    run = airflow.xcom(SALES_ASSET, dag_run, "daily_sales", "run")
+    assert airflow.xcom(AFTER_SALES, started[0], "read_events") == [
+        {
+            "run_id": run["run_id"],
+            "notebook_id": "me/daily_sales",
+            "start_time": run["start_time"],
+            "end_time": run["end_time"],
+            "artifacts": ["daily_sales.ipynb"],
+            "parameters": ["region"],
+        }
+    ]
 
 
 def deferred(airflow: AirflowClient, dag_id: str, dag_run: str) -> int:

@@ -29,6 +29,7 @@ def run_example(path: Path) -> dict[str, Any]:
         "tasks": {f"{task.task_id}[{task.map_index}]": task.state for task in tasks},
         "returned": {task.task_id: pull(task, "return_value") for task in tasks},
         "runs": {task.task_id: pull(task, "run") for task in tasks},
+        "outputs": {task.task_id: pull(task, "outputs") for task in tasks},
     }
 
 

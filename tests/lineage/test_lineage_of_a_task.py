@@ -1,0 +1,62 @@
+"""What a task can tell OpenLineage, and that nothing in it fails the task."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from airflow_provider_datalore.api.models import Run
+from airflow_provider_datalore.notebooks.failure import CellFailure
+from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+
+CLOUD = '{"conn_type": "datalore", "password": "dl-token-0123456789abcdef"}'
+
+
+@pytest.fixture
+def task(monkeypatch: pytest.MonkeyPatch) -> DataloreRunNotebookOperator:
+    monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", CLOUD)
+    return DataloreRunNotebookOperator(task_id="task", notebook_id="ann/sales")
+
+
+def told(task: DataloreRunNotebookOperator) -> Any:
+    lineage = task.get_openlineage_facets_on_complete(None)
+    assert lineage is not None
+    return lineage
+
+
+def test_before_the_run_ends_the_notebook_is_known(task: DataloreRunNotebookOperator) -> None:
+    lineage: Any = task.get_openlineage_facets_on_start()
+    assert lineage.run_facets == {}
+    assert lineage.job_facets["sourceCodeLocation"].url == "https://datalore.jetbrains.com/notebook/ann/sales"
+
+
+def test_the_cell_that_failed_is_an_error_message(task: DataloreRunNotebookOperator) -> None:
+    task.finished_run = Run(run_id="run-1", notebook_id="ann/sales")
+    task.cell_failure = CellFailure("cell 2", 2, "x", "KeyError", "'a'", "Traceback…", "", "python")
+    facet = task.get_openlineage_facets_on_failure(None).run_facets["errorMessage"]  # type: ignore[union-attr]
+    assert facet.message == "KeyError: 'a' (in cell 2)"
+    assert (facet.stackTrace, facet.programmingLanguage) == ("Traceback…", "python")
+
+
+def test_a_connection_that_is_not_there_costs_only_the_link(
+    task: DataloreRunNotebookOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_DATALORE_DEFAULT")
+    assert told(task).job_facets == {}
+
+
+@pytest.mark.parametrize("notebook_id", ["{{ not_rendered }}", "", None, 3])
+def test_an_id_that_is_none_costs_only_the_link(task: DataloreRunNotebookOperator, notebook_id: Any) -> None:
+    task.notebook_id = notebook_id
+    assert told(task).job_facets == {}
+
+
+def test_without_the_provider_of_openlineage_nothing_is_told_and_nothing_fails(
+    task: DataloreRunNotebookOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.providers.openlineage.extractors", None)
+    assert task.get_openlineage_facets_on_start() is None
+    assert task.get_openlineage_facets_on_complete(None) is None
+    assert task.get_openlineage_facets_on_failure(None) is None
