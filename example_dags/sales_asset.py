@@ -5,6 +5,7 @@ On Airflow 2 assets are called datasets; nothing else differs.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, task
@@ -27,7 +28,8 @@ with DAG("datalore_sales_asset", schedule=None, tags=["datalore"], params={"note
 # [END asset]
 
 # [START event]
-with DAG("datalore_after_sales", schedule=[SALES], tags=["datalore"]):
+# Airflow 2 asks every scheduled DAG for a start_date.
+with DAG("datalore_after_sales", schedule=[SALES], start_date=datetime(2026, 1, 1, tzinfo=UTC), tags=["datalore"]):
 
     @task
     def read_events(**context: Any) -> list[dict[str, Any]]:

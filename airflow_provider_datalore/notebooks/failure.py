@@ -12,9 +12,11 @@ _MOST_OUTPUT_LINES = 20
 _MOST_OUTPUT = 2000
 _MOST_VALUE = 1000
 _LINES_AROUND = 3
+_LOOKED_AT = 100_000
+"""Characters of one text that are looked at, at most: what is to be shown is far shorter, and files may be hostile."""
 _FRAME_IN_CELL = re.compile(
     r"(?:Cell In ?\[|Input In \[|<ipython-input-)(\d{1,9})"  # the cell's execution count
-    r"(?:\], line (\d{1,9})|[^\n]*\n(?:(?!-+>)[^\n]*\n){0,6}?-+> ?(\d{1,9}))"
+    r"(?:\], line (\d{1,9})|[^\n]{0,300}\n(?:(?!-+>)[^\n]{0,300}\n){0,6}?-+> ?(\d{1,9}))"
 )
 """How IPython 8, and IPython 7 with an arrow at the line, tell of a frame that is in a cell."""
 
@@ -67,13 +69,14 @@ def find_failure(content: bytes) -> CellFailure | None:
     for cell in code_cells(content):
         for output in () if _ERROR_EXPECTED in cell.tags else cell.outputs:
             if output.get("output_type") in ("error", "pyerr"):
-                traceback = plain("\n".join(text([line]) for line in _lines(output.get("traceback"))))
+                lines = (text([line]) for line in _lines(output.get("traceback")))
+                traceback = _plain("\n".join(lines))
                 return CellFailure(
                     cell=cell.label,
                     number=cell.number,
                     source=_source_around(cell.source, _failing_line(traceback, cell)),
-                    error_name=plain(text(output.get("ename")))[:200] or "an error without a name",
-                    error_value=_shortened(plain(text(output.get("evalue"))), _MOST_VALUE),
+                    error_name=_plain(text(output.get("ename")))[:200] or "an error without a name",
+                    error_value=_shortened(_plain(text(output.get("evalue"))), _MOST_VALUE),
                     traceback=_shortened(traceback, _MOST_TRACEBACK),
                     output=_printed(cell),
                     language=cell.language or "unknown",
@@ -97,7 +100,7 @@ def _source_around(source: str, line: int | None) -> str:
     first = max(0, (line or 1) - 1 - _LINES_AROUND)
     shown = lines[first : (line + _LINES_AROUND) if line else 2 * _LINES_AROUND + 1]
     numbered = (
-        f"{'->' if number == line else '  '} {number:>3} {plain(code)[:200]}"
+        f"{'->' if number == line else '  '} {number:>3} {_plain(code)[:200]}"
         for number, code in enumerate(shown, start=first + 1)
     )
     return "\n".join(numbered)
@@ -112,6 +115,10 @@ def _printed(cell: Cell) -> str:
         if len(tail) >= _MOST_OUTPUT:
             break
     return "\n".join(plain(tail[-_MOST_OUTPUT:]).splitlines()[-_MOST_OUTPUT_LINES:])
+
+
+def _plain(value: str) -> str:
+    return plain(_shortened(value, _LOOKED_AT))
 
 
 def _shortened(value: str, most: int) -> str:

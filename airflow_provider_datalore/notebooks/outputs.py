@@ -23,11 +23,12 @@ TAG = "xcom:"
 """What the tag of a cell begins with that leaves a value; the value's name follows."""
 
 _DEEPEST = 100
+_READ_AT_MOST = 4 * LONGEST
 _SCRAP = re.compile(r"application/scrapbook\.scrap\.([\w.-]+)\+json")
 _NOT_FINITE = frozenset({"nan", "inf", "-inf", "NaN", "Infinity", "-Infinity"})
 _NUMPY_SCALAR = re.compile(r"np\.(?:(?:u?int|float)\d+|str_)\((.*)\)", re.DOTALL)
 _NUMPY_BOOLEANS = {"np.True_": True, "np.False_": False}
-_SHORTENED = re.compile(r"[\[{(].*^\s*\.\.\.[\]})]", re.DOTALL | re.MULTILINE)
+_SHORTENED = re.compile(r"[\[{(].*^[ \t]*\.\.\.[\]})]", re.DOTALL | re.MULTILINE)
 """How IPython shows a list or mapping of more than a thousand entries."""
 _IN_NO_DATABASE = re.compile("[\x00\ud800-\udfff]")
 
@@ -182,7 +183,12 @@ def _read_text(value: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        return plain(value)
+        return _plain(value)
+
+
+def _plain(value: str) -> str:
+    """What is too long in any case may be so as it is."""
+    return plain(value) if len(value) <= _READ_AT_MOST else value
 
 
 def _read_shown(value: str) -> Any:
@@ -201,10 +207,10 @@ def _read_shown(value: str) -> Any:
         pass
     try:
         # Back from JSON, so that what is no JSON (a set, a tuple as a key) stays the text that it is.
-        literal = ast.literal_eval(value) if len(value) <= 2 * LONGEST else value
-        return json.loads(json.dumps(literal)) if _is_json(literal) else plain(value)
+        literal = ast.literal_eval(value) if len(value) <= _READ_AT_MOST else value
+        return json.loads(json.dumps(literal)) if _is_json(literal) else _plain(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return plain(value)
+        return _plain(value)
 
 
 def _is_json(value: object) -> bool:

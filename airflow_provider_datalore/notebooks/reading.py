@@ -46,8 +46,9 @@ class Cell:
         """How a person finds it: by number, and by a tag or its first line."""
         lines = (line.strip() for line in self.source.splitlines())
         first = next((line for line in lines if line), "")
-        name = f"tagged {self.tags[0]!r}" if self.tags else f"that begins with {first[:80]!r}"
-        return f"cell {self.number}, {name}" if self.tags or first else f"cell {self.number}"
+        told = plain((self.tags[0] if self.tags else first)[:80])
+        name = f"{'tagged' if self.tags else 'that begins with'} {told!r}"
+        return f"cell {self.number}, {name}" if told else f"cell {self.number}"
 
 
 def code_cells(content: bytes) -> Iterator[Cell]:

@@ -227,3 +227,14 @@ def test_millions_of_lines_and_outputs_take_seconds() -> None:
     began = time.monotonic()
     assert read_outputs(content, ["it", "other"]) == {"it": 1, "other": 2}
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    "evil", ["[" + "\n" * 2_000_000, "\x1b[0" * 2_000_000, "\x1b]" * 2_000_000, "np.int64(" * 500_000]
+)
+def test_whatever_a_cell_leaves_it_is_told_soon(evil: str) -> None:
+    for output in (shown(evil), printed(evil)):
+        content = left(output)
+        began = time.monotonic()
+        assert "bytes as JSON" in problem(content)
+        assert time.monotonic() - began < 5
