@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError, DataloreRunFailedError
 from airflow_provider_datalore.links.datalore import EXECUTED_NOTEBOOK_URL
+from airflow_provider_datalore.notebooks.reading import LONGEST_NOTEBOOK
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -22,9 +23,6 @@ RUN = "run"
 
 OUTPUTS = "outputs"
 """The XCom key of the values that the notebook handed back."""
-
-LONGEST_NOTEBOOK = 32 * 1024 * 1024
-"""Bytes of an executed notebook that are read to explain a failure, at most."""
 
 EXPLAINING = 30.0
 """Seconds that explaining a failure takes, at most."""
@@ -165,7 +163,7 @@ def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
         log.warning("Why run %s failed is not known here; its notebook could not be read: %s", run.run_id, problem)
         return None
     if failure is None:
-        log.warning("No cell of run %s ended in an error; its kernel may have died, or it was stopped.", run.run_id)
+        log.warning("No cell of run %s was executed; its kernel may not have started.", run.run_id)
         return None
     without_secrets: Any = redact(asdict(failure))
     return CellFailure(**without_secrets)

@@ -12,14 +12,11 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.notebooks.outputs import MissingOutputError, UnusableOutputError
 from airflow_provider_datalore.notebooks.outputs import read_outputs as read_from_notebook
-from airflow_provider_datalore.notebooks.reading import NotANotebookError
+from airflow_provider_datalore.notebooks.reading import LONGEST_NOTEBOOK, NotANotebookError
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.hooks.datalore import DataloreHook
-
-LONGEST_NOTEBOOK = 64 * 1024 * 1024
-"""Bytes of an executed notebook that are read for its values, at most."""
 
 
 def check_names(names: object) -> None:

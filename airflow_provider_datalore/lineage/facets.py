@@ -58,7 +58,7 @@ def _run_facets(task: Any, link: str) -> Iterator[tuple[str, RunFacet]]:
         yield (
             "errorMessage",
             error_message_run.ErrorMessageRunFacet(
-                message=f"{failure.error_name}: {failure.error_value} (in {failure.cell})",
+                message=f"{failure.error} in {failure.cell}",
                 programmingLanguage=failure.language,
                 stackTrace=failure.traceback,
             ),

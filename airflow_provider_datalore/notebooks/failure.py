@@ -26,12 +26,12 @@ _ERROR_EXPECTED = "raises-exception"
 
 @dataclass(frozen=True, slots=True)
 class CellFailure:
-    """The cell at which a notebook failed.
+    """The cell at which a notebook failed: the one with an error, or the last that was executed if none has one.
 
     :param cell: which one, in words: its number, and its tag or first line.
     :param number: its position among all cells, counted from 1.
     :param source: its code around the failing line, with line numbers.
-    :param error_name: the exception's class, such as ``KeyError``.
+    :param error_name: the exception's class, such as ``KeyError``; empty if the cell left no error.
     :param error_value: the exception's message.
     :param traceback: the traceback without terminal codes, shortened in its middle if it is long.
     :param output: the last lines that the cell printed before.
@@ -47,9 +47,16 @@ class CellFailure:
     output: str
     language: str
 
+    @property
+    def error(self) -> str:
+        """The exception in one line, or that there is none."""
+        if not self.error_name:
+            return "No error was left; the kernel may have died. It was last seen"
+        return f"{self.error_name}: {self.error_value}" if self.error_value else self.error_name
+
     def __str__(self) -> str:
         parts = [
-            f"{self.error_name}: {self.error_value}" if self.error_value else self.error_name,
+            self.error,
             f"in {self.cell}:",
             _indented(self.source),
         ]
@@ -61,27 +68,45 @@ class CellFailure:
 
 
 def find_failure(content: bytes) -> CellFailure | None:
-    """The first cell that ended in an error, unless it was expected to; None if none did.
+    """The cell at which a run failed: the first that ended in an error, unless it was expected to.
+
+    An error that the kernel only prints (as IPython does an ``ExceptionGroup``), or a kernel that dies, leaves no such
+    cell; then it is the one that was executed last. None if none was executed.
 
     :param content: the executed ``.ipynb`` file.
     :raises NotANotebookError: if it is no notebook.
     """
+    last: Cell | None = None
     for cell in code_cells(content):
+        if cell.execution_count is not None and (last is None or cell.execution_count > (last.execution_count or 0)):
+            last = cell
         for output in () if _ERROR_EXPECTED in cell.tags else cell.outputs:
             if output.get("output_type") in ("error", "pyerr"):
                 lines = (text([line]) for line in _lines(output.get("traceback")))
                 traceback = _plain("\n".join(lines))
-                return CellFailure(
-                    cell=cell.label,
-                    number=cell.number,
-                    source=_source_around(cell.source, _failing_line(traceback, cell)),
+                return _failure(
+                    cell,
+                    _failing_line(traceback, cell),
                     error_name=_plain(text(output.get("ename")))[:200] or "an error without a name",
                     error_value=_shortened(_plain(text(output.get("evalue"))), _MOST_VALUE),
                     traceback=_shortened(traceback, _MOST_TRACEBACK),
-                    output=_printed(cell),
-                    language=cell.language or "unknown",
                 )
-    return None
+    return None if last is None else _failure(last, None)
+
+
+def _failure(
+    cell: Cell, line: int | None, *, error_name: str = "", error_value: str = "", traceback: str = ""
+) -> CellFailure:
+    return CellFailure(
+        cell=cell.label,
+        number=cell.number,
+        source=_source_around(cell.source, line),
+        error_name=error_name,
+        error_value=error_value,
+        traceback=traceback,
+        output=_printed(cell),
+        language=cell.language or "unknown",
+    )
 
 
 def _lines(traceback: object) -> list[object]:

@@ -15,6 +15,9 @@ _TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+LONGEST_NOTEBOOK = 32 * 1024 * 1024
+"""Bytes of a file that are read, at most. In memory it takes some five times as many, 25 times if it is hostile."""
+
 _SHORT_NAMES = {"text": "text/plain", "html": "text/html", "png": "image/png", "svg": "image/svg+xml"}
 
 

@@ -36,7 +36,7 @@ def test_the_cell_that_failed_is_an_error_message(task: DataloreRunNotebookOpera
     task.finished_run = Run(run_id="run-1", notebook_id="ann/sales")
     task.cell_failure = CellFailure("cell 2", 2, "x", "KeyError", "'a'", "Traceback…", "", "python")
     facet = task.get_openlineage_facets_on_failure(None).run_facets["errorMessage"]  # type: ignore[union-attr]
-    assert facet.message == "KeyError: 'a' (in cell 2)"
+    assert facet.message == "KeyError: 'a' in cell 2"
     assert (facet.stackTrace, facet.programmingLanguage) == ("Traceback…", "python")
 
 

@@ -123,8 +123,14 @@ class TestWhichCell:
         content = notebook(cell(failed("A"), tags=("raises-exception",)), cell(failed("B")))
         assert found(content).error_name == "B"
 
-    def test_none_if_none_did(self) -> None:
-        assert find_failure(notebook(cell(printed("fine")), cell())) is None
+    def test_the_one_executed_last_if_none_did(self) -> None:
+        content = notebook(cell(count=1), cell(printed("so far"), count=2, source="train()"), cell(count=None))
+        failure = found(content)
+        assert (failure.number, failure.error_name, failure.output) == (2, "", "so far")
+        assert "the kernel may have died. It was last seen\nin cell 2, that begins with 'train()':" in str(failure)
+
+    def test_none_if_none_was_executed(self) -> None:
+        assert find_failure(notebook(cell(count=None), cell(count=None))) is None
 
 
 class TestBounds:

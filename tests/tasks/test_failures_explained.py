@@ -62,6 +62,27 @@ def test_the_cell_its_source_the_error_and_what_it_printed_are_told(failed_run: 
     assert "\x1b" not in str(error)
 
 
+def test_the_runs_times_and_the_links_are_told(failed_run: Datalore, context: Context) -> None:
+    failed_run.route("GET", ARTIFACT, json=notebook())
+    told = str(run(context))
+    assert "ran from 2026-01-31 08:00:00 to 2026-01-31 08:05:00 UTC, 300 seconds, with success=False" in told
+    assert f"Notebook: {failed_run.url}/notebook/ann/sales\n" in told
+    assert f"As it was executed: {failed_run.url}{ARTIFACT}\n" in told
+
+
+def test_they_are_told_where_nothing_else_is_known(datalore: Datalore, context: Context, logged: Logged) -> None:
+    datalore.starts("run-1").finishes(success=False, artifacts=[])
+    error = run(context)
+    assert error.failure is None
+    assert f"Notebook: {datalore.url}/notebook/ann/sales" in str(error)
+    assert "it left no executed notebook" in logged()
+
+
+def test_a_run_that_tells_nothing_of_itself_leaves_its_failure(datalore: Datalore, context: Context) -> None:
+    datalore.starts("run-1").finishes(success=False, artifacts=[], notebookId="?", startTime=None)
+    assert "ended at 2026-01-31 08:05:00 UTC with success=False" in str(run(context))
+
+
 def test_the_error_keeps_its_data_when_it_is_pickled(failed_run: Datalore, context: Context) -> None:
     failed_run.route("GET", ARTIFACT, json=notebook())
     error = run(context)
