@@ -22,15 +22,19 @@ def create_asset(notebook: str, *, host: str = CLOUD, extra: dict[str, Any] | No
     """The asset (on Airflow 2: the dataset) that is a notebook.
 
     :param notebook: the notebook's address as pasted from the browser, or ``owner/id``.
-    :param host: where Datalore is, if ``notebook`` is ``owner/id``; Datalore Cloud by default.
+    :param host: where Datalore is, if ``notebook`` is ``owner/id``: ``datalore:8080`` or the whole address; Datalore
+        Cloud by default.
     :param extra: what else to keep with the asset.
     :raises DataloreConfigurationError: if it is no notebook.
     """
     from airflow.providers.common.compat.assets import Asset
 
     notebook_id = NotebookId.parse(notebook)
-    address = notebook_id.address or f"{SCHEME}://{host}"
-    uri = sanitize_uri(urlsplit(address + notebook_id.path)).geturl()
+    address = notebook_id.address or (host.rstrip("/") if "://" in host else f"{SCHEME}://{host}")
+    try:
+        uri = sanitize_uri(urlsplit(address + notebook_id.path)).geturl()
+    except ValueError as error:
+        raise DataloreConfigurationError(f"There is no asset for notebook {notebook!r} at {host!r}: {error}") from None
     return Asset(uri=uri, extra=extra)
 
 

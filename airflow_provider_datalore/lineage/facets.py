@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.hooks.datalore import DataloreHook
+from airflow_provider_datalore.links.datalore import RUN_ID
+from airflow_provider_datalore.resuming import own_xcom
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -25,32 +27,42 @@ CODE_TYPE = "datalore"
 log = logging.getLogger(__name__)
 
 
-def lineage_of(task: TellsLineage) -> OperatorLineage[Any, Any] | None:
-    """All that the task knows by now. Never fails: None if something keeps it from being told."""
+def lineage_of(task: TellsLineage, task_instance: Any = None) -> OperatorLineage[Any, Any] | None:
+    """All that the task knows by now. Never fails: None if something keeps it from being told.
+
+    :param task_instance: the task instance that has ended; None while it goes on.
+    """
     try:
-        return _lineage_of(task)
+        return _lineage_of(task, task_instance)
     except Exception as error:
         log.warning("OpenLineage is told nothing of this task: %s: %s", type(error).__name__, error)
         return None
 
 
-def _lineage_of(task: Any) -> OperatorLineage[Any, Any]:
+def _lineage_of(task: Any, task_instance: Any) -> OperatorLineage[Any, Any]:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     link = _notebook_link(task)
     return OperatorLineage(
         inputs=list(_datasets(task.inlets)),
         outputs=list(_datasets([*task.outlets, *_written(task)])),
-        run_facets=dict(_run_facets(task, link)),
+        run_facets=dict(_run_facets(task, _run_id(task, task_instance), link)),
         job_facets=dict(_job_facets(link)),
     )
 
 
-def _run_facets(task: Any, link: str) -> Iterator[tuple[str, RunFacet]]:
+def _run_id(task: Any, task_instance: Any) -> str:
+    """The run: of a sensor what it was given, of the operator what it has started."""
+    if task.finished_run is not None:
+        return str(task.finished_run.run_id)
+    if known := getattr(task, "run_id", None):
+        return str(known)
+    return own_xcom({"ti": task_instance}, RUN_ID) if task_instance is not None else ""
+
+
+def _run_facets(task: Any, run_id: str, link: str) -> Iterator[tuple[str, RunFacet]]:
     from openlineage.client.facet_v2 import error_message_run, external_query_run
 
-    # A sensor knows the run from the start, the operator once it has ended.
-    run_id = task.finished_run.run_id if task.finished_run is not None else getattr(task, "run_id", None)
     if run_id:
         source = link or DataloreHook(task.datalore_conn_id).connection.base_url
         yield "externalQuery", external_query_run.ExternalQueryRunFacet(externalQueryId=run_id, source=source)

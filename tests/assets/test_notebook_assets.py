@@ -7,12 +7,24 @@ from urllib.parse import urlsplit
 
 import pytest
 from airflow.providers.common.compat.assets import Asset
-from airflow.providers_manager import ProvidersManager
 from hypothesis import given
 from hypothesis import strategies as some
 
 from airflow_provider_datalore.assets.datalore import convert_asset_to_openlineage, create_asset, sanitize_uri
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+try:
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+except ImportError:
+    from airflow.providers_manager import ProvidersManager  # Airflow 2
+
+    def factories() -> dict[str, Any]:
+        return dict(ProvidersManager().dataset_factories)
+else:
+
+    def factories() -> dict[str, Any]:
+        return dict(ProvidersManagerTaskRuntime().asset_factories)
+
 
 SALES = "datalore://datalore.example.com/ann/sales"
 
@@ -78,6 +90,7 @@ def test_whatever_comes_it_is_refused_or_has_one_form(host: str, path: str) -> N
         ("http://datalore:80/notebook/ann/sales", {}, "datalore://datalore/ann/sales"),
         ("ann/sales", {}, "datalore://datalore.jetbrains.com/ann/sales"),
         ("ann/sales", {"host": "datalore.example.com"}, SALES),
+        ("ann/sales", {"host": "https://datalore.example.com/"}, SALES),
     ],
 )
 def test_an_asset_is_made_of_what_people_paste(notebook: str, options: dict[str, Any], uri: str) -> None:
@@ -90,12 +103,12 @@ def test_an_asset_is_made_of_what_people_paste(notebook: str, options: dict[str,
 def test_what_is_no_notebook_makes_no_asset() -> None:
     with pytest.raises(DataloreConfigurationError, match="is not the id of a notebook"):
         create_asset("https://datalore.example.com/files/ann")
+    with pytest.raises(DataloreConfigurationError, match="There is no asset for notebook 'ann/sales' at ''"):
+        create_asset("ann/sales", host="")
 
 
 def test_airflow_finds_what_makes_one() -> None:
-    manager: Any = ProvidersManager()
-    found = manager.dataset_factories if hasattr(manager, "dataset_factories") else manager.asset_factories
-    assert found["datalore"] is create_asset
+    assert factories()["datalore"] is create_asset
 
 
 def test_openlineage_names_it_by_host_and_notebook() -> None:

@@ -103,6 +103,13 @@ def test_the_airflow_run_is_the_parent(sent: Sent) -> None:
         assert event["run"]["facets"]["parent"]["job"]["name"] == "lineage"
 
 
+@pytest.mark.parametrize(("task_id", "kind"), [("start", "COMPLETE"), ("late", "FAIL")])
+def test_a_run_that_goes_on_when_the_task_ends_is_told_by_its_id(sent: Sent, task_id: str, kind: str) -> None:
+    facet = sent.last(task_id, kind)["run"]["facets"]["externalQuery"]
+    assert facet["externalQueryId"] in sent.run_id("me/good")
+    assert facet["source"] == f"{sent.emulator.url}/notebook/me/good"
+
+
 def test_a_failure_tells_the_cell(sent: Sent) -> None:
     event = sent.last("bad", "FAIL")
     assert event["run"]["facets"]["externalQuery"]["externalQueryId"] in sent.run_id("me/bad")
