@@ -45,7 +45,7 @@ class CellFailure:
     error_value: str
     traceback: str
     output: str
-    language: str
+    language: str = "unknown"
 
     @property
     def error(self) -> str:

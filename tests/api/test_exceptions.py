@@ -16,6 +16,8 @@ from airflow_provider_datalore.exceptions import (
     DataloreApiError,
     DataloreConfigurationError,
     DataloreError,
+    DataloreMissingOutputError,
+    DataloreOutputError,
     DataloreRunFailedError,
     DataloreRunTimeoutError,
     DataloreSubmissionUnknownError,
@@ -37,6 +39,8 @@ FIELDS: dict[type[DataloreError], dict[str, object]] = {
     DataloreSubmissionUnknownError: {"notebook_id": "ann/sales", "notebook_url": "https://dl.example.com/notebook"},
     DataloreRunFailedError: {"run": RUN, "failure": CellFailure("cell 1", 1, "1/0", "ZeroDivisionError", "", "", "")},
     DataloreRunTimeoutError: {"run": RUN},
+    DataloreMissingOutputError: {"output": "revenue", "available": ("rows", "level")},
+    DataloreOutputError: {"output": "revenue"},
 }
 
 
