@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,6 +37,7 @@ class RunTask(Protocol):
     artifacts_to: str | ObjectStoragePath | None
     outputs: Sequence[str] | None
     max_outage: float
+    notebook_link: str
     finished_run: Run | None
     cell_failure: CellFailure | None
 
@@ -82,6 +84,7 @@ def deliver(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> Ru
     :raises DataloreError: if it went well and artifacts or outputs cannot be had.
     """
     task.finished_run = run
+    task.notebook_link = task.notebook_link or _notebook_link(run, hook)
     task_instance = context["ti"]
     task_instance.xcom_push(key=RUN, value=run.to_json())
     if (notebook := run.executed_notebook) is not None:
@@ -92,7 +95,7 @@ def deliver(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> Ru
     try:
         run.raise_for_failure()
     except DataloreRunFailedError as error:
-        failed = explained(error, hook)
+        failed = explained(error, hook, task.notebook_link)
         task.cell_failure = failed.failure
         _keep_artifacts(run, hook, context, task)
         raise failed from None
@@ -126,27 +129,35 @@ def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTas
         keep(run, hook, context, task.artifacts_to, task.max_outage)
 
 
-def explained(error: DataloreRunFailedError, hook: DataloreHook) -> DataloreRunFailedError:
-    """The same error, with the notebook's address, and with the cell that failed if the executed notebook can be read.
+def explained(error: DataloreRunFailedError, hook: DataloreHook, notebook_link: str = "") -> DataloreRunFailedError:
+    """The same error, with links, and with the cell that failed if the executed notebook can be read.
 
     Never fails, and takes no longer than :data:`EXPLAINING` seconds: the run's own failure is what has to be told.
+
+    :param notebook_link: the notebook's address; empty if it is not known.
     """
     run = error.run
     if run is None:
         return error
     failure = _find_failure(run, hook)
-    told = [str(error), *_addresses(run, hook), *([str(failure)] if failure else [])]
+    told = [str(error), *_links(run, hook, notebook_link), *([str(failure)] if failure else [])]
     return DataloreRunFailedError("\n".join(told), run=run, failure=failure)
 
 
-def _addresses(run: Run, hook: DataloreHook) -> Iterator[str]:
+def _notebook_link(run: Run, hook: DataloreHook) -> str:
     try:
-        if run.notebook_id:
-            yield f"Notebook: {hook.notebook_url(run.notebook_id)}"
-        if (executed := run.executed_notebook) is not None:
-            yield f"As it was executed: {hook.artifact_url(executed)}"
+        return hook.notebook_url(run.notebook_id) if run.notebook_id else ""
     except DataloreError as error:
         log.warning("There is no link to the notebook: %s", error)
+        return ""
+
+
+def _links(run: Run, hook: DataloreHook, notebook_link: str) -> Iterator[str]:
+    if notebook_link:
+        yield f"Notebook: {notebook_link}"
+    if (executed := run.executed_notebook) is not None:
+        with suppress(DataloreError):
+            yield f"As it was executed: {hook.artifact_url(executed)}"
 
 
 def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:

@@ -6,13 +6,13 @@ Source: https://openlineage.io/docs/spec/facets/
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.hooks.datalore import DataloreHook
-from airflow_provider_datalore.links.datalore import RUN_ID
-from airflow_provider_datalore.resuming import own_xcom
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -27,45 +27,41 @@ CODE_TYPE = "datalore"
 log = logging.getLogger(__name__)
 
 
-def lineage_of(task: TellsLineage, task_instance: Any = None) -> OperatorLineage[Any, Any] | None:
-    """All that the task knows by now. Never fails: None if something keeps it from being told.
-
-    :param task_instance: the task instance that has ended; None while it goes on.
-    """
+def lineage_of(task: TellsLineage) -> OperatorLineage[Any, Any] | None:
+    """All that the task knows by now. Never fails: None if something keeps it from being told."""
     try:
-        return _lineage_of(task, task_instance)
+        return _lineage_of(task)
     except Exception as error:
         log.warning("OpenLineage is told nothing of this task: %s: %s", type(error).__name__, error)
         return None
 
 
-def _lineage_of(task: Any, task_instance: Any) -> OperatorLineage[Any, Any]:
+def _lineage_of(task: Any) -> OperatorLineage[Any, Any]:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     link = _notebook_link(task)
     return OperatorLineage(
         inputs=list(_datasets(task.inlets)),
         outputs=list(_datasets([*task.outlets, *_written(task)])),
-        run_facets=dict(_run_facets(task, _run_id(task, task_instance), link)),
+        run_facets=dict(_run_facets(task, _run_id(task), link)),
         job_facets=dict(_job_facets(link)),
     )
 
 
-def _run_id(task: Any, task_instance: Any) -> str:
+def _run_id(task: Any) -> str:
     """The run: of a sensor what it was given, of the operator what it has started."""
-    if task.finished_run is not None:
-        return str(task.finished_run.run_id)
-    if known := getattr(task, "run_id", None):
-        return str(known)
-    return own_xcom({"ti": task_instance}, RUN_ID) if task_instance is not None else ""
+    known = task.finished_run.run_id if task.finished_run is not None else task.started_run_id
+    return str(known or getattr(task, "run_id", ""))
 
 
 def _run_facets(task: Any, run_id: str, link: str) -> Iterator[tuple[str, RunFacet]]:
     from openlineage.client.facet_v2 import error_message_run, external_query_run
 
     if run_id:
-        source = link or DataloreHook(task.datalore_conn_id).connection.base_url
-        yield "externalQuery", external_query_run.ExternalQueryRunFacet(externalQueryId=run_id, source=source)
+        yield (
+            "externalQuery",
+            external_query_run.ExternalQueryRunFacet(externalQueryId=run_id, source=link or CODE_TYPE),
+        )
     if (failure := task.cell_failure) is not None:
         yield (
             "errorMessage",
@@ -85,14 +81,21 @@ def _job_facets(link: str) -> Iterator[tuple[str, JobFacet]]:
 
 
 def _notebook_link(task: Any) -> str:
-    """The notebook's address; empty if it is not known yet, as by a sensor before the run has ended."""
-    run = task.finished_run
-    notebook_id = (run.notebook_id if run is not None else None) or getattr(task, "notebook_id", None)
+    """The notebook's address; empty if it is not known yet.
+
+    Before the task runs it is known of a pasted address, and with a connection that is an environment variable.
+    """
+    notebook_id = getattr(task, "notebook_id", None)
+    if task.notebook_link or not notebook_id:
+        return str(task.notebook_link)
     try:
-        return DataloreHook(task.datalore_conn_id).notebook_url(notebook_id) if notebook_id else ""
+        if f"AIRFLOW_CONN_{task.datalore_conn_id.upper()}" in os.environ:
+            return DataloreHook(task.datalore_conn_id).notebook_url(notebook_id)
+        parsed = NotebookId.parse(notebook_id)
     except DataloreError as error:
         log.debug("The address of notebook %s is not known: %s", notebook_id, error)
         return ""
+    return f"{parsed.address}{parsed.path}" if parsed.address else ""
 
 
 def _datasets(assets: Iterable[object]) -> Iterator[Dataset]:

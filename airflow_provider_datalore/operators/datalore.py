@@ -144,11 +144,13 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         task_instance = context["ti"]
         url = hook.notebook_url(self.notebook_id)
         task_instance.xcom_push(key=NOTEBOOK_URL, value=url)
+        self.notebook_link = url
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
         task_instance.xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
         memory = RunMemory(context, self.durable)
-        run_id = self._run_of_earlier_try(hook, memory) or self._start(hook, memory)
+        run_id = memory.find_run(hook, self.notebook_id, self.outputs, self.max_outage) or self._start(hook, memory)
         task_instance.xcom_push(key=RUN_ID, value=run_id)
+        self.started_run_id = run_id
         if not self.wait_for_completion:
             memory.forget()
             outcome.describe_started(run_id, self.notebook_id, context, self)
@@ -164,19 +166,26 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
 
         :return: the run id.
         """
+        from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.triggers.event import read
 
-        return self._deliver(read(event), self.hook, context)
+        try:
+            run = read(event)
+        except DataloreError:
+            self._recall(context)
+            raise
+        return self._deliver(run, self.hook, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; where Airflow only says that the trigger is gone, find out about the run."""
-        from airflow_provider_datalore.resuming import TRIGGER_LOST, own_xcom, run_after_lost_trigger
+        from airflow_provider_datalore.resuming import TRIGGER_LOST, run_after_lost_trigger
 
         if next_method != TRIGGER_LOST:
             return super().resume_execution(next_method, next_kwargs, context)
         hook = self.hook
-        run_id, url = (own_xcom(context, key) for key in (RUN_ID, NOTEBOOK_URL))
-        return self._deliver(run_after_lost_trigger(next_kwargs, hook, run_id, url), hook, context)
+        self._recall(context)
+        run = run_after_lost_trigger(next_kwargs, hook, self.started_run_id, self.notebook_link)
+        return self._deliver(run, hook, context)
 
     def on_kill(self) -> None:
         """Say what becomes of the run when the task is killed while it waits on the worker.
@@ -187,6 +196,12 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
 
         if self._waiting_for is not None:
             self.log.warning(left_running(*self._waiting_for))
+
+    def _recall(self, context: Context) -> None:
+        """Know again what was known before the deferral."""
+        from airflow_provider_datalore.resuming import own_xcom
+
+        self.started_run_id, self.notebook_link = (own_xcom(context, key) for key in (RUN_ID, NOTEBOOK_URL))
 
     def _patience(self) -> Patience:
         from airflow_provider_datalore.api.waiting import Patience, deadline_after
@@ -212,24 +227,6 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         self.log.info(
             "Started run %s of notebook %s: %s", run_id, self.notebook_id, hook.notebook_url(self.notebook_id)
         )
-        return run_id
-
-    def _run_of_earlier_try(self, hook: DataloreHook, memory: RunMemory) -> str | None:
-        """The run that an earlier try of this task started, if it still goes on or went well."""
-        from airflow_provider_datalore.exceptions import DataloreNotFoundError
-
-        run_id = memory.recall(self.notebook_id, self.outputs)
-        if run_id is None:
-            return None
-        try:
-            run = hook.get_run(run_id, max_outage=self.max_outage)
-        except DataloreNotFoundError:
-            self.log.warning("An earlier try started run %s, which Datalore does not know any more.", run_id)
-            return None
-        if run.is_finished and not run.succeeded:
-            self.log.info("Run %s of an earlier try failed; the notebook is run anew.", run_id)
-            return None
-        self.log.info("Going on with run %s, which an earlier try started; durable=False starts a new one.", run_id)
         return run_id
 
     def _wait_here(self, hook: DataloreHook, run_id: str, patience: Patience, url: str) -> Run:

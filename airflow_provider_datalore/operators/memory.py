@@ -6,8 +6,12 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datalore.exceptions import DataloreNotFoundError
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datalore.hooks.datalore import DataloreHook
 
 KEY = "datalore_run"
 
@@ -45,18 +49,36 @@ class RunMemory:
             # The run goes on either way; a store that fails must not fail the task too.
             log.warning("Run %s could not be stored, so a retry would start another: %s", run_id, error)
 
-    def recall(self, notebook_id: str, outputs: Sequence[str] | None = None) -> str | None:
-        """The run of an earlier try of this task, if it was one of the same notebook.
+    def find_run(
+        self, hook: DataloreHook, notebook_id: str, outputs: Sequence[str] | None, max_outage: float
+    ) -> str | None:
+        """The run that an earlier try of this task started, if it is still of use: it goes on, or went well.
 
         :param outputs: what is wanted of it; a run that lacks one of just these is of no use.
+        :param max_outage: for how many seconds Datalore may be unreachable.
         """
+        run_id = self._recall(notebook_id, outputs)
+        if run_id is None:
+            return None
+        try:
+            run = hook.get_run(run_id, max_outage=max_outage)
+        except DataloreNotFoundError:
+            log.warning("An earlier try started run %s, which Datalore does not know any more.", run_id)
+            return None
+        if run.is_finished and not run.succeeded:
+            log.info("Run %s of an earlier try failed; the notebook is run anew.", run_id)
+            return None
+        log.info("Going on with run %s, which an earlier try started; durable=False starts a new one.", run_id)
+        return run_id
+
+    def _recall(self, notebook_id: str, outputs: Sequence[str] | None) -> str | None:
         stored = self._store.get(KEY) if self._store is not None else None
         if not isinstance(stored, dict) or stored.get("notebook_id") != notebook_id:
             return None
-        if outputs is not None and stored.get("without") == list(outputs):
-            log.info("Run %s of an earlier try lacks an output; the notebook is run anew.", stored.get("run_id"))
-            return None
         run_id = stored.get("run_id")
+        if outputs is not None and stored.get("without") == list(outputs):
+            log.info("Run %s of an earlier try lacks an output; the notebook is run anew.", run_id)
+            return None
         return run_id if isinstance(run_id, str) else None
 
     def forget(self) -> None:

@@ -171,6 +171,7 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
         context["ti"].xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
         context["ti"].xcom_push(key=NOTEBOOK_URL, value=url)
+        self.notebook_link = url
         return run
 
     def _url(self, run: Run | None) -> str:

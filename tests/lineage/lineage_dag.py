@@ -25,7 +25,7 @@ with DAG("lineage", schedule=None) as dag:
     start = DataloreRunNotebookOperator(task_id="start", notebook_id="me/good", wait_for_completion=False)
     wait = DataloreRunSensor(task_id="wait", run_id=start.output, poke_interval=0.5)
     late = DataloreRunNotebookOperator(
-        task_id="late", notebook_id="me/good", deferrable=True, poll_interval=1, timeout=1, retries=0
+        task_id="late", notebook_id="me/slow", deferrable=True, poll_interval=1, timeout=1, retries=0
     )
     bad = DataloreRunNotebookOperator(task_id="bad", notebook_id="me/bad", trigger_rule="all_done")
     [good, wait, late] >> bad

@@ -40,11 +40,21 @@ def test_the_cell_that_failed_is_an_error_message(task: DataloreRunNotebookOpera
     assert (facet.stackTrace, facet.programmingLanguage) == ("Traceback…", "python")
 
 
-def test_a_connection_that_is_not_there_costs_only_the_link(
+def test_airflow_is_not_asked_for_a_connection(
     task: DataloreRunNotebookOperator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It may never answer there; an address that was pasted is known without it."""
     monkeypatch.delenv("AIRFLOW_CONN_DATALORE_DEFAULT")
     assert told(task).job_facets == {}
+    task.notebook_id = "https://datalore.example.com/notebook/ann/sales?x"
+    assert told(task).job_facets["sourceCodeLocation"].url == "https://datalore.example.com/notebook/ann/sales"
+
+
+def test_what_the_task_found_out_is_told(task: DataloreRunNotebookOperator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_DATALORE_DEFAULT")
+    task.started_run_id, task.notebook_link = "run-1", "https://datalore.example.com/notebook/ann/sales"
+    facet = told(task).run_facets["externalQuery"]
+    assert (facet.externalQueryId, facet.source) == ("run-1", "https://datalore.example.com/notebook/ann/sales")
 
 
 @pytest.mark.parametrize("notebook_id", ["{{ not_rendered }}", "", None, 3])

@@ -46,6 +46,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
     folder = tmp_path_factory.mktemp("lineage")
     write_notebook(folder / "notebooks", "good", "import time; time.sleep(3)", "1")
     write_notebook(folder / "notebooks", "bad", "1", FAILING)
+    write_notebook(folder / "notebooks", "slow", "import time; time.sleep(120)")
     events = folder / "events.jsonl"
     with EmulatorProcess(folder / "notebooks", data=folder / "runs", token="a-token-that-must-not-show") as emulator:
         connection = {"conn_type": "datalore", "host": emulator.url, "password": emulator.token}
@@ -103,11 +104,15 @@ def test_the_airflow_run_is_the_parent(sent: Sent) -> None:
         assert event["run"]["facets"]["parent"]["job"]["name"] == "lineage"
 
 
-@pytest.mark.parametrize(("task_id", "kind"), [("start", "COMPLETE"), ("late", "FAIL")])
-def test_a_run_that_goes_on_when_the_task_ends_is_told_by_its_id(sent: Sent, task_id: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("task_id", "kind", "notebook_id"), [("start", "COMPLETE", "me/good"), ("late", "FAIL", "me/slow")]
+)
+def test_a_run_that_goes_on_when_the_task_ends_is_told_by_its_id(
+    sent: Sent, task_id: str, kind: str, notebook_id: str
+) -> None:
     facet = sent.last(task_id, kind)["run"]["facets"]["externalQuery"]
-    assert facet["externalQueryId"] in sent.run_id("me/good")
-    assert facet["source"] == f"{sent.emulator.url}/notebook/me/good"
+    assert facet["externalQueryId"] in sent.run_id(notebook_id)
+    assert facet["source"] == f"{sent.emulator.url}/notebook/{notebook_id}"
 
 
 def test_a_failure_tells_the_cell(sent: Sent) -> None:
