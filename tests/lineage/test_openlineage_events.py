@@ -17,6 +17,7 @@ from tests.emulator.emulator_client import write_notebook
 from tests.emulator_process import EmulatorProcess
 
 DAG_FILE = Path(__file__).with_name("lineage_dag.py")
+pytestmark = pytest.mark.timeout(900)
 FAILING = "rows = {}\nprint('looking')\nrows['today']"
 
 
