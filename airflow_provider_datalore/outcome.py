@@ -111,9 +111,9 @@ def deliver(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> Ru
 
 def describe_started(run_id: str, notebook_id: str, context: Context, task: RunTask) -> None:
     """Tell in asset events of a run that is not waited for, of which only its start is known."""
-    from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.api.models import NotebookId, Run
 
-    _describe(Run(run_id=run_id, notebook_id=notebook_id), context, task)
+    _describe(Run(run_id=run_id, notebook_id=str(NotebookId.parse(notebook_id))), context, task)
 
 
 def _describe(run: Run, context: Context, task: RunTask) -> None:

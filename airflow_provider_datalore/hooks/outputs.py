@@ -9,6 +9,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreMissingOutputError,
     DataloreOutputError,
+    DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.notebooks.outputs import MissingOutputError, UnusableOutputError
 from airflow_provider_datalore.notebooks.outputs import read_outputs as read_from_notebook
@@ -51,6 +52,9 @@ def read_outputs(hook: DataloreHook, run: Run, names: Sequence[str], max_outage:
             content += piece
             if len(content) > LONGEST_NOTEBOOK:
                 raise DataloreOutputError(f"{asked_for}: its notebook is longer than {LONGEST_NOTEBOOK} bytes.")
+        if content[:1000].lstrip().startswith(b"<"):
+            # A gateway in front of Datalore that is in trouble, or asks people to sign in.
+            raise DataloreUnexpectedResponseError(f"{asked_for}: a page came in place of artifact {notebook.name!r}.")
         return bytes(content)
 
     content = hook.take_artifact(notebook, join, max_outage=max_outage)

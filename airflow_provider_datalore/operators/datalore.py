@@ -281,8 +281,6 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
             memory.forget()
             raise
         except DataloreOutputError as error:
-            if not error.output:
-                raise
             memory.remember(self.notebook_id, run.run_id, without=self.outputs)
             raise final(error) from None
         memory.forget()

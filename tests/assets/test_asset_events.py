@@ -96,6 +96,7 @@ def test_a_task_that_does_not_wait_tells_what_is_known(
     operator: DataloreRunNotebookOperator, context: Context, events: Any
 ) -> None:
     operator.wait_for_completion = False
+    operator.notebook_id = f"{operator.hook.connection.base_url}/notebook/ann/sales"
     operator.execute(context)
     assert events[SALES].extra == {**TOLD, "start_time": None, "end_time": None, "artifacts": []}
 

@@ -167,7 +167,7 @@ class TestOneThatCannotBeHandedOn:
             operator("rows").execute(context)
 
     def test_a_notebook_that_is_none(self, ran: Datalore, context: Context) -> None:
-        ran.route("GET", ARTIFACT, html="<p>Sign in</p>")
+        ran.route("GET", ARTIFACT, text="%PDF-1.7")
         with pytest.raises(
             DataloreOutputError, match=r"'revenue' of run run-1 cannot be read: artifact 'sales\.ipynb' is no"
         ):
@@ -203,6 +203,12 @@ class TestWhenTheyCannotBeRead:
     def test_an_outage_is_lived_through(self, ran: Datalore, context: Context, task_instance: TaskInstance) -> None:
         broken = iter([502, 503, 504])
         ran.route("GET", ARTIFACT, lambda _: reply(status=next(broken, 200), body=NOTEBOOK))
+        operator("revenue", "level").execute(context)
+        assert task_instance.xcoms["outputs"] == VALUES
+
+    def test_a_page_of_a_gateway_is_one(self, ran: Datalore, context: Context, task_instance: TaskInstance) -> None:
+        pages = iter([reply(html="<p>Sign in</p>")] * 3)
+        ran.route("GET", ARTIFACT, lambda _: next(pages, reply(body=NOTEBOOK)))
         operator("revenue", "level").execute(context)
         assert task_instance.xcoms["outputs"] == VALUES
 
@@ -260,6 +266,14 @@ class TestARunThatLacksOne:
         operator("profit").execute(context)
         assert len(ran.asked("POST")) == 2
         assert store.values == {}
+
+    def test_the_same_where_the_run_left_no_notebook_at_all(self, ran: Datalore, context: Context) -> None:
+        ran.finishes(artifacts=[])
+        with pytest.raises(AirflowFailException):
+            operator("revenue").execute(context)
+        ran.finishes().route("GET", ARTIFACT, body=NOTEBOOK)
+        operator("revenue").execute(context)
+        assert len(ran.asked("POST")) == 2
 
 
 class TestBeforeTheNotebookRuns:
