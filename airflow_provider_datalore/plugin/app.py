@@ -1,0 +1,183 @@
+"""The app behind the tab: who may see a task in Airflow sees its run, and the notebook in a frame that can do nothing.
+
+A notebook is somebody's HTML and JavaScript. Its page is a document of its own, whose policy takes away its origin (so it
+has no cookies of Airflow's, no storage, and no way to Airflow's pages or API), the network, forms, popups, and
+navigation of the window. Scripts run in it, since plots that can be zoomed are made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import DagAccessEntity, requires_access_dag
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from airflow_provider_datalore.api.filenames import distinct_names
+from airflow_provider_datalore.api.models import Artifact, Run
+from airflow_provider_datalore.exceptions import DataloreError, DataloreUnavailableError
+from airflow_provider_datalore.plugin import tasks
+from airflow_provider_datalore.plugin.runs import BusyError, CannotBeShownError, Datalore
+from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
+from airflow_provider_datalore.plugin.view import View
+
+NOTEBOOK_POLICY = "; ".join(
+    [
+        "sandbox allow-scripts",
+        "default-src 'none'",
+        # What the file itself holds: plots are inline scripts, and some of them compile others.
+        "script-src 'unsafe-inline' 'unsafe-eval'",
+        "style-src 'unsafe-inline'",
+        "img-src data: blob:",
+        "font-src data:",
+        "media-src data: blob:",
+        "webrtc 'block'",
+        "form-action 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'self'",
+    ]
+)
+PAGE_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        # Also where the notebook's page may take its own frame: nowhere else.
+        "frame-src 'self'",
+        "form-action 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'self'",
+    ]
+)
+STATIC = Path(__file__).with_name("static")
+TASK = "/dags/{dag_id}/dagRuns/{run_id}/tasks/{task_id}/{map_index}"
+
+app = FastAPI(title="Datalore", openapi_url=None)
+templates = Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
+
+# What a notebook printed is to Airflow what a task's log is: whoever may see one may see the other.
+MAY_SEE_TASK = Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE))
+MAY_SEE_LOGS = Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))
+
+
+def task_key(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
+    """The task instance that the address names; Airflow's UI leaves the placeholder where the task is not mapped."""
+    index = "-1" if map_index == "{MAP_INDEX}" else map_index
+    if not index.removeprefix("-").isdecimal() or len(index) > 9:
+        raise HTTPException(404, "There is no such task instance.")
+    return TaskKey(dag_id, run_id, task_id, int(index))
+
+
+def found_task(key: Annotated[TaskKey, Depends(task_key)], session: SessionDep) -> NotebookTask:
+    """What Airflow knows of it."""
+    task = tasks.find(key, session)
+    if task is None:
+        raise HTTPException(404, "There is no such task instance.")
+    return task
+
+
+FoundTask = Annotated[NotebookTask, Depends(found_task)]
+
+
+@app.middleware("http")
+async def guard(request: Request, call_next: Any) -> Response:
+    """Headers that hold for whatever the app answers."""
+    response: Response = await call_next(request)
+    response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+    response.headers.setdefault("Cache-Control", "private, no-store")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.headers["X-DNS-Prefetch-Control"] = "off"
+    return response
+
+
+@app.get(TASK, dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+def show(task: FoundTask, request: Request) -> HTMLResponse:
+    """The tab: the facts of the run, and a frame for its notebook."""
+    view = View.of(task)
+    page = templates.get_template("tab.html").render(view=view, static=_static(request), here=quote(request.url.path))
+    return HTMLResponse(page)
+
+
+@app.get(TASK + "/state", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+def state(task: FoundTask) -> JSONResponse:
+    """What an open tab asks for again and again: it loads anew when ``version`` changes."""
+    view = View.of(task)
+    return JSONResponse({"version": view.version, "state": view.state})
+
+
+@app.get(TASK + "/notebook", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(pattern="^(light|dark)$")]) -> HTMLResponse:
+    """The executed notebook, a document without an origin."""
+    try:
+        datalore, run = _finished_run(task)
+        page: bytes | str = datalore.page(run, theme)
+        status = 200
+    except DataloreError as error:
+        page = templates.get_template("problem.html").render(problem=error, theme=theme, static=_static(request))
+        status = 200 if isinstance(error, CannotBeShownError) else 503 if isinstance(error, BusyError) else 502
+        # A sandboxed document has no origin of its own for 'self': the style sheet comes inline.
+    return HTMLResponse(page, status, headers={"Content-Security-Policy": NOTEBOOK_POLICY})
+
+
+@app.get(TASK + "/artifacts/{number}/{name}", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+def artifact(task: FoundTask, number: int, name: str) -> StreamingResponse:
+    """An artifact of the run as a file to keep, never as a page to open."""
+    try:
+        datalore, run = _finished_run(task)
+        named = dict(enumerate(zip(distinct_names(each.name for each in run.artifacts), run.artifacts, strict=True)))
+        file_name, wanted = named.get(number, ("", None))
+        if wanted is None or file_name != name:
+            raise HTTPException(404, "The run has no such artifact.")
+        pieces = _opened(datalore, wanted)
+    except DataloreError as error:
+        raise HTTPException(503 if isinstance(error, (BusyError, DataloreUnavailableError)) else 502, str(error)) from None
+    disposition = f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"
+    return StreamingResponse(
+        pieces, media_type="application/octet-stream", headers={"Content-Disposition": disposition}
+    )
+
+
+@app.get("/static/{name}")
+def static(name: str) -> FileResponse:
+    """The tab's own style sheet and script; they tell nothing of anybody's tasks."""
+    path = STATIC / name
+    if path.parent != STATIC or not path.is_file():
+        raise HTTPException(404)
+    return FileResponse(path, headers={"Cache-Control": "public, max-age=3600"})
+
+
+def _finished_run(task: NotebookTask) -> tuple[Datalore, Run]:
+    if task.conn_id is None or task.run is None:
+        raise HTTPException(404, "The task has no run in Datalore.")
+    datalore = Datalore(task.conn_id)
+    run = datalore.run(task)
+    if not run.is_finished:
+        raise HTTPException(409, "The notebook is still running.")
+    return datalore, run
+
+
+def _opened(datalore: Datalore, wanted: Artifact) -> Iterator[bytes]:
+    """The artifact's content, after its first piece is there: until then an error can still be told."""
+    with ExitStack() as stack:
+        pieces = stack.enter_context(datalore.download(wanted))
+        closing = stack.pop_all()
+
+    def read() -> Iterator[bytes]:
+        with closing:
+            yield from pieces
+
+    return read()
+
+
+def _static(request: Request) -> str:
+    return f"{quote(request.scope.get('root_path', ''))}/static"

@@ -1,0 +1,74 @@
+"""What Airflow loads at start-up: it tells of the tab, and imports nothing that costs time before somebody opens it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from airflow import __version__ as airflow_version
+from airflow.providers.common.compat.sdk import AirflowPlugin
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+PREFIX = "/datalore"
+HOW_TO_INSTALL = "pip install 'airflow-provider-datalore[ui]' where Airflow's API server runs"
+
+log = logging.getLogger(__name__)
+
+
+class LazyApp:
+    """The app behind the tab, which is imported with the first request for it.
+
+    Airflow loads plugins in all of its processes, and only the API server needs FastAPI and what stands behind it.
+    """
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        from airflow_provider_datalore.plugin.app import app
+
+        await app(scope, receive, send)
+
+
+def _airflow_has_tabs() -> bool:
+    major, minor, *_ = airflow_version.split(".")
+    return (int(major), int(minor)) >= (3, 1)
+
+
+def _is_installed() -> bool:
+    return find_spec("nbconvert") is not None
+
+
+class DatalorePlugin(AirflowPlugin):
+    """The tab "Datalore" on task instances; absent before Airflow 3.1, and where the extra ``ui`` is not installed.
+
+    Source: https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/plugins.html
+    """
+
+    name = "datalore"
+    fastapi_apps: list[Any] = []
+    external_views: list[Any] = []
+
+    if _airflow_has_tabs() and _is_installed():
+        fastapi_apps = [{"app": LazyApp(), "url_prefix": PREFIX, "name": "Datalore"}]
+        external_views = [
+            {
+                "name": "Datalore",
+                # Relative to where Airflow is served; each part as Airflow's UI fills it in.
+                "href": f"{PREFIX[1:]}/dags/{{DAG_ID}}/dagRuns/{{RUN_ID}}/tasks/{{TASK_ID}}/{{MAP_INDEX}}",
+                "destination": "task_instance",
+                "url_route": "datalore",
+            }
+        ]
+
+    @classmethod
+    def on_load(cls, *args: Any, **kwargs: Any) -> None:  # noqa: ARG003  (Airflow may pass some)
+        """Say in the API server's log why there is no tab, if it only has to be installed."""
+        if _airflow_has_tabs() and not cls.external_views and "api-server" in sys.argv:
+            log.info("Task instances have no Datalore tab; to add it: %s.", HOW_TO_INSTALL)

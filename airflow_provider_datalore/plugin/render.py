@@ -1,0 +1,96 @@
+"""A program that makes one HTML page of an executed notebook: ``python -m … light < notebook.ipynb > page.html``.
+
+A process of its own, with little memory and time and nothing secret in its environment: what it reads is whatever a
+notebook left, and the API server must not suffer from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from typing import Any
+
+FAILED = "datalore-failed"
+FAILED_ANCHOR = "cell-id=datalore-failed"
+"""The fragment by which a browser scrolls to the cell that failed; the page's templates name cells so."""
+
+_MEMORY = 2 * 1024**3
+_CPU_SECONDS = 60
+_TEMPLATE = """
+{%- extends 'lab/index.html.j2' -%}
+{%- block html_head_js -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}
+{%- block jupyter_widgets -%}{%- endblock -%}
+{%- block html_head_css -%}
+{{ super() }}
+<style>
+:root { color-scheme: {{ resources.theme }} }
+html, body, .jp-Notebook { background: transparent }
+body { margin: 0; padding: 8px 0 48px }
+.jp-Notebook { padding: 0 12px }
+.jp-RenderedHTMLCommon table { margin-left: 0 }
+.jp-OutputArea-output { overflow-x: auto }
+.celltag_datalore-failed { border-left: 4px solid #e5484d; padding-left: 6px; scroll-margin-top: 12px }
+.celltag_datalore-failed::before {
+  content: "The notebook failed in this cell"; display: inline-block; margin: 4px 0; padding: 2px 10px;
+  border-radius: 999px; background: #c62a2f; color: #fff; font: 600 12px/1.6 system-ui, sans-serif
+}
+</style>
+{%- endblock -%}
+"""
+
+
+def render(content: bytes, theme: str) -> str:
+    """The page; the cell that failed is marked and can be scrolled to.
+
+    :param content: the executed ``.ipynb`` file.
+    :param theme: ``"light"`` or ``"dark"``.
+    """
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    notebook = nbformat.reads(json.dumps(_with_failure_marked(content)), as_version=4)
+    exporter: Any = HTMLExporter(
+        theme=theme,
+        raw_template=_TEMPLATE,
+        exclude_anchor_links=True,
+        # Nothing is fetched from anywhere: not while this runs, and not by the page, whose policy forbids it.
+        embed_images=False,
+    )
+    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": "Executed notebook"}})
+    return str(page)
+
+
+def _with_failure_marked(content: bytes) -> Any:
+    from airflow_provider_datalore.notebooks.failure import find_failure
+
+    failure = find_failure(content)
+    notebook = json.loads(content)
+    cells = notebook.get("cells") or [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
+    if failure is not None:
+        cell = cells[failure.number - 1]
+        metadata = cell.setdefault("metadata", {})
+        metadata["tags"] = [*(tag for tag in metadata.get("tags", []) if isinstance(tag, str)), FAILED]
+        cell["id"] = FAILED
+    return notebook
+
+
+def _limit_myself() -> None:
+    import resource
+
+    for what, most in ((resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_CPU, _CPU_SECONDS)):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(what, (most, most))
+
+
+def main() -> None:
+    """Read the notebook from standard input and write the page to standard output."""
+    _limit_myself()
+    page = render(sys.stdin.buffer.read(), sys.argv[1])
+    sys.stdout.buffer.write(page.encode("utf-8", "replace"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Asks Datalore about the run of a task, for people who look at it: bounded in time, in size and in how many at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datalore.api import protocol
+from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
+from airflow_provider_datalore.exceptions import (
+    DataloreConfigurationError,
+    DataloreError,
+    DataloreNotFoundError,
+    DataloreUnexpectedResponseError,
+)
+from airflow_provider_datalore.hooks.connection import DataloreConnection, not_defined
+from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+from airflow_provider_datalore.plugin.cache import BoundedCache
+from airflow_provider_datalore.plugin.datalore import HOW_TO_INSTALL
+
+if TYPE_CHECKING:
+    from airflow_provider_datalore.plugin.tasks import NotebookTask
+
+PATIENCE = 15.0
+"""Seconds that a person waits for one answer of Datalore's, at most."""
+READING = 60.0
+"""Seconds for reading a notebook, at most."""
+RENDERING = 60.0
+"""Seconds for making a page of a notebook, at most."""
+LONGEST_NOTEBOOK = 32 * 1024 * 1024
+"""Bytes of a notebook that is shown; a longer one can be downloaded."""
+LONGEST_PAGE = 128 * 1024 * 1024
+AT_ONCE = 4
+"""Questions to Datalore that one API server has under way at a time: its threads are Airflow's."""
+FRESH = 3.0
+"""Seconds for which it is not asked again about a run that goes on, however many people look."""
+KEPT = 600.0
+"""Seconds for which a finished run, or its page, is kept."""
+
+_runs: BoundedCache[Run] = BoundedCache(1000)
+_pages: BoundedCache[bytes] = BoundedCache(64 * 1024 * 1024, len)
+_places = threading.BoundedSemaphore(AT_ONCE)
+_rendering = threading.Lock()
+
+
+class BusyError(DataloreError):
+    """Too many people look at notebooks at this moment."""
+
+
+class CannotBeShownError(DataloreError):
+    """The notebook cannot be made a page of; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where people open things in Datalore; None where there is no address."""
+
+    notebook: str | None = None
+    executed: str | None = None
+
+
+class Datalore:
+    """The Datalore of one connection, as the API server asks it.
+
+    :param conn_id: the connection of the task that is looked at.
+    :raises DataloreConfigurationError: if it is not there, or not whole.
+    """
+
+    def __init__(self, conn_id: str) -> None:
+        # Not through the Task SDK: its way to a connection leads through the API server, which this is.
+        from airflow.exceptions import AirflowNotFoundException
+        from airflow.models import Connection
+
+        try:
+            connection: Any = Connection.get_connection_from_secrets(conn_id)
+        except AirflowNotFoundException:
+            raise not_defined(conn_id) from None
+        read = DataloreConnection.read(connection, connection.extra_dejson)
+        self.connection = replace(read, timeout=min(read.timeout, PATIENCE))
+
+    def run(self, task: NotebookTask) -> Run:
+        """The run of a task, as Datalore reports it.
+
+        :raises DataloreUnexpectedResponseError: if it is a run of another notebook than the task was to run.
+        :raises DataloreError: whatever else goes wrong, by its own class.
+        """
+        run_id = task.run or ""
+        key = (self.connection.conn_id, run_id)
+        run = _runs.get(key)
+        if run is None:
+            call = protocol.get_run(run_id)
+            with self._asking() as sender:
+                run = protocol.read_run(call, sender.send(call), run_id)
+            _runs.put(key, run, KEPT if run.is_finished else FRESH)
+        if task.notebook_id is not None and not self._is_of(run, task.notebook_id):
+            raise DataloreUnexpectedResponseError(
+                f"Run {run_id} is one of notebook {run.notebook_id}, and this task runs {task.notebook_id}: somebody "
+                "changed what the task left in XCom."
+            )
+        return run
+
+    def page(self, run: Run, theme: str) -> bytes:
+        """The executed notebook of a finished run as an HTML page.
+
+        :param theme: ``"light"`` or ``"dark"``.
+        :raises CannotBeShownError: if there is none, it is too long, or no notebook.
+        :raises DataloreError: if Datalore does not deliver it.
+        """
+        notebook = run.executed_notebook
+        if notebook is None:
+            raise CannotBeShownError("The run left no notebook.")
+        key = (self.connection.conn_id, run.run_id, notebook.path, theme)
+        packed = _pages.get(key)
+        if packed is not None:
+            return zlib.decompress(packed)
+        page = _rendered(self._read(notebook), theme)
+        _pages.put(key, zlib.compress(page, 1), KEPT)
+        return page
+
+    @contextmanager
+    def download(self, artifact: Artifact) -> Iterator[Iterator[bytes]]:
+        """The content of an artifact, piece by piece; an error comes before the first piece, or breaks it off."""
+        with self._asking() as sender, sender.stream(protocol.get_artifact(artifact)) as pieces:
+            first = next(pieces, b"")
+            yield chain([first], pieces)
+
+    def links(self, task: NotebookTask, run: Run | None) -> Links:
+        """The notebook, and its executed copy, in Datalore."""
+        executed = run.executed_notebook if run else None
+        try:
+            return Links(
+                notebook=self.connection.browser_url(self.connection.notebook_id(task.notebook_id).path)
+                if task.notebook_id
+                else None,
+                executed=self.connection.browser_url(protocol.get_artifact(executed).path) if executed else None,
+            )
+        except DataloreError:
+            return Links()
+
+    def _is_of(self, run: Run, notebook_id: str) -> bool:
+        """Whether a run is one of a notebook; a Datalore that does not say so, or only half, is believed."""
+        try:
+            wanted = NotebookId.parse(notebook_id)
+        except DataloreConfigurationError:
+            return False
+        return run.notebook_id in (None, str(wanted), wanted.id)
+
+    def _read(self, notebook: Artifact) -> bytes:
+        with self._asking() as sender:
+            try:
+                return sender.read(protocol.get_artifact(notebook), max_bytes=LONGEST_NOTEBOOK, within=READING)
+            except DataloreNotFoundError:
+                raise CannotBeShownError(
+                    f"Datalore does not have {notebook.name!r} any more: it keeps the artifacts of a run for a limited "
+                    "time. artifacts_to=… on the task writes them to a storage of yours."
+                ) from None
+            except DataloreUnexpectedResponseError as error:
+                if error.status != 200:
+                    raise
+                raise CannotBeShownError(
+                    f"{notebook.name!r} is longer than {LONGEST_NOTEBOOK // 1024**2} MiB, which is too long to be "
+                    "shown here. Download it, or open it in Datalore."
+                ) from None
+
+    @contextmanager
+    def _asking(self) -> Iterator[RequestsSender]:
+        if not _places.acquire(timeout=PATIENCE):
+            raise BusyError("Too many people look at notebooks just now. Try again in a moment.")
+        sender = RequestsSender(self.connection)
+        try:
+            yield sender
+        finally:
+            sender.close()
+            _places.release()
+
+
+def _rendered(content: bytes, theme: str) -> bytes:
+    """The page that the program :mod:`.render` makes, one at a time."""
+    program = [sys.executable, "-m", "airflow_provider_datalore.plugin.render", theme]
+    # Nothing of the API server's environment: its secrets are no business of a program that reads notebooks.
+    environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), "PYTHONSAFEPATH": "1", "LANG": "C.UTF-8"}
+    if not _rendering.acquire(timeout=RENDERING):
+        raise BusyError("Another notebook is being rendered. Try again in a moment.")
+    try:
+        done = subprocess.run(  # noqa: S603  (a program of this package)
+            program, input=content, capture_output=True, timeout=RENDERING, env=environment, cwd="/", check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise CannotBeShownError(
+            f"Making a page of the notebook takes longer than {RENDERING:.0f} s. Download it, or open it in Datalore."
+        ) from None
+    finally:
+        _rendering.release()
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip().splitlines()
+        last = words[-1] if words else f"exit code {done.returncode}"
+        if "nbconvert" in last and "ModuleNotFoundError" in last:
+            raise CannotBeShownError(f"Notebooks cannot be shown before nbconvert is installed: {HOW_TO_INSTALL}.")
+        raise CannotBeShownError(f"It cannot be read as a notebook ({last[:300]}). Download it to see what it is.")
+    if len(done.stdout) > LONGEST_PAGE:
+        raise CannotBeShownError("As a page the notebook is too long to be shown here. Download it instead.")
+    return done.stdout
