@@ -1,9 +1,4 @@
-"""The app behind the tab: who may see a task in Airflow sees its run, and the notebook in a frame that can do nothing.
-
-A notebook is somebody's HTML and JavaScript. Its page is a document of its own, whose policy takes away its origin (so it
-has no cookies of Airflow's, no storage, and no way to Airflow's pages or API), the network, forms, popups, and
-navigation of the window. Scripts run in it, since plots that can be zoomed are made of them.
-"""
+"""The app behind the tab: who may see a task in Airflow sees its run and its notebook, and nobody else does."""
 
 from __future__ import annotations
 
@@ -16,47 +11,18 @@ from urllib.parse import quote
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import DagAccessEntity, requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.api.models import Artifact, Run
 from airflow_provider_datalore.exceptions import DataloreError, DataloreUnavailableError
 from airflow_provider_datalore.plugin import tasks
+from airflow_provider_datalore.plugin.policies import NOTEBOOK_HEADERS, PAGE_HEADERS
 from airflow_provider_datalore.plugin.runs import BusyError, CannotBeShownError, Datalore
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
 from airflow_provider_datalore.plugin.view import View
 
-NOTEBOOK_POLICY = "; ".join(
-    [
-        "sandbox allow-scripts",
-        "default-src 'none'",
-        # What the file itself holds: plots are inline scripts, and some of them compile others.
-        "script-src 'unsafe-inline' 'unsafe-eval'",
-        "style-src 'unsafe-inline'",
-        "img-src data: blob:",
-        "font-src data:",
-        "media-src data: blob:",
-        "webrtc 'block'",
-        "form-action 'none'",
-        "base-uri 'none'",
-        "frame-ancestors 'self'",
-    ]
-)
-PAGE_POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        # Also where the notebook's page may take its own frame: nowhere else.
-        "frame-src 'self'",
-        "form-action 'none'",
-        "base-uri 'none'",
-        "frame-ancestors 'self'",
-    ]
-)
 STATIC = Path(__file__).with_name("static")
 TASK = "/dags/{dag_id}/dagRuns/{run_id}/tasks/{task_id}/{map_index}"
 
@@ -91,12 +57,8 @@ FoundTask = Annotated[NotebookTask, Depends(found_task)]
 async def guard(request: Request, call_next: Any) -> Response:
     """Headers that hold for whatever the app answers."""
     response: Response = await call_next(request)
-    response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
-    response.headers.setdefault("Cache-Control", "private, no-store")
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    response.headers["X-DNS-Prefetch-Control"] = "off"
+    for name, value in PAGE_HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
 
 
@@ -116,17 +78,20 @@ def state(task: FoundTask) -> JSONResponse:
 
 
 @app.get(TASK + "/notebook", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(pattern="^(light|dark)$")]) -> HTMLResponse:
-    """The executed notebook, a document without an origin."""
+def notebook(
+    task: FoundTask, request: Request, theme: Annotated[str, Query(pattern="^(light|dark)$")]
+) -> Response:
+    """The executed notebook, a document without an origin; only in the tab's frame, so that it never has a window."""
+    if request.headers.get("Sec-Fetch-Dest", "iframe") != "iframe":
+        return RedirectResponse(quote(request.url.path.removesuffix("/notebook")))
     try:
         datalore, run = _finished_run(task)
         page: bytes | str = datalore.page(run, theme)
         status = 200
     except DataloreError as error:
-        page = templates.get_template("problem.html").render(problem=error, theme=theme, static=_static(request))
+        page = templates.get_template("problem.html").render(problem=error, theme=theme)
         status = 200 if isinstance(error, CannotBeShownError) else 503 if isinstance(error, BusyError) else 502
-        # A sandboxed document has no origin of its own for 'self': the style sheet comes inline.
-    return HTMLResponse(page, status, headers={"Content-Security-Policy": NOTEBOOK_POLICY})
+    return HTMLResponse(page, status, headers=NOTEBOOK_HEADERS)
 
 
 @app.get(TASK + "/artifacts/{number}/{name}", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])

@@ -11,7 +11,7 @@ const airflow = (() => {
 })();
 
 const ASK_AGAIN = 4000;
-const COLOURS = { "--bg": "bg", "--bg-muted": "bg-muted", "--fg": "fg", "--fg-muted": "fg-muted", "--border": "border" };
+const COLOURS = { "--bg": "bg", "--bg-muted": "bg-muted", "--fg": "fg", "--fg-muted": "fg-muted", "--border": "border", "--link": "fg-info" };
 
 /** Whether Airflow is dark: its page says so, whatever the system prefers. */
 function isDark() {
@@ -32,6 +32,7 @@ function takeOverTheme() {
       const value = style.getPropertyValue(`--chakra-colors-${theirs}`).trim();
       if (value) root.style.setProperty(ours, value);
     }
+    root.style.setProperty("--font", getComputedStyle(airflow.body).fontFamily);
   }
   const frame = document.querySelector("iframe[data-notebook]");
   if (frame && frame.dataset.theme !== theme) {
@@ -65,6 +66,12 @@ function duration(seconds) {
   return minutes ? `${minutes} min ${two(rest)} s` : `${rest} s`;
 }
 
+/** As Airflow writes it, in the browser's own time zone. */
+function inLocalTime(moment) {
+  const local = new Date(moment.getTime() - moment.getTimezoneOffset() * 60000);
+  return local.toISOString().slice(0, 19).replace("T", " ");
+}
+
 function tick() {
   for (const element of document.querySelectorAll("[data-since]")) {
     element.textContent = duration((Date.now() - Date.parse(element.dataset.since)) / 1000);
@@ -94,7 +101,7 @@ document.addEventListener("DOMContentLoaded", () => {
   if (airflow) new MutationObserver(takeOverTheme).observe(airflow.documentElement, { attributeFilter: ["class"] });
   for (const element of document.querySelectorAll("time")) {
     element.title = element.textContent;
-    element.textContent = new Date(element.dateTime).toLocaleString();
+    element.textContent = inLocalTime(new Date(element.dateTime));
   }
   document.addEventListener("click", followInAirflow);
   if (document.body.dataset.stateUrl) setTimeout(refresh, ASK_AGAIN);

@@ -1,0 +1,121 @@
+"""A notebook that wants to get at Airflow through the browser of whoever looks at it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+
+import pytest
+from playwright.sync_api import Error, Page
+
+from dev.browser import Browser
+from dev.processes import wait_for
+from tests.emulator_process import EmulatorProcess
+from tests.ui.conftest import ADMIN, AirflowWithLogin, Tab
+from tests.ui.listeners import Elsewhere
+from tests.ui.notebooks import write_hostile_notebook
+
+pytestmark = pytest.mark.browser
+
+
+@dataclass
+class Visit:
+    """What somebody who opens the notebook lives to see."""
+
+    outcomes: dict[str, str] = field(default_factory=dict)
+    address: str = ""
+    windows: int = 0
+
+    @property
+    def gained(self) -> dict[str, str]:
+        return {attack: outcome for attack, outcome in self.outcomes.items() if outcome.startswith("GAINED")}
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    with Elsewhere() as listening:
+        yield listening
+
+
+Hostile = Callable[[str], Tab]
+
+
+@pytest.fixture(scope="module")
+def hostile(
+    airflow: AirflowWithLogin, emulator: EmulatorProcess, elsewhere: Elsewhere, run_notebook: Callable[..., Tab]
+) -> Hostile:
+    @cache
+    def run(last: str) -> Tab:
+        notebook = write_hostile_notebook(emulator.folder, airflow.url, elsewhere.url, elsewhere.udp_port, last)
+        return run_notebook(notebook)
+
+    return run
+
+
+@pytest.fixture(scope="module", params=["leave", "nest", "leave, without the tab"])
+def visit(request: pytest.FixtureRequest, browser: Browser, airflow: AirflowWithLogin, hostile: Hostile) -> Visit:
+    """The administrator opens it: in the tab, or by an address that somebody sent."""
+    last, _, alone = request.param.partition(", ")
+    tab = hostile(last)
+    visit = Visit()
+    with browser.page(airflow.url, token=airflow.log_in(ADMIN)) as page:
+        listen(page, visit)
+        page.goto(f"{tab.url}/notebook?theme=light" if alone else tab.in_airflow)
+        wait_in(page, lambda: bool(visit.outcomes), 90)
+        # As long as it takes to do the last; a page that crashed does not wait.
+        with suppress(Error):
+            page.wait_for_timeout(4000)
+        visit.address = page.url
+        visit.windows = len(page.context.pages)
+    return visit
+
+
+def listen(page: Page, visit: Visit) -> None:
+    def hear(text: str) -> None:
+        if text.startswith("OUTCOMES "):
+            visit.outcomes.update(json.loads(text.removeprefix("OUTCOMES ")))
+
+    page.on("console", lambda message: hear(message.text))
+
+
+def wait_in(page: Page, condition: Callable[[], bool], seconds: float) -> None:
+    """Wait for a condition while the browser goes on."""
+    for _ in range(int(seconds * 10)):
+        if condition():
+            return
+        page.wait_for_timeout(100)
+    pytest.fail("the hostile notebook did not come to its end")
+
+
+def test_its_scripts_run_without_an_origin(visit: Visit) -> None:
+    assert visit.outcomes["origin"] == "null"
+
+
+def test_it_gains_nothing_of_airflow(visit: Visit) -> None:
+    assert len(visit.outcomes) > 25
+    assert visit.gained == {}
+
+
+def test_nobody_elsewhere_hears_of_it(visit: Visit, elsewhere: Elsewhere) -> None:
+    assert elsewhere.heard == []
+
+
+def test_the_window_stays_where_it_is(visit: Visit, airflow: AirflowWithLogin) -> None:
+    assert visit.address.startswith(airflow.url)
+    assert visit.windows == 1
+
+
+def test_somebody_elsewhere_would_have_heard() -> None:
+    """The listener listens: what the tests above rely on."""
+    import socket
+
+    with Elsewhere() as listening:
+        port = int(listening.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"GET /stolen HTTP/1.1\r\n\r\n")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as packets:
+            packets.sendto(b"stolen", ("127.0.0.1", listening.udp_port))
+        wait_for("both are heard", lambda: len(listening.heard) == 2, 10)
