@@ -22,6 +22,12 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [_modules("operators")],
         "sensors": [_modules("sensors")],
         "triggers": [_modules("triggers")],
+        "task-decorators": [
+            {
+                "name": "datalore_notebook",
+                "class-name": "airflow_provider_datalore.decorators.datalore.datalore_notebook_task",
+            }
+        ],
         "extra-links": [
             "airflow_provider_datalore.links.datalore.DataloreNotebookLink",
             "airflow_provider_datalore.links.datalore.DataloreExecutedNotebookLink",

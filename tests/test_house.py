@@ -25,7 +25,13 @@ def test_a_module_says_in_its_first_line_what_it_knows(path: Path) -> None:
     assert said.partition("\n")[0].endswith((".", ":", "?"))
 
 
-@pytest.mark.parametrize("module", ["operators.datalore", "sensors.datalore", "assets.datalore", "get_provider_info"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("operators.datalore", "sensors.datalore", "decorators.datalore", "assets.datalore"),
+        *("plugin.datalore", "get_provider_info"),
+    ],
+)
 def test_a_dag_file_pays_only_for_what_it_uses(module: str) -> None:
     """What Airflow itself does not import, importing an operator does not import either."""
     program = (

@@ -148,7 +148,7 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
         task_instance.xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
         memory = RunMemory(context, self.durable)
-        run_id = memory.find_run(hook, self.notebook_id, self.outputs, self.max_outage) or self._start(hook, memory)
+        run_id = memory.find_run(hook, self.notebook_id, self.outputs, self.max_outage) or self._start(hook, memory, context)
         task_instance.xcom_push(key=RUN_ID, value=run_id)
         self.started_run_id = run_id
         if not self.wait_for_completion:
@@ -160,6 +160,10 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         if (run := self._already_finished(hook, run_id)) is not None:
             return self._deliver(run, hook, context)
         self._defer(run_id, patience, url)
+
+    def parameters_for(self, context: Context) -> Mapping[str, Any] | None:  # noqa: ARG002  (subclasses need it)
+        """The parameters of the run that is about to be started."""
+        return self.parameters
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Resume when the trigger has sent its event.
@@ -212,13 +216,14 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         deadline = min((moment for moment in deadlines if moment is not None), default=None)
         return Patience(self.poll_interval, self.max_outage, deadline, since=now)
 
-    def _start(self, hook: DataloreHook, memory: RunMemory) -> str:
+    def _start(self, hook: DataloreHook, memory: RunMemory, context: Context) -> str:
         from airflow_provider_datalore.operators.submission import never_twice
 
+        parameters = self.parameters_for(context)
         with never_twice():
             run_id = hook.run_notebook(
                 self.notebook_id,
-                parameters=self.parameters,
+                parameters=parameters,
                 update_report=self.update_report,
                 direct_file_storage_write=self.direct_file_storage_write,
                 max_outage=self.max_outage,

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.api_fastapi.core_api.security import DagAccessEntity, requires_access_dag
+from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -78,9 +79,7 @@ def state(task: FoundTask) -> JSONResponse:
 
 
 @app.get(TASK + "/notebook", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def notebook(
-    task: FoundTask, request: Request, theme: Annotated[str, Query(pattern="^(light|dark)$")]
-) -> Response:
+def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(pattern="^(light|dark)$")]) -> Response:
     """The executed notebook, a document without an origin; only in the tab's frame, so that it never has a window."""
     if request.headers.get("Sec-Fetch-Dest", "iframe") != "iframe":
         return RedirectResponse(quote(request.url.path.removesuffix("/notebook")))
@@ -105,7 +104,9 @@ def artifact(task: FoundTask, number: int, name: str) -> StreamingResponse:
             raise HTTPException(404, "The run has no such artifact.")
         pieces = _opened(datalore, wanted)
     except DataloreError as error:
-        raise HTTPException(503 if isinstance(error, (BusyError, DataloreUnavailableError)) else 502, str(error)) from None
+        raise HTTPException(
+            503 if isinstance(error, (BusyError, DataloreUnavailableError)) else 502, str(error)
+        ) from None
     disposition = f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"
     return StreamingResponse(
         pieces, media_type="application/octet-stream", headers={"Content-Disposition": disposition}

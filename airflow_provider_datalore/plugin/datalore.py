@@ -52,8 +52,8 @@ class DatalorePlugin(AirflowPlugin):
     """
 
     name = "datalore"
-    fastapi_apps: list[Any] = []
-    external_views: list[Any] = []
+    fastapi_apps: list[Any] = []  # noqa: RUF012  (as Airflow declares it)
+    external_views: list[Any] = []  # noqa: RUF012
 
     if _airflow_has_tabs() and _is_installed():
         fastapi_apps = [{"app": LazyApp(), "url_prefix": PREFIX, "name": "Datalore"}]

@@ -1,7 +1,7 @@
 """What the pages of the tab may do in a browser.
 
-A notebook is somebody's HTML and JavaScript. Its page is a document of its own, whose policy takes away its origin (so it
-has no cookies of Airflow's, no storage, and no way to Airflow's pages or API), the network, forms, popups, and
+A notebook is somebody's HTML and JavaScript. Its page is a document of its own, whose policy takes away its origin (so
+it has no cookies of Airflow's, no storage, and no way to Airflow's pages or API), the network, forms, popups, and
 navigation of the window. Scripts run in it, since plots that can be zoomed are made of them.
 
 Source: https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Content-Security-Policy/sandbox

@@ -1,4 +1,4 @@
-"""Asks Datalore about the run of a task, for people who look at it: bounded in time, in size and in how many at once."""
+"""Asks Datalore about the run of a task for people who look at it: bounded in time, size, and how many at once."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ class Datalore:
 
     def __init__(self, conn_id: str) -> None:
         # Not through the Task SDK: its way to a connection leads through the API server, which this is.
-        from airflow.exceptions import AirflowNotFoundException
         from airflow.models import Connection
+        from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
         try:
             connection: Any = Connection.get_connection_from_secrets(conn_id)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import defaults
+from airflow_provider_datalore.decorators.datalore import PARAMETERS
 from airflow_provider_datalore.links.datalore import RUN_ID
 from airflow_provider_datalore.outcome import RUN
 
@@ -84,7 +85,8 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     if instance is None:
         return None
     fields = _rendered_fields(key, session) or _declared_fields(instance, session)
-    parameters = fields.get("parameters")
+    # A decorated function returns them when the task runs.
+    parameters = fields.get("parameters") or _xcom(key, PARAMETERS, session)
     reported = _xcom(key, RUN, session)
     run = fields.get("run_id") or _xcom(key, RUN_ID, session)
     return NotebookTask(

@@ -185,3 +185,11 @@ def test_reorder_goes_by_the_values_that_the_notebook_hands_back(outcome: Outcom
     assert set(outputs["to_order"]) < set(outputs["days_left"])
     assert all(isinstance(days, float) for days in outputs["days_left"].values())
     assert result["returned"]["order"] == f"ordered {', '.join(outputs['to_order'])}"
+
+
+def test_taskflow_runs_the_notebook_with_what_the_function_returns(outcome: Outcome) -> None:
+    result = outcome.results["taskflow"]
+    assert set(result["tasks"]) == {"regions[-1]", "sales[0]", "sales[1]", "in_south[-1]", "summarize[-1]"}
+    run = outcome.runs[result["returned"]["in_south"]]
+    assert run["parameters"] == {"region": "South", "from_date": "2026-03-01"}
+    assert result["returned"]["summarize"].startswith("2 reports are ready")

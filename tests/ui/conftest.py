@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -83,12 +82,14 @@ class Tab:
     def in_airflow(self) -> str:
         """The page of Airflow that holds it."""
         mapped = f"/mapped/{self.map_index}" if self.map_index >= 0 else ""
-        return f"{self.airflow.url}/dags/{self.dag_id}/runs/{quote(self.run_id)}/tasks/{self.task_id}{mapped}/plugin/datalore"
+        task = f"/dags/{self.dag_id}/runs/{quote(self.run_id)}/tasks/{self.task_id}{mapped}"
+        return f"{self.airflow.url}{task}/plugin/datalore"
 
     @property
     def url(self) -> str:
         """The page in its frame."""
-        return f"{self.airflow.url}/datalore/dags/{self.dag_id}/dagRuns/{quote(self.run_id)}/tasks/{self.task_id}/{self.map_index}"
+        task = f"/dags/{self.dag_id}/dagRuns/{quote(self.run_id)}/tasks/{self.task_id}/{self.map_index}"
+        return f"{self.airflow.url}/datalore{task}"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -123,9 +124,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
 def airflow(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowWithLogin]:
     connection = {"conn_type": "datalore", "host": emulator.url, "password": emulator.token}
     folder = tmp_path_factory.mktemp("ui-airflow")
-    with AirflowWithLogin(
-        EXAMPLES, folder, connections={"datalore_default": connection}, parallelism=2
-    ) as process:
+    with AirflowWithLogin(EXAMPLES, folder, connections={"datalore_default": connection}, parallelism=2) as process:
         process.wait_for_dags(f"datalore_{path.stem}" for path in EXAMPLES.glob("*.py"))
         yield process
 

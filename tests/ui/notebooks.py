@@ -30,9 +30,17 @@ print(f"{region} was let go")
 def write_notebooks(folder: Path) -> None:
     """Put them into the emulator's folder."""
     parameters = code(_DEFAULTS, "parameters")
-    text = nbformat.v4.new_markdown_cell("# Revenue\n" + "\n\n".join(["Some words about it."] * 60))
+    words = "# Revenue\n" + "\n\n".join(["Some words about it."] * 60)
+    text = nbformat.v4.new_markdown_cell(words)  # type: ignore[no-untyped-call]
     write_notebook(
-        folder, "failing", parameters, text, "print('before')", "revenue = {}\nrevenue[region]", "print('after')", owner="me"
+        folder,
+        "failing",
+        parameters,
+        text,
+        "print('before')",
+        "revenue = {}\nrevenue[region]",
+        "print('after')",
+        owner="me",
     )
     write_notebook(folder, "held", parameters, _WAIT, owner="me")
 

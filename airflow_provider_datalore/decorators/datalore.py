@@ -1,0 +1,142 @@
+"""``@task.datalore_notebook``: a function returns the parameters, and the notebook runs with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import (
+    DecoratedOperator,
+    context_merge,
+    determine_kwargs,
+    task_decorator_factory,
+)
+
+from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+
+if TYPE_CHECKING:
+    from typing import ParamSpec, Protocol, Self
+
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath, XComArg
+
+    FunctionParams = ParamSpec("FunctionParams")
+
+    class NotebookTaskFactory(Protocol[FunctionParams]):
+        """What a decorated function is: called in a DAG, it makes the task."""
+
+        def __call__(self, *args: FunctionParams.args, **kwargs: FunctionParams.kwargs) -> XComArg:
+            """Make the task; its output is the run id."""
+
+        def expand(self, **arguments: Any) -> XComArg:
+            """Make a task for each element of the arguments."""
+
+        def expand_kwargs(self, arguments: Any, *, strict: bool = True) -> XComArg:
+            """Make a task for each mapping of arguments."""
+
+        def partial(self, **arguments: Any) -> Self:
+            """Fix arguments of the function for all tasks that ``expand`` makes."""
+
+        def override(self, **options: Any) -> Self:
+            """The same function with other options of the task."""
+
+
+PARAMETERS = "parameters"
+"""The XCom key of what the notebook was started with."""
+
+
+class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOperator):
+    """Runs a notebook with the parameters that a function returns; does all else as its base class does.
+
+    The function is called when a run is about to be started, and not when a retry goes on with the run of an earlier
+    try. What it returns is not rendered as a template: its values may come from anywhere.
+
+    :param python_callable: returns the values by the *Variable* of the notebook's controls, or None for none.
+    :param op_args: its positional arguments. (templated)
+    :param op_kwargs: its keyword arguments. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        *DecoratedOperator.template_fields,
+        *(name for name in DataloreRunNotebookOperator.template_fields if name != PARAMETERS),
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {**DecoratedOperator.template_fields_renderers}
+    custom_operator_name = "@task.datalore_notebook"
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Mapping[str, Any] | None],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if PARAMETERS in kwargs:
+            raise TypeError("@task.datalore_notebook takes no parameters=…: the function returns them")
+        if kwargs.get("multiple_outputs"):
+            raise TypeError("@task.datalore_notebook has one output, the run id: leave multiple_outputs out")
+        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
+
+    def parameters_for(self, context: Context) -> Mapping[str, Any] | None:
+        """What the function returns for this task, checked.
+
+        :raises DataloreConfigurationError: if that is no mapping, or holds what Datalore cannot take.
+        """
+        from airflow.providers.common.compat.sdk import redact
+
+        from airflow_provider_datalore.api.parameters import to_datalore
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+        context_merge(context, self.op_kwargs)
+        returned: object = self.python_callable(
+            *self.op_args, **determine_kwargs(self.python_callable, self.op_args, context)
+        )
+        if returned is not None and not isinstance(returned, Mapping):
+            raise DataloreConfigurationError(
+                f"The function of task {self.task_id!r} returned a {type(returned).__name__}; it has to return the "
+                "notebook's parameters as a mapping such as {'region': 'eu'}, or None for none."
+            )
+        shown: Any = redact(to_datalore(returned))
+        context["ti"].xcom_push(key=PARAMETERS, value=shown)
+        return returned
+
+
+if TYPE_CHECKING:
+
+    def datalore_notebook_task(
+        *,
+        notebook_id: str,
+        update_report: str | None = None,
+        direct_file_storage_write: bool | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = False,
+        poll_interval: float = 30.0,
+        timeout: float | None = None,
+        max_outage: float = 1800.0,
+        durable: bool = True,
+        artifacts_to: str | ObjectStoragePath | None = None,
+        datalore_conn_id: str = "datalore_default",
+        **kwargs: Any,
+    ) -> Callable[
+        [Callable[FunctionParams, Mapping[str, Any] | None]],
+        NotebookTaskFactory[FunctionParams],
+    ]:
+        """Decorate a function that returns a notebook's parameters; the arguments are the operator's.
+
+        The same as ``@task.datalore_notebook``, which type checkers and editors cannot see.
+        """
+
+else:
+
+    def datalore_notebook_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> Any:
+        """Decorate a function that returns a notebook's parameters; the arguments are the operator's.
+
+        :param python_callable: the function.
+        :param kwargs: ``notebook_id``, and what else :class:`.DataloreRunNotebookOperator` takes but ``parameters``.
+        """
+        return task_decorator_factory(
+            python_callable=python_callable,
+            # Left out, Airflow takes the function's return annotation for that of the task.
+            multiple_outputs=kwargs.pop("multiple_outputs", None) or False,
+            decorated_operator_class=DataloreNotebookDecoratedOperator,
+            **kwargs,
+        )
