@@ -37,6 +37,8 @@ RENDERING = 60.0
 LONGEST_NOTEBOOK = 32 * 1024 * 1024
 """Bytes of a notebook that is shown; a longer one can be downloaded."""
 LONGEST_PAGE = 128 * 1024 * 1024
+PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
+"""What makes a page of a notebook."""
 AT_ONCE = 4
 """Questions to Datalore that one API server has under way at a time: its threads are Airflow's."""
 FRESH = 3.0
@@ -183,7 +185,7 @@ class Datalore:
 
 def _rendered(content: bytes, theme: str) -> bytes:
     """The page that the program :mod:`.render` makes, one at a time."""
-    program = [sys.executable, "-m", "airflow_provider_datalore.plugin.render", theme]
+    program = [sys.executable, *PROGRAM, theme]
     # Nothing of the API server's environment: its secrets are no business of a program that reads notebooks.
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), "PYTHONSAFEPATH": "1", "LANG": "C.UTF-8"}
     if not _rendering.acquire(timeout=RENDERING):

@@ -1,0 +1,65 @@
+"""What Airflow sees of the plugin."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+
+import airflow
+import pytest
+
+from airflow_provider_datalore.plugin.datalore import DatalorePlugin
+
+HAS_TABS = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 1)
+
+
+def program(*lines: str) -> str:
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_airflow_finds_it_by_its_entry_point() -> None:
+    [entry_point] = importlib.metadata.entry_points(group="airflow.plugins", name="datalore")
+    assert entry_point.load() is DatalorePlugin
+
+
+@pytest.mark.skipif(not HAS_TABS, reason="Airflow before 3.1 has no tabs")
+def test_it_adds_a_tab_to_task_instances() -> None:
+    [view] = DatalorePlugin.external_views
+    assert view["destination"] == "task_instance"
+    # Airflow may be served below another path than the root.
+    assert not view["href"].startswith(("/", "http"))
+
+
+@pytest.mark.skipif(HAS_TABS, reason="Airflow 3.1 has tabs")
+def test_it_is_quietly_absent_before_airflow_3_1() -> None:
+    assert (DatalorePlugin.external_views, DatalorePlugin.fastapi_apps) == ([], [])
+
+
+def test_where_the_extra_is_missing_there_is_no_tab_and_the_api_server_says_how_to_add_it() -> None:
+    said = program(
+        "import importlib.util, logging, sys",
+        "found = importlib.util.find_spec",
+        "importlib.util.find_spec = lambda name, *a: None if name == 'nbconvert' else found(name, *a)",
+        "logging.basicConfig(level='INFO', force=True)",
+        "from airflow_provider_datalore.plugin.datalore import DatalorePlugin, log",
+        "log.propagate, log.disabled = True, False; log.setLevel('INFO'); logging.getLogger().handlers[:] = []",
+        "log.addHandler(logging.StreamHandler())",
+        "sys.argv = ['airflow', 'scheduler']; DatalorePlugin.on_load()",
+        "print('tabs', DatalorePlugin.external_views, DatalorePlugin.fastapi_apps)",
+        "sys.argv = ['airflow', 'api-server']; DatalorePlugin.on_load()",
+    )
+    assert "tabs [] []" in said
+    assert said.count("pip install 'airflow-provider-datalore[ui]'") == (1 if HAS_TABS else 0)
+
+
+def test_loading_it_imports_nothing_that_the_tab_needs() -> None:
+    loaded = program(
+        "import sys",
+        "from airflow.providers.common.compat.sdk import AirflowPlugin; AirflowPlugin; before = set(sys.modules)",
+        "import airflow_provider_datalore.plugin.datalore",
+        "print(*set(sys.modules) - before)",
+    )
+    roots = {name.split(".")[0] for name in loaded.splitlines()[-1].split()}
+    assert not roots & {"fastapi", "nbconvert", "nbformat", "requests", "jinja2", "pydantic"}
