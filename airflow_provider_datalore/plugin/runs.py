@@ -46,6 +46,8 @@ FRESH = 3.0
 KEPT = 600.0
 """Seconds for which a finished run, or its page, is kept."""
 
+_ARE_REMOVED = "Datalore may remove those of old runs; artifacts_to=… on the task keeps them in a storage of yours."
+
 _runs: BoundedCache[Run] = BoundedCache(1000)
 _pages: BoundedCache[bytes] = BoundedCache(64 * 1024 * 1024, len)
 _places = threading.BoundedSemaphore(AT_ONCE)
@@ -117,7 +119,7 @@ class Datalore:
         """
         notebook = run.executed_notebook
         if notebook is None:
-            raise CannotBeShownError("The run left no notebook.")
+            raise CannotBeShownError(f"The run has no notebook among its artifacts. {_ARE_REMOVED}")
         key = (self.connection.conn_id, run.run_id, notebook.path, theme)
         packed = _pages.get(key)
         if packed is not None:
@@ -159,10 +161,7 @@ class Datalore:
             try:
                 return sender.read(protocol.get_artifact(notebook), max_bytes=LONGEST_NOTEBOOK, within=READING)
             except DataloreNotFoundError:
-                raise CannotBeShownError(
-                    f"Datalore does not have {notebook.name!r} any more: it keeps the artifacts of a run for a limited "
-                    "time. artifacts_to=… on the task writes them to a storage of yours."
-                ) from None
+                raise CannotBeShownError(f"Datalore does not have {notebook.name!r} any more. {_ARE_REMOVED}") from None
             except DataloreUnexpectedResponseError as error:
                 if error.status != 200:
                     raise

@@ -221,7 +221,7 @@ class TestPage:
             self.page(finished(server, run_id))
 
     def test_a_run_without_a_notebook_has_no_page(self, server: ScriptedServer, run_id: str) -> None:
-        with pytest.raises(CannotBeShownError, match="left no notebook"):
+        with pytest.raises(CannotBeShownError, match="no notebook among its artifacts"):
             self.page(finished(server, run_id, artifacts=[]))
 
 

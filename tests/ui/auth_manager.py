@@ -6,8 +6,7 @@ from typing import Any
 
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
-VIEWER = "vic"
-NOT_FOR_THE_VIEWER = "datalore_forecasts"
+from tests.ui.users import NOT_FOR_THE_VIEWER, VIEWER
 
 
 class OneDagLessAuthManager(SimpleAuthManager):

@@ -17,13 +17,12 @@ from dev.airflow_client import loopback_session
 from dev.browser import Browser, find_browser
 from dev.local_airflow import LocalAirflow
 from tests.emulator_process import EmulatorProcess
-from tests.ui import auth_manager
+from tests.ui import users
 from tests.ui.notebooks import write_notebooks
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "example_dags"
-ADMIN = "ann"
-PASSWORDS = {ADMIN: "ann-s-password", auth_manager.VIEWER: "vic-s-password"}
+PASSWORDS = {users.ADMIN: "ann-s-password", users.VIEWER: "vic-s-password"}
 TIMEOUT = 120.0
 DATALORE_TOKEN = "a-token-that-must-not-show"
 
@@ -39,9 +38,9 @@ class AirflowWithLogin(LocalAirflow):
         passwords = folder / "passwords.json"
         passwords.write_text(json.dumps(PASSWORDS))
         login = {
-            "AIRFLOW__CORE__AUTH_MANAGER": f"{auth_manager.__name__}.{auth_manager.OneDagLessAuthManager.__name__}",
+            "AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.auth_manager.OneDagLessAuthManager",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin,{auth_manager.VIEWER}:viewer",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{users.ADMIN}:admin,{users.VIEWER}:viewer",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
             "PYTHONPATH": str(ROOT),
         }
@@ -49,7 +48,7 @@ class AirflowWithLogin(LocalAirflow):
 
     def start(self) -> None:
         super().start()
-        self._session.headers["Authorization"] = f"Bearer {self.log_in(ADMIN)}"
+        self._session.headers["Authorization"] = f"Bearer {self.log_in(users.ADMIN)}"
 
     def log_in(self, user: str) -> str:
         """The token that a user gets for their password."""

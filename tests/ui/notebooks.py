@@ -9,6 +9,7 @@ import nbformat
 from tests.emulator.emulator_client import code, write_notebook
 
 FAILING = "me/failing"
+SECRET = "team/secret"
 HELD = "me/held"
 """Goes on until a file ``<region>.go`` lies beside it."""
 
@@ -42,6 +43,7 @@ def write_notebooks(folder: Path) -> None:
         "print('after')",
         owner="me",
     )
+    write_notebook(folder, "secret", parameters, "print('a secret')", owner="team")
     write_notebook(folder, "held", parameters, _WAIT, owner="me")
 
 

@@ -14,9 +14,10 @@ from playwright.sync_api import Error, Page
 from dev.browser import Browser
 from dev.processes import wait_for
 from tests.emulator_process import EmulatorProcess
-from tests.ui.conftest import ADMIN, AirflowWithLogin, Tab
+from tests.ui.conftest import AirflowWithLogin, Tab
 from tests.ui.listeners import Elsewhere
 from tests.ui.notebooks import write_hostile_notebook
+from tests.ui.users import ADMIN
 
 pytestmark = pytest.mark.browser
 

@@ -1,0 +1,161 @@
+"""Knows how to make the pictures in docs/images: of a real Airflow, the emulator and example DAGs in a real browser."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from dev.browser import Browser, find_browser
+from dev.demo import CONF, DAG_ID, DAGS, ROOT, TASK_ID
+from dev.local_airflow import LocalAirflow
+from dev.processes import interrupted_once
+from tests.emulator_process import EmulatorProcess
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+IMAGES = ROOT / "docs" / "images"
+FAILS = {**CONF, "region": "Atlantis"}
+RUN_TIMEOUT = 180.0
+SHOWN = 60_000
+"""Milliseconds until what a picture is of has to be there."""
+WINDOW = {"width": 1280, "height": 760}
+COLOURS = 256
+"""Of a picture; the fewer, the smaller the file."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Takes pictures of Airflow's pages.
+
+    :param airflow: the Airflow
+    :param browser: the browser
+    :param folder: where the pictures go
+    """
+
+    airflow: LocalAirflow
+    browser: Browser
+    folder: Path
+
+    @contextmanager
+    def at(self, path: str, theme: str = "light") -> Iterator[Page]:
+        """A page of Airflow."""
+        with self.browser.page(self.airflow.url, theme=theme, viewport=WINDOW) as page:
+            page.goto(self.airflow.url + path)
+            yield page
+
+    def tab(self, name: str, run_id: str, ready: str, theme: str = "light") -> None:
+        """A picture of the tab of a run.
+
+        :param ready: a selector of what has to be there, in the notebook if it starts with "notebook: "
+        """
+        path = f"/dags/{DAG_ID}/runs/{quote(run_id)}/tasks/{TASK_ID}/plugin/datalore"
+        with self.at(path, theme) as page:
+            tab: Any = page.frame_locator("iframe[title='Datalore']")
+            if ready.startswith("notebook: "):
+                tab = tab.frame_locator("iframe")
+            tab.locator(ready.removeprefix("notebook: ")).first.wait_for(timeout=SHOWN)
+            self.take(page, name)
+
+    def take(self, page: Page, name: str) -> None:
+        """Writes a picture, as small as it can be without looking worse."""
+        from PIL import Image
+
+        page.wait_for_load_state("networkidle")
+        picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
+        path = self.folder / f"{name}.png"
+        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        print(f"  {path}, {path.stat().st_size // 1024} KiB", flush=True)
+
+
+def take_all(camera: Camera, datalore: EmulatorProcess, let_go: Callable[[], None]) -> None:
+    """Takes every picture that docs and README show."""
+    airflow = camera.airflow
+    went_well = airflow.trigger(DAG_ID, CONF)
+    failed = airflow.trigger(DAG_ID, FAILS)
+    for run_id in (went_well, failed):
+        airflow.wait_for_run(DAG_ID, run_id, RUN_TIMEOUT)
+    for theme in ("light", "dark"):
+        camera.tab(f"tab-{theme}", went_well, "notebook: img", theme)
+        camera.tab(f"tab-failed-{theme}", failed, "notebook: .celltag_datalore-failed", theme)
+    running = airflow.trigger(DAG_ID, {**CONF, "notebook_id": "me/held"})
+    airflow.wait_for_task(DAG_ID, running, TASK_ID, "deferred", RUN_TIMEOUT)
+    camera.tab("tab-running", running, ".badge.running")
+    let_go()
+    airflow.wait_for_run(DAG_ID, running, RUN_TIMEOUT)
+    with camera.at(f"/dags/{DAG_ID}/runs/{quote(went_well)}/tasks/{TASK_ID}/details") as page:
+        page.get_by_role("link", name="Executed notebook").wait_for(timeout=SHOWN)
+        camera.take(page, "links")
+    with camera.at("/connections") as page:
+        fill_connection_form(page, datalore.url, datalore.token)
+        camera.take(page, "connection")
+
+
+def fill_connection_form(page: Page, host: str, token: str, conn_id: str = "datalore_default") -> None:
+    """Opens Airflow's form for a new connection and fills it in, as the README tells people to."""
+    page.get_by_role("button", name="Add Connection").click(timeout=SHOWN)
+    form = page.get_by_role("dialog")
+    form.locator("input[name='connection_id']").fill(conn_id)
+    form.get_by_role("combobox").first.click()
+    page.keyboard.type("Datalore")
+    page.get_by_role("option", name="Datalore", exact=True).click()
+    form.locator("input[name='host']").fill(host)
+    form.locator("input[name='password']").fill(token)
+
+
+def hold(folder: Path) -> Callable[[], None]:
+    """Adds a notebook that runs until the function that is returned is called."""
+    import nbformat
+
+    gate = folder / "me" / "go"
+    parameters = nbformat.v4.new_code_cell(  # type: ignore[no-untyped-call]
+        'region = from_date = to_date = ""', metadata={"tags": ["parameters"]}
+    )
+    waits = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.1)"
+    cells = [parameters, nbformat.v4.new_code_cell(waits)]  # type: ignore[no-untyped-call]
+    notebook = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+    nbformat.write(notebook, folder / "me" / "held.ipynb")  # type: ignore[no-untyped-call]
+    return gate.touch
+
+
+def screenshots(executable: str, images: Path) -> None:
+    """Runs everything and takes the pictures.
+
+    :param executable: the browser
+    :param images: where the pictures go
+    """
+    images.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="datalore-screenshots-"))) / "notebooks"
+        shutil.copytree(DAGS / "notebooks", folder)
+        let_go = hold(folder)
+        datalore = stack.enter_context(EmulatorProcess(folder))
+        connection = {"conn_type": "datalore", "host": datalore.url, "password": datalore.token}
+        airflow = stack.enter_context(LocalAirflow(DAGS, connections={"datalore_default": connection}))
+        airflow.wait_for_dags([DAG_ID])
+        browser = stack.enter_context(Browser(executable))
+        take_all(Camera(airflow, browser, images), datalore, let_go)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make the pictures in docs/images.")
+    parser.add_argument("--into", type=Path, default=IMAGES, help="another folder than docs/images")
+    options = parser.parse_args()
+    executable = find_browser()
+    if executable is None:
+        sys.exit("No browser is installed: apt-get install chromium, or another Chromium or Chrome on the PATH.")
+    with interrupted_once("Interrupted. Stopping all that was started, which takes a few seconds."):
+        screenshots(executable, options.into)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""The tab as people see it, in a real browser and a real Airflow."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import FrameLocator, Locator, Page, expect
+
+from dev.browser import Browser
+from tests.emulator_process import EmulatorProcess
+from tests.ui.conftest import AirflowWithLogin, Tab
+from tests.ui.notebooks import FAILING, HELD
+from tests.ui.users import ADMIN, NOT_FOR_THE_VIEWER
+
+pytestmark = pytest.mark.browser
+
+SHOWN = 60_000
+"""Milliseconds until something has to be there: a notebook has to be fetched and rendered first."""
+
+Open = Callable[..., AbstractContextManager[Page]]
+
+
+@pytest.fixture
+def opened(airflow: AirflowWithLogin, browser: Browser) -> Open:
+    """Opens a tab in Airflow's page, as the administrator."""
+
+    @contextmanager
+    def opened(tab: Tab, **options: Any) -> Iterator[Page]:
+        viewport = {"width": 1600, "height": 900}
+        with browser.page(airflow.url, token=airflow.log_in(ADMIN), **{"viewport": viewport, **options}) as page:
+            page.goto(tab.in_airflow)
+            yield page
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def succeeded(run_notebook: Callable[..., Tab]) -> Tab:
+    return run_notebook("me/daily_sales", region="West", from_date="2026-03-01", to_date="2026-05-31")
+
+
+@pytest.fixture(scope="module")
+def failed(run_notebook: Callable[..., Tab]) -> Tab:
+    return run_notebook(FAILING, ends="failed")
+
+
+def tab_of(page: Page) -> FrameLocator:
+    return page.frame_locator("iframe[title='Datalore']")
+
+
+def notebook_of(page: Page) -> FrameLocator:
+    return tab_of(page).frame_locator("iframe[title='The executed notebook']")
+
+
+def colour(locator: Locator, name: str) -> str:
+    found: str = locator.evaluate(f"element => getComputedStyle(element).{name}")
+    return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_run_that_went_well_shows_its_notebook_and_facts(opened: Open, succeeded: Tab, theme: str) -> None:
+    with opened(succeeded, theme=theme) as page:
+        tab, notebook = tab_of(page), notebook_of(page)
+        expect(tab.get_by_text("Succeeded")).to_be_visible(timeout=SHOWN)
+        expect(notebook.get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
+        expect(notebook.locator("img[src^='data:image/png']").first).to_have_js_property("complete", True)
+        expect(notebook.locator("table").first).to_be_visible()
+        facts = tab.get_by_role("complementary", name="The run in Datalore")
+        expect(facts).to_contain_text(re.compile(r"Notebook\s*me/daily_sales"))
+        expect(facts).to_contain_text(re.compile(r"region\s*West"))
+        expect(facts).to_contain_text(re.compile(r"Duration\s*\d+ s"))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_has_airflow_s_colours(opened: Open, succeeded: Tab, theme: str) -> None:
+    with opened(succeeded, theme=theme) as page:
+        tab = tab_of(page)
+        expect(notebook_of(page).get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
+        assert colour(tab.locator("body"), "backgroundColor") == colour(page.locator("html"), "backgroundColor")
+        assert colour(tab.locator("body"), "color") == colour(page.locator("body"), "color")
+        assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
+
+
+def test_it_follows_when_the_theme_is_changed(opened: Open, succeeded: Tab) -> None:
+    with opened(succeeded, theme="light") as page:
+        expect(notebook_of(page).get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
+        page.evaluate(
+            "() => { localStorage.setItem('theme', 'dark');"
+            " window.dispatchEvent(new StorageEvent('storage', { key: 'theme', newValue: 'dark' })) }"
+        )
+        expect(tab_of(page).locator("html")).to_have_class("dark")
+        expect(notebook_of(page).locator("body[data-jp-theme-light='false']")).to_be_visible(timeout=SHOWN)
+
+
+def test_the_cell_that_failed_is_marked_and_in_view(opened: Open, failed: Tab) -> None:
+    with opened(failed) as page:
+        cell = notebook_of(page).locator(".celltag_datalore-failed")
+        expect(cell).to_contain_text("KeyError", timeout=SHOWN)
+        # The cells before it are longer than the frame.
+        expect(cell).to_be_in_viewport(ratio=0.5)
+        label = cell.evaluate("element => getComputedStyle(element, '::before').content")
+        assert label == '"The notebook failed in this cell"'
+        expect(tab_of(page).get_by_role("status").get_by_text("Failed")).to_be_visible()
+
+
+def test_a_run_that_goes_on_shows_its_time_and_then_its_notebook_by_itself(
+    opened: Open, run_notebook: Callable[..., Tab], emulator: EmulatorProcess
+) -> None:
+    running = run_notebook(HELD, ends=None, region="Watched")
+    with opened(running) as page:
+        tab = tab_of(page)
+        expect(tab.get_by_role("status").get_by_text("Running", exact=True)).to_be_visible(timeout=SHOWN)
+        elapsed = tab.locator("[data-since]")
+        before = elapsed.inner_text()
+        expect(elapsed).not_to_have_text(before, timeout=10_000)
+        (emulator.folder / "me" / "Watched.go").touch()
+        expect(tab.get_by_text("Succeeded")).to_be_visible(timeout=SHOWN)
+        expect(notebook_of(page).get_by_text("Watched was let go")).to_be_visible(timeout=SHOWN)
+
+
+def test_an_artifact_is_downloaded_from_the_tab(opened: Open, succeeded: Tab, tmp_path: Path) -> None:
+    with opened(succeeded) as page:
+        link = tab_of(page).get_by_role("link", name="daily_sales.ipynb")
+        with page.expect_download(timeout=SHOWN) as download:
+            link.click()
+        download.value.save_as(tmp_path / "kept.ipynb")
+        assert download.value.suggested_filename == "daily_sales.ipynb"
+        assert json.loads((tmp_path / "kept.ipynb").read_text())["cells"]
+
+
+def test_a_link_opens_datalore_in_a_window_of_its_own(opened: Open, succeeded: Tab, emulator: EmulatorProcess) -> None:
+    with opened(succeeded) as page:
+        link = tab_of(page).get_by_role("link", name="Notebook", exact=True)
+        with page.context.expect_page() as opening:
+            link.click()
+        window = opening.value
+        window.wait_for_load_state()
+        assert window.url == f"{emulator.url}/notebook/me/daily_sales"
+        assert window.evaluate("window.opener") is None
+        assert page.url == succeeded.in_airflow
+
+
+def test_everything_is_reached_with_the_keyboard(opened: Open, succeeded: Tab) -> None:
+    with opened(succeeded) as page:
+        tab = tab_of(page)
+        expect(notebook_of(page).get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
+        first = tab.get_by_role("link", name="daily_sales.ipynb")
+        first.focus()
+        page.keyboard.press("Tab")
+        expect(tab.get_by_role("link", name="Notebook", exact=True)).to_be_focused()
+        page.keyboard.press("Tab")
+        expect(tab.get_by_role("link", name="Executed notebook")).to_be_focused()
+        assert colour(tab.get_by_role("link", name="Executed notebook"), "outlineStyle") == "solid"
+        page.keyboard.press("Tab")
+        expect(tab.locator("iframe")).to_be_focused()
+        scroll = "() => document.scrollingElement.scrollTop"
+        frame = next(frame for frame in page.frames if "/notebook?" in frame.url)
+        assert frame.evaluate(scroll) == 0
+        page.keyboard.press("PageDown")
+        frame.wait_for_function("() => document.scrollingElement.scrollTop > 0", timeout=10_000)
+
+
+def test_a_mapped_task_has_the_tab_too(opened: Open, airflow: AirflowWithLogin) -> None:
+    run_id = airflow.trigger(NOT_FOR_THE_VIEWER)
+    assert airflow.wait_for_run(NOT_FOR_THE_VIEWER, run_id, 120) == "success"
+    with opened(Tab(airflow, NOT_FOR_THE_VIEWER, run_id, "forecast", 1)) as page:
+        expect(notebook_of(page).get_by_role("heading", name="Forecast")).to_be_visible(timeout=SHOWN)
+
+
+def test_a_task_that_is_none_of_datalore_s_says_so(opened: Open, airflow: AirflowWithLogin) -> None:
+    run_id = airflow.trigger("datalore_plain_python")
+    airflow.wait_for_run("datalore_plain_python", run_id, 120)
+    with opened(Tab(airflow, "datalore_plain_python", run_id, "run_and_read")) as page:
+        expect(tab_of(page).get_by_text("This task runs no Datalore notebook")).to_be_visible(timeout=SHOWN)
+
+
+def test_an_artifact_that_is_gone_is_said_to_be(
+    opened: Open, run_notebook: Callable[..., Tab], emulator: EmulatorProcess
+) -> None:
+    tab = run_notebook("me/daily_sales", region="East")
+    emulator.set_variant(artifacts_expire_after=0)
+    try:
+        with opened(tab) as page:
+            gone = notebook_of(page).get_by_role("alert")
+            expect(gone).to_contain_text("Datalore may remove those of old runs", timeout=SHOWN)
+    finally:
+        emulator.set_variant()
+
+
+def test_a_small_window_has_room_for_all_of_it(opened: Open, failed: Tab) -> None:
+    with opened(failed, viewport={"width": 700, "height": 900}) as page:
+        tab = tab_of(page)
+        expect(tab.get_by_text("KeyError").or_(tab.locator("iframe"))).to_be_visible(timeout=SHOWN)
+        width = tab.locator("html").evaluate("element => [element.scrollWidth, element.clientWidth]")
+        assert width[0] <= width[1]
