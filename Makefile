@@ -15,11 +15,12 @@ PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
 # Which branches run depends on Airflow's version; all tests on the newest one have to cover this much.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
-.PHONY: help demo ui test test-matrix test-faults bench lint docs package clean
+.PHONY: help demo ui screenshots test test-matrix test-faults bench lint docs package clean
 
 help:
 	@echo "make demo    run an example DAG through a real Airflow and the Datalore emulator, show what comes of it"
 	@echo "make ui      the same, and leave Airflow's UI open until Ctrl-C"
+	@echo "make screenshots   take the pictures in docs/images anew, with the Chromium that is installed"
 	@echo "make test    run all tests on Airflow $(NEWEST); with AIRFLOW=2.11.2 on that one"
 	@echo "make test-matrix   on every supported Airflow and Python that is installed, and on the lowest versions allowed"
 	@echo "make test-faults   kill, cut off and spoil parts of a real Airflow and of Datalore, for a quarter of an hour"
@@ -36,6 +37,10 @@ demo:
 ui:
 	@$(INSTALL) demo
 	@$(RUN) dev.demo --stay
+
+screenshots:
+	@$(INSTALL) test
+	@$(RUN) dev.screenshots $(ARGS)
 
 test:
 	@$(INSTALL) test

@@ -67,9 +67,24 @@ def connection_type() -> dict[str, Any]:
                 "Public URL", "Where people open Datalore in a browser, if that is not the host above."
             ),
             "verify": _text(
-                "TLS verification", "The path of a file of CA certificates, or false to check no certificate."
+                "TLS verification",
+                "The path of a file or folder of CA certificates to trust, or false to check no certificate. Empty: "
+                "those that Python trusts.",
+            ),
+            "cert": _text(
+                "Client certificate",
+                'The path of a certificate, or ["cert.pem", "key.pem"] if its key is in a file of its own.',
+            ),
+            "proxies": _text(
+                "Proxy", 'The address of a proxy, or {"https": "http://proxy:3128"} for some schemes only.'
+            ),
+            "trust_env": _text(
+                "Trust the environment", "false ignores proxies and CA certificates that environment variables name."
             ),
             "timeout": _text("Timeout", "The limit for one request, in seconds; 60 if empty."),
+            "max_connections": _text(
+                "Most connections", "How many connections a triggerer opens to Datalore at once, at most; 100 if empty."
+            ),
         },
     }
 

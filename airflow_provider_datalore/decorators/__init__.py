@@ -1,0 +1,1 @@
+"""Functions that return a notebook's parameters, as tasks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Mapping
@@ -132,7 +133,7 @@ class FieldReader:
         return value
 
     def cert(self) -> tuple[str, str | None] | None:
-        value = self.extra.get("cert")
+        value = self._written("cert")
         if value is None:
             return None
         files = [value] if isinstance(value, str) else value
@@ -147,7 +148,7 @@ class FieldReader:
         return files[0], files[1] if len(files) == 2 else None
 
     def proxies(self) -> dict[str, str]:
-        value = self.extra.get("proxies", self.extra.get("proxy"))
+        value = self._written("proxies" if "proxies" in self.extra else "proxy")
         if value is None:
             return {}
         if isinstance(value, str):
@@ -158,6 +159,17 @@ class FieldReader:
                 'has to be an address, or a mapping such as {"https": "http://proxy:3128"}.',
             )
         return {scheme: url for scheme, url in value.items() if url}
+
+    def _written(self, name: str) -> Any:
+        """The value of a field, read as JSON where a form's text field holds a list or an object."""
+        value = self.extra.get(name)
+        if not isinstance(value, str) or not value.strip().startswith(("[", "{")):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            # Not repeated: a proxy's address may hold a password.
+            self.fail(f"{name} in the extra", 'begins like a list or an object, but is no JSON. Put its texts into ".')
 
     def number(self, name: str, default: float) -> float:
         value = self.extra.get(name, default)

@@ -11,6 +11,7 @@ import pytest
 from certifi import where
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.get_provider_info import connection_type
 from airflow_provider_datalore.hooks.connection import DataloreConnection
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook
 from tests.hooks.sides import TOKEN, Connect, Fields, connection_to
@@ -464,3 +465,32 @@ async def test_a_connection_that_airflow_does_not_have_is_an_error_with_the_reme
         DataloreHook("no_such").get_run("r1")
     with pytest.raises(DataloreConfigurationError, match=remedy):
         await DataloreAsyncHook("no_such").get_run("r1")
+
+
+# What the form's text fields hold
+
+
+def test_a_list_or_an_object_in_a_text_field_is_read_as_such(tmp_path: Path) -> None:
+    both, key = tmp_path / "both.pem", tmp_path / "key.pem"
+    both.touch()
+    key.touch()
+    connection = connection_to(HOST, {"cert": f' ["{both}", "{key}"]', "proxies": '{"https": "http://proxy:3128"}'})
+    assert connection.cert == (str(both), str(key))
+    assert connection.proxies == {"https": "http://proxy:3128"}
+
+
+@pytest.mark.parametrize("name", ["cert", "proxies"])
+def test_a_text_field_that_only_begins_like_json_is_refused_and_not_repeated(name: str) -> None:
+    message = refused({name: f"{{https: http://u:{TOKEN}@proxy}}"})
+    assert f"{name} in the extra begins like a list or an object, but is no JSON" in message
+
+
+def test_every_field_of_the_form_is_one_that_is_read() -> None:
+    """A field that nobody reads would be sent as a header."""
+    values = {"public_url": HOST, "verify": "false", "cert": "", "proxies": "http://proxy:3128"}
+    values |= {"trust_env": "false", "timeout": "5", "max_connections": "7"}
+    assert values.keys() == connection_type()["conn-fields"].keys()
+    connection = connection_to(HOST, values)
+    assert connection.headers == {}
+    assert (connection.verify, connection.trust_env, connection.timeout) == (False, False, 5)
+    assert connection.max_connections == 7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ class AirflowWithLogin(LocalAirflow):
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{users.ADMIN}:admin,{users.VIEWER}:viewer",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-            "PYTHONPATH": str(ROOT),
+            # For the auth manager; first comes whatever the tests themselves import the package from.
+            "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)])),
         }
         super().__init__(dags, env=login, **options)
 
@@ -100,9 +102,12 @@ def needs_tabs() -> None:
         pytest.skip("Airflow before 3.1 has no tabs for plugins")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real browser; tests that need one say so where none is installed."""
+    """A real browser; tests that need one say so where none is installed.
+
+    It ends with the module: as long as it is there, Playwright has an event loop running in which no other may run.
+    """
     executable = find_browser()
     if executable is None:
         pytest.skip("no browser is installed: apt-get install chromium")
