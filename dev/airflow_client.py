@@ -165,7 +165,7 @@ class AirflowClient:
         if self.major >= 3:
             links = self.request("GET", path, params={"map_index": map_index})["extra_links"]
         else:
-            links = self.request("GET", path)
+            links = self.request("GET", path, params={"map_index": map_index} if map_index >= 0 else {})
         return dict(links)
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
