@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -43,9 +43,10 @@ def task_key(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
     return TaskKey(dag_id, run_id, task_id, int(index))
 
 
-def found_task(key: Annotated[TaskKey, Depends(task_key)], session: SessionDep) -> NotebookTask:
-    """What Airflow knows of it."""
-    task = tasks.find(key, session)
+def found_task(key: Annotated[TaskKey, Depends(task_key)]) -> NotebookTask:
+    """What Airflow knows of it; Airflow's database is let go before Datalore is asked."""
+    with create_session(scoped=False) as session:
+        task = tasks.find(key, session)
     if task is None:
         raise HTTPException(404, "There is no such task instance.")
     return task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -41,6 +42,10 @@ PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
 """What makes a page of a notebook."""
 AT_ONCE = 4
 """Questions to Datalore that one API server has under way at a time: its threads are Airflow's."""
+DOWNLOADS = 4
+"""Downloads beside them, which may be slow for the sake of whoever downloads."""
+QUEUEING = 3.0
+"""Seconds that a thread waits for one of these places."""
 FRESH = 3.0
 """Seconds for which it is not asked again about a run that goes on, however many people look."""
 KEPT = 600.0
@@ -51,6 +56,7 @@ _ARE_REMOVED = "Datalore may remove those of old runs; artifacts_to=… on the t
 _runs: BoundedCache[Run] = BoundedCache(1000)
 _pages: BoundedCache[bytes] = BoundedCache(64 * 1024 * 1024, len)
 _places = threading.BoundedSemaphore(AT_ONCE)
+_downloads = threading.BoundedSemaphore(DOWNLOADS)
 _rendering = threading.Lock()
 
 
@@ -131,7 +137,7 @@ class Datalore:
     @contextmanager
     def download(self, artifact: Artifact) -> Iterator[Iterator[bytes]]:
         """The content of an artifact, piece by piece; an error comes before the first piece, or breaks it off."""
-        with self._asking() as sender, sender.stream(protocol.get_artifact(artifact)) as pieces:
+        with self._asking(_downloads) as sender, sender.stream(protocol.get_artifact(artifact)) as pieces:
             first = next(pieces, b"")
             yield chain([first], pieces)
 
@@ -171,23 +177,24 @@ class Datalore:
                 ) from None
 
     @contextmanager
-    def _asking(self) -> Iterator[RequestsSender]:
-        if not _places.acquire(timeout=PATIENCE):
+    def _asking(self, places: threading.BoundedSemaphore | None = None) -> Iterator[RequestsSender]:
+        places = places or _places
+        if not places.acquire(timeout=QUEUEING):
             raise BusyError("Too many people look at notebooks just now. Try again in a moment.")
         sender = RequestsSender(self.connection)
         try:
             yield sender
         finally:
             sender.close()
-            _places.release()
+            places.release()
 
 
 def _rendered(content: bytes, theme: str) -> bytes:
     """The page that the program :mod:`.render` makes, one at a time."""
     program = [sys.executable, *PROGRAM, theme]
     # Nothing of the API server's environment: its secrets are no business of a program that reads notebooks.
-    environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), "PYTHONSAFEPATH": "1", "LANG": "C.UTF-8"}
-    if not _rendering.acquire(timeout=RENDERING):
+    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1", "LANG": "C.UTF-8"}
+    if not _rendering.acquire(timeout=PATIENCE):
         raise BusyError("Another notebook is being rendered. Try again in a moment.")
     try:
         done = subprocess.run(  # noqa: S603  (a program of this package)

@@ -251,11 +251,11 @@ class TestDownload:
 def test_only_so_many_questions_are_under_way_at_a_time(
     server: ScriptedServer, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "_places", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(runs, "_downloads", threading.BoundedSemaphore(1))
     run = finished(server, run_id)
     server.route("GET", PATH, body=b"content")
     first, second = Datalore("datalore_default"), Datalore("datalore_default")
-    monkeypatch.setattr(runs, "PATIENCE", 0.05)
+    monkeypatch.setattr(runs, "QUEUEING", 0.05)
     with (
         first.download(run.artifacts[0]),
         pytest.raises(BusyError),
