@@ -26,6 +26,8 @@ from airflow_provider_datalore.plugin.view import View
 
 STATIC = Path(__file__).with_name("static")
 TASK = "/dags/{dag_id}/dagRuns/{run_id}/tasks/{task_id}/{map_index}"
+# All addresses in the pages are relative: a proxy may serve Airflow under another path than Airflow sees.
+STATIC_FROM_TASK = "../" * TASK.count("/", 0, TASK.rindex("/")) + "static"
 
 app = FastAPI(title="Datalore", openapi_url=None)
 templates = Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
@@ -68,8 +70,8 @@ async def guard(request: Request, call_next: Any) -> Response:
 def show(task: FoundTask, request: Request) -> HTMLResponse:
     """The tab: the facts of the run, and a frame for its notebook."""
     view = View.of(task)
-    page = templates.get_template("tab.html").render(view=view, static=_static(request), here=quote(request.url.path))
-    return HTMLResponse(page)
+    here = quote(request.path_params["map_index"])
+    return HTMLResponse(templates.get_template("tab.html").render(view=view, static=STATIC_FROM_TASK, here=here))
 
 
 @app.get(TASK + "/state", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
@@ -83,7 +85,7 @@ def state(task: FoundTask) -> JSONResponse:
 def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(pattern="^(light|dark)$")]) -> Response:
     """The executed notebook, a document without an origin; only in the tab's frame, so that it never has a window."""
     if request.headers.get("Sec-Fetch-Dest", "iframe") != "iframe":
-        return RedirectResponse(quote(request.url.path.removesuffix("/notebook")))
+        return RedirectResponse("../" + quote(request.path_params["map_index"]))
     try:
         datalore, run = _finished_run(task)
         page: bytes | str = datalore.page(run, theme)
@@ -144,7 +146,3 @@ def _opened(datalore: Datalore, wanted: Artifact) -> Iterator[bytes]:
             yield from pieces
 
     return read()
-
-
-def _static(request: Request) -> str:
-    return f"{quote(request.scope.get('root_path', ''))}/static"
