@@ -23,17 +23,18 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 _ERROR = {"content": {"application/json": {"schema": {"type": "object", "required": ["error"]}}}}
-_REFUSALS: dict[int | str, dict[str, Any]] = {
+REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The query is incorrect", **_ERROR},
     401: {"description": "No token, or an invalid one", **_ERROR},
     403: {"description": "The token's owner has only view rights", **_ERROR},
     404: {"description": "There is no such thing, or it is not shared", **_ERROR},
+    409: {"description": "Not in the state in which the notebook is", **_ERROR},
     # What FastAPI adds by itself, and never happens here: what is wrong with a body is told with 400.
     422: {"description": "Not used"},
 }
 
 # The bearer scheme is for the document alone; who the caller is, is found out by `Caller`.
-router = APIRouter(dependencies=[Security(HTTPBearer(auto_error=False))], responses=_REFUSALS)
+router = APIRouter(dependencies=[Security(HTTPBearer(auto_error=False))], responses=REFUSALS)
 
 
 @router.post("/api/run/v1/notebook", openapi_extra=documented_body(RunBody))
@@ -74,8 +75,15 @@ async def run_interactively(request: Request, user: Caller, emulator: TheEmulato
     """Start an interactive run, which updates the notebook itself."""
     body = await read_body(request, InteractiveBody, emulator.variant)
     notebook_id = emulator.editable(user, body.notebook_id)
+    path = emulator.library.notebooks()[notebook_id]
+    if emulator.variant.interactive_while_busy == "409" and emulator.sessions.of(notebook_id, path).state == "BUSY":
+        raise RefusedError(409, "The notebook executes already")
+    try:
+        notebook = await asyncio.to_thread(read_notebook, path)
+    except ValueError as error:
+        raise RefusedError(400, str(error)) from error
     emulator.journal.interactive_started[notebook_id] += 1
-    emulator.runner.run_interactively(notebook_id, emulator.library.notebooks()[notebook_id])
+    emulator.sessions.run(notebook_id, path, notebook)
     return Response() if emulator.variant.interactive_answer == "empty" else JSONResponse({})
 
 

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from . import api, control, pages
+from . import api, control, notebook_api, notebook_files, pages
 from .emulator import Emulator
 from .errors import RefusedError, refuse
 from .journal import JournalMiddleware
@@ -30,16 +30,18 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await emulator.runner.stop()
+        await emulator.sessions.stop()
 
     app = FastAPI(
-        title="Datalore's Run API, as the emulator reads its documentation",
+        title="Datalore's APIs, as the emulator reads its documentation",
         lifespan=lifespan,
         openapi_url="/emulator/openapi.json",
         docs_url=None,
         redoc_url=None,
     )
     app.state.emulator = emulator
-    app.include_router(api.router)
+    for part in (api, notebook_api, notebook_files):
+        app.include_router(part.router)
     for part in (control, pages):
         app.include_router(part.router, include_in_schema=False)
     # The last one added is the first to see a request.

@@ -92,6 +92,9 @@ async def get_log(emulator: TheEmulator) -> dict[str, Any]:
         "interactive": {
             "started": _by_name(journal.interactive_started),
             "finished": _by_name(journal.interactive_finished),
+            "polls": _by_name(journal.kernel_polls),
+            "interrupts": _by_name(journal.interrupts),
+            "stops": _by_name(journal.stops),
         },
         "polls": {"total": journal.polls.total(), "runs": journal.polls},
         "downloads": {"total": journal.downloads.total(), "runs": journal.downloads},

@@ -10,6 +10,7 @@ from .library import Library, NotebookId
 from .records import Records, Run
 from .rendering import Reports
 from .runner import Runner
+from .sessions import Sessions
 from .settings import Settings
 
 
@@ -25,7 +26,8 @@ class Emulator:
         self.reports = Reports(settings.data / "reports")
         self.journal = Journal()
         self.faults = FaultBook(RULES.validate_python(settings.faults))
-        self.runner = Runner(self.records, self.reports, self.journal, settings.max_parallel_runs)
+        self.runner = Runner(self.records, self.reports, settings.max_parallel_runs)
+        self.sessions = Sessions(self.runner.slots, self.runner.spawn, self.journal, lambda: self.variant)
 
     def is_read_only(self, run: Run) -> bool:
         """Whether the run's user may, by now, only look at its notebook."""

@@ -14,12 +14,14 @@ class RefusedError(Exception):
 
     :param status: the HTTP status.
     :param message: what was wrong, for people.
+    :param state: the state of the kernel, where that is why.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, state: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.state = state
 
 
 def refuse(refusal: RefusedError, variant: Variant) -> Response:
@@ -28,7 +30,8 @@ def refuse(refusal: RefusedError, variant: Variant) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
     match variant.error_form:
         case "json":
-            return JSONResponse({"error": message}, status, headers)
+            state = {} if refusal.state is None else {"state": refusal.state}
+            return JSONResponse({"error": message, **state}, status, headers)
         case "html":
             page = f"<!doctype html><title>Error {status}</title><h1>{status}</h1><p>{html.escape(message)}</p>"
             return HTMLResponse(page, status, headers)

@@ -42,7 +42,7 @@ class RunBody(InteractiveBody):
     direct_file_storage_write: bool = Field(default=False, alias="directFileStorageWrite")
 
 
-Body = TypeVar("Body", bound=InteractiveBody)
+Body = TypeVar("Body", bound=BaseModel)
 
 
 async def read_body(request: Request, model: type[Body], variant: Variant) -> Body:
@@ -66,7 +66,7 @@ async def read_body(request: Request, model: type[Body], variant: Variant) -> Bo
     return body
 
 
-def documented_body(model: type[InteractiveBody]) -> dict[str, Any]:
+def documented_body(model: type[BaseModel]) -> dict[str, Any]:
     """The body that a call takes, for the OpenAPI document; :func:`read_body` is what reads it."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     for name, definition in schema.pop("$defs", {}).items():

@@ -20,6 +20,9 @@ class Journal:
         self.downloads: Counter[str] = Counter()
         self.interactive_started: Counter[NotebookId] = Counter()
         self.interactive_finished: Counter[NotebookId] = Counter()
+        self.kernel_polls: Counter[NotebookId] = Counter()
+        self.interrupts: Counter[NotebookId] = Counter()
+        self.stops: Counter[NotebookId] = Counter()
 
 
 class JournalMiddleware:

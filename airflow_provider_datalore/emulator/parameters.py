@@ -8,6 +8,8 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from .controls import ControlError, controls, give
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
@@ -20,7 +22,7 @@ class ParameterError(Exception):
 
 
 def variables(notebook: NotebookNode) -> dict[str, Any]:
-    """The variables that the cell tagged ``parameters`` sets, with their defaults."""
+    """The variables that the cell tagged ``parameters`` sets, with their defaults; controls are apart."""
     for cell in notebook.cells:
         if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
             return _assignments(cell.source)
@@ -30,23 +32,34 @@ def variables(notebook: NotebookNode) -> dict[str, Any]:
 def values(notebook: NotebookNode, given: Iterable[tuple[str, Any]], *, ignore_unknown: bool) -> dict[str, Any]:
     """Turn the parameters of a request into values of the types that the notebook's variables have.
 
-    A control of Datalore hands out a value of its variable's type, while the request carries a string.
+    A control of Datalore hands out a value of its variable's type, while the request carries a string. Cells that are
+    controls are set at once.
 
     :raises ParameterError: a value does not fit, or a name is unknown and that is not ignored.
     """
     known = variables(notebook)
+    control_cells = {control["variable"]: cell for cell, control in controls(notebook)}
     converted: dict[str, Any] = {}
     for name, value in given:
-        if name in known:
+        if name in control_cells:
+            converted[name] = value
+            try:
+                give(control_cells[name], value)
+            except ControlError as error:
+                raise ParameterError(f"Parameter {name!r}: {error}") from None
+        elif name in known:
             converted[name] = _convert(name, value, known[name])
         elif not ignore_unknown:
-            there_is = f"the notebook has {', '.join(known)}" if known else "the notebook has no parameters"
+            names = [*known, *control_cells]
+            there_is = f"the notebook has {', '.join(names)}" if names else "the notebook has no parameters"
             raise ParameterError(f"Unknown parameter {name!r}: {there_is}")
     return converted
 
 
 def inject(notebook: NotebookNode, converted: dict[str, Any]) -> NotebookNode:
-    """A copy of the notebook with a cell that sets the values, after the one with the defaults."""
+    """A copy of the notebook with a cell that sets the values which no control has, after the one with the defaults."""
+    with_control = {control["variable"] for _, control in controls(notebook)}
+    converted = {name: value for name, value in converted.items() if name not in with_control}
     if not converted:
         return notebook
     # Importing papermill announces itself on its own logger; nothing of that is news here.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .library import NotebookId, write_atomically
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+Kind = Literal["STATIC", "INTERACTIVE"]
 
 
 def render(notebook: NotebookNode, title: str) -> str:
@@ -23,25 +25,34 @@ def render(notebook: NotebookNode, title: str) -> str:
 class Reports:
     """The reports that notebooks were published as.
 
-    :param folder: where they are kept, as ``<owner>/<id>.html``.
+    :param folder: where they are kept, as ``<owner>/<id>.html`` or ``<id>.interactive.html``.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def publish(self, notebook_id: NotebookId, notebook: NotebookNode) -> None:
+    def publish(self, notebook_id: NotebookId, notebook: NotebookNode, kind: Kind = "STATIC") -> None:
         """Make, or replace, the report of a notebook."""
-        write_atomically(self._path(notebook_id), render(notebook, notebook_id.id))
+        write_atomically(self._path(notebook_id, kind), render(notebook, notebook_id.id))
 
     def update(self, notebook_id: NotebookId, notebook: NotebookNode) -> None:
-        """Replace the report of a notebook; nothing happens when it has none."""
-        if self._path(notebook_id).exists():
-            self.publish(notebook_id, notebook)
+        """Replace the reports of a notebook; nothing happens when it has none."""
+        for kind in self._published(notebook_id):
+            self.publish(notebook_id, notebook, kind)
+
+    def has(self, notebook_id: NotebookId, kind: Kind) -> bool:
+        """Whether a notebook has a report of a kind."""
+        return kind in self._published(notebook_id)
 
     def read(self, notebook_id: NotebookId) -> str | None:
         """The page of a notebook's report, None when it has none."""
-        path = self._path(notebook_id)
-        return path.read_text(encoding="utf-8") if path.exists() else None
+        published = self._published(notebook_id)
+        return self._path(notebook_id, published[0]).read_text(encoding="utf-8") if published else None
 
-    def _path(self, notebook_id: NotebookId) -> Path:
-        return self._folder / notebook_id.owner / f"{notebook_id.id}.html"
+    def _published(self, notebook_id: NotebookId) -> list[Kind]:
+        kinds: tuple[Kind, ...] = ("STATIC", "INTERACTIVE")
+        return [kind for kind in kinds if self._path(notebook_id, kind).exists()]
+
+    def _path(self, notebook_id: NotebookId, kind: Kind) -> Path:
+        suffix = ".html" if kind == "STATIC" else ".interactive.html"
+        return self._folder / notebook_id.owner / f"{notebook_id.id}{suffix}"

@@ -70,6 +70,21 @@ class Variant(BaseModel):
     interactive_answer: Literal["empty", "object"] = Field(
         default="empty", description="the body of the answer to an interactive run: nothing, or {}"
     )
+    interactive_while_busy: Literal["queue", "409"] = Field(
+        default="queue", description="what an interactive run of a notebook that executes does: wait, or answer 409"
+    )
+    booting: Literal["busy", "ready"] = Field(
+        default="busy", description="what the kernel of an interactive run is said to be before it has started"
+    )
+    crashed_cell: Literal["ERROR", "STARTED", "NONE"] = Field(
+        default="NONE", description="the status of a cell whose kernel died"
+    )
+    files_need_session: bool = Field(
+        default=False, description="whether files can be reached only when the notebook has a session"
+    )
+    notebook_api: bool = Field(
+        default=True, description="whether the server has the Notebook API (on premises 2026.2 and later)"
+    )
     parameters: bool = Field(
         default=True, description="whether the server knows the field parameters (older ones do not)"
     )

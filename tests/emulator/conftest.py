@@ -49,6 +49,6 @@ def notebook(datalore: EmulatorProcess, request: pytest.FixtureRequest) -> Write
     """Writes a notebook that has the name of the test."""
 
     def write(*cells: str | NotebookNode, name: str = "", owner: str = "") -> str:
-        return write_notebook(datalore.folder, name or request.node.name, *cells, owner=owner)
+        return write_notebook(datalore.folder, name or request.node.name.replace("/", "-"), *cells, owner=owner)
 
     return write

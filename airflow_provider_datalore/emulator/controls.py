@@ -1,0 +1,202 @@
+"""Knows a notebook's controls: which cells are ones, what each can be set to, and the code that sets its variable.
+
+A control is a code cell whose metadata say so, as ``{"datalore": {"control": {"controlType": "SLIDER", "label": …,
+"variable": …, …}}}`` with the fields that the Notebook API has for it. Its source is the assignment that it stands
+for, so that other tools run such a notebook as well; it is written anew when the control is set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+class ControlError(Exception):
+    """A value that a control cannot take."""
+
+
+class _Control(BaseModel):
+    """What all controls have.
+
+    :param label: what people read beside it.
+    :param variable: the variable that it sets.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel)
+
+    label: str = ""
+    variable: str = Field(pattern=r"^[^\W\d]\w*$")
+
+
+class Checkbox(_Control):
+    """True or false."""
+
+    control_type: Literal["CHECKBOX"]
+    value: bool
+
+    def code(self) -> str:
+        return f"{self.variable} = {self.value}"
+
+    def given(self, value: Any) -> dict[str, Any]:
+        if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+            value = value.strip().lower() == "true"
+        return {"value": value}
+
+
+class Slider(_Control):
+    """A number between two others; all of them are written as strings."""
+
+    control_type: Literal["SLIDER"]
+    value: str
+    min: str
+    max: str
+    step: str = "1"
+
+    @model_validator(mode="after")
+    def _is_between(self) -> Slider:
+        if not float(self.min) <= float(self.value) <= float(self.max):
+            raise ValueError(f"{self.value} is not between {self.min} and {self.max}")
+        return self
+
+    def code(self) -> str:
+        return f"{self.variable} = {int(self.value) if self.value.lstrip('+-').isdigit() else float(self.value)}"
+
+    def given(self, value: Any) -> dict[str, Any]:
+        return {"value": str(value)}
+
+
+class TextInput(_Control):
+    """Text, of one line or several."""
+
+    control_type: Literal["TEXT_INPUT"]
+    value: str
+    multiline: bool = False
+
+    def code(self) -> str:
+        return f"{self.variable} = {self.value!r}"
+
+    def given(self, value: Any) -> dict[str, Any]:
+        return {"value": value}
+
+
+class Datepicker(_Control):
+    """A date, or the first and the last of a range."""
+
+    control_type: Literal["DATEPICKER"]
+    start_date: str | None = None
+    end_date: str | None = None
+    with_range: bool = False
+
+    @model_validator(mode="after")
+    def _are_dates(self) -> Datepicker:
+        for text in (self.start_date, self.end_date):
+            if text is not None:
+                date.fromisoformat(text)
+        return self
+
+    def code(self) -> str:
+        first, last = (text and f"datetime.date.fromisoformat({text!r})" for text in (self.start_date, self.end_date))
+        return f"import datetime\n\n{self.variable} = {f'({first}, {last})' if self.with_range else first}"
+
+    def given(self, value: Any) -> dict[str, Any]:
+        if not self.with_range:
+            return {"startDate": value}
+        start, end, *_ = [*_listed(value), None, None]
+        return {"startDate": start, "endDate": end}
+
+
+class Dropdown(_Control):
+    """One or several of some items; of those that a variable holds when it runs, if ``selectedVariable`` names one."""
+
+    control_type: Literal["DROPDOWN"]
+    items: list[str] = []
+    selected_value: str | None = None
+    multiselect: bool = False
+    selected_values: list[str] | None = None
+    selected_variable: str | None = None
+
+    @model_validator(mode="after")
+    def _are_items(self) -> Dropdown:
+        chosen = (self.selected_values or []) if self.multiselect else [self.selected_value]
+        wrong = [each for each in chosen if each is not None and each not in self.items]
+        if wrong and self.selected_variable is None:
+            raise ValueError(f"{wrong[0]!r} is none of the items")
+        return self
+
+    def code(self) -> str:
+        chosen = (self.selected_values or []) if self.multiselect else self.selected_value
+        if self.selected_variable is None:
+            return f"{self.variable} = {chosen!r}"
+        if self.multiselect:
+            return f"{self.variable} = [item for item in {self.selected_variable} if str(item) in {chosen!r}]"
+        return f"{self.variable} = next(item for item in {self.selected_variable} if str(item) == {chosen!r})"
+
+    def given(self, value: Any) -> dict[str, Any]:
+        if self.multiselect:
+            return {"selectedValues": _listed(value)}
+        return {"selectedValue": value}
+
+
+Control = Annotated[Checkbox | Slider | TextInput | Datepicker | Dropdown, Field(discriminator="control_type")]
+_CONTROL: TypeAdapter[Checkbox | Slider | TextInput | Datepicker | Dropdown] = TypeAdapter(Control)
+
+
+def control_of(cell: NotebookNode) -> dict[str, Any] | None:
+    """The control that a cell is, None when it is none."""
+    found = cell.metadata.get("datalore", {}).get("control") if cell.cell_type == "code" else None
+    return dict(found) if found is not None else None
+
+
+def controls(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, dict[str, Any]]]:
+    """The cells of a notebook that are controls, each with its control."""
+    for cell in notebook.cells:
+        if (control := control_of(cell)) is not None:
+            yield cell, control
+
+
+def set_control(cell: NotebookNode, wanted: dict[str, Any]) -> None:
+    """Set the control that a cell is.
+
+    :raises ControlError: it is of another type, or cannot be this.
+    """
+    present = control_of(cell) or {}
+    if wanted.get("controlType") != present.get("controlType"):
+        raise ControlError(f"The control is a {present.get('controlType')} and not a {wanted.get('controlType')}")
+    try:
+        control = _CONTROL.validate_python(wanted)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ControlError(f"{'.'.join(map(str, first['loc'][1:])) or 'control'}: {first['msg']}") from None
+    cell.metadata["datalore"] = {**cell.metadata["datalore"], "control": control.model_dump(mode="json", by_alias=True)}
+    cell.source = control.code()
+
+
+def give(cell: NotebookNode, value: Any) -> None:
+    """Set the control that a cell is to the value of a run's parameter.
+
+    :raises ControlError: it cannot be this.
+    """
+    present = control_of(cell) or {}
+    try:
+        control = _CONTROL.validate_python(present)
+    except ValidationError as error:
+        raise ControlError(f"The notebook's own control cannot be read: {error.errors()[0]['msg']}") from None
+    set_control(cell, {**control.model_dump(mode="json", by_alias=True), **control.given(value)})
+
+
+def _listed(value: Any) -> list[Any]:
+    """Several values, which a server that takes strings only is sent as JSON."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise ControlError(f"{value!r} is no list: {error}") from None
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,232 @@
+"""Knows Datalore's Notebook API: what it tells of cells and kernels, and what it lets one do with them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Any, Literal
+
+from fastapi import APIRouter, Depends, Request, Security
+from fastapi.responses import JSONResponse, Response
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
+
+from . import cells
+from .api import REFUSALS
+from .controls import ControlError, control_of, set_control
+from .emulator import Emulator
+from .errors import RefusedError
+from .intake import Caller, TheEmulator, documented_body, read_body
+from .library import NotebookId, write_notebook
+from .rendering import Kind
+from .sessions import Session
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False, alias_generator=to_camel)
+
+
+class NotebookReference(BaseModel):
+    """How the Notebook API names a notebook."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel)
+
+    owner_id: str
+    id: str
+
+
+class NotebookBody(_Body):
+    """The body of a call that is about a notebook."""
+
+    notebook_id: NotebookReference
+
+
+class CellsBody(NotebookBody):
+    """The body of ``cells``."""
+
+    worksheet_index: int = Field(default=0, ge=0)
+    include_outputs: bool = False
+
+
+class CellBody(NotebookBody):
+    """The body of a call that is about a cell."""
+
+    cell_id: str
+
+
+class ControlBody(CellBody):
+    """The body of ``cell/controls/update``."""
+
+    control: dict[str, JsonValue]
+    run: bool = False
+    timeout_ms: int = Field(default=30_000, ge=1, le=30_000)
+
+
+class RestartBody(NotebookBody):
+    """The body of ``kernel/restart``."""
+
+    wait_until_ready: bool = False
+    wait_timeout_ms: int = Field(default=60_000, ge=1000, le=120_000)
+    reinstall_environment: bool = False
+
+
+class PublishBody(NotebookBody):
+    """The body of ``report/publish``."""
+
+    type: Kind
+    mode: Literal["CREATE", "UPDATE"]
+
+
+def available(emulator: TheEmulator) -> None:
+    """Let a request pass where there is a Notebook API.
+
+    :raises RefusedError: 404, this is an older server.
+    """
+    if not emulator.variant.notebook_api:
+        raise RefusedError(404, "Not found")
+
+
+router = APIRouter(
+    prefix="/api/notebook/v1",
+    dependencies=[Security(HTTPBearer(auto_error=False)), Depends(available)],
+    responses=REFUSALS,
+)
+
+
+def session_of(emulator: Emulator, user: str, reference: NotebookReference) -> tuple[NotebookId, Session]:
+    """The session of a notebook that the user may edit.
+
+    :raises RefusedError: 404 and 403, as for runs.
+    """
+    notebook_id = emulator.editable(user, f"{reference.owner_id}/{reference.id}")
+    return notebook_id, emulator.sessions.of(notebook_id, emulator.library.notebooks()[notebook_id])
+
+
+@router.post("/cells", openapi_extra=documented_body(CellsBody))
+async def list_cells(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+    """List the cells, with or without what their last execution came to."""
+    body = await read_body(request, CellsBody, emulator.variant)
+    _, session = session_of(emulator, user, body.notebook_id)
+    if body.worksheet_index:
+        raise RefusedError(404, f"There is no worksheet {body.worksheet_index}")
+    notebook = await _notebook(session)
+    if body.include_outputs:
+        return cells.details(session, notebook)
+    told = [cells.summary(cell, index) for index, cell in enumerate(notebook.cells)]
+    return {"cells": told, "cellsWithOutputs": None, "outputsTruncated": False, "outputsTruncatedFromCellId": None}
+
+
+@router.post("/cell/outputs", openapi_extra=documented_body(CellBody))
+async def read_outputs(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+    """Tell what the last execution of a cell came to."""
+    body = await read_body(request, CellBody, emulator.variant)
+    _, session = session_of(emulator, user, body.notebook_id)
+    notebook = await _notebook(session)
+    index = _index(notebook, body.cell_id)
+    return cells.outcome(session, notebook.cells[index], index)
+
+
+@router.post("/cell/controls/update", openapi_extra=documented_body(ControlBody))
+async def update_control(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+    """Set a control, and execute its cell if that is asked for."""
+    body = await read_body(request, ControlBody, emulator.variant)
+    _, session = session_of(emulator, user, body.notebook_id)
+    notebook = await _notebook(session)
+    index = _index(notebook, body.cell_id)
+    cell = notebook.cells[index]
+    if control_of(cell) is None:
+        raise RefusedError(400, f"The cell {body.cell_id} is not a control")
+    try:
+        set_control(cell, dict(body.control))
+    except ControlError as error:
+        raise RefusedError(400, str(error)) from error
+    await asyncio.to_thread(write_notebook, notebook, session.path)
+    result = await _run(session, notebook, index, body.timeout_ms / 1000) if body.run else None
+    return {"cellId": body.cell_id, "applied": True, "runResult": result}
+
+
+@router.post("/kernel/status", openapi_extra=documented_body(NotebookBody))
+async def kernel_status(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+    """Tell whether there is a session, and what it does."""
+    body = await read_body(request, NotebookBody, emulator.variant)
+    notebook_id, session = session_of(emulator, user, body.notebook_id)
+    emulator.journal.kernel_polls[notebook_id] += 1
+    return {"state": session.state, "runningCellId": session.executing}
+
+
+@router.post("/kernel/interrupt", openapi_extra=documented_body(NotebookBody))
+async def interrupt_kernel(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+    """Interrupt the cell that executes."""
+    body = await read_body(request, NotebookBody, emulator.variant)
+    notebook_id, session = session_of(emulator, user, body.notebook_id)
+    _must_have_session(session)
+    emulator.journal.interrupts[notebook_id] += 1
+    return {"interrupted": await session.interrupt()}
+
+
+@router.post("/kernel/restart", openapi_extra=documented_body(RestartBody))
+async def restart_kernel(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+    """Put a new kernel in the place of the one there is."""
+    body = await read_body(request, RestartBody, emulator.variant)
+    _, session = session_of(emulator, user, body.notebook_id)
+    _must_have_session(session)
+    restart = emulator.runner.spawn(session.restart())
+    done: set[Any] = set()
+    if body.wait_until_ready:
+        done, _ = await asyncio.wait([restart], timeout=body.wait_timeout_ms / 1000)
+    return {"state": session.state, "timedOut": body.wait_until_ready and not done}
+
+
+@router.post("/agent/stop", status_code=204, response_class=Response, openapi_extra=documented_body(NotebookBody))
+async def stop_agent(request: Request, user: Caller, emulator: TheEmulator) -> Response:
+    """End the session, if there is one."""
+    body = await read_body(request, NotebookBody, emulator.variant)
+    notebook_id, session = session_of(emulator, user, body.notebook_id)
+    emulator.journal.stops[notebook_id] += 1
+    await session.stop()
+    return Response(status_code=204)
+
+
+@router.post("/report/publish", openapi_extra=documented_body(PublishBody))
+async def publish_report(request: Request, user: Caller, emulator: TheEmulator) -> Response:
+    """Publish the notebook as it is, or replace what is published of it."""
+    body = await read_body(request, PublishBody, emulator.variant)
+    notebook_id, session = session_of(emulator, user, body.notebook_id)
+    if body.mode == "UPDATE" and not emulator.reports.has(notebook_id, body.type):
+        raise RefusedError(400, f"The notebook {notebook_id} has no {body.type} report that could be updated")
+    notebook = await _notebook(session)
+    await asyncio.to_thread(emulator.reports.publish, notebook_id, notebook, body.type)
+    return JSONResponse({"reportId": secrets.token_hex(8), "type": body.type, "mode": body.mode})
+
+
+async def _notebook(session: Session) -> NotebookNode:
+    try:
+        return await asyncio.to_thread(session.notebook)
+    except ValueError as error:
+        raise RefusedError(400, str(error)) from error
+
+
+def _index(notebook: NotebookNode, cell_id: str) -> int:
+    for index, cell in enumerate(notebook.cells):
+        if cells.cell_id(cell, index) == cell_id:
+            return index
+    raise RefusedError(404, f"There is no cell {cell_id}")
+
+
+def _must_have_session(session: Session) -> None:
+    if session.state == "NOT_STARTED":
+        raise RefusedError(409, "The notebook has no session", "NOT_STARTED")
+
+
+async def _run(session: Session, notebook: NotebookNode, index: int, seconds: float) -> dict[str, Any]:
+    asked = session.run(notebook, [cells.cell_id(notebook.cells[index], index)])
+    try:
+        await asyncio.wait_for(asked.ended.wait(), seconds)
+    except TimeoutError:
+        return {**cells.outcome(session, notebook.cells[index], index), "executionStatus": "TIMEOUT"}
+    executed = await _notebook(session)
+    return cells.outcome(session, executed.cells[index], index)

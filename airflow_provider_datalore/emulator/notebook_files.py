@@ -1,0 +1,191 @@
+"""Knows the files of a notebook, as the Notebook API reads and writes them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, File, Query, Request, Security, UploadFile
+from fastapi.responses import Response, StreamingResponse
+from fastapi.security import HTTPBearer
+from pydantic import Field
+
+from .api import REFUSALS
+from .emulator import Emulator
+from .errors import RefusedError
+from .intake import Caller, TheEmulator, documented_body, read_body
+from .notebook_api import NotebookBody, NotebookReference, available, session_of
+
+FILES = PurePosixPath("data/notebook_files")
+"""The folder of a notebook's files, in which its cells run."""
+
+_CHUNK = 256 * 1024
+_MOST_TEXT = 10 * 1024 * 1024
+
+router = APIRouter(
+    prefix="/api/notebook/v1",
+    dependencies=[Security(HTTPBearer(auto_error=False)), Depends(available)],
+    responses=REFUSALS,
+)
+
+
+class FilesBody(NotebookBody):
+    """The body of ``files``."""
+
+    directory: str = ""
+
+
+class FileBody(NotebookBody):
+    """The body of a call that is about a file."""
+
+    file_path: str
+
+
+class ReadBody(FileBody):
+    """The body of ``file/read``."""
+
+    encoding: str = Field(default="utf-8", pattern="^(utf-8|latin-1)$")
+    max_bytes: int = Field(default=1024 * 1024, ge=1, le=_MOST_TEXT)
+    max_lines: int | None = Field(default=None, ge=1)
+
+
+@router.post("/files", openapi_extra=documented_body(FilesBody))
+async def list_files(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+    """List a folder."""
+    body = await read_body(request, FilesBody, emulator.variant)
+    folder = _folder(emulator, user, body.notebook_id)
+    directory = PurePosixPath(body.directory)
+    if directory in FILES.parents:
+        return {"files": [_entry(None, FILES.parts[len(directory.parts)])]}
+    place = _place(folder, directory)
+    if not place.is_dir():
+        raise RefusedError(404, f"There is no folder {body.directory}")
+    found = sorted(path for path in place.iterdir() if _is_shown(path))
+    return {"files": [_entry(path, path.name) for path in found]}
+
+
+@router.post("/file", response_class=Response, openapi_extra=documented_body(FileBody))
+async def download_file(request: Request, user: Caller, emulator: TheEmulator) -> Response:
+    """Answer the bytes of a file."""
+    body = await read_body(request, FileBody, emulator.variant)
+    path = _file(emulator, user, body)
+    return StreamingResponse(
+        _pieces(path),
+        media_type="application/octet-stream",
+        headers={"Content-Length": str(path.stat().st_size), "Content-Disposition": "attachment"},
+    )
+
+
+@router.post("/file/exists", openapi_extra=documented_body(FileBody))
+async def file_exists(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, bool]:
+    """Tell whether there is a file."""
+    body = await read_body(request, FileBody, emulator.variant)
+    folder = _folder(emulator, user, body.notebook_id)
+    try:
+        return {"exists": _place(folder, PurePosixPath(body.file_path)).is_file()}
+    except RefusedError:
+        return {"exists": False}
+
+
+@router.post("/file/read", openapi_extra=documented_body(ReadBody))
+async def read_text(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+    """Answer the text of a file."""
+    body = await read_body(request, ReadBody, emulator.variant)
+    content = await asyncio.to_thread(_file(emulator, user, body).read_bytes)
+    kept = content[: body.max_bytes]
+    if body.max_lines is not None:
+        kept = b"".join(kept.splitlines(keepends=True)[: body.max_lines])
+    try:
+        text = kept.decode(body.encoding)
+    except UnicodeDecodeError as error:
+        raise RefusedError(400, f"The file is not {body.encoding}: {error}") from None
+    return {
+        "content": text,
+        "truncated": len(kept) < len(content),
+        "bytesRead": len(kept),
+        "linesRead": len(text.splitlines()),
+        "encoding": body.encoding,
+    }
+
+
+@router.post("/file/delete", status_code=204, response_class=Response, openapi_extra=documented_body(FileBody))
+async def delete_file(request: Request, user: Caller, emulator: TheEmulator) -> Response:
+    """Delete a file."""
+    body = await read_body(request, FileBody, emulator.variant)
+    _file(emulator, user, body).unlink()
+    return Response(status_code=204)
+
+
+@router.post("/file/upload")
+async def upload_file(
+    user: Caller,
+    emulator: TheEmulator,
+    owner_id: Annotated[str, Query(alias="ownerId")],
+    notebook_id: Annotated[str, Query(alias="notebookId")],
+    file: Annotated[UploadFile, File()],
+    directory: str = "",
+) -> dict[str, str]:
+    """Write a file; one of the same name is replaced."""
+    folder = _folder(emulator, user, NotebookReference.model_validate({"ownerId": owner_id, "id": notebook_id}))
+    name = file.filename or ""
+    place = _place(folder, PurePosixPath(directory) / name)
+    if not name or "/" in name or place == folder or place.is_dir() or not _is_shown(place):
+        raise RefusedError(400, f"{name!r} is not the name of a file")
+    await asyncio.to_thread(place.parent.mkdir, parents=True, exist_ok=True)
+    draft = place.with_name(f".{secrets.token_hex(8)}")
+    with draft.open("xb") as target:
+        while piece := await file.read(_CHUNK):
+            await asyncio.to_thread(target.write, piece)
+    draft.replace(place)
+    return {"fileName": name, "status": "uploaded"}
+
+
+def _folder(emulator: Emulator, user: str, reference: NotebookReference) -> Path:
+    _, session = session_of(emulator, user, reference)
+    if emulator.variant.files_need_session and session.state == "NOT_STARTED":
+        raise RefusedError(409, "The notebook has no session", "NOT_STARTED")
+    return session.path.parent
+
+
+def _file(emulator: Emulator, user: str, body: FileBody) -> Path:
+    place = _place(_folder(emulator, user, body.notebook_id), PurePosixPath(body.file_path))
+    if not place.is_file() or not _is_shown(place):
+        raise RefusedError(404, f"There is no file {body.file_path}")
+    return place
+
+
+def _place(folder: Path, path: PurePosixPath) -> Path:
+    """Where a path of the Notebook API is on this machine."""
+    unusual = ".." in path.parts or path.is_absolute() or "\0" in str(path)
+    if unusual or not path.is_relative_to(FILES):
+        raise RefusedError(404, f"There is nothing at {path}")
+    place = folder / path.relative_to(FILES)
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise RefusedError(404, f"There is nothing at {path}")
+    return place
+
+
+def _is_shown(path: Path) -> bool:
+    """Notebooks are no files of theirs, and what begins with a dot is somebody's draft."""
+    return not path.name.startswith(".") and path.suffix != ".ipynb"
+
+
+def _entry(path: Path | None, name: str) -> dict[str, Any]:
+    if path is None or path.is_dir():
+        return {"name": name, "type": "FOLDER", "fileSize": 0, "lastModified": None}
+    known = path.stat()
+    return {
+        "name": name,
+        "type": "FILE",
+        "fileSize": known.st_size,
+        "lastModified": int(known.st_mtime * 1000),
+    }
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as source:
+        while piece := await asyncio.to_thread(source.read, _CHUNK):
+            yield piece
