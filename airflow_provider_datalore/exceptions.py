@@ -59,6 +59,14 @@ class DataloreNotFoundError(DataloreApiError):
     """404: no such notebook or run, or it is not shared with the token's owner."""
 
 
+class DataloreConflictError(DataloreApiError):
+    """409: the notebook is not in the state that the request needs, such as without a session."""
+
+
+class DataloreNotebookApiMissingError(DataloreError):
+    """The server has no Notebook API: it is neither Datalore Cloud nor on-premises 2026.2 or later."""
+
+
 class DataloreUnavailableError(DataloreError):
     """Datalore could not be reached, or answered that it cannot answer now.
 
@@ -164,3 +172,32 @@ class DataloreRunTimeoutError(DataloreError):
     def __init__(self, message: str, *, run: Run | None = None) -> None:
         super().__init__(message)
         self.run = run
+
+
+class DataloreInteractiveRunFailedError(DataloreRunFailedError):
+    """A cell of an interactive run ended in an error; ``failure`` tells of it, and ``run`` is None.
+
+    :param notebook_id: ``owner/id`` of the notebook.
+    """
+
+    def __init__(
+        self, message: str, *, run: Run | None = None, failure: CellFailure | None = None, notebook_id: str = ""
+    ) -> None:
+        super().__init__(message, run=run, failure=failure)
+        self.notebook_id = notebook_id
+
+
+class DataloreInteractiveRunTimeoutError(DataloreRunTimeoutError):
+    """The time limit of the task passed before the interactive run ended, or before it was its turn."""
+
+
+class DataloreNotebookBusyError(DataloreError):
+    """The notebook runs already, and the task is not to wait for its turn."""
+
+
+class DataloreKernelLostError(DataloreError):
+    """The kernel never began to run the notebook, died, or was restarted or stopped by someone."""
+
+
+class DataloreRunOverlapError(DataloreError):
+    """The notebook was run or changed by someone else at the same time: whose results it shows is not known."""

@@ -82,7 +82,7 @@ class RunRequest:
         return body
 
 
-class _Answer(BaseModel):
+class JsonAnswer(BaseModel):
     """JSON that Datalore sent: fields that are not known are ignored, names are camelCase there."""
 
     model_config = ConfigDict(
@@ -95,7 +95,7 @@ class _Answer(BaseModel):
     )
 
 
-class Artifact(_Answer):
+class Artifact(JsonAnswer):
     """A file that a run made.
 
     :param name: its file name, such as ``analysis.ipynb``.
@@ -106,7 +106,7 @@ class Artifact(_Answer):
     path: str
 
 
-class Run(_Answer):
+class Run(JsonAnswer):
     """A run of a notebook as Datalore reports it.
 
     Only ``run_id`` is always there. Times are aware, in UTC. ``success`` means something once the run is

@@ -23,6 +23,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreApiError,
     DataloreBadRequestError,
     DataloreConfigurationError,
+    DataloreConflictError,
     DataloreForbiddenError,
     DataloreNotFoundError,
     DataloreUnauthorizedError,
@@ -83,7 +84,7 @@ def start_run(request: RunRequest) -> Call:
         "/api/run/v1/notebook",
         f"start a run of notebook {request.notebook_id}",
         body=request.body(),
-        missing=_missing_notebook(request.notebook_id),
+        missing=missing_notebook(request.notebook_id),
     )
 
 
@@ -94,7 +95,7 @@ def start_interactive_run(notebook_id: NotebookId) -> Call:
         "/api/computation/v1/notebook",
         f"run notebook {notebook_id} interactively",
         body={"notebookId": str(notebook_id)},
-        missing=_missing_notebook(notebook_id),
+        missing=missing_notebook(notebook_id),
     )
 
 
@@ -161,7 +162,7 @@ def read_run_id(call: Call, answer: Answer) -> str:
     try:
         return check_run_id(data.get("runId") if isinstance(data, dict) else None)
     except DataloreConfigurationError:
-        _unexpected(call, answer, "has no usable runId; a run may have been started, look at the notebook in Datalore")
+        unexpected(call, answer, "has no usable runId; a run may have been started, look at the notebook in Datalore")
 
 
 def read_run(call: Call, answer: Answer, run_id: str) -> Run:
@@ -171,12 +172,12 @@ def read_run(call: Call, answer: Answer, run_id: str) -> Run:
     """
     data = read_json(call, answer)
     if not isinstance(data, dict) or _RUN_FIELDS.isdisjoint(data):
-        _unexpected(call, answer, "does not describe a run")
+        unexpected(call, answer, "does not describe a run")
     try:
         return Run.model_validate({**data, "runId": run_id})
     except ValidationError as error:
         wrong = ", ".join(str(part["loc"][0]) for part in error.errors(include_input=False) if part["loc"])
-        _unexpected(call, answer, f"describes a run with an unreadable {wrong}")
+        unexpected(call, answer, f"describes a run with an unreadable {wrong}")
 
 
 class StatusReader:
@@ -227,7 +228,7 @@ def raise_for_status(call: Call, answer: Answer) -> None:
             never_received=status in REFUSED_STATUSES,
         )
     if status < 400:
-        _unexpected(
+        unexpected(
             call,
             answer,
             f"sends on to {answer.headers.get('location', 'nowhere')!r}, which is not followed. If Datalore has "
@@ -253,7 +254,8 @@ def _shorten(text: str) -> str:
     return text if len(text) <= _EXCERPT_LENGTH else text[:_EXCERPT_LENGTH] + "…"
 
 
-def _missing_notebook(notebook_id: NotebookId) -> str:
+def missing_notebook(notebook_id: NotebookId) -> str:
+    """What a 404 means for a call that is about a notebook, and what to do about it."""
     return (
         f"Notebook {notebook_id} is not shared with the token's owner, or its id is wrong. Compare the id with "
         "the notebook's address in the browser, and share the notebook with edit access."
@@ -279,6 +281,10 @@ def _documented_error(call: Call, status: int) -> tuple[type[DataloreApiError], 
             )
         case 404:
             return DataloreNotFoundError, call.missing or "Check that the connection's host is a Datalore."
+        case 409:
+            return DataloreConflictError, (
+                "The notebook is not in the state that this needs: it may have no session, or be running already."
+            )
     return DataloreApiError, "This status is not documented for Datalore; check the connection's host."
 
 
@@ -291,10 +297,14 @@ def read_json(call: Call, answer: Answer) -> Any:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
-        _unexpected(call, answer, "is not JSON")
+        unexpected(call, answer, "is not JSON")
 
 
-def _unexpected(call: Call, answer: Answer, what: str) -> NoReturn:
+def unexpected(call: Call, answer: Answer, what: str) -> NoReturn:
+    """Raise for an answer that is not as documented.
+
+    :param what: what it is or has, in words that follow "the answer".
+    """
     body = excerpt(answer.body)
     raise DataloreUnexpectedResponseError(
         f"Could not {call.purpose} on {answer.connection}: the answer of {call.method} {answer.url} "

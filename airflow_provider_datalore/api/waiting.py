@@ -12,15 +12,14 @@ import random
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api.models import Run
+from airflow_provider_datalore.api.questions import HasRunEnded, Question
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreNotFoundError,
-    DataloreRunTimeoutError,
     DataloreUnauthorizedError,
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
@@ -29,8 +28,6 @@ from airflow_provider_datalore.exceptions import (
 
 SHORTEST_INTERVAL = 1.0
 LONGEST_BACKOFF = 60.0
-NEW_RUN_GRACE = 30.0
-"""Seconds after submission in which a 404 can mean that Datalore does not list the run yet."""
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +52,9 @@ class Sleep:
     seconds: float
 
 
-Steps: TypeAlias = Generator[Ask | Sleep, Run | None, Run]
+Told = TypeVar("Told")
+Wait: TypeAlias = Generator[Ask | Sleep, Told | None, Told]
+Steps: TypeAlias = Wait[Run]
 Submission: TypeAlias = Generator[Ask | Sleep, str | None, str]
 
 
@@ -196,12 +195,12 @@ def submit(max_outage: float, clock: Clock | None = None) -> Submission:
             return run_id
 
 
-def ask(max_outage: float, grace: float, clock: Clock | None = None) -> Steps:
-    """Ask for the status of a run until there is a good answer.
+def ask(max_outage: float, grace: float, clock: Clock | None = None) -> Wait[Any]:
+    """Ask, for the status of a run or whatever else, until there is a good answer.
 
     :param max_outage: for how long to try while Datalore does not answer, in seconds; 0 for once.
     :param grace: for how long to try while Datalore does not know the run, in seconds; 0 for once.
-    :return: the run as it is now.
+    :return: the answer.
     :raises DataloreError: when Datalore refuses, or ``max_outage`` is used up.
     """
     clock = clock or Clock()
@@ -231,10 +230,18 @@ def wait_until_finished(
     :raises DataloreApiError: when Datalore refuses: 400, 403, 404 (after a short grace for a new run), and 401
         if the connection's token, read anew, is refused as well.
     """
+    return (yield from wait_for(HasRunEnded(run_id, where), patience, clock))
+
+
+def wait_for(question: Question[Told], patience: Patience, clock: Clock | None = None) -> Wait[Told]:
+    """Ask a question until its answer ends the wait; errors as :func:`wait_until_finished` has them.
+
+    :return: the answer that ended it.
+    """
     clock = clock or Clock()
     since = clock.wall() if patience.since is None else patience.since
     outage = Outage(patience.max_outage, clock)
-    last: Run | None = None
+    last: Told | None = None
 
     # Spread over an interval: a triggerer that starts again finds all its runs at once.
     waited = clock.wall() - since
@@ -243,52 +250,40 @@ def wait_until_finished(
     while True:
         final = patience.deadline is not None and clock.wall() >= patience.deadline
         try:
-            run = yield from _ask_with_a_valid_token()
+            told: Told = yield from _ask_with_a_valid_token()
         except DataloreNotFoundError as error:
-            if last is not None or clock.wall() - since > NEW_RUN_GRACE:
+            if not question.may_appear(last, clock.wall() - since):
                 raise
-            log.info("Datalore does not list run %s yet: %s", run_id, error)
+            log.info("Datalore does not know of it yet: %s", error)
             delay = SHORTEST_INTERVAL
         except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
             delay = 0.0 if final else outage.delay(error)
         else:
             outage.end()
-            if last is None or (run.status, run.is_finished) != (last.status, last.is_finished):
-                log.info("Run %s is %s.", run_id, "finished" if run.is_finished else repr(run.status or "running"))
-            if run.is_finished:
-                return run
-            last = run
+            if question.is_over(told, last, clock.wall() - since):
+                return told
+            last = told
             delay = patience.interval(clock.wall() - since) * (0.95 + clock.chance() / 20)
         if final:
-            raise _timed_out(run_id, last, patience, where)
+            assert patience.deadline is not None
+            raise question.timed_out(last, patience.deadline)
         yield from _sleep(delay, patience, clock)
 
 
-def _ask_with_a_valid_token() -> Steps:
+def _ask_with_a_valid_token() -> Wait[Any]:
     """Ask; if the token is refused, once more with the connection read anew: it may have been changed."""
     try:
-        run = yield Ask()
+        told = yield Ask()
     except DataloreUnauthorizedError as error:
         log.warning("%s Reading the connection anew, in case that the token was changed.", error)
-        run = yield Ask(reread_connection=True)
-    assert run is not None
-    return run
+        told = yield Ask(reread_connection=True)
+    assert told is not None
+    return told
 
 
-def _sleep(seconds: float, patience: Patience, clock: Clock) -> Generator[Sleep, Run | None, None]:
+def _sleep(seconds: float, patience: Patience, clock: Clock) -> Generator[Sleep, Told | None, None]:
     """Sleep, but not past the deadline."""
     if patience.deadline is not None:
         seconds = min(seconds, patience.deadline - clock.wall())
     if seconds > 0:
         yield Sleep(seconds)
-
-
-def _timed_out(run_id: str, last: Run | None, patience: Patience, where: str) -> DataloreRunTimeoutError:
-    assert patience.deadline is not None
-    limit = datetime.fromtimestamp(patience.deadline, UTC)
-    return DataloreRunTimeoutError(
-        f"Run {run_id} had not ended when the task's time limit passed at {limit:%Y-%m-%d %H:%M:%S} UTC; Datalore "
-        f"last reported it as {(last.status or 'running') if last else 'nothing'!r}. The notebook goes on in Datalore, "
-        f"see {where}. If it needs more time, raise the timeout of the task.",
-        run=last,
-    )

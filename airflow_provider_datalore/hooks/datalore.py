@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import protocol, waiting
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
-from airflow_provider_datalore.api.waiting import Ask, Patience, Sleep, deadline_after
+from airflow_provider_datalore.api.waiting import Ask, Patience, deadline_after
 from airflow_provider_datalore.exceptions import (
     DataloreError,
     DataloreSubmissionUnknownError,
@@ -23,8 +23,6 @@ from airflow_provider_datalore.hooks.connection import DataloreConnection, namin
 from airflow_provider_datalore.hooks.drivers import drive
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     from airflow_provider_datalore.hooks.requests_sender import RequestsSender
@@ -143,7 +141,8 @@ class DataloreHook(BaseHook):
         """
         with naming_connection(self.datalore_conn_id):
             call = protocol.get_run(run_id)
-        return drive(waiting.ask(max_outage, grace), self._asker(call, run_id))
+        steps: waiting.Steps = waiting.ask(max_outage, grace)
+        return drive(steps, self._asker(call, run_id))
 
     def wait_for_run(
         self,

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api.models import Run
+from airflow_provider_datalore.api.questions import NEW_RUN_GRACE
 from airflow_provider_datalore.api.waiting import (
-    NEW_RUN_GRACE,
     SHORTEST_INTERVAL,
     Patience,
     ask,

@@ -1,0 +1,280 @@
+"""Interactive runs: Datalore gives them no id, so what a notebook shows is compared with what it showed before.
+
+Every cell has the number of its last execution and its time. A cell has run since when these are others than before the
+run was asked for. Whose run it was is not told, but the numbers of one run follow one another: when the last cell has
+a higher number than the run can have given it, somebody else's run came between.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from airflow_provider_datalore.api import notebook_api
+from airflow_provider_datalore.api.models import JsonAnswer, NotebookId
+from airflow_provider_datalore.api.notebook_api import Cell, Kernel
+from airflow_provider_datalore.api.protocol import Answer, Call, raise_for_status
+from airflow_provider_datalore.exceptions import DataloreError, DataloreRunOverlapError
+
+Result = TypeVar("Result")
+Exchange: TypeAlias = Generator[Call, Answer, Result]
+"""Calls that depend on one another: yields a call, is sent its answer, and so on."""
+
+Fingerprint: TypeAlias = tuple[int | None, str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A notebook as it is now."""
+
+    kernel: Kernel
+    cells: tuple[Cell, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A notebook as it was before an interactive run was asked for.
+
+    :param notebook: the notebook.
+    :param before: the fingerprint of each cell that had been executed, by its id.
+    :param required: the ids of the cells that the run has to execute.
+    :param highest: the highest number that an execution in this session had.
+    :param controls: what was set for this run, by the id of the control's cell.
+    """
+
+    notebook: NotebookId
+    before: Mapping[str, Fingerprint] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    highest: int = 0
+    controls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def take(cls, notebook: NotebookId, view: View, controls: Mapping[str, Mapping[str, Any]]) -> Snapshot:
+        """Note what a notebook looks like before a run."""
+        code = tuple(cell.cell_id for cell in view.cells if cell.runs)
+        counts = [cell.execution_count or 0 for cell in view.cells]
+        return cls(
+            notebook,
+            before={cell.cell_id: fingerprint(cell) for cell in view.cells if fingerprint(cell) != _NEVER},
+            required=code or tuple(cell.cell_id for cell in view.cells if cell.control is not None),
+            highest=0 if view.kernel.state == notebook_api.NOT_STARTED else max(counts, default=0),
+            controls=controls,
+        )
+
+    def to_text(self) -> str:
+        """The snapshot as text, to be kept by Airflow."""
+        return json.dumps(
+            {
+                "notebook": [self.notebook.owner, self.notebook.id],
+                "before": self.before,
+                "required": self.required,
+                "highest": self.highest,
+                "controls": self.controls,
+            },
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_text(cls, text: object) -> Snapshot:
+        """Read what :meth:`to_text` wrote.
+
+        :raises DataloreError: if it is nothing of this kind.
+        """
+        try:
+            data = json.loads(str(text))
+            owner, notebook = data["notebook"]
+            return cls(
+                NotebookId(str(owner), str(notebook)),
+                before={str(key): (count, at, status) for key, (count, at, status) in data["before"].items()},
+                required=tuple(map(str, data["required"])),
+                highest=int(data["highest"]),
+                controls={str(key): dict(control) for key, control in data["controls"].items()},
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DataloreError(
+                f"What was kept of an interactive run cannot be read ({error!r:.200}): {text!r:.200}. What became of "
+                "the run is not known here; look at the notebook in Datalore. Workers and triggerers must have the same "
+                "version of airflow-provider-datalore."
+            ) from None
+
+    def has_run(self, cell: Cell) -> bool:
+        """Whether the cell has been executed to its end since, well or not."""
+        return cell.has_ended and self.has_changed(cell)
+
+    def has_changed(self, cell: Cell) -> bool:
+        """Whether an execution of the cell has begun since."""
+        return fingerprint(cell) != self.before.get(cell.cell_id, _NEVER)
+
+
+class InteractiveRun(JsonAnswer):
+    """An interactive run that is over.
+
+    :param notebook_id: ``owner/id``.
+    :param success: whether no cell ended in an error.
+    :param failed_cell_id: the cell that did.
+    :param cells: the cells that it executed, without their sources and outputs.
+    """
+
+    notebook_id: str
+    success: bool
+    failed_cell_id: str | None = None
+    cells: tuple[dict[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, view: View) -> InteractiveRun:
+        """What a run came to."""
+        failed = failed_cell(snapshot, view)
+        return cls(
+            notebook_id=str(snapshot.notebook),
+            success=failed is None,
+            failed_cell_id=None if failed is None else failed.cell_id,
+            cells=tuple(
+                cell.model_dump(mode="json", exclude={"source", "data"})
+                for cell in view.cells
+                if snapshot.has_run(cell)
+            ),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as JSON. What XCom ``run`` holds."""
+        return self.model_dump(mode="json")
+
+
+class Stage(enum.Enum):
+    """How far a run has come."""
+
+    NOT_BEGUN = "has not begun"
+    RUNNING = "runs"
+    IDLE = "has begun, and nothing runs although cells are left"
+    SUCCEEDED = "went well"
+    FAILED = "failed"
+
+
+def stage(snapshot: Snapshot, view: View) -> Stage:
+    """How far the run has come for which the snapshot was taken."""
+    if failed_cell(snapshot, view) is not None:
+        return Stage.FAILED
+    if view.kernel.is_busy:
+        return Stage.RUNNING
+    required = list(_required(snapshot, view))
+    if all(snapshot.has_run(cell) for cell in required) and (required or not snapshot.required):
+        return Stage.SUCCEEDED
+    if any(snapshot.has_changed(cell) or cell.is_active for cell in view.cells):
+        return Stage.IDLE
+    return Stage.NOT_BEGUN
+
+
+def failed_cell(snapshot: Snapshot, view: View) -> Cell | None:
+    """The first cell that has ended in an error since."""
+    return next((cell for cell in view.cells if cell.has_failed and snapshot.has_run(cell)), None)
+
+
+def is_own(snapshot: Snapshot, view: View) -> bool:
+    """Whether what runs now can only be the run for which the snapshot was taken, as far as can be told."""
+    if stage(snapshot, view) is not Stage.RUNNING or _overtaken(snapshot, view.cells):
+        return False
+    return any(not snapshot.has_run(cell) for cell in _required(snapshot, view))
+
+
+def check_own(snapshot: Snapshot, view: View) -> None:
+    """Make sure that what the notebook shows came of the run for which the snapshot was taken, as far as can be told.
+
+    :raises DataloreRunOverlapError: if somebody else ran it, or set its controls, at the same time.
+    """
+    what = ""
+    failed = failed_cell(snapshot, view)
+    decisive = [failed] if failed is not None else list(_required(snapshot, view))[-1:]
+    if _overtaken(snapshot, view.cells, decisive):
+        what = "its cells were executed by someone else at the same time"
+    for cell in view.cells:
+        wanted = snapshot.controls.get(cell.cell_id)
+        if wanted is not None and any((cell.control or {}).get(key) != value for key, value in wanted.items()):
+            what = f"the control of variable {wanted.get('variable')!r} was set to something else meanwhile"
+    if what:
+        raise DataloreRunOverlapError(
+            f"What became of this task's run of notebook {snapshot.notebook} is not known: {what}. What it "
+            "shows may be the result of another run. Let one task at a time run a notebook in place, by a pool of one "
+            "slot for example, and look at the notebook before you clear this task."
+        )
+
+
+def fingerprint(cell: Cell) -> Fingerprint:
+    """What tells one execution of a cell from another; its status where a server tells neither number nor time."""
+    at = cell.timing.last_executed_at if cell.timing is not None else None
+    if cell.execution_count is None and at is None:
+        return None, None, None if cell.execution_status == "NONE" else cell.execution_status
+    return cell.execution_count, at, None
+
+
+_NEVER: Fingerprint = (None, None, None)
+
+
+def _required(snapshot: Snapshot, view: View) -> Iterator[Cell]:
+    return (cell for cell in view.cells if cell.cell_id in snapshot.required)
+
+
+def _overtaken(snapshot: Snapshot, cells: tuple[Cell, ...], decisive: list[Cell] | None = None) -> bool:
+    """Whether cells have higher numbers than one run can have given them.
+
+    :param decisive: the cells by which it is decided; None for all that have run.
+    """
+    ran = [cell for cell in cells if snapshot.has_run(cell) and cell.execution_count is not None]
+    counts = [cell.execution_count or 0 for cell in ran]
+    if not counts:
+        return False
+    # A session that is new, or whose kernel is, counts from 1 again.
+    base = snapshot.highest if min(counts) > snapshot.highest else 0
+    return any((cell.execution_count or 0) > base + len(counts) for cell in (ran if decisive is None else decisive))
+
+
+def look(notebook: NotebookId, last: View | None = None) -> Exchange[View]:
+    """Look at a notebook; while the same cell runs on, only its kernel is asked.
+
+    :param last: what was seen before.
+    """
+    kernel = yield from look_at_kernel(notebook)
+    if last is not None and kernel.is_busy and kernel.running_cell_id and kernel == last.kernel:
+        return View(kernel, last.cells)
+    call = notebook_api.list_cells(notebook)
+    return View(kernel, tuple(notebook_api.read_cells(call, (yield call))))
+
+
+def look_at_kernel(notebook: NotebookId) -> Exchange[Kernel]:
+    """Find out what the kernel does, or that the server has no Notebook API."""
+    call = notebook_api.kernel_status(notebook)
+    answer = yield call
+    if answer.status == 404:
+        notebook_api.raise_if_missing(call, answer, (yield notebook_api.without_notebook()))
+    return notebook_api.read_kernel(call, answer)
+
+
+def interrupt_own(snapshot: Snapshot) -> Exchange[str]:
+    """Interrupt the run, if it is what runs.
+
+    :return: what was done, in words.
+    """
+    view = yield from look(snapshot.notebook)
+    if not is_own(snapshot, view):
+        at = stage(snapshot, view)
+        reason = "someone else may be running it" if at is Stage.RUNNING else f"its run {at.value}"
+        return f"The kernel of notebook {snapshot.notebook} was not interrupted: {reason}."
+    call = notebook_api.interrupt(snapshot.notebook)
+    interrupted = notebook_api.read_flag(call, (yield call), "interrupted")
+    done = "was interrupted" if interrupted else "was idle when it was to be interrupted"
+    return f"The kernel of notebook {snapshot.notebook} {done}."
+
+
+def stop_own_session(snapshot: Snapshot) -> Exchange[str]:
+    """Stop the session of the notebook, unless someone else's run is in it.
+
+    :return: what was done, in words.
+    """
+    view = yield from look(snapshot.notebook)
+    if view.kernel.is_busy and not is_own(snapshot, view):
+        return f"The session of notebook {snapshot.notebook} was not stopped: someone else may be running it."
+    call = notebook_api.stop_session(snapshot.notebook)
+    raise_for_status(call, (yield call))
+    return f"The session of notebook {snapshot.notebook} was stopped."

@@ -1,0 +1,337 @@
+"""The calls of Datalore's Notebook API, which Datalore Cloud and on-premises 2026.2 and later have.
+
+Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-notebook/references
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import ValidationError, ValidatorFunctionWrapHandler, field_validator
+
+from airflow_provider_datalore.api.models import JsonAnswer, NotebookId
+from airflow_provider_datalore.api.protocol import (
+    Answer,
+    Call,
+    missing_notebook,
+    raise_for_status,
+    read_json,
+    unexpected,
+)
+from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreNotebookApiMissingError
+
+BUSY = "BUSY"
+NOT_STARTED = "NOT_STARTED"
+ACTIVE = frozenset({"STARTED", "WAITING", "PROCESSING_OUTPUT"})
+ENDED = frozenset({"VALID", "WARNING", "ERROR"})
+FAILED = "ERROR"
+
+NOTEBOOK_FILES = "data/notebook_files"
+"""The folder of a notebook's own files, in which its cells run."""
+
+REPORT_TYPES = ("STATIC", "INTERACTIVE")
+REPORT_MODES = ("CREATE", "UPDATE")
+
+
+class Kernel(JsonAnswer):
+    """What the kernel of a notebook does.
+
+    :param state: ``NOT_STARTED``, ``READY`` or ``BUSY``; one that boots or has died is told as ``READY``.
+    :param running_cell_id: the cell that runs.
+    """
+
+    state: str
+    running_cell_id: str | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a cell runs or waits."""
+        return self.state == BUSY
+
+
+class Timing(JsonAnswer):
+    """When a cell ran last."""
+
+    duration_ms: float | None = None
+    last_executed_at: str | None = None
+
+
+class Cell(JsonAnswer):
+    """A cell, and what its last execution came to.
+
+    :param cell_type: ``CODE``, ``SQL``, ``CONTROL`` or ``MARKDOWN``.
+    :param position: counted from 0.
+    :param data: what the type has; of a control ``{"control": {…}}``.
+    """
+
+    cell_id: str
+    cell_type: str = ""
+    position: int = 0
+    source: str = ""
+    execution_status: str = "NONE"
+    execution_count: int | None = None
+    timing: Timing | None = None
+    data: Mapping[str, Any] = MappingProxyType({})
+
+    @field_validator("cell_type", "position", "source", "execution_count", "timing", "data", mode="wrap")
+    @classmethod
+    def _unreadable_is_absent(cls, value: object, read: ValidatorFunctionWrapHandler, info: Any) -> object:
+        try:
+            return read(value)
+        except ValueError:
+            return cls.model_fields[info.field_name].default
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is code that a run of the notebook has to have executed."""
+        return self.cell_type in ("CODE", "SQL") and bool(self.source.strip())
+
+    @property
+    def control(self) -> Mapping[str, Any] | None:
+        """The control that it is, None if it is none."""
+        control = self.data.get("control")
+        return control if self.cell_type == "CONTROL" and isinstance(control, Mapping) else None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it runs or waits to."""
+        return self.execution_status in ACTIVE
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its last execution is over, well or not."""
+        return self.execution_status in ENDED
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its last execution ended in an error."""
+        return self.execution_status == FAILED
+
+
+class CellOutcome(JsonAnswer):
+    """What a cell printed, and the error that it ended in; Datalore shortens each to 10,000 characters."""
+
+    stdout: str | None = None
+    stderr: str | None = None
+    error_message: str | None = None
+    error_traceback: str | None = None
+
+
+class NotebookFile(JsonAnswer):
+    """A file or folder beside a notebook.
+
+    :param name: without its folder.
+    :param type: ``FILE``, ``FOLDER`` or a folder of another kind.
+    :param file_size: bytes.
+    :param last_modified: epoch milliseconds.
+    """
+
+    name: str
+    type: str = "FILE"
+    file_size: int | None = None
+    last_modified: float | None = None
+
+
+def kernel_status(notebook: NotebookId) -> Call:
+    """The call that asks what the kernel does."""
+    return _call(notebook, "kernel/status", f"read what the kernel of notebook {notebook} does")
+
+
+def without_notebook() -> Call:
+    """A call that every Notebook API refuses with 400, and a server without one answers with 404."""
+    return Call("POST", "/api/notebook/v1/kernel/status", "find out whether there is a Notebook API", body={})
+
+
+def list_cells(notebook: NotebookId) -> Call:
+    """The call that asks for the cells and what became of them."""
+    return _call(notebook, "cells", f"read the cells of notebook {notebook}", includeOutputs=True)
+
+
+def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
+    """The call that asks what a cell printed, and the error it ended in."""
+    return _call(notebook, "cell/outputs", f"read what cell {cell_id} of notebook {notebook} printed", cellId=cell_id)
+
+
+def update_control(notebook: NotebookId, cell_id: str, control: Mapping[str, Any]) -> Call:
+    """The call that sets a control, and so changes the notebook."""
+    variable = control.get("variable")
+    purpose = f"set the control of variable {variable!r} in notebook {notebook}"
+    return _call(notebook, "cell/controls/update", purpose, cellId=cell_id, control=dict(control), run=False)
+
+
+def interrupt(notebook: NotebookId) -> Call:
+    """The call that interrupts the cell that runs."""
+    return _call(notebook, "kernel/interrupt", f"interrupt the kernel of notebook {notebook}")
+
+
+def restart(notebook: NotebookId, *, wait_ms: int) -> Call:
+    """The call that restarts the kernel and waits until it is ready."""
+    purpose = f"restart the kernel of notebook {notebook}"
+    return _call(notebook, "kernel/restart", purpose, waitUntilReady=True, waitTimeoutMs=wait_ms)
+
+
+def stop_session(notebook: NotebookId) -> Call:
+    """The call that ends the session of a notebook, and its machine."""
+    return _call(notebook, "agent/stop", f"stop the session of notebook {notebook}")
+
+
+def publish_report(notebook: NotebookId, report_type: object, mode: object) -> Call:
+    """The call that publishes a notebook as a report.
+
+    :param report_type: ``STATIC`` or ``INTERACTIVE``.
+    :param mode: ``CREATE``, or ``UPDATE`` for one that is published already.
+    :raises DataloreConfigurationError: if they are none of these.
+    """
+    check_report_type(report_type)
+    if mode not in REPORT_MODES:
+        raise DataloreConfigurationError(f"mode is {mode!r}; it can be {' or '.join(map(repr, REPORT_MODES))}.")
+    purpose = f"publish the {report_type} report of notebook {notebook}"
+    return _call(notebook, "report/publish", purpose, type=report_type, mode=mode)
+
+
+def check_report_type(report_type: object) -> None:
+    """Make sure that it is a type of report.
+
+    :raises DataloreConfigurationError: if it is none.
+    """
+    if report_type not in REPORT_TYPES:
+        raise DataloreConfigurationError(
+            f"The type of a report is {report_type!r}; it can be {' or '.join(map(repr, REPORT_TYPES))}."
+        )
+
+
+def list_files(notebook: NotebookId, directory: str) -> Call:
+    """The call that lists a folder."""
+    return _call(notebook, "files", f"list {directory!r} of notebook {notebook}", directory=directory)
+
+
+def file_exists(notebook: NotebookId, path: str) -> Call:
+    """The call that asks whether there is a file."""
+    return _call(notebook, "file/exists", f"look for file {path!r} of notebook {notebook}", filePath=path)
+
+
+def download_file(notebook: NotebookId, path: str) -> Call:
+    """The call that answers the bytes of a file."""
+    return _call(
+        notebook,
+        "file",
+        f"download file {path!r} of notebook {notebook}",
+        missing=f"There is no file {path!r}, or the notebook is not shared with the token's owner.",
+        filePath=path,
+    )
+
+
+def delete_file(notebook: NotebookId, path: str) -> Call:
+    """The call that deletes a file."""
+    return _call(
+        notebook,
+        "file/delete",
+        f"delete file {path!r} of notebook {notebook}",
+        missing=f"There is no file {path!r}, or the notebook is not shared with the token's owner.",
+        filePath=path,
+    )
+
+
+def upload_file(notebook: NotebookId, name: str, directory: str) -> Call:
+    """The call that writes a file, whose content is sent as multipart form data."""
+    where = urlencode({"ownerId": notebook.owner, "notebookId": notebook.id, "directory": directory})
+    return Call(
+        "POST",
+        f"/api/notebook/v1/file/upload?{where}",
+        f"upload file {name!r} to {directory!r} of notebook {notebook}",
+        missing=missing_notebook(notebook),
+    )
+
+
+def read_kernel(call: Call, answer: Answer) -> Kernel:
+    """What the kernel does.
+
+    :raises DataloreError: the class that the answer's status stands for.
+    """
+    return _read(Kernel, call, answer, read_json(call, answer))
+
+
+def raise_if_missing(call: Call, answer: Answer, probe: Answer) -> None:
+    """Tell a server without a Notebook API from one that does not know a notebook.
+
+    :param answer: the answer of 404 for a notebook.
+    :param probe: the answer to :func:`without_notebook`.
+    :raises DataloreNotebookApiMissingError: if there is none.
+    :raises DataloreNotFoundError: if there is one.
+    """
+    if probe.status == 404:
+        raise DataloreNotebookApiMissingError(
+            f"Could not {call.purpose} on {answer.connection}: the server at {answer.url} has no Notebook API, every "
+            "call of it is answered with 404. Waiting for interactive runs, their parameters, reports and files need "
+            "Datalore Cloud, or Datalore on-premises 2026.2 or later. On an older one, use wait_for_completion=False "
+            "without these, or run the notebook isolated with DataloreRunNotebookOperator."
+        )
+    raise_for_status(call, answer)
+
+
+def read_cells(call: Call, answer: Answer) -> list[Cell]:
+    """The cells in their order.
+
+    :raises DataloreError: the class that the answer's status stands for.
+    """
+    data = read_json(call, answer)
+    cells = data.get("cellsWithOutputs") if isinstance(data, dict) else None
+    if not isinstance(cells, list):
+        unexpected(call, answer, "lists no cells with what became of them")
+    return [_read(Cell, call, answer, cell) for cell in cells]
+
+
+def read_outcome(call: Call, answer: Answer) -> CellOutcome:
+    """What a cell printed, and the error it ended in.
+
+    :raises DataloreError: the class that the answer's status stands for.
+    """
+    return _read(CellOutcome, call, answer, read_json(call, answer))
+
+
+def read_files(call: Call, answer: Answer) -> list[NotebookFile]:
+    """The content of a folder.
+
+    :raises DataloreError: the class that the answer's status stands for.
+    """
+    data = read_json(call, answer)
+    files = data.get("files") if isinstance(data, dict) else None
+    if not isinstance(files, list):
+        unexpected(call, answer, "lists no files")
+    return [_read(NotebookFile, call, answer, each) for each in files]
+
+
+def read_flag(call: Call, answer: Answer, name: str) -> bool:
+    """A field that is true or false.
+
+    :raises DataloreError: the class that the answer's status stands for.
+    """
+    data = read_json(call, answer)
+    flag = data.get(name) if isinstance(data, dict) else None
+    if not isinstance(flag, bool):
+        unexpected(call, answer, f"does not say whether {name}")
+    return flag
+
+
+_Read = TypeVar("_Read", bound=JsonAnswer)
+
+
+def _read(model: type[_Read], call: Call, answer: Answer, data: object) -> _Read:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        wrong = ", ".join(str(part["loc"][0]) for part in error.errors(include_input=False) if part["loc"])
+        unexpected(call, answer, f"has an unreadable {wrong or model.__name__}")
+
+
+def _call(notebook: NotebookId, name: str, purpose: str, *, missing: str = "", **fields: Any) -> Call:
+    return Call(
+        "POST",
+        f"/api/notebook/v1/{name}",
+        purpose,
+        body={"notebookId": {"ownerId": notebook.owner, "id": notebook.id}, **fields},
+        missing=missing or missing_notebook(notebook),
+    )

@@ -1,0 +1,121 @@
+"""What is asked while an interactive run is waited for: whether it is over, and before that, whether it may begin."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from airflow_provider_datalore.api.interactive import Snapshot, Stage, View, check_own, stage
+from airflow_provider_datalore.api.models import NotebookId
+from airflow_provider_datalore.api.notebook_api import NOT_STARTED
+from airflow_provider_datalore.api.questions import written
+from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError, DataloreKernelLostError
+
+IDLE_GRACE = 15.0
+"""Seconds for which nothing may run although cells are left; between two cells, or while a kernel boots, it is so."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class HasNotebookRun:
+    """Whether an interactive run is over, well or not.
+
+    :param snapshot: the notebook as it was before.
+    :param start_timeout: in how many seconds the first cell has to run.
+    :param where: what an error names as the place to look for the notebook, such as its address.
+    """
+
+    snapshot: Snapshot
+    start_timeout: float
+    where: str
+    _begun: bool = field(default=False, init=False)
+    _idle_since: float | None = field(default=None, init=False)
+
+    def is_over(self, told: View, last: View | None, waited: float) -> bool:
+        """Whether the run is over.
+
+        :raises DataloreKernelLostError: if it never began, or will not go on.
+        :raises DataloreRunOverlapError: if what the notebook shows may be another run's.
+        """
+        reached = stage(self.snapshot, told)
+        if last is None or (reached, told.kernel) != (stage(self.snapshot, last), last.kernel):
+            running = f", cell {told.kernel.running_cell_id}" if told.kernel.running_cell_id else ""
+            log.info("The interactive run of notebook %s %s%s.", self.snapshot.notebook, reached.value, running)
+        if reached in (Stage.SUCCEEDED, Stage.FAILED):
+            check_own(self.snapshot, told)
+            return True
+        self._begun = self._begun or reached is not Stage.NOT_BEGUN
+        if reached is Stage.RUNNING:
+            self._idle_since = None
+        elif self._begun:
+            self._check_idle(told, waited)
+        elif waited > self.start_timeout:
+            raise DataloreKernelLostError(
+                f"No cell of notebook {self.snapshot.notebook} ran within {self.start_timeout:g} s (start_timeout): "
+                f"its kernel is {told.kernel.state}. Look at {self.where} whether its machine starts; if it needs more "
+                "time, raise start_timeout."
+            )
+        return False
+
+    def may_appear(self, last: View | None, waited: float) -> bool:  # noqa: ARG002  (a run needs it)
+        """A notebook that Datalore does not know will not appear."""
+        return False
+
+    def timed_out(self, last: View | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
+        """The run goes on when the time is up."""
+        reached = stage(self.snapshot, last).value if last is not None else "was not seen"
+        return DataloreInteractiveRunTimeoutError(
+            f"The interactive run of notebook {self.snapshot.notebook} had not ended when the task's time limit passed "
+            f"at {written(deadline)}; it {reached}. See {self.where}. If it needs more time, raise the timeout of the "
+            "task."
+        )
+
+    def _check_idle(self, told: View, waited: float) -> None:
+        if self._idle_since is None:
+            self._idle_since = waited
+        if waited - self._idle_since < IDLE_GRACE:
+            return
+        missing = [cell for cell in told.cells if cell.cell_id in self.snapshot.required]
+        missing = [cell for cell in missing if not self.snapshot.has_run(cell)]
+        cause = (
+            "its session was stopped"
+            if told.kernel.state == NOT_STARTED
+            else "its kernel died, or was restarted by someone (Datalore does not tell which)"
+        )
+        first = f", cell {missing[0].position + 1} first" if missing else ""
+        raise DataloreKernelLostError(
+            f"The interactive run of notebook {self.snapshot.notebook} will not go on: nothing has run for "
+            f"{waited - self._idle_since:.0f} s, and {len(missing)} of {len(self.snapshot.required)} cells have not run"
+            f"{first}. Probably {cause}; a kernel that needs more memory than its machine has dies in this way. See "
+            f"{self.where}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IsNotebookFree:
+    """Whether nothing runs in a notebook, so that it is the task's turn.
+
+    :param notebook: the notebook.
+    :param where: what an error names as the place to look for the notebook, such as its address.
+    """
+
+    notebook: NotebookId
+    where: str
+
+    def is_over(self, told: View, last: View | None, waited: float) -> bool:  # noqa: ARG002  (others need it)
+        """Whether nothing runs."""
+        if last is None and told.kernel.is_busy:
+            log.info("Notebook %s is busy; waiting for its turn.", self.notebook)
+        return not told.kernel.is_busy
+
+    def may_appear(self, last: View | None, waited: float) -> bool:  # noqa: ARG002  (a run needs it)
+        """A notebook that Datalore does not know will not appear."""
+        return False
+
+    def timed_out(self, last: View | None, deadline: float) -> DataloreInteractiveRunTimeoutError:  # noqa: ARG002
+        """The notebook is busy when the time is up."""
+        return DataloreInteractiveRunTimeoutError(
+            f"Notebook {self.notebook} was busy until the task's time limit passed at {written(deadline)}, so this "
+            f"task has not run it. See {self.where}. If it is to wait longer for its turn, raise the timeout of the task."
+        )
