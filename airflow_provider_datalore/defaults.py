@@ -7,5 +7,8 @@ CONN_ID = "datalore_default"
 POLL_INTERVAL = 30.0
 """The longest time between two requests for the status of a run, in seconds."""
 
+START_TIMEOUT = 900.0
+"""In how many seconds the first cell of an interactive run has to run."""
+
 MAX_OUTAGE = 1800.0
 """For how long Datalore may be unreachable without one good answer, in seconds."""

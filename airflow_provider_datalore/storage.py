@@ -1,4 +1,4 @@
-"""Writes a file to any storage that Airflow knows, piece by piece: complete, or not there at all."""
+"""Reads and writes files of any storage that Airflow knows, piece by piece: complete, or not there at all."""
 
 from __future__ import annotations
 
@@ -48,6 +48,44 @@ def folder(destination: object) -> ObjectStoragePath:
     if path.protocol in LOCAL and not text.removeprefix(f"{path.protocol}://").startswith("/"):
         raise _unusable(destination, "it is a relative path")
     return path
+
+
+def file(source: object) -> ObjectStoragePath:
+    """A file that is to be read, its file system at hand.
+
+    :param source: as :func:`folder` takes a destination.
+    :raises DataloreConfigurationError: if it is none, or cannot be read.
+    """
+    path = folder(source)
+    try:
+        is_file = path.is_file()
+    except Exception as error:
+        raise _unreadable(path, _reason(error)) from error
+    if not is_file:
+        raise _unreadable(path, "it is no file")
+    return path
+
+
+@contextmanager
+def reading(path: ObjectStoragePath) -> Iterator[Iterator[bytes]]:
+    """The content of a file, piece by piece.
+
+    :raises DataloreConfigurationError: if it cannot be read.
+    """
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            while piece := source.read(BLOCK):
+                yield piece
+        except Exception as error:
+            raise _unreadable(path, _reason(error)) from error
+
+    try:
+        opened: Any = path.fs.open(path.path, "rb")
+    except Exception as error:
+        raise _unreadable(path, _reason(error)) from error
+    with opened as source:
+        yield pieces()
 
 
 def write(pieces: Iterable[bytes], path: ObjectStoragePath, what: str, *, max_bytes: int | None = None) -> int:
@@ -226,6 +264,13 @@ def _check_size(size: int, max_bytes: int | None, what: str) -> None:
             f"Nothing is written of {what}: it is longer than max_bytes, which is {max_bytes}. Raise max_bytes, or "
             "choose other artifacts."
         )
+
+
+def _unreadable(path: object, problem: str) -> DataloreConfigurationError:
+    return DataloreConfigurationError(
+        f"Could not read {path}: {problem}. Check that it is there, and that the worker may read it: with its own "
+        "rights, or those of the Airflow connection before the @."
+    )
 
 
 def _unusable(destination: object, problem: str) -> DataloreConfigurationError:

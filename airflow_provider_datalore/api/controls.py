@@ -10,7 +10,7 @@ from datetime import datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from airflow_provider_datalore.api.notebook_api import Cell
+from airflow_provider_datalore.api.cells import Cell
 from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
@@ -34,7 +34,7 @@ def settings_for(cells: Iterable[Cell], parameters: object) -> dict[str, dict[st
         if name not in known:
             raise DataloreConfigurationError(
                 f"The notebook has no control with variable {name!r}. "
-                f"It has {_listed(control for _, control in controls)}. Correct the parameter's name, or add the control in Datalore."
+                f"It has {_listed(control for _, control in controls)}. Correct the name, or add a control in Datalore."
             )
     settings: dict[str, dict[str, Any]] = {}
     for cell_id, control in controls:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_datalore.api import notebook_api
+from airflow_provider_datalore.api.cells import NOT_STARTED, Cell, Kernel
 from airflow_provider_datalore.api.models import JsonAnswer, NotebookId
-from airflow_provider_datalore.api.notebook_api import Cell, Kernel
 from airflow_provider_datalore.api.protocol import Answer, Call, raise_for_status
 from airflow_provider_datalore.exceptions import DataloreError, DataloreRunOverlapError
 
@@ -60,7 +60,7 @@ class Snapshot:
             notebook,
             before={cell.cell_id: fingerprint(cell) for cell in view.cells if fingerprint(cell) != _NEVER},
             required=code or tuple(cell.cell_id for cell in view.cells if cell.control is not None),
-            highest=0 if view.kernel.state == notebook_api.NOT_STARTED else max(counts, default=0),
+            highest=0 if view.kernel.state == NOT_STARTED else max(counts, default=0),
             controls=controls,
         )
 
@@ -96,8 +96,8 @@ class Snapshot:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataloreError(
                 f"What was kept of an interactive run cannot be read ({error!r:.200}): {text!r:.200}. What became of "
-                "the run is not known here; look at the notebook in Datalore. Workers and triggerers must have the same "
-                "version of airflow-provider-datalore."
+                "the run is not known here; look at the notebook in Datalore. Workers and triggerers must have the "
+                "same version of airflow-provider-datalore."
             ) from None
 
     def has_run(self, cell: Cell) -> bool:

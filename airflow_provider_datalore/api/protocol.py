@@ -48,6 +48,7 @@ class Call:
     :param purpose: what it is for, in words that follow "to": ``"start notebook ann/sales"``.
     :param body: what is sent as JSON.
     :param missing: what a 404 means for this call, and what to do about it.
+    :param repeatable: whether it does no harm that a POST arrives twice.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Call:
     purpose: str
     body: Mapping[str, Any] | None = None
     missing: str = ""
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

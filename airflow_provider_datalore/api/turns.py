@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from airflow_provider_datalore.api.cells import NOT_STARTED
 from airflow_provider_datalore.api.interactive import Snapshot, Stage, View, check_own, stage
 from airflow_provider_datalore.api.models import NotebookId
-from airflow_provider_datalore.api.notebook_api import NOT_STARTED
 from airflow_provider_datalore.api.questions import written
 from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError, DataloreKernelLostError
 
@@ -117,5 +117,5 @@ class IsNotebookFree:
         """The notebook is busy when the time is up."""
         return DataloreInteractiveRunTimeoutError(
             f"Notebook {self.notebook} was busy until the task's time limit passed at {written(deadline)}, so this "
-            f"task has not run it. See {self.where}. If it is to wait longer for its turn, raise the timeout of the task."
+            f"task has not run it. See {self.where}. If it is to wait longer for its turn, raise the task's timeout."
         )

@@ -17,7 +17,9 @@ from airflow_provider_datalore.hooks.drivers import drive_async
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from airflow_provider_datalore.api.models import NotebookId
     from airflow_provider_datalore.hooks.aiohttp_sender import SharedSender
+    from airflow_provider_datalore.hooks.notebook import DataloreAsyncNotebook
 
 
 class DataloreAsyncHook(BaseHook):
@@ -64,14 +66,21 @@ class DataloreAsyncHook(BaseHook):
     async def _drive(self, steps: waiting.Steps, run_id: str) -> Run:
         call = protocol.get_run(run_id)
         status = protocol.StatusReader(call, run_id)
-        async with self._shared_sender() as sender:
+        async with self.shared_sender() as sender:
 
             async def ask(step: Ask) -> Run:
                 return status.read(await sender.send(call, reread_connection=step.reread_connection))
 
             return await drive_async(steps, ask)
 
-    def _shared_sender(self) -> AbstractAsyncContextManager[SharedSender]:
+    def notebook(self, notebook: NotebookId) -> DataloreAsyncNotebook:
+        """A notebook, by the Notebook API of Datalore Cloud and on-premises 2026.2 and later."""
+        from airflow_provider_datalore.hooks.notebook import DataloreAsyncNotebook
+
+        return DataloreAsyncNotebook(self, notebook)
+
+    def shared_sender(self) -> AbstractAsyncContextManager[SharedSender]:
+        """What sends the calls; shared by all that use this connection in the event loop."""
         from airflow_provider_datalore.hooks.aiohttp_sender import shared_sender
 
         return shared_sender(self.datalore_conn_id, self._read_connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -25,6 +25,7 @@ from airflow_provider_datalore.hooks.drivers import drive
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    from airflow_provider_datalore.hooks.notebook import DataloreNotebook
     from airflow_provider_datalore.hooks.requests_sender import RequestsSender
 
 __all__ = ["DataloreAsyncHook", "DataloreHook"]
@@ -256,11 +257,21 @@ class DataloreHook(BaseHook):
         call = protocol.get_artifact(artifact)
 
         def ask(step: Ask) -> Taken:
-            self._heed(step)
+            self.heed(step)
             with self.sender.stream(call) as pieces:
                 return take(pieces)
 
-        return drive(cast("Generator[Ask | Sleep, Taken | None, Taken]", waiting.ask(max_outage, 0.0)), ask)
+        return drive(waiting.ask(max_outage, 0.0), ask)
+
+    def notebook(self, notebook_id: str | NotebookId, *, max_outage: float = 0.0) -> DataloreNotebook:
+        """A notebook, by the Notebook API of Datalore Cloud and on-premises 2026.2 and later.
+
+        :param notebook_id: ``owner/id``, or the notebook's pasted URL.
+        :param max_outage: for how many seconds each request is tried again if Datalore does not answer.
+        """
+        from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+
+        return DataloreNotebook(self, self._notebook_id(notebook_id), max_outage)
 
     def notebook_url(self, notebook_id: str | NotebookId) -> str:
         """The address of the notebook as people open it in a browser.
@@ -314,12 +325,12 @@ class DataloreHook(BaseHook):
         status = protocol.StatusReader(call, run_id)
 
         def ask(step: Ask) -> Run:
-            self._heed(step)
+            self.heed(step)
             return status.read(self.sender.send(call))
 
         return ask
 
-    def _heed(self, step: Ask) -> None:
+    def heed(self, step: Ask) -> None:
         """Before the request of a wait: read the connection anew, if the step says so."""
         if step.reread_connection and self._sender is not None:
             self._sender.close()

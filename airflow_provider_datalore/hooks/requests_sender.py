@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import requests
 from requests import exceptions as failures
@@ -29,6 +29,9 @@ from airflow_provider_datalore.hooks.sending import (
 )
 from airflow_provider_datalore.hooks.tls import tls_context
 
+if TYPE_CHECKING:
+    from airflow_provider_datalore.hooks.notebook_files import MultipartFile
+
 _CHUNK = 256 * 1024
 _Result = TypeVar("_Result")
 
@@ -49,11 +52,21 @@ class RequestsSender:
         :raises DataloreUnavailableError: if no answer came within the connection's ``timeout``.
         :raises DataloreUnexpectedResponseError: if the answer is far longer than any of Datalore's.
         """
-        if call.method == "POST":
+        if call.method == "POST" and not call.repeatable:
             # A connection that was kept open may be closed by the server just as it is used again, and then
             # nobody knows whether the request arrived. A new one leaves that doubt out.
             self.close()
         return self._within_time_limit(call, lambda: self._send(call))
+
+    def upload(self, call: Call, form: MultipartFile) -> Answer:
+        """Send a call with a form as its body, piece by piece, and read the answer, whatever its status.
+
+        The time limit is for each piece that is sent and for the answer, not for the whole.
+
+        :raises DataloreUnavailableError: if the form could not be sent, or no answer came.
+        """
+        with self._open(call, form) as response:
+            return self._answer(call, response, self._within_time_limit(call, lambda: self._read_all(call, response)))
 
     @contextmanager
     def stream(self, call: Call) -> Iterator[Iterator[bytes]]:
@@ -100,13 +113,15 @@ class RequestsSender:
         with self._open(call) as response:
             return self._answer(call, response, self._read_all(call, response))
 
-    def _open(self, call: Call) -> requests.Response:
+    def _open(self, call: Call, form: MultipartFile | None = None) -> requests.Response:
         connection = self.connection
         try:
             return self._open_session().request(
                 call.method,
                 connection.url(call.path),
                 json=call.body,
+                data=form,
+                headers=None if form is None else {"Content-Type": form.content_type},
                 timeout=(connection.timeout * CONNECTING, connection.timeout),
                 allow_redirects=False,
                 stream=True,

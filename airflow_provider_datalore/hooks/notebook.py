@@ -1,0 +1,242 @@
+"""One notebook, by Datalore's Notebook API: its kernel, its cells, its controls, its reports and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datalore import defaults
+from airflow_provider_datalore.api import interactive, notebook_api, waiting
+from airflow_provider_datalore.api.cells import Cell, CellOutcome, Kernel
+from airflow_provider_datalore.api.controls import settings_for
+from airflow_provider_datalore.api.interactive import Exchange, Result, Snapshot, View
+from airflow_provider_datalore.api.models import NotebookId
+from airflow_provider_datalore.api.protocol import Answer, Call, raise_for_status
+from airflow_provider_datalore.api.questions import Question
+from airflow_provider_datalore.api.turns import HasNotebookRun, IsNotebookFree
+from airflow_provider_datalore.api.waiting import Ask, Patience
+from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.hooks.connection import naming_connection
+from airflow_provider_datalore.hooks.drivers import drive, drive_async
+
+if TYPE_CHECKING:
+    from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
+    from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.hooks.notebook_files import NotebookFiles
+
+
+class DataloreNotebook:
+    """A notebook on Datalore Cloud, or on-premises 2026.2 or later; made by :meth:`DataloreHook.notebook`.
+
+    Every method raises ``DataloreNotebookApiMissingError`` where the server has no Notebook API.
+
+    :param hook: the hook of the Airflow connection.
+    :param notebook: the notebook.
+    :param max_outage: for how many seconds each request is tried again while Datalore does not answer; 0 is not at all.
+
+    Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-notebook/references
+    """
+
+    def __init__(self, hook: DataloreHook, notebook: NotebookId, max_outage: float = 0.0) -> None:
+        self.hook = hook
+        self.id = notebook
+        self.max_outage = max_outage
+
+    @property
+    def url(self) -> str:
+        """The address of the notebook as people open it in a browser."""
+        return self.hook.notebook_url(self.id)
+
+    @cached_property
+    def files(self) -> NotebookFiles:
+        """The files beside the notebook."""
+        from airflow_provider_datalore.hooks.notebook_files import NotebookFiles
+
+        return NotebookFiles(self)
+
+    def kernel(self) -> Kernel:
+        """What the kernel does."""
+        return self.exchange(lambda: interactive.look_at_kernel(self.id))
+
+    def look(self) -> View:
+        """The kernel and the cells, with what became of their last executions."""
+        return self.exchange(lambda: interactive.look(self.id))
+
+    def cell_outcome(self, cell: Cell) -> CellOutcome:
+        """What a cell printed, and the error it ended in."""
+        call = notebook_api.cell_outputs(self.id, cell.cell_id)
+        return notebook_api.read_outcome(call, self.send(call))
+
+    def settings_for(self, parameters: Mapping[str, Any] | None, view: View) -> dict[str, dict[str, Any]]:
+        """What the controls have to be set to for parameters.
+
+        :param parameters: values by the *Variable* of the notebook's controls, as for a run.
+        :param view: the notebook as it is.
+        :raises DataloreConfigurationError: if a variable has no control, or its control cannot take the value.
+        """
+        with naming_connection(self.hook.datalore_conn_id):
+            try:
+                return settings_for(view.cells, parameters)
+            except DataloreConfigurationError as error:
+                raise DataloreConfigurationError(f"Notebook {self.id}: {error}") from None
+
+    def set_parameters(self, parameters: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+        """Set the notebook's controls, as in the editor: the notebook keeps the values.
+
+        Nothing is changed unless all of them can be set.
+
+        :param parameters: as :meth:`settings_for` takes them.
+        :return: the controls as they are now, by the id of their cell.
+        """
+        settings = self.settings_for(parameters, self.look())
+        self.set_controls(settings)
+        return settings
+
+    def set_controls(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        """Set controls to what :meth:`settings_for` said."""
+        for cell_id, control in settings.items():
+            call = notebook_api.update_control(self.id, cell_id, control)
+            raise_for_status(call, self.send(call))
+
+    def interrupt(self) -> bool:
+        """Interrupt the cell that runs.
+
+        :return: whether one ran.
+        :raises DataloreConflictError: if the notebook has no session.
+        """
+        call = notebook_api.interrupt(self.id)
+        return notebook_api.read_flag(call, self.send(call), "interrupted")
+
+    def restart(self, *, within: float = 30.0) -> bool:
+        """Restart the kernel, which forgets all variables.
+
+        :param within: for how many seconds to wait until it is ready, 1 to 120; less than the connection's ``timeout``.
+        :return: whether it is ready.
+        :raises DataloreConflictError: if the notebook has no session.
+        """
+        call = notebook_api.restart(self.id, wait_ms=round(within * 1000))
+        return not notebook_api.read_flag(call, self.send(call), "timedOut")
+
+    def stop_session(self) -> None:
+        """End the notebook's session, and with it whatever runs there, and its machine."""
+        call = notebook_api.stop_session(self.id)
+        raise_for_status(call, self.send(call))
+
+    def publish_report(self, report_type: str, mode: str = "UPDATE") -> None:
+        """Publish the notebook as a report.
+
+        :param report_type: ``"STATIC"`` or ``"INTERACTIVE"``.
+        :param mode: ``"CREATE"``, or ``"UPDATE"`` for one that is published already.
+        """
+        call = notebook_api.publish_report(self.id, report_type, mode)
+        raise_for_status(call, self.send(call))
+
+    def wait_until_free(self, patience: Patience) -> View:
+        """Wait until nothing runs in the notebook.
+
+        :raises DataloreInteractiveRunTimeoutError: if the patience is over before.
+        """
+        return self._wait(IsNotebookFree(self.id, self.url), patience)
+
+    def wait_for_run(
+        self, snapshot: Snapshot, patience: Patience, *, start_timeout: float = defaults.START_TIMEOUT
+    ) -> View:
+        """Wait until the interactive run is over for which the snapshot was taken.
+
+        :param start_timeout: in how many seconds its first cell has to run.
+        :return: the notebook as it then is.
+        :raises DataloreKernelLostError: if the kernel does not start, dies, or is restarted or stopped by someone.
+        :raises DataloreRunOverlapError: if what the notebook shows may be someone else's run.
+        :raises DataloreInteractiveRunTimeoutError: if the patience is over before.
+        """
+        return self._wait(HasNotebookRun(snapshot, start_timeout, self.url), patience)
+
+    def exchange(self, exchange: Callable[[], Exchange[Result]]) -> Result:
+        """Carry out calls that depend on one another, from the start again while Datalore does not answer."""
+
+        def ask(step: Ask) -> Result:
+            self.hook.heed(step)
+            return converse(exchange(), self.hook.sender.send)
+
+        result: Result = drive(waiting.ask(self.max_outage, 0.0), ask)
+        return result
+
+    def send(self, call: Call) -> Answer:
+        """Send a call that may be sent again, while Datalore does not answer."""
+
+        def send() -> Exchange[Answer]:
+            answer = yield call
+            raise_for_status(call, answer)
+            return answer
+
+        return self.exchange(send)
+
+    def _wait(self, question: Question[View], patience: Patience) -> View:
+        last: View | None = None
+
+        def ask(step: Ask) -> View:
+            nonlocal last
+            self.hook.heed(step)
+            last = converse(interactive.look(self.id, last), self.hook.sender.send)
+            return last
+
+        return drive(waiting.wait_for(question, patience), ask)
+
+
+class DataloreAsyncNotebook:
+    """What the triggerer has to do with a notebook.
+
+    :param hook: the hook of the Airflow connection.
+    :param notebook: the notebook.
+    """
+
+    def __init__(self, hook: DataloreAsyncHook, notebook: NotebookId) -> None:
+        self.hook = hook
+        self.id = notebook
+
+    async def wait(self, question: Question[View], patience: Patience) -> View:
+        """Wait until what is seen of the notebook answers a question."""
+        last: View | None = None
+        async with self.hook.shared_sender() as sender:
+
+            async def ask(step: Ask) -> View:
+                nonlocal last
+                reread = step.reread_connection
+
+                async def send(call: Call) -> Answer:
+                    nonlocal reread
+                    now, reread = reread, False
+                    return await sender.send(call, reread_connection=now)
+
+                last = await converse_async(interactive.look(self.id, last), send)
+                return last
+
+            return await drive_async(waiting.wait_for(question, patience), ask)
+
+    async def exchange(self, exchange: Exchange[Result]) -> Result:
+        """Carry out calls that depend on one another, once."""
+        async with self.hook.shared_sender() as sender:
+            return await converse_async(exchange, sender.send)
+
+
+def converse(exchange: Exchange[Result], send: Callable[[Call], Answer]) -> Result:
+    """Carry out calls that depend on one another, once."""
+    try:
+        call = next(exchange)
+        while True:
+            call = exchange.send(send(call))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+async def converse_async(exchange: Exchange[Result], send: Callable[[Call], Awaitable[Answer]]) -> Result:
+    """The same in the running event loop."""
+    try:
+        call = next(exchange)
+        while True:
+            call = exchange.send(await send(call))
+    except StopIteration as end:
+        result: Result = end.value
+        return result

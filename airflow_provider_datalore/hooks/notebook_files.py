@@ -1,0 +1,181 @@
+"""The files beside a notebook, by Datalore's Notebook API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from airflow_provider_datalore.api import notebook_api, waiting
+from airflow_provider_datalore.api.cells import NotebookFile
+from airflow_provider_datalore.api.filenames import safe_name
+from airflow_provider_datalore.api.notebook_api import NOTEBOOK_FILES
+from airflow_provider_datalore.api.protocol import raise_for_status
+from airflow_provider_datalore.api.waiting import Ask
+from airflow_provider_datalore.hooks.drivers import drive
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+
+
+class NotebookFiles:
+    """The files beside a notebook; made by :attr:`DataloreNotebook.files`.
+
+    A path is as Datalore has it: ``"data/notebook_files/sales.csv"``; one without a folder is taken for a file of the
+    notebook's own, which its cells read as ``"sales.csv"``. Some servers reach files only while the notebook has a
+    session, and answer 409 otherwise.
+
+    :param notebook: the notebook.
+    """
+
+    def __init__(self, notebook: DataloreNotebook) -> None:
+        self._notebook = notebook
+
+    def list(self, directory: str = NOTEBOOK_FILES) -> list[NotebookFile]:
+        """The content of a folder.
+
+        :param directory: ``""`` for the root of all.
+        """
+        call = notebook_api.list_files(self._notebook.id, directory)
+        return notebook_api.read_files(call, self._notebook.send(call))
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file."""
+        call = notebook_api.file_exists(self._notebook.id, full_path(path))
+        return notebook_api.read_flag(call, self._notebook.send(call), "exists")
+
+    def delete(self, path: str) -> None:
+        """Delete a file.
+
+        :raises DataloreNotFoundError: if there is none.
+        """
+        call = notebook_api.delete_file(self._notebook.id, full_path(path))
+        raise_for_status(call, self._notebook.send(call))
+
+    def read(self, path: str, *, max_bytes: int = 64 * 1024 * 1024) -> bytes:
+        """The content of a file.
+
+        :param max_bytes: how long it may be, since it is read into memory.
+        """
+        call = notebook_api.download_file(self._notebook.id, full_path(path))
+        return self._notebook.hook.sender.read(call, max_bytes=max_bytes)
+
+    def download(
+        self,
+        path: str,
+        destination: str | ObjectStoragePath,
+        *,
+        name: str | None = None,
+        max_bytes: int | None = None,
+    ) -> ObjectStoragePath:
+        """Write a file into a folder of any storage that Airflow knows, piece by piece.
+
+        It is there once it is complete, and not at all before; it replaces an older one.
+
+        :param path: the file in Datalore.
+        :param destination: the folder, any ``ObjectStoragePath``.
+        :param name: the file's name there; None is its own. Either is made safe.
+        :param max_bytes: how long it may be; None is without a limit.
+        :return: where it was written.
+        """
+        from airflow_provider_datalore import storage
+
+        storage.check_max_bytes(max_bytes)
+        hook = self._notebook.hook
+        target = storage.folder(destination) / safe_name(path if name is None else name)
+        call = notebook_api.download_file(self._notebook.id, full_path(path))
+
+        def ask(step: Ask) -> int:
+            hook.heed(step)
+            with hook.sender.stream(call) as pieces:
+                return storage.write(pieces, target, f"file {path!r:.200}", max_bytes=max_bytes)
+
+        size = drive(waiting.ask(self._notebook.max_outage, 0.0), ask)
+        hook.log.info("Wrote file %.200r to %s, %d bytes.", path, target, size)
+        storage.register_lineage(target, hook)
+        return target
+
+    def upload(
+        self,
+        source: str | ObjectStoragePath,
+        *,
+        directory: str = NOTEBOOK_FILES,
+        name: str | None = None,
+    ) -> str:
+        """Write a file of any storage that Airflow knows beside the notebook, piece by piece.
+
+        One of the same name is replaced, as far as Datalore does so.
+
+        :param source: the file, any ``ObjectStoragePath``.
+        :param directory: the folder in Datalore.
+        :param name: the file's name there; None is its own.
+        :return: its path in Datalore.
+        """
+        from airflow_provider_datalore import storage
+
+        hook = self._notebook.hook
+        origin = storage.file(source)
+        named = safe_name(origin.name if name is None else name)
+        call = notebook_api.upload_file(self._notebook.id, named, directory)
+
+        def ask(step: Ask) -> int:
+            hook.heed(step)
+            size = int(origin.stat().st_size)
+            with storage.reading(origin) as pieces:
+                raise_for_status(call, hook.sender.upload(call, MultipartFile(named, size, pieces)))
+            return size
+
+        began = time.monotonic()
+        size = drive(waiting.ask(self._notebook.max_outage, 0.0), ask)
+        path = f"{directory.rstrip('/')}/{named}".lstrip("/")
+        hook.log.info("Uploaded %s as %r, %d bytes in %.1f s.", origin, path, size, time.monotonic() - began)
+        return path
+
+
+def full_path(path: str) -> str:
+    """The path of a file as Datalore has it; one without a folder is a file of the notebook's own."""
+    return path if "/" in path else f"{NOTEBOOK_FILES}/{path}"
+
+
+class MultipartFile:
+    """A form with one file, made while it is sent. Its length is known before: not every server takes one without.
+
+    :param name: the file's name.
+    :param size: its bytes.
+    :param pieces: its content.
+    """
+
+    def __init__(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
+        self.boundary = uuid4().hex
+        # Quotes and line breaks would end the field; browsers write them in this way.
+        quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+        self._head = (
+            f'--{self.boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        ).encode()
+        self._tail = f"\r\n--{self.boundary}--\r\n".encode()
+        self._size = size
+        self._pieces = pieces
+
+    @property
+    def content_type(self) -> str:
+        """What the request has to say of its body."""
+        return f"multipart/form-data; boundary={self.boundary}"
+
+    def __len__(self) -> int:
+        return len(self._head) + self._size + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._head
+        sent = 0
+        for piece in self._pieces:
+            sent += len(piece)
+            if sent > self._size:
+                break
+            yield piece
+        if sent != self._size:
+            raise OSError(f"the file changed while it was read: it had {self._size} bytes, and now has others")
+        yield self._tail
