@@ -21,7 +21,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("hooks")],
         "operators": [_modules("operators")],
         "sensors": [_modules("sensors")],
-        "triggers": [_modules("triggers")],
+        "triggers": [_modules("triggers", "interactive")],
         "task-decorators": [
             {
                 "name": "datalore_notebook",
@@ -89,10 +89,10 @@ def connection_type() -> dict[str, Any]:
     }
 
 
-def _modules(room: str) -> dict[str, Any]:
+def _modules(room: str, *further: str) -> dict[str, Any]:
     return {
         "integration-name": "Datalore",
-        "python-modules": [f"airflow_provider_datalore.{room}.datalore"],
+        "python-modules": [f"airflow_provider_datalore.{room}.{module}" for module in ("datalore", *further)],
     }
 
 

@@ -13,8 +13,10 @@ from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeo
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_datalore.api.interactive import InteractiveRun
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
 TRIGGER_LOST = "__fail__"
 """The name by which Airflow asks a task to resume when its trigger sent no event."""
@@ -36,6 +38,18 @@ def deadline_before(execution_timeout: timedelta | None, now: float) -> float | 
         return None
     seconds = execution_timeout.total_seconds()
     return now + seconds - min(10.0, seconds / 10)
+
+
+def earliest_deadline(timeout: object, execution_timeout: timedelta | None, now: float) -> float | None:
+    """When a wait ends whatever the run does, in epoch seconds; None for never.
+
+    :param timeout: the task's own limit in seconds, or None.
+    :raises DataloreConfigurationError: if that is no number of seconds.
+    """
+    from airflow_provider_datalore.api.waiting import deadline_after
+
+    limits = [deadline_after(timeout, now), deadline_before(execution_timeout, now)]
+    return min((moment for moment in limits if moment is not None), default=None)
 
 
 def backstop(deadline: float | None) -> timedelta | None:
@@ -102,3 +116,37 @@ def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, ru
     if "timeout" in why.lower():
         raise DataloreRunTimeoutError(message, run=run)
     raise DataloreError(" ".join([message, *(str(line) for line in reason.get("traceback") or [])]))
+
+
+def interactive_run_after_lost_trigger(
+    reason: dict[str, Any] | None, notebook: DataloreNotebook, snapshot: str
+) -> InteractiveRun:
+    """The finished interactive run of a task whose trigger sent no event; the notebook is looked at once more.
+
+    :param reason: what Airflow says of it, ``{"error": …, "traceback": […]}``.
+    :param snapshot: the notebook as it was before the run; empty if it was not the task's turn yet.
+    :return: the run, if it is over.
+    :raises DataloreInteractiveRunTimeoutError: if it is not and the time is up.
+    :raises DataloreError: if it is not and the trigger failed.
+    """
+    from airflow_provider_datalore.api.interactive import InteractiveRun, Snapshot, check_own, is_over, stage
+    from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError
+
+    reason = reason or {}
+    why = str(reason.get("error", "Airflow does not say why"))
+    state = "the notebook was not run by this task"
+    if snapshot:
+        before = Snapshot.from_text(snapshot)
+        try:
+            view = notebook.look()
+        except DataloreError as error:
+            state = f"what became of its run is not known ({error})"
+        else:
+            if is_over(before, view):
+                check_own(before, view)
+                return InteractiveRun.of(before, view)
+            state = f"its run {stage(before, view).value}"
+    message = f"The task waits no longer for notebook {notebook.id}: {why}. As far as is known here, {state}. See "
+    if "timeout" in why.lower():
+        raise DataloreInteractiveRunTimeoutError(f"{message}{notebook.url}.")
+    raise DataloreError(" ".join([f"{message}{notebook.url}.", *(str(line) for line in reason.get("traceback") or [])]))

@@ -167,6 +167,23 @@ def stage(snapshot: Snapshot, view: View) -> Stage:
     return Stage.NOT_BEGUN
 
 
+def is_over(snapshot: Snapshot, view: View) -> bool:
+    """Whether the run has ended, well or not."""
+    return stage(snapshot, view) in (Stage.SUCCEEDED, Stage.FAILED)
+
+
+def may_be_joined(snapshot: Snapshot, view: View) -> bool:
+    """Whether the run goes on or went well, as far as can be told, so that one can wait for it."""
+    match stage(snapshot, view):
+        case Stage.SUCCEEDED:
+            return True
+        case Stage.RUNNING:
+            return is_own(snapshot, view)
+        case Stage.NOT_BEGUN:
+            return view.kernel.state != NOT_STARTED
+    return False
+
+
 def failed_cell(snapshot: Snapshot, view: View) -> Cell | None:
     """The first cell that has ended in an error since."""
     return next((cell for cell in view.cells if cell.has_failed and snapshot.has_run(cell)), None)

@@ -91,11 +91,11 @@ class Patience:
     not_before: float | None = None
 
     def __post_init__(self) -> None:
-        _check_seconds("poll_interval", self.poll_interval, least=SHORTEST_INTERVAL)
-        _check_seconds("max_outage", self.max_outage, least=0)
+        check_seconds("poll_interval", self.poll_interval, least=SHORTEST_INTERVAL)
+        check_seconds("max_outage", self.max_outage, least=0)
         for name in ("deadline", "since", "not_before"):
             if (moment := getattr(self, name)) is not None:
-                _check_seconds(name, moment, least=0)
+                check_seconds(name, moment, least=0)
 
     def interval(self, waited: float) -> float:
         """Seconds until the next request of a run that was waited for so long: about an eighth of that time."""
@@ -108,10 +108,14 @@ def deadline_after(timeout: object, now: float) -> float | None:
     :param timeout: the limit in seconds, or None for no limit.
     :raises DataloreConfigurationError: if it is no number of seconds, 0 or more.
     """
-    return None if timeout is None else now + _check_seconds("timeout", timeout, least=0)
+    return None if timeout is None else now + check_seconds("timeout", timeout, least=0)
 
 
-def _check_seconds(name: str, value: object, *, least: float) -> float:
+def check_seconds(name: str, value: object, *, least: float) -> float:
+    """A number of seconds itself.
+
+    :raises DataloreConfigurationError: if it is none, or less than the least.
+    """
     if isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < float("inf"):
         return float(value)
     raise DataloreConfigurationError(f"{name} is {value!r}; it has to be a number of seconds, {least:g} or more.")

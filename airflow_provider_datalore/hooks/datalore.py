@@ -308,6 +308,14 @@ class DataloreHook(BaseHook):
         """
         return self.sender.connection
 
+    def apart(self) -> DataloreHook:
+        """A hook that has read the same connection and has a sender of its own, for use while this one waits."""
+        from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+
+        hook = DataloreHook(self.datalore_conn_id)
+        hook._sender = RequestsSender(self.connection)
+        return hook
+
     @property
     def sender(self) -> RequestsSender:
         """What sends the calls."""

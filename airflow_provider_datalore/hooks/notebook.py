@@ -55,6 +55,10 @@ class DataloreNotebook:
 
         return NotebookFiles(self)
 
+    def apart(self) -> DataloreNotebook:
+        """The same notebook over connections of its own, for use while this one waits for an answer."""
+        return DataloreNotebook(self.hook.apart(), self.id)
+
     def kernel(self) -> Kernel:
         """What the kernel does."""
         return self.exchange(lambda: interactive.look_at_kernel(self.id))

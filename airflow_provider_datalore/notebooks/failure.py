@@ -82,16 +82,25 @@ def find_failure(content: bytes) -> CellFailure | None:
             last = cell
         for output in () if _ERROR_EXPECTED in cell.tags else cell.outputs:
             if output.get("output_type") in ("error", "pyerr"):
-                lines = (text([line]) for line in _lines(output.get("traceback")))
-                traceback = _plain("\n".join(lines))
-                return _failure(
+                return describe(
                     cell,
-                    _failing_line(traceback, cell),
-                    error_name=_plain(text(output.get("ename")))[:200] or "an error without a name",
-                    error_value=_shortened(_plain(text(output.get("evalue"))), _MOST_VALUE),
-                    traceback=_shortened(traceback, _MOST_TRACEBACK),
+                    error_name=text(output.get("ename")),
+                    error_value=text(output.get("evalue")),
+                    traceback="\n".join(text([line]) for line in _lines(output.get("traceback"))),
                 )
     return None if last is None else _failure(last, None)
+
+
+def describe(cell: Cell, *, error_name: str, error_value: str, traceback: str) -> CellFailure:
+    """A cell that ended in an error, in the form in which it is told; the rest of it is in its outputs."""
+    traceback = _plain(traceback)
+    return _failure(
+        cell,
+        _failing_line(traceback, cell),
+        error_name=_plain(error_name)[:200] or "an error without a name",
+        error_value=_shortened(_plain(error_value), _MOST_VALUE),
+        traceback=_shortened(traceback, _MOST_TRACEBACK),
+    )
 
 
 def _failure(

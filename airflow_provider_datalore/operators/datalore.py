@@ -208,12 +208,11 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         self.started_run_id, self.notebook_link = (own_xcom(context, key) for key in (RUN_ID, NOTEBOOK_URL))
 
     def _patience(self) -> Patience:
-        from airflow_provider_datalore.api.waiting import Patience, deadline_after
-        from airflow_provider_datalore.resuming import deadline_before
+        from airflow_provider_datalore.api.waiting import Patience
+        from airflow_provider_datalore.resuming import earliest_deadline
 
         now = time.time()
-        deadlines = [deadline_after(self.timeout, now), deadline_before(self.execution_timeout, now)]
-        deadline = min((moment for moment in deadlines if moment is not None), default=None)
+        deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         return Patience(self.poll_interval, self.max_outage, deadline, since=now)
 
     def _start(self, hook: DataloreHook, memory: RunMemory, context: Context) -> str:

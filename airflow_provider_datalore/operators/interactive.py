@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.links.datalore import NOTEBOOK_URL, DataloreNotebookLink
@@ -13,41 +14,317 @@ from airflow_provider_datalore.links.datalore import NOTEBOOK_URL, DataloreNoteb
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_datalore.api.interactive import InteractiveRun, Snapshot
+    from airflow_provider_datalore.api.waiting import Patience
+    from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+
+SNAPSHOT = "interactive_run"
+"""The XCom key of the notebook as it was before the run, by which the run is known."""
+
 
 class DataloreInteractiveRunOperator(BaseOperator):
     """Runs a notebook in place, as "Run all" in the editor does, which updates the outputs that people see in it.
 
-    Datalore tells no run id for this, so the task ends as soon as the notebook is started.
+    Without waiting, the task ends as soon as the notebook is started, on any Datalore. All that is more needs the
+    Notebook API: Datalore Cloud, or on-premises 2026.2 or later. Then it returns the finished run as JSON, and leaves
+    it in XCom ``run`` as well; a cell that ends in an error fails the task.
 
     :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
+    :param parameters: values by the *Variable* of the notebook's controls, as for ``DataloreRunNotebookOperator``. The
+        controls are set before the run, as in the editor: the notebook keeps the values. (templated)
+    :param wait_for_completion: whether the task ends when the run is over, or as soon as it is started.
+    :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
+        section ``operators`` of Airflow's configuration.
+    :param poll_interval: the longest time between two requests, in seconds. The first come quicker.
+    :param timeout: for how many seconds to wait at most, its turn included; None is without a limit.
+    :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
+    :param start_timeout: in how many seconds the first cell has to run, which a machine may have to be started for.
+    :param when_busy: what to do when the notebook runs already: ``"wait"`` for its turn, or ``"fail"``.
+    :param update_report: ``"STATIC"`` or ``"INTERACTIVE"`` updates the report of that type, which is published already,
+        if the run goes well.
+    :param interrupt_on_kill: whether the kernel is interrupted when the task is killed, if what runs can only be this
+        task's run; while the task is deferred, on Airflow 3.3 and later.
+    :param stop_session_after: whether the notebook's session, and its machine, is stopped when the task is done, well
+        or not, or killed.
+    :param durable: whether a retry goes on with the run that the try before it started, if that still runs or went
+        well (Airflow 3.3 and later).
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
     """
 
-    template_fields: Sequence[str] = ("notebook_id", "datalore_conn_id")
+    template_fields: Sequence[str] = ("notebook_id", "parameters", "datalore_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
     operator_extra_links = (DataloreNotebookLink(),)
     ui_color = "#e4f6ee"
+
+    _waits_for: tuple[DataloreNotebook, Snapshot] | None = None
 
     def __init__(
         self,
         *,
         notebook_id: str,
+        parameters: Mapping[str, Any] | None = None,
+        wait_for_completion: bool = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = defaults.POLL_INTERVAL,
+        timeout: float | None = None,
+        max_outage: float = defaults.MAX_OUTAGE,
+        start_timeout: float = defaults.START_TIMEOUT,
+        when_busy: str = "wait",
+        update_report: str | None = None,
+        interrupt_on_kill: bool = True,
+        stop_session_after: bool = False,
+        durable: bool = True,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.notebook_id = notebook_id
+        self.parameters = parameters
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.max_outage = max_outage
+        self.start_timeout = start_timeout
+        self.when_busy = when_busy
+        self.update_report = update_report
+        self.interrupt_on_kill = interrupt_on_kill
+        self.stop_session_after = stop_session_after
+        self.durable = durable
         self.datalore_conn_id = datalore_conn_id
 
-    def execute(self, context: Context) -> None:
-        """Start the notebook."""
+    @property
+    def hook(self) -> DataloreHook:
+        """The hook for the task's connection."""
         from airflow_provider_datalore.hooks.datalore import DataloreHook
-        from airflow_provider_datalore.operators.submission import never_twice
 
-        hook = DataloreHook(self.datalore_conn_id)
-        url = hook.notebook_url(self.notebook_id)
-        context["ti"].xcom_push(key=NOTEBOOK_URL, value=url)
-        with never_twice():
-            hook.run_notebook_interactively(self.notebook_id)
-        self.log.info("Notebook %s runs in place: %s", self.notebook_id, url)
+        return DataloreHook(self.datalore_conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Run the notebook, or find the run that an earlier try started, and wait for it if that is wanted.
+
+        :return: the finished run as JSON; None without waiting.
+        """
+        from airflow_provider_datalore.operators.memory import RunMemory
+        from airflow_provider_datalore.operators.turn import run_of_earlier_try, start
+
+        patience = self._patience()
+        self._check_options()
+        notebook = self._notebook()
+        context["ti"].xcom_push(key=NOTEBOOK_URL, value=notebook.url)
+        if not self.wait_for_completion:
+            start(notebook)
+            return None
+        memory = RunMemory(context, self.durable)
+        if (snapshot := run_of_earlier_try(notebook, memory, self.notebook_id)) is not None:
+            context["ti"].xcom_push(key=SNAPSHOT, value=snapshot.to_text())
+            return self._wait(snapshot, notebook, context, patience, recalled=True)
+        return self._take_turn(notebook, context, patience)
+
+    def execute_turn(
+        self, context: Context, event: dict[str, Any] | None = None, deadline: float | None = None
+    ) -> dict[str, Any]:
+        """Resume when the trigger says that nothing runs in the notebook any more."""
+        from airflow_provider_datalore.triggers.event import read_free
+
+        read_free(event)
+        return self._take_turn(self._notebook(), context, self._patience_until(deadline))
+
+    def execute_complete(
+        self,
+        context: Context,
+        event: dict[str, Any] | None = None,
+        deadline: float | None = None,
+        recalled: bool = False,
+    ) -> dict[str, Any]:
+        """Resume when the trigger says that the run is over.
+
+        :return: the finished run as JSON.
+        """
+        from airflow_provider_datalore.resuming import own_xcom
+        from airflow_provider_datalore.triggers.event import read_interactive
+
+        return self._conclude(
+            lambda: read_interactive(event),
+            own_xcom(context, SNAPSHOT),
+            self._notebook(),
+            context,
+            self._patience_until(deadline),
+            recalled=recalled,
+        )
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after a deferral; where Airflow only says that the trigger is gone, find out about the run."""
+        from airflow_provider_datalore.resuming import TRIGGER_LOST, interactive_run_after_lost_trigger, own_xcom
+
+        if next_method != TRIGGER_LOST:
+            return super().resume_execution(next_method, next_kwargs, context)
+        notebook = self._notebook()
+        snapshot = own_xcom(context, SNAPSHOT)
+        return self._conclude(
+            lambda: interactive_run_after_lost_trigger(next_kwargs, notebook, snapshot),
+            snapshot,
+            notebook,
+            context,
+            self._patience(),
+        )
+
+    def on_kill(self) -> None:
+        """Interrupt the run when the task is killed while it waits on the worker, if it is this task's.
+
+        Never fails: the task is over, and a line in its log is all that can be had.
+        """
+        from airflow_provider_datalore.operators.turn import end_killed
+
+        if self._waits_for is not None:
+            notebook, snapshot = self._waits_for
+            end_killed(notebook.apart(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
+
+    def _notebook(self) -> DataloreNotebook:
+        return self.hook.notebook(self.notebook_id, max_outage=self.max_outage)
+
+    def _patience(self) -> Patience:
+        from airflow_provider_datalore.resuming import earliest_deadline
+
+        return self._patience_until(earliest_deadline(self.timeout, self.execution_timeout, time.time()))
+
+    def _patience_until(self, deadline: float | None) -> Patience:
+        from airflow_provider_datalore.api.waiting import Patience
+
+        return Patience(self.poll_interval, self.max_outage, deadline, since=time.time())
+
+    def _check_options(self) -> None:
+        """Fail before the notebook runs where what is asked for cannot be."""
+        from airflow_provider_datalore.api.notebook_api import check_report_type
+        from airflow_provider_datalore.api.waiting import check_seconds
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError
+        from airflow_provider_datalore.operators.turn import WHEN_BUSY
+
+        if self.when_busy not in WHEN_BUSY:
+            raise DataloreConfigurationError(
+                f"when_busy is {self.when_busy!r}; it can be {' or '.join(map(repr, WHEN_BUSY))}."
+            )
+        check_seconds("start_timeout", self.start_timeout, least=1)
+        if self.update_report is not None:
+            check_report_type(self.update_report)
+        needs_waiting = {
+            "parameters": bool(self.parameters),
+            "update_report": self.update_report is not None,
+            "stop_session_after": self.stop_session_after,
+        }
+        if not self.wait_for_completion and any(needs_waiting.values()):
+            names = ", ".join(name for name, is_set in needs_waiting.items() if is_set)
+            raise DataloreConfigurationError(
+                f"{names} of notebook {self.notebook_id} cannot be without wait_for_completion=True, since the task "
+                "would end when the notebook is started. Set that, or leave them out."
+            )
+
+    def _take_turn(self, notebook: DataloreNotebook, context: Context, patience: Patience) -> dict[str, Any]:
+        """Run the notebook when nothing else runs in it, and wait for it."""
+        from airflow_provider_datalore.operators.memory import RunMemory
+        from airflow_provider_datalore.operators.turn import refuse_busy, start_in_turn
+
+        def wait() -> None:
+            if self.when_busy == "fail":
+                raise refuse_busy(notebook)
+            if self.deferrable:
+                self._defer(notebook, None, patience, "execute_turn")
+            notebook.wait_until_free(patience)
+
+        snapshot = start_in_turn(notebook, self.parameters, patience, wait)
+        context["ti"].xcom_push(key=SNAPSHOT, value=snapshot.to_text())
+        RunMemory(context, self.durable).remember(self.notebook_id, snapshot.to_text())
+        return self._wait(snapshot, notebook, context, self._patience_until(patience.deadline))
+
+    def _wait(
+        self,
+        snapshot: Snapshot,
+        notebook: DataloreNotebook,
+        context: Context,
+        patience: Patience,
+        *,
+        recalled: bool = False,
+    ) -> dict[str, Any]:
+        from airflow_provider_datalore.api.interactive import InteractiveRun, is_over
+
+        if self.deferrable and not is_over(snapshot, notebook.look()):
+            self._defer(notebook, snapshot, patience, "execute_complete", recalled=recalled)
+
+        def outcome() -> InteractiveRun:
+            self._waits_for = notebook, snapshot
+            view = notebook.wait_for_run(snapshot, patience, start_timeout=self.start_timeout)
+            self._waits_for = None
+            return InteractiveRun.of(snapshot, view)
+
+        return self._conclude(outcome, snapshot.to_text(), notebook, context, patience, recalled=recalled)
+
+    def _defer(
+        self, notebook: DataloreNotebook, snapshot: Snapshot | None, patience: Patience, method: str, **kwargs: Any
+    ) -> NoReturn:
+        from airflow_provider_datalore.resuming import backstop, earliest_event
+        from airflow_provider_datalore.triggers.interactive import DataloreInteractiveRunTrigger
+
+        self.log.info("The triggerer waits for notebook %s from here on.", notebook.id)
+        self.defer(
+            trigger=DataloreInteractiveRunTrigger(
+                notebook_id=str(notebook.id),
+                snapshot="" if snapshot is None else snapshot.to_text(),
+                datalore_conn_id=self.datalore_conn_id,
+                poll_interval=self.poll_interval,
+                max_outage=self.max_outage,
+                deadline=patience.deadline,
+                since=patience.since,
+                not_before=earliest_event(time.time()),
+                notebook_url=notebook.url,
+                start_timeout=self.start_timeout,
+                interrupt_on_kill=self.interrupt_on_kill,
+                stop_session_after=self.stop_session_after,
+            ),
+            method_name=method,
+            kwargs={"deadline": patience.deadline, **kwargs},
+            timeout=backstop(patience.deadline),
+        )
+
+    def _conclude(
+        self,
+        outcome: Callable[[], InteractiveRun],
+        snapshot: str,
+        notebook: DataloreNotebook,
+        context: Context,
+        patience: Patience,
+        *,
+        recalled: bool = False,
+    ) -> dict[str, Any]:
+        """Deliver what came of the run, and stop the session if that is wanted.
+
+        :param outcome: tells what came of it, or raises why that is not known.
+        :param recalled: whether an earlier try started it.
+        """
+        from airflow_provider_datalore.exceptions import (
+            DataloreInteractiveRunFailedError,
+            DataloreKernelLostError,
+            DataloreRunOverlapError,
+        )
+        from airflow_provider_datalore.interactive_outcome import deliver, was_interrupted
+        from airflow_provider_datalore.operators.memory import RunMemory
+        from airflow_provider_datalore.operators.turn import session_stopped_after
+
+        memory = RunMemory(context, self.durable)
+        try:
+            with session_stopped_after(notebook, snapshot, self.stop_session_after):
+                run = deliver(outcome(), notebook, context)
+                if self.update_report is not None:
+                    notebook.publish_report(self.update_report)
+        except (DataloreInteractiveRunFailedError, DataloreKernelLostError, DataloreRunOverlapError) as error:
+            memory.forget()
+            if not (recalled and was_interrupted(error)):
+                raise
+        else:
+            memory.forget()
+            return run.to_json()
+        # Airflow may end the try before only after this one has begun.
+        self.log.info("The run was interrupted when the earlier try was killed; the notebook is run anew.")
+        return self._take_turn(notebook, context, patience)

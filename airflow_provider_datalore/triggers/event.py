@@ -1,21 +1,34 @@
-"""The one event with which a trigger ends: the finished run, or the error that ended the wait."""
+"""The one event with which a trigger ends: the finished run, that it is the task's turn, or the error."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from airflow_provider_datalore import exceptions
+from airflow_provider_datalore.api.interactive import InteractiveRun
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import DataloreError
 
 VERSION = 1
 
+_Told = TypeVar("_Told", bound=BaseModel)
+
 
 def finished(run: Run) -> dict[str, Any]:
     """The event for a run that has ended, well or not."""
     return {"version": VERSION, "run": run.to_json()}
+
+
+def interactive_finished(run: InteractiveRun) -> dict[str, Any]:
+    """The event for an interactive run that is over, well or not."""
+    return {"version": VERSION, "interactive_run": run.to_json()}
+
+
+def free() -> dict[str, Any]:
+    """The event for a notebook in which nothing runs any more."""
+    return {"version": VERSION, "free": True}
 
 
 def failed(error: DataloreError) -> dict[str, Any]:
@@ -34,10 +47,34 @@ def read(event: object) -> Run:
     :raises DataloreError: the error that the event tells of; also when it is no event of this package, or one
         of a version that is not known, since the outcome of the run is not known then.
     """
+    return _read(event, "run", Run)
+
+
+def read_interactive(event: object) -> InteractiveRun:
+    """The interactive run that the event tells of.
+
+    :raises DataloreError: as :func:`read` does.
+    """
+    return _read(event, "interactive_run", InteractiveRun)
+
+
+def read_free(event: object) -> None:
+    """Return if the event tells that nothing runs in the notebook any more.
+
+    :raises DataloreError: as :func:`read` does.
+    """
+    _read(event, "free", _Flag)
+
+
+class _Flag(RootModel[Literal[True]]):
+    """It is so."""
+
+
+def _read(event: object, key: str, model: type[_Told]) -> _Told:
     if isinstance(event, dict) and event.get("version") == VERSION:
-        if "run" in event:
+        if key in event:
             try:
-                return Run.model_validate(event["run"])
+                return model.model_validate(event[key])
             except ValidationError:
                 pass
         elif isinstance(event.get("fields"), dict):

@@ -1,0 +1,140 @@
+"""How a task comes to run a notebook in place, which is there once for all: its turn, its own run, and its session."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datalore.exceptions import (
+    DataloreConflictError,
+    DataloreError,
+    DataloreNotebookBusyError,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_datalore.api.interactive import Snapshot
+    from airflow_provider_datalore.api.waiting import Patience
+    from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+    from airflow_provider_datalore.operators.memory import RunMemory
+
+WHEN_BUSY = ("wait", "fail")
+
+log = logging.getLogger(__name__)
+
+
+def start_in_turn(
+    notebook: DataloreNotebook,
+    parameters: Mapping[str, Any] | None,
+    patience: Patience,
+    wait: Callable[[], object],
+) -> Snapshot:
+    """Run a notebook when nothing else runs in it.
+
+    :param parameters: values for its controls; all are checked before the first is set.
+    :param patience: how long to wait while the notebook runs what depends on its controls.
+    :param wait: waits for the notebook's turn, or raises.
+    :return: the notebook as it was right before.
+    """
+    from airflow_provider_datalore.api.interactive import Snapshot
+
+    while True:
+        view = notebook.look()
+        settings = notebook.settings_for(parameters, view)
+        if not view.kernel.is_busy:
+            notebook.set_controls(settings)
+            # Some notebooks run the cells that depend on a control as soon as it is set.
+            view = notebook.wait_until_free(patience) if settings else view
+            snapshot = Snapshot.take(notebook.id, view, settings)
+            try:
+                start(notebook)
+            except DataloreConflictError:
+                if not notebook.kernel().is_busy:
+                    raise
+            else:
+                return snapshot
+        wait()
+
+
+def start(notebook: DataloreNotebook) -> None:
+    """Run a notebook in place, and let Airflow never do it again where nobody knows whether it runs."""
+    from airflow_provider_datalore.operators.submission import never_twice
+
+    with never_twice():
+        notebook.hook.run_notebook_interactively(notebook.id, max_outage=notebook.max_outage)
+    log.info("Notebook %s runs in place: %s", notebook.id, notebook.url)
+
+
+def refuse_busy(notebook: DataloreNotebook) -> DataloreNotebookBusyError:
+    """The error for a notebook that runs already."""
+    return DataloreNotebookBusyError(
+        f"Notebook {notebook.id} runs already, so this task has not run it. See {notebook.url}. To wait for its turn, "
+        'set when_busy="wait".'
+    )
+
+
+def run_of_earlier_try(notebook: DataloreNotebook, memory: RunMemory, notebook_id: str) -> Snapshot | None:
+    """What the notebook was like before the run that an earlier try started, if that goes on or went well."""
+    from airflow_provider_datalore.api.interactive import Snapshot, may_be_joined
+
+    text = memory.recall(notebook_id)
+    if text is None:
+        return None
+    snapshot = Snapshot.from_text(text)
+    if may_be_joined(snapshot, notebook.look()):
+        log.info("Going on with the interactive run that an earlier try started.")
+        return snapshot
+    log.info("The interactive run of an earlier try will not end well; the notebook is run anew.")
+    memory.forget()
+    return None
+
+
+def end_killed(notebook: DataloreNotebook, snapshot: Snapshot, *, interrupt: bool, stop: bool) -> None:
+    """Do what is wanted with the run of a task that is killed. Never fails: a line in its log is all that can be had.
+
+    :param interrupt: whether its kernel is interrupted, if the run is this task's.
+    :param stop: whether the session is stopped, if nobody else's run is in it.
+    """
+    from airflow_provider_datalore.api.interactive import interrupt_own, stop_own_session
+    from airflow_provider_datalore.triggers.interactive import left_running
+
+    left = left_running(str(notebook.id), notebook.url)
+    try:
+        if interrupt:
+            log.warning("%s", notebook.exchange(lambda: interrupt_own(snapshot)))
+        if stop:
+            log.warning("%s", notebook.exchange(lambda: stop_own_session(snapshot)))
+        if not interrupt and not stop:
+            log.warning(left)
+    except Exception as error:
+        log.warning("%s What went wrong: %s", left, error)
+
+
+@contextmanager
+def session_stopped_after(notebook: DataloreNotebook, snapshot: str, wanted: bool) -> Iterator[None]:
+    """Stop the session however the work ends; not when it is handed over to the triggerer.
+
+    :param snapshot: the notebook as it was before the run, as text; empty if there is no run.
+    """
+    wanted = wanted and bool(snapshot)
+    try:
+        yield
+    except Exception:
+        if wanted:
+            _stop_session(notebook, snapshot)
+        raise
+    else:
+        if wanted:
+            _stop_session(notebook, snapshot)
+
+
+def _stop_session(notebook: DataloreNotebook, snapshot: str) -> None:
+    """Never fails: what came of the run is what has to be told."""
+    from airflow_provider_datalore.api.interactive import Snapshot, stop_own_session
+
+    try:
+        own = Snapshot.from_text(snapshot)
+        log.info("%s", notebook.exchange(lambda: stop_own_session(own)))
+    except DataloreError as error:
+        log.warning("The session of notebook %s may still be there: %s", notebook.id, error)

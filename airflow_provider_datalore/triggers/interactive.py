@@ -1,0 +1,149 @@
+"""Waits for an interactive run in the triggerer, or until it is the task's turn to run the notebook."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_datalore import defaults
+
+if TYPE_CHECKING:
+    from airflow_provider_datalore.api.waiting import Patience
+
+
+class DataloreInteractiveRunTrigger(BaseTrigger):
+    """Waits until an interactive run is over, or nothing runs in the notebook, and sends one event that says so.
+
+    Nothing is checked before :meth:`run`: a trigger that cannot be made is never heard of again.
+
+    :param notebook_id: ``owner/id``.
+    :param snapshot: the notebook as it was before the run, as text; empty to wait until nothing runs in it.
+    :param datalore_conn_id: the Airflow connection of type ``datalore``.
+    :param poll_interval: the longest time between two requests, in seconds.
+    :param max_outage: for how many seconds Datalore may be unreachable without one good answer.
+    :param deadline: when to give up whatever the run does, in epoch seconds; None for never.
+    :param since: when the wait began, in epoch seconds; the longer ago, the rarer the requests.
+    :param not_before: when to ask for the first time, in epoch seconds; None for soon.
+    :param notebook_url: the address of the notebook, for messages.
+    :param start_timeout: in how many seconds the first cell has to run.
+    :param interrupt_on_kill: whether the kernel is interrupted when a user ends the task.
+    :param stop_session_after: whether the session is stopped then.
+    :param unknown: arguments that another version of this package stored; they are ignored.
+    """
+
+    def __init__(
+        self,
+        notebook_id: str = "",
+        snapshot: str = "",
+        datalore_conn_id: str = defaults.CONN_ID,
+        poll_interval: float = defaults.POLL_INTERVAL,
+        max_outage: float = defaults.MAX_OUTAGE,
+        deadline: float | None = None,
+        since: float | None = None,
+        not_before: float | None = None,
+        notebook_url: str | None = None,
+        start_timeout: float = defaults.START_TIMEOUT,
+        interrupt_on_kill: bool = True,
+        stop_session_after: bool = False,
+        **unknown: Any,
+    ) -> None:
+        super().__init__()
+        self.notebook_id = notebook_id
+        self.snapshot = snapshot
+        self.datalore_conn_id = datalore_conn_id
+        self.poll_interval = poll_interval
+        self.max_outage = max_outage
+        self.deadline = deadline
+        self.since = since
+        self.not_before = not_before
+        self.notebook_url = notebook_url
+        self.start_timeout = start_timeout
+        self.interrupt_on_kill = interrupt_on_kill
+        self.stop_session_after = stop_session_after
+        if unknown:
+            self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class and its arguments, JSON scalars all, as Airflow stores them."""
+        return (
+            "airflow_provider_datalore.triggers.interactive.DataloreInteractiveRunTrigger",
+            {
+                "notebook_id": self.notebook_id,
+                "snapshot": self.snapshot,
+                "datalore_conn_id": self.datalore_conn_id,
+                "poll_interval": self.poll_interval,
+                "max_outage": self.max_outage,
+                "deadline": self.deadline,
+                "since": self.since,
+                "not_before": self.not_before,
+                "notebook_url": self.notebook_url,
+                "start_timeout": self.start_timeout,
+                "interrupt_on_kill": self.interrupt_on_kill,
+                "stop_session_after": self.stop_session_after,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
+        from airflow_provider_datalore.api.waiting import Patience
+        from airflow_provider_datalore.exceptions import DataloreError
+        from airflow_provider_datalore.triggers import event
+
+        try:
+            payload = await self._wait(
+                Patience(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
+            )
+        except DataloreError as error:
+            payload = event.failed(error)
+        yield TriggerEvent(payload)
+
+    async def on_kill(self) -> None:
+        """Interrupt the run when a user marks, clears or deletes the task (Airflow 3.3 and later), if it is the task's.
+
+        Never fails: the task is over, and a line in its log is all that can be had.
+        """
+        from airflow_provider_datalore.api import interactive
+        from airflow_provider_datalore.api.interactive import Snapshot
+        from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
+
+        if not self.snapshot:
+            return
+        try:
+            snapshot = Snapshot.from_text(self.snapshot)
+            notebook = DataloreAsyncHook(self.datalore_conn_id).notebook(snapshot.notebook)
+            if self.interrupt_on_kill:
+                self.log.warning("%s", await notebook.exchange(interactive.interrupt_own(snapshot)))
+            if self.stop_session_after:
+                self.log.warning("%s", await notebook.exchange(interactive.stop_own_session(snapshot)))
+            if not self.interrupt_on_kill and not self.stop_session_after:
+                self.log.warning(left_running(str(snapshot.notebook), self.notebook_url))
+        except Exception as error:
+            self.log.warning("%s What went wrong: %s", left_running(self.notebook_id, self.notebook_url), error)
+
+    async def _wait(self, patience: Patience) -> dict[str, Any]:
+        from airflow_provider_datalore.api.interactive import InteractiveRun, Snapshot
+        from airflow_provider_datalore.api.models import NotebookId
+        from airflow_provider_datalore.api.turns import HasNotebookRun, IsNotebookFree
+        from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
+        from airflow_provider_datalore.triggers import event
+
+        hook = DataloreAsyncHook(self.datalore_conn_id)
+        where = self.notebook_url or "the notebook there"
+        if not self.snapshot:
+            notebook = NotebookId.parse(self.notebook_id)
+            await hook.notebook(notebook).wait(IsNotebookFree(notebook, where), patience)
+            return event.free()
+        snapshot = Snapshot.from_text(self.snapshot)
+        question = HasNotebookRun(snapshot, self.start_timeout, where)
+        view = await hook.notebook(snapshot.notebook).wait(question, patience)
+        return event.interactive_finished(InteractiveRun.of(snapshot, view))
+
+
+def left_running(notebook_id: str, notebook_url: str | None) -> str:
+    """What a user who kills a task has to know of its notebook."""
+    return (
+        f"The task was killed, but its interactive run of notebook {notebook_id} may go on in Datalore. To end it, "
+        f"open {notebook_url or 'the notebook in Datalore'} and interrupt its kernel there."
+    )
