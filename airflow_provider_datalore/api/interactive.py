@@ -1,8 +1,8 @@
 """Interactive runs: Datalore gives them no id, so what a notebook shows is compared with what it showed before.
 
 Every cell has the number of its last execution and its time. A cell has run since when these are others than before the
-run was asked for. Whose run it was is not told, but the numbers of one run follow one another: when the last cell has
-a higher number than the run can have given it, somebody else's run came between.
+run was asked for. Whose run it was is not told, but the numbers of one run follow one another, from the one after the
+highest that was there before: by that, somebody else's run at the same time is known.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def check_own(snapshot: Snapshot, view: View) -> None:
     """
     what = ""
     failed = failed_cell(snapshot, view)
-    decisive = [failed] if failed is not None else list(_required(snapshot, view))[-1:]
+    decisive = failed or next(reversed(list(_required(snapshot, view))), None)
     if _overtaken(snapshot, view.cells, decisive):
         what = "its cells were executed by someone else at the same time"
     for cell in view.cells:
@@ -233,18 +233,23 @@ def _required(snapshot: Snapshot, view: View) -> Iterator[Cell]:
     return (cell for cell in view.cells if cell.cell_id in snapshot.required)
 
 
-def _overtaken(snapshot: Snapshot, cells: tuple[Cell, ...], decisive: list[Cell] | None = None) -> bool:
-    """Whether cells have higher numbers than one run can have given them.
+def _overtaken(snapshot: Snapshot, cells: tuple[Cell, ...], decisive: Cell | None = None) -> bool:
+    """Whether the numbers of the cells tell of somebody else's executions since.
 
-    :param decisive: the cells by which it is decided; None for all that have run.
+    One run numbers its cells one after the other. A gap before the decisive cell is somebody else's execution; as many
+    numbers as the run has cells, left out before its first, are another run of the notebook. Numbers may be left out
+    for other reasons: cells that were executed before and then deleted.
+
+    :param decisive: the cell by which the outcome is known; None for the last one that has run.
     """
-    ran = [cell for cell in cells if snapshot.has_run(cell) and cell.execution_count is not None]
-    counts = [cell.execution_count or 0 for cell in ran]
-    if not counts:
+    counts = {cell.cell_id: cell.execution_count or 0 for cell in cells if snapshot.has_run(cell)}
+    numbers = sorted(count for count in counts.values() if count)
+    if not numbers:
         return False
+    last = counts.get(decisive.cell_id, 0) if decisive is not None else numbers[-1]
     # A session that is new, or whose kernel is, counts from 1 again.
-    base = snapshot.highest if min(counts) > snapshot.highest else 0
-    return any((cell.execution_count or 0) > base + len(counts) for cell in (ran if decisive is None else decisive))
+    base = snapshot.highest if numbers[0] > snapshot.highest else 0
+    return last > numbers[0] + len(numbers) - 1 or numbers[0] - 1 - base == len(numbers)
 
 
 def look(notebook: NotebookId, last: View | None = None) -> Exchange[View]:

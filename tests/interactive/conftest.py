@@ -1,0 +1,114 @@
+"""Tasks that run notebooks in place, on an emulator with live kernels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_datalore.api import turns
+from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
+from airflow_provider_datalore.triggers.interactive import DataloreInteractiveRunTrigger
+from tests.emulator.emulator_client import Client, Write, write_notebook
+from tests.emulator.notebook_client import Notebook
+from tests.emulator_process import EmulatorProcess
+from tests.tasks.conftest import TaskInstance, TaskStateStore, context, logged, quick, store, task_instance
+
+__all__ = ["context", "logged", "quick", "store", "task_instance"]
+
+TOKEN = "dl-token-0123456789abcdef"
+Context = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
+    """An emulator for all tests."""
+    with EmulatorProcess(tmp_path_factory.mktemp("notebooks"), "--max-parallel-runs", "4", token=TOKEN) as running:
+        yield running
+
+
+@pytest.fixture
+def emulator(process: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorProcess]:
+    """The emulator, and connection ``datalore_default`` to it; well-behaved again after the test."""
+    connect(monkeypatch, process.url)
+    yield process
+    process.clear_faults()
+    process.set_variant()
+    process.set_tokens(TOKEN)
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, host: str, token: str = TOKEN) -> None:
+    """Make connection ``datalore_default``."""
+    connection = {"conn_type": "datalore", "host": host, "password": token}
+    monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
+
+
+@pytest.fixture
+def client(emulator: EmulatorProcess) -> Client:
+    """Somebody else who uses the same Datalore."""
+    return Client(emulator)
+
+
+@pytest.fixture
+def notebook(emulator: EmulatorProcess, client: Client, request: pytest.FixtureRequest) -> Callable[..., Notebook]:
+    """Writes a notebook of these cells, in a folder that has the name of the test."""
+
+    def write(*cells: Any, name: str = "sales") -> Notebook:
+        owner = "".join(c if c.isalnum() else "-" for c in request.node.name)
+        owner = f"{owner[:40]}-{hash(request.node.nodeid) % 10**8}"
+        return Notebook(client, write_notebook(emulator.folder, name, *cells, owner=owner))
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that is lost is given up soon."""
+    monkeypatch.setattr(turns, "IDLE_GRACE", 0.5)
+
+
+def operator(notebook: Notebook, **options: Any) -> DataloreInteractiveRunOperator:
+    """The task ``run_notebook``, which waits."""
+    made: dict[str, Any] = {"task_id": "run_notebook", "notebook_id": notebook.id, "wait_for_completion": True}
+    return DataloreInteractiveRunOperator(**(made | options))
+
+
+class Play(Protocol):
+    """Runs a task to its end, see the fixture ``play``."""
+
+    def __call__(self, task: DataloreInteractiveRunOperator, context: Context) -> Any: ...
+
+
+def deferral(task: DataloreInteractiveRunOperator, context: Context) -> TaskDeferred:
+    """The deferral with which a task ends its time on the worker."""
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    return deferred.value
+
+
+def trigger_of(deferred: TaskDeferred) -> DataloreInteractiveRunTrigger:
+    """The trigger as the triggerer makes it, from what Airflow stores; it does not wait for the scheduler."""
+    _, arguments = deferred.trigger.serialize()
+    assert all(value is None or isinstance(value, (str, int, float, bool)) for value in arguments.values())
+    assert TOKEN not in json.dumps(arguments)
+    return DataloreInteractiveRunTrigger(**{**json.loads(json.dumps(arguments)), "not_before": None})
+
+
+async def sent_by(trigger: DataloreInteractiveRunTrigger) -> dict[str, Any]:
+    """The one event that a trigger sends, as Airflow passes it on."""
+    events = [each async for each in trigger.run()]
+    assert len(events) == 1
+    assert TOKEN not in json.dumps(events[0].payload)
+    payload: dict[str, Any] = json.loads(json.dumps(events[0].payload))
+    return payload
+
+
+def resume(task: DataloreInteractiveRunOperator, context: Context, deferred: TaskDeferred, event: Any) -> Any:
+    """Resume a deferred task with an event."""
+    return getattr(task, deferred.method_name)(context, event=event, **(deferred.kwargs or {}))
+
+
+__all__ += ["TaskInstance", "TaskStateStore", "Write"]
