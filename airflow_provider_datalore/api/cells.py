@@ -6,6 +6,7 @@ Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -41,6 +42,20 @@ class Timing(JsonAnswer):
 
     duration_ms: float | None = None
     last_executed_at: str | None = None
+
+    @property
+    def ended_at(self) -> float | None:
+        """When the execution had surely ended, in epoch seconds by Datalore's clock; None if that is not told.
+
+        Whether ``lastExecutedAt`` is its beginning or its end is not documented.
+        """
+        try:
+            moment = datetime.fromisoformat(self.last_executed_at or "")
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() + (
+                self.duration_ms or 0
+            ) / 1000
+        except (ValueError, OverflowError):
+            return None
 
 
 class Cell(JsonAnswer):

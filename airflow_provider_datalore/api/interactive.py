@@ -190,10 +190,17 @@ def failed_cell(snapshot: Snapshot, view: View) -> Cell | None:
 
 
 def is_own(snapshot: Snapshot, view: View) -> bool:
-    """Whether what runs now can only be the run for which the snapshot was taken, as far as can be told."""
-    if stage(snapshot, view) is not Stage.RUNNING or _overtaken(snapshot, view.cells):
+    """Whether what runs now can only be the run for which the snapshot was taken, as far as can be told.
+
+    Where cells were executed before and then deleted, the first number is a higher one, and this errs on the safe side.
+    """
+    if stage(snapshot, view) is not Stage.RUNNING:
         return False
-    return any(not snapshot.has_run(cell) for cell in _required(snapshot, view))
+    running = next((cell for cell in view.cells if cell.cell_id == view.kernel.running_cell_id), None)
+    if running is not None and any(snapshot.has_run(cell) for cell in view.cells if cell.position > running.position):
+        return False
+    numbers = _Numbers.of(snapshot, view)
+    return numbers.are_contiguous and numbers.left_out == 0
 
 
 def check_own(snapshot: Snapshot, view: View) -> None:
@@ -202,9 +209,7 @@ def check_own(snapshot: Snapshot, view: View) -> None:
     :raises DataloreRunOverlapError: if somebody else ran it, or set its controls, at the same time.
     """
     what = ""
-    failed = failed_cell(snapshot, view)
-    decisive = failed or next(reversed(list(_required(snapshot, view))), None)
-    if _overtaken(snapshot, view.cells, decisive):
+    if _overtaken(snapshot, view):
         what = "its cells were executed by someone else at the same time"
     for cell in view.cells:
         wanted = snapshot.controls.get(cell.cell_id)
@@ -233,23 +238,50 @@ def _required(snapshot: Snapshot, view: View) -> Iterator[Cell]:
     return (cell for cell in view.cells if cell.cell_id in snapshot.required)
 
 
-def _overtaken(snapshot: Snapshot, cells: tuple[Cell, ...], decisive: Cell | None = None) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """The numbers of the executions since, in ascending order.
+
+    :param left_out: how many there are between the highest number before and the first of these.
+    """
+
+    numbers: tuple[int, ...]
+    left_out: int
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, view: View) -> _Numbers:
+        counts = [cell.execution_count for cell in view.cells if snapshot.has_run(cell)]
+        numbers = tuple(sorted(count for count in counts if count))
+        # A session that is new, or whose kernel is, counts from 1 again.
+        base = snapshot.highest if numbers and numbers[0] > snapshot.highest else 0
+        return cls(numbers, numbers[0] - 1 - base if numbers else 0)
+
+    @property
+    def are_contiguous(self) -> bool:
+        return not self.numbers or self.numbers[-1] - self.numbers[0] == len(self.numbers) - 1
+
+
+def _overtaken(snapshot: Snapshot, view: View) -> bool:
     """Whether the numbers of the cells tell of somebody else's executions since.
 
-    One run numbers its cells one after the other. A gap before the decisive cell is somebody else's execution; as many
-    numbers as the run has cells, left out before its first, are another run of the notebook. Numbers may be left out
-    for other reasons: cells that were executed before and then deleted.
-
-    :param decisive: the cell by which the outcome is known; None for the last one that has run.
+    One run numbers its cells one after the other, from top to bottom. A gap before the cell by which the outcome is
+    known is somebody else's execution; as many numbers as the run has cells, left out before its first, are another run
+    of the notebook, and so are lower numbers behind a cell that failed. Numbers may be left out for other reasons:
+    cells that were executed before and then deleted; and a cell that someone executes again afterwards changes nothing.
     """
-    counts = {cell.cell_id: cell.execution_count or 0 for cell in cells if snapshot.has_run(cell)}
-    numbers = sorted(count for count in counts.values() if count)
-    if not numbers:
+    failed = failed_cell(snapshot, view)
+    decisive = failed or next(reversed(list(_required(snapshot, view))), None)
+    found = _Numbers.of(snapshot, view)
+    if decisive is None or decisive.execution_count is None or not found.numbers:
         return False
-    last = counts.get(decisive.cell_id, 0) if decisive is not None else numbers[-1]
-    # A session that is new, or whose kernel is, counts from 1 again.
-    base = snapshot.highest if numbers[0] > snapshot.highest else 0
-    return last > numbers[0] + len(numbers) - 1 or numbers[0] - 1 - base == len(numbers)
+    last = decisive.execution_count
+    if last > found.numbers[0] + len(found.numbers) - 1 or found.left_out == len(found.numbers):
+        return True
+    return failed is not None and any(
+        (cell.execution_count or last) < last
+        for cell in view.cells
+        if cell.position > failed.position and snapshot.has_run(cell)
+    )
 
 
 def look(notebook: NotebookId, last: View | None = None) -> Exchange[View]:

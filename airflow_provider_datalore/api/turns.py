@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from airflow_provider_datalore.api.cells import NOT_STARTED
@@ -13,6 +15,9 @@ from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutEr
 
 IDLE_GRACE = 15.0
 """Seconds for which nothing may run although cells are left; between two cells, or while a kernel boots, it is so."""
+
+LOOKING = 2.0
+"""Seconds that a task is given, beyond its interval, to see what came of its run."""
 
 log = logging.getLogger(__name__)
 
@@ -92,22 +97,50 @@ class HasNotebookRun:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IsNotebookFree:
-    """Whether nothing runs in a notebook, so that it is the task's turn.
+    """Whether nothing runs in a notebook, and nothing ran right before, so that it is the task's turn.
+
+    Another task may not have seen yet what came of its run: it asks every ``poll_interval`` seconds.
 
     :param notebook: the notebook.
     :param where: what an error names as the place to look for the notebook, such as its address.
+    :param quiet: for how many seconds nothing must have run.
+    :param clock: where the time comes from.
     """
 
     notebook: NotebookId
     where: str
+    quiet: float
+    clock: Callable[[], float] = time.time
+    _free_since: float | None = field(default=None, init=False)
+    _was_busy: bool = field(default=False, init=False)
 
-    def is_over(self, told: View, last: View | None, waited: float) -> bool:  # noqa: ARG002  (others need it)
-        """Whether nothing runs."""
-        if last is None and told.kernel.is_busy:
-            log.info("Notebook %s is busy; waiting for its turn.", self.notebook)
-        return not told.kernel.is_busy
+    @classmethod
+    def for_turn(cls, notebook: NotebookId, where: str, poll_interval: float) -> IsNotebookFree:
+        """The question of a task, where all tasks that run the notebook have the same ``poll_interval``."""
+        return cls(notebook, where, quiet=poll_interval + LOOKING)
+
+    def is_over(self, told: View, last: View | None, waited: float) -> bool:
+        """Whether it is the task's turn."""
+        if told.kernel.is_busy:
+            if last is None:
+                log.info("Notebook %s is busy; waiting for its turn.", self.notebook)
+            self._free_since, self._was_busy = None, True
+            return False
+        if self._free_since is None:
+            self._free_since = waited
+        age = self._age(told)
+        if self._was_busy or (age is not None and age < 0):
+            # What was seen here counts, where Datalore's clock is ahead of this one or tells nothing.
+            return waited - self._free_since >= self.quiet
+        return age is None or age >= self.quiet
+
+    def _age(self, told: View) -> float | None:
+        """How many seconds ago the last cell was executed; None if that is not told."""
+        ends = [cell.timing.ended_at for cell in told.cells if cell.timing is not None]
+        latest = max((end for end in ends if end is not None), default=None)
+        return None if latest is None else self.clock() - latest
 
     def may_appear(self, last: View | None, waited: float) -> bool:  # noqa: ARG002  (a run needs it)
         """A notebook that Datalore does not know will not appear."""

@@ -94,14 +94,20 @@ class DataloreNotebook:
         :return: the controls as they are now, by the id of their cell.
         """
         settings = self.settings_for(parameters, self.look())
-        self.set_controls(settings)
+        self.set_controls(settings, Patience(max_outage=self.max_outage))
         return settings
 
-    def set_controls(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
-        """Set controls to what :meth:`settings_for` said."""
+    def set_controls(self, settings: Mapping[str, Mapping[str, Any]], patience: Patience) -> View:
+        """Set controls to what :meth:`settings_for` said.
+
+        Some notebooks run the cells that depend on a control as soon as it is set; this waits for them.
+
+        :return: the notebook as it is then.
+        """
         for cell_id, control in settings.items():
             call = notebook_api.update_control(self.id, cell_id, control)
             raise_for_status(call, self.send(call))
+        return self._wait(IsNotebookFree(self.id, self.url, quiet=0.0), patience)
 
     def interrupt(self) -> bool:
         """Interrupt the cell that runs.
@@ -136,12 +142,16 @@ class DataloreNotebook:
         call = notebook_api.publish_report(self.id, report_type, mode)
         raise_for_status(call, self.send(call))
 
+    def is_free(self, view: View, poll_interval: float) -> bool:
+        """Whether :meth:`wait_until_free` has nothing to wait for."""
+        return IsNotebookFree.for_turn(self.id, self.url, poll_interval).is_over(view, None, 0.0)
+
     def wait_until_free(self, patience: Patience) -> View:
-        """Wait until nothing runs in the notebook.
+        """Wait until nothing runs in the notebook, and another task that ran it has seen what came of that.
 
         :raises DataloreInteractiveRunTimeoutError: if the patience is over before.
         """
-        return self._wait(IsNotebookFree(self.id, self.url), patience)
+        return self._wait(IsNotebookFree.for_turn(self.id, self.url, patience.poll_interval), patience)
 
     def wait_for_run(
         self, snapshot: Snapshot, patience: Patience, *, start_timeout: float = defaults.START_TIMEOUT

@@ -14,7 +14,7 @@ from airflow_provider_datalore.links.datalore import NOTEBOOK_URL, DataloreNoteb
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datalore.api.interactive import InteractiveRun, Snapshot
+    from airflow_provider_datalore.api.interactive import InteractiveRun, Snapshot, View
     from airflow_provider_datalore.api.waiting import Patience
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
@@ -227,8 +227,8 @@ class DataloreInteractiveRunOperator(BaseOperator):
         from airflow_provider_datalore.operators.memory import RunMemory
         from airflow_provider_datalore.operators.turn import refuse_busy, start_in_turn
 
-        def wait() -> None:
-            if self.when_busy == "fail":
+        def wait(seen: View) -> None:
+            if self.when_busy == "fail" and seen.kernel.is_busy:
                 raise refuse_busy(notebook)
             if self.deferrable:
                 self._defer(notebook, None, patience, "execute_turn")

@@ -14,7 +14,7 @@ from airflow_provider_datalore.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_datalore.api.interactive import Snapshot
+    from airflow_provider_datalore.api.interactive import Snapshot, View
     from airflow_provider_datalore.api.waiting import Patience
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
     from airflow_provider_datalore.operators.memory import RunMemory
@@ -28,13 +28,13 @@ def start_in_turn(
     notebook: DataloreNotebook,
     parameters: Mapping[str, Any] | None,
     patience: Patience,
-    wait: Callable[[], object],
+    wait: Callable[[View], object],
 ) -> Snapshot:
     """Run a notebook when nothing else runs in it.
 
     :param parameters: values for its controls; all are checked before the first is set.
-    :param patience: how long to wait while the notebook runs what depends on its controls.
-    :param wait: waits for the notebook's turn, or raises.
+    :param patience: how long to wait for what a notebook runs by itself when a control is set.
+    :param wait: waits until it is the task's turn, or raises; is given what was seen.
     :return: the notebook as it was right before.
     """
     from airflow_provider_datalore.api.interactive import Snapshot
@@ -42,19 +42,18 @@ def start_in_turn(
     while True:
         view = notebook.look()
         settings = notebook.settings_for(parameters, view)
-        if not view.kernel.is_busy:
-            notebook.set_controls(settings)
-            # Some notebooks run the cells that depend on a control as soon as it is set.
-            view = notebook.wait_until_free(patience) if settings else view
+        if notebook.is_free(view, patience.poll_interval):
+            view = notebook.set_controls(settings, patience) if settings else view
             snapshot = Snapshot.take(notebook.id, view, settings)
             try:
                 start(notebook)
             except DataloreConflictError:
-                if not notebook.kernel().is_busy:
+                view = notebook.look()
+                if not view.kernel.is_busy:
                     raise
             else:
                 return snapshot
-        wait()
+        wait(view)
 
 
 def start(notebook: DataloreNotebook) -> None:

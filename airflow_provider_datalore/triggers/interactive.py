@@ -133,11 +133,12 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         where = self.notebook_url or "the notebook there"
         if not self.snapshot:
             notebook = NotebookId.parse(self.notebook_id)
-            await hook.notebook(notebook).wait(IsNotebookFree(notebook, where), patience)
+            question = IsNotebookFree.for_turn(notebook, where, patience.poll_interval)
+            await hook.notebook(notebook).wait(question, patience)
             return event.free()
         snapshot = Snapshot.from_text(self.snapshot)
-        question = HasNotebookRun(snapshot, self.start_timeout, where)
-        view = await hook.notebook(snapshot.notebook).wait(question, patience)
+        run = HasNotebookRun(snapshot, self.start_timeout, where)
+        view = await hook.notebook(snapshot.notebook).wait(run, patience)
         return event.interactive_finished(InteractiveRun.of(snapshot, view))
 
 

@@ -66,13 +66,15 @@ def notebook(emulator: EmulatorProcess, client: Client, request: pytest.FixtureR
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kernel that is lost is given up soon."""
+    """A kernel that is lost is given up soon, and a turn is taken soon."""
     monkeypatch.setattr(turns, "IDLE_GRACE", 0.5)
+    monkeypatch.setattr(turns, "LOOKING", 0.3)
 
 
 def operator(notebook: Notebook, **options: Any) -> DataloreInteractiveRunOperator:
     """The task ``run_notebook``, which waits."""
     made: dict[str, Any] = {"task_id": "run_notebook", "notebook_id": notebook.id, "wait_for_completion": True}
+    made["poll_interval"] = 0.2
     return DataloreInteractiveRunOperator(**(made | options))
 
 

@@ -145,10 +145,10 @@ def test_a_kernel_that_is_killed_is_noticed(
 ) -> None:
     emulator.set_variant(crashed_cell=status)
     sales = notebook("1", gate(tmp_path / "never"), "3")
-    with pytest.raises(DataloreKernelLostError, match=r"2 of 3 cells have not run, cell 2 first.*died, or was restarted"):
-        meanwhile(
-            play, operator(sales), context, lambda: os.kill(gate_pid(tmp_path / "never"), signal.SIGKILL)
-        )
+    with pytest.raises(
+        DataloreKernelLostError, match=r"2 of 3 cells have not run, cell 2 first.*died, or was restarted"
+    ):
+        meanwhile(play, operator(sales), context, lambda: os.kill(gate_pid(tmp_path / "never"), signal.SIGKILL))
 
 
 def test_a_cell_that_a_killed_kernel_leaves_as_an_error_fails_the_task(
@@ -157,9 +157,7 @@ def test_a_cell_that_a_killed_kernel_leaves_as_an_error_fails_the_task(
     emulator.set_variant(crashed_cell="ERROR")
     sales = notebook(gate(tmp_path / "never"))
     with pytest.raises(DataloreInteractiveRunFailedError, match="an error without a name"):
-        meanwhile(
-            play, operator(sales), context, lambda: os.kill(gate_pid(tmp_path / "never"), signal.SIGKILL)
-        )
+        meanwhile(play, operator(sales), context, lambda: os.kill(gate_pid(tmp_path / "never"), signal.SIGKILL))
 
 
 @pytest.mark.parametrize(
@@ -170,9 +168,7 @@ def test_a_kernel_that_someone_restarts_or_stops_is_noticed(
 ) -> None:
     sales = notebook("1", gate(tmp_path / "never"))
     with pytest.raises(DataloreKernelLostError, match=words):
-        meanwhile(
-            play, operator(sales), context, lambda: (gate_pid(tmp_path / "never"), sales.ask(call))
-        )
+        meanwhile(play, operator(sales), context, lambda: (gate_pid(tmp_path / "never"), sales.ask(call)))
 
 
 def test_a_kernel_that_someone_interrupts_fails_the_task(
@@ -180,9 +176,7 @@ def test_a_kernel_that_someone_interrupts_fails_the_task(
 ) -> None:
     sales = notebook(gate(tmp_path / "never"), "2")
     with pytest.raises(DataloreInteractiveRunFailedError, match="KeyboardInterrupt"):
-        meanwhile(
-            play, operator(sales), context, lambda: (gate_pid(tmp_path / "never"), sales.ask("kernel/interrupt"))
-        )
+        meanwhile(play, operator(sales), context, lambda: (gate_pid(tmp_path / "never"), sales.ask("kernel/interrupt")))
 
 
 def test_a_kernel_that_never_starts_is_given_up(
@@ -326,9 +320,7 @@ def test_an_option_that_cannot_be_is_refused_before_anything_runs(
 
 
 class TestParameters:
-    def test_they_are_set_in_the_notebook_before_it_runs(
-        self, play: Play, notebook: Written, context: Context
-    ) -> None:
+    def test_they_are_set_in_the_notebook_before_it_runs(self, play: Play, notebook: Written, context: Context) -> None:
         sales = notebook(
             control("SLIDER", "share", value="0.5", min="0", max="1", step="0.01"),
             control("CHECKBOX", "draft", value=True),
@@ -391,9 +383,7 @@ class TestReports:
             play(operator(sales, update_report="STATIC"), context)
         assert "run number 1" in client.get(f"/reports/{sales.id}").text
 
-    def test_a_report_that_is_not_there_fails_the_task(
-        self, play: Play, notebook: Written, context: Context
-    ) -> None:
+    def test_a_report_that_is_not_there_fails_the_task(self, play: Play, notebook: Written, context: Context) -> None:
         with pytest.raises(Exception, match="publish the STATIC report.*has no STATIC report"):
             play(operator(notebook("1"), update_report="STATIC"), context)
 
