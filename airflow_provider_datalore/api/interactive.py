@@ -299,10 +299,19 @@ def look(notebook: NotebookId, last: View | None = None) -> Exchange[View]:
 def look_at_kernel(notebook: NotebookId) -> Exchange[Kernel]:
     """Find out what the kernel does, or that the server has no Notebook API."""
     call = notebook_api.kernel_status(notebook)
+    return notebook_api.read_kernel(call, (yield from make(call)))
+
+
+def make(call: Call) -> Exchange[Answer]:
+    """Make one call of the Notebook API.
+
+    :return: its answer, if that is a good one.
+    """
     answer = yield call
     if answer.status == 404:
-        notebook_api.raise_if_missing(call, answer, (yield notebook_api.without_notebook()))
-    return notebook_api.read_kernel(call, answer)
+        notebook_api.raise_if_missing(call, (yield notebook_api.without_notebook()))
+    raise_for_status(call, answer)
+    return answer
 
 
 def interrupt_own(snapshot: Snapshot) -> Exchange[str]:

@@ -17,7 +17,6 @@ from airflow_provider_datalore.api.protocol import (
     Answer,
     Call,
     missing_notebook,
-    raise_for_status,
     read_json,
     unexpected,
 )
@@ -149,22 +148,20 @@ def read_kernel(call: Call, answer: Answer) -> Kernel:
     return _read(Kernel, call, answer, read_json(call, answer))
 
 
-def raise_if_missing(call: Call, answer: Answer, probe: Answer) -> None:
-    """Tell a server without a Notebook API from one that does not know a notebook.
+def raise_if_missing(call: Call, probe: Answer) -> None:
+    """Tell a server without a Notebook API from one that does not know a notebook or a file.
 
-    :param answer: the answer of 404 for a notebook.
+    :param call: what was answered with 404.
     :param probe: the answer to :func:`without_notebook`.
-    :raises DataloreNotebookApiMissingError: if there is none.
-    :raises DataloreNotFoundError: if there is one.
+    :raises DataloreNotebookApiMissingError: if there is no Notebook API.
     """
     if probe.status == 404:
         raise DataloreNotebookApiMissingError(
-            f"Could not {call.purpose} on {answer.connection}: the server at {answer.url} has no Notebook API, every "
-            "call of it is answered with 404. Waiting for interactive runs, their parameters, reports and files need "
+            f"Could not {call.purpose} on {probe.connection}: its server has no Notebook API, {probe.url} is answered "
+            "with 404 whatever is asked. Waiting for interactive runs, their parameters, reports and files need "
             "Datalore Cloud, or Datalore on-premises 2026.2 or later. On an older one, use wait_for_completion=False "
             "without these, or run the notebook isolated with DataloreRunNotebookOperator."
         )
-    raise_for_status(call, answer)
 
 
 def read_cells(call: Call, answer: Answer) -> list[Cell]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,11 @@ from airflow_provider_datalore.api.cells import Cell, CellOutcome, Kernel
 from airflow_provider_datalore.api.controls import settings_for
 from airflow_provider_datalore.api.interactive import Exchange, Result, Snapshot, View
 from airflow_provider_datalore.api.models import NotebookId
-from airflow_provider_datalore.api.protocol import Answer, Call, raise_for_status
+from airflow_provider_datalore.api.protocol import Answer, Call
 from airflow_provider_datalore.api.questions import Question
 from airflow_provider_datalore.api.turns import HasNotebookRun, IsNotebookFree
 from airflow_provider_datalore.api.waiting import Ask, Patience
-from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreNotFoundError
 from airflow_provider_datalore.hooks.connection import naming_connection
 from airflow_provider_datalore.hooks.drivers import drive, drive_async
 
@@ -106,7 +107,7 @@ class DataloreNotebook:
         """
         for cell_id, control in settings.items():
             call = notebook_api.update_control(self.id, cell_id, control)
-            raise_for_status(call, self.send(call))
+            self.send(call)
         return self._wait(IsNotebookFree(self.id, self.url, quiet=0.0), patience)
 
     def interrupt(self) -> bool:
@@ -131,7 +132,7 @@ class DataloreNotebook:
     def stop_session(self) -> None:
         """End the notebook's session, and with it whatever runs there, and its machine."""
         call = notebook_api.stop_session(self.id)
-        raise_for_status(call, self.send(call))
+        self.send(call)
 
     def publish_report(self, report_type: str, mode: str = "UPDATE") -> None:
         """Publish the notebook as a report.
@@ -140,7 +141,7 @@ class DataloreNotebook:
         :param mode: ``"CREATE"``, or ``"UPDATE"`` for one that is published already.
         """
         call = notebook_api.publish_report(self.id, report_type, mode)
-        raise_for_status(call, self.send(call))
+        self.send(call)
 
     def is_free(self, view: View, poll_interval: float) -> bool:
         """Whether :meth:`wait_until_free` has nothing to wait for."""
@@ -178,13 +179,16 @@ class DataloreNotebook:
 
     def send(self, call: Call) -> Answer:
         """Send a call that may be sent again, while Datalore does not answer."""
+        return self.exchange(lambda: interactive.make(call))
 
-        def send() -> Exchange[Answer]:
-            answer = yield call
-            raise_for_status(call, answer)
-            return answer
-
-        return self.exchange(send)
+    @contextmanager
+    def telling_missing_api(self, call: Call) -> Iterator[None]:
+        """A 404 for a body that is streamed says as well whether there is a Notebook API at all."""
+        try:
+            yield
+        except DataloreNotFoundError:
+            notebook_api.raise_if_missing(call, self.hook.sender.send(notebook_api.without_notebook()))
+            raise
 
     def _wait(self, question: Question[View], patience: Patience) -> View:
         last: View | None = None

@@ -53,7 +53,7 @@ class NotebookFiles:
         :raises DataloreNotFoundError: if there is none.
         """
         call = notebook_api.delete_file(self._notebook.id, full_path(path))
-        raise_for_status(call, self._notebook.send(call))
+        self._notebook.send(call)
 
     def read(self, path: str, *, max_bytes: int = 64 * 1024 * 1024) -> bytes:
         """The content of a file.
@@ -61,7 +61,8 @@ class NotebookFiles:
         :param max_bytes: how long it may be, since it is read into memory.
         """
         call = notebook_api.download_file(self._notebook.id, full_path(path))
-        return self._notebook.hook.sender.read(call, max_bytes=max_bytes)
+        with self._notebook.telling_missing_api(call):
+            return self._notebook.hook.sender.read(call, max_bytes=max_bytes)
 
     def download(
         self,
@@ -90,7 +91,7 @@ class NotebookFiles:
 
         def ask(step: Ask) -> int:
             hook.heed(step)
-            with hook.sender.stream(call) as pieces:
+            with self._notebook.telling_missing_api(call), hook.sender.stream(call) as pieces:
                 return storage.write(pieces, target, f"file {path!r:.200}", max_bytes=max_bytes)
 
         size = drive(waiting.ask(self._notebook.max_outage, 0.0), ask)
@@ -124,7 +125,7 @@ class NotebookFiles:
         def ask(step: Ask) -> int:
             hook.heed(step)
             size = int(origin.stat().st_size)
-            with storage.reading(origin) as pieces:
+            with self._notebook.telling_missing_api(call), storage.reading(origin) as pieces:
                 raise_for_status(call, hook.sender.upload(call, MultipartFile(named, size, pieces)))
             return size
 

@@ -18,6 +18,7 @@ from airflow_provider_datalore.links.datalore import (
     DataloreNotebookLink,
 )
 from airflow_provider_datalore.operators.artifacts import DataloreDownloadArtifactsOperator
+from airflow_provider_datalore.operators.files import DataloreDownloadFileOperator, DataloreUploadFileOperator
 from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
 
 if TYPE_CHECKING:
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.operators.memory import RunMemory
 
-__all__ = ["DataloreDownloadArtifactsOperator", "DataloreInteractiveRunOperator", "DataloreRunNotebookOperator"]
+__all__ = [
+    "DataloreDownloadArtifactsOperator",
+    "DataloreDownloadFileOperator",
+    "DataloreInteractiveRunOperator",
+    "DataloreRunNotebookOperator",
+    "DataloreUploadFileOperator",
+]
 
 
 class DataloreRunNotebookOperator(TellsLineage, BaseOperator):

@@ -24,9 +24,9 @@ from airflow_provider_datalore.api import protocol
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.api.protocol import Call
 from airflow_provider_datalore.exceptions import (
-    DataloreApiError,
     DataloreBadRequestError,
     DataloreConfigurationError,
+    DataloreConflictError,
     DataloreError,
     DataloreForbiddenError,
     DataloreNotFoundError,
@@ -309,7 +309,7 @@ def test_a_run_does_not_hold_a_token_that_the_server_repeats(
         (401, DataloreUnauthorizedError),
         (403, DataloreForbiddenError),
         (404, DataloreNotFoundError),
-        (409, DataloreApiError),
+        (409, DataloreConflictError),
         (429, DataloreUnavailableError),
         (500, DataloreUnavailableError),
         (502, DataloreUnavailableError),

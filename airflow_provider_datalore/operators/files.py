@@ -1,0 +1,128 @@
+"""The operators that put files beside a notebook and fetch them from there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_datalore import defaults
+from airflow_provider_datalore.links.datalore import NOTEBOOK_URL, DataloreNotebookLink
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+
+NOTEBOOK_FILES = "data/notebook_files"
+
+
+class _FileOperator(BaseOperator):
+    """What both operators have."""
+
+    operator_extra_links = (DataloreNotebookLink(),)
+    ui_color = "#e4f6ee"
+
+    def __init__(
+        self,
+        *,
+        notebook_id: str,
+        max_outage: float = defaults.MAX_OUTAGE,
+        datalore_conn_id: str = defaults.CONN_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.notebook_id = notebook_id
+        self.max_outage = max_outage
+        self.datalore_conn_id = datalore_conn_id
+
+    def _notebook(self, context: Context) -> DataloreNotebook:
+        from airflow_provider_datalore.hooks.datalore import DataloreHook
+
+        notebook = DataloreHook(self.datalore_conn_id).notebook(self.notebook_id, max_outage=self.max_outage)
+        context["ti"].xcom_push(key=NOTEBOOK_URL, value=notebook.url)
+        return notebook
+
+
+class DataloreUploadFileOperator(_FileOperator):
+    """Writes a file of any storage that Airflow knows beside a notebook, whose cells read it by its name.
+
+    Needs Datalore Cloud, or on-premises 2026.2 or later. Returns the file's path in Datalore.
+
+    :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
+    :param source: the file, any ``ObjectStoragePath``: ``"/data/sales.csv"``, or
+        ``"s3://aws_default@bucket/{{ ds }}/sales.csv"`` with a connection of Airflow before the ``@``. (templated)
+    :param directory: the folder in Datalore. (templated)
+    :param name: the file's name there; None is its own. (templated)
+    :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
+    :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
+
+    Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html
+    """
+
+    template_fields: Sequence[str] = ("notebook_id", "source", "directory", "name", "datalore_conn_id")
+
+    def __init__(
+        self,
+        *,
+        source: str | ObjectStoragePath,
+        directory: str = NOTEBOOK_FILES,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.directory = directory
+        self.name = name
+
+    def execute(self, context: Context) -> str:
+        """Upload the file.
+
+        :return: its path in Datalore.
+        """
+        return self._notebook(context).files.upload(self.source, directory=self.directory, name=self.name)
+
+
+class DataloreDownloadFileOperator(_FileOperator):
+    """Writes a file that lies beside a notebook into a folder of any storage that Airflow knows.
+
+    Needs Datalore Cloud, or on-premises 2026.2 or later. Returns the path. The file is there once it is complete, and
+    not at all before; one of the same name is replaced.
+
+    :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
+    :param path: the file in Datalore: ``"forecast.csv"`` is one that the notebook's cells wrote under this name,
+        ``"data/workspace_files/rates.csv"`` one elsewhere. (templated)
+    :param destination: the folder, any ``ObjectStoragePath``. (templated)
+    :param name: the file's name there; None is its own. Either is made safe. (templated)
+    :param max_bytes: how long the file may be; None is without a limit.
+    :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
+    :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
+
+    Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html
+    """
+
+    template_fields: Sequence[str] = ("notebook_id", "path", "destination", "name", "datalore_conn_id")
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        destination: str | ObjectStoragePath,
+        name: str | None = None,
+        max_bytes: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.destination = destination
+        self.name = name
+        self.max_bytes = max_bytes
+
+    def execute(self, context: Context) -> str:
+        """Download the file.
+
+        :return: where it was written.
+        """
+        files = self._notebook(context).files
+        return str(files.download(self.path, self.destination, name=self.name, max_bytes=self.max_bytes))
