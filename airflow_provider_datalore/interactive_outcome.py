@@ -79,6 +79,7 @@ def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailur
         tags=(),
         outputs=tuple(printed),
         execution_count=failed.execution_count,
+        language="",
     )
     name, value = _name_and_value(outcome.error_message or "")
     return describe(cell, error_name=name, error_value=value, traceback=outcome.error_traceback or "")

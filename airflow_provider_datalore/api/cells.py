@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any
 
-from pydantic import ValidatorFunctionWrapHandler, field_validator
+from pydantic import Field, ValidatorFunctionWrapHandler, field_validator
 
 from airflow_provider_datalore.api.models import JsonAnswer
 
@@ -73,7 +72,7 @@ class Cell(JsonAnswer):
     execution_status: str = "NONE"
     execution_count: int | None = None
     timing: Timing | None = None
-    data: Mapping[str, Any] = MappingProxyType({})
+    data: Mapping[str, Any] = Field(default_factory=dict)
 
     @field_validator("cell_type", "position", "source", "execution_count", "timing", "data", mode="wrap")
     @classmethod
@@ -81,7 +80,7 @@ class Cell(JsonAnswer):
         try:
             return read(value)
         except ValueError:
-            return cls.model_fields[info.field_name].default
+            return cls.model_fields[info.field_name].get_default(call_default_factory=True, validated_data={})
 
     @property
     def runs(self) -> bool:

@@ -15,8 +15,10 @@ from airflow_provider_datalore.emulator.options import _parser
 from airflow_provider_datalore.hooks.fields import _NOT_HEADERS
 from airflow_provider_datalore.operators.datalore import (
     DataloreDownloadArtifactsOperator,
+    DataloreDownloadFileOperator,
     DataloreInteractiveRunOperator,
     DataloreRunNotebookOperator,
+    DataloreUploadFileOperator,
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
@@ -108,6 +110,8 @@ def test_an_option_of_the_emulator_that_is_named_is_one(page: Path) -> None:
         (DataloreRunNotebookOperator, "howto/run-notebook.md"),
         (DataloreDownloadArtifactsOperator, "howto/keep-artifacts.md"),
         (DataloreInteractiveRunOperator, "howto/run-in-place.md"),
+        (DataloreUploadFileOperator, "howto/notebook-files.md"),
+        (DataloreDownloadFileOperator, "howto/notebook-files.md"),
         (DataloreRunSensor, "howto/wait-for-run.md"),
         (DataloreRunTrigger, "howto/own-operator.md"),
     ],

@@ -193,3 +193,10 @@ def test_taskflow_runs_the_notebook_with_what_the_function_returns(outcome: Outc
     run = outcome.runs[result["returned"]["in_south"]]
     assert run["parameters"] == {"region": "South", "from_date": "2026-03-01"}
     assert result["returned"]["summarize"].startswith("2 reports are ready")
+
+
+def test_offers_runs_in_place_on_a_file_that_was_uploaded_and_fetches_what_it_wrote(outcome: Outcome) -> None:
+    returned = outcome.results["offers"]["returned"]
+    assert returned["upload"] == "data/notebook_files/prices.csv"
+    assert returned["run"]["success"] is True
+    assert returned["read_offers"] == ["product,price in USD", "Travel mug,8.0", "Oat milk,2.0"]
