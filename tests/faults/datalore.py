@@ -36,6 +36,12 @@ while not gate.exists():
 assert gate.read_text() == "well", f"{name} was told to fail"
 """
 
+_SAY_WHO_WAITS = """
+import os
+
+Path(f"{name}.pid").write_text(str(os.getpid()))
+"""
+
 Rule = Mapping[str, Any]
 
 
@@ -90,6 +96,21 @@ class FaultyDatalore:
         beside = gate.with_suffix(".new")
         beside.write_text(ending)
         beside.rename(gate)
+
+    def write_in_place(self, name: str) -> None:
+        """Writes a notebook that runs of this name execute in place: ``me/in-place-<name>``."""
+        set_name = f"from pathlib import Path\n\nname = {name!r}"
+        write_notebook(self._notebooks, f"in-place-{name}", set_name, _SAY_WHO_WAITS, _WAIT_TO_BE_LET_GO, owner="me")
+
+    def kernel_in_place(self, name: str) -> int:
+        """The process id of the kernel in which a run in place of this name waits; 0 before it does."""
+        pid = self._gates / f"{name}.pid"
+        return int(pid.read_text() or 0) if pid.exists() else 0
+
+    def asked_in_place(self, name: str, what: str = "started") -> int:
+        """How often a run in place of this name was asked for; or how often its kernel was, with ``"polls"``."""
+        count: int = self.emulator.log()["interactive"][what].get(f"me/in-place-{name}", 0)
+        return count
 
     def hold(self, name: str) -> None:
         """Makes later runs of this name go on again until they are let go."""

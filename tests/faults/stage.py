@@ -115,6 +115,13 @@ class Stage:
         """Starts a run of a DAG with one task that matters."""
         return Task(self.airflow, dag_id, self.start(dag_id), task_id)
 
+    def start_in_place(self, dag_id: str, task_id: str) -> Task:
+        """Starts a run of a DAG with a task that runs a notebook in place, and waits until the notebook waits."""
+        self.datalore.write_in_place(self.name)
+        task = self.start_task(dag_id, task_id)
+        self.wait_for("The notebook runs in place", lambda: self.datalore.kernel_in_place(self.name))
+        return task
+
     def start_both(self) -> list[Task]:
         """Starts a task that waits in the triggerer and, where it can run beside it, one that waits on a worker."""
         dag_run = self.start("faults_both")
@@ -123,11 +130,13 @@ class Stage:
 
     def asked(self) -> int:
         """How many runs Datalore was asked for in this scenario."""
-        return sum(len(self.datalore.runs(name)) for name in self._names)
+        return sum(len(self.datalore.runs(name)) + self.datalore.asked_in_place(name) for name in self._names)
 
     def polls(self) -> list[int]:
         """How often the status of each run of this scenario has been told."""
-        return [count for name in sorted(self._names) for count in self.datalore.polls(name)]
+        isolated = [count for name in sorted(self._names) for count in self.datalore.polls(name)]
+        in_place = [self.datalore.asked_in_place(name, "polls") for name in sorted(self._names)]
+        return [*isolated, *(count for count in in_place if count)]
 
     def wait_until_watched(self, runs: int = 1, polls: int = 3) -> None:
         """Waits until so many runs go on and the status of each was told so often.

@@ -7,11 +7,12 @@ from datetime import timedelta
 from airflow import __version__
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator, DataloreRunNotebookOperator
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 
 NOTEBOOK = "me/held"
 NAME = "{{ dag_run.conf['name'] }}"
+IN_PLACE = "me/in-place-{{ dag_run.conf['name'] }}"
 SOON = timedelta(seconds=1)
 POLL_INTERVAL = 2
 
@@ -98,3 +99,23 @@ with DAG("faults_rescheduled", schedule=None):
         timeout=10,
     )
     start >> sensor
+
+with DAG("faults_in_place", schedule=None):
+    DataloreInteractiveRunOperator(
+        task_id="deferred",
+        notebook_id=IN_PLACE,
+        wait_for_completion=True,
+        deferrable=True,
+        poll_interval=POLL_INTERVAL,
+    )
+
+with DAG("faults_in_place_waiting", schedule=None):
+    DataloreInteractiveRunOperator(
+        task_id="waiting",
+        notebook_id=IN_PLACE,
+        wait_for_completion=True,
+        deferrable=False,
+        poll_interval=POLL_INTERVAL,
+        retries=1,
+        retry_delay=SOON,
+    )
