@@ -129,7 +129,8 @@ def interactive_run_after_lost_trigger(
     :raises DataloreInteractiveRunTimeoutError: if it is not and the time is up.
     :raises DataloreError: if it is not and the trigger failed.
     """
-    from airflow_provider_datalore.api.interactive import InteractiveRun, Snapshot, check_own, is_over, stage
+    from airflow_provider_datalore.api.interactive import InteractiveRun, check_own, is_over, stage
+    from airflow_provider_datalore.api.snapshots import Snapshot
     from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError
 
     reason = reason or {}

@@ -8,105 +8,20 @@ highest that was there before: by that, somebody else's run at the same time is 
 from __future__ import annotations
 
 import enum
-import json
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_datalore.api import notebook_api
 from airflow_provider_datalore.api.cells import NOT_STARTED, Cell, Kernel
 from airflow_provider_datalore.api.models import JsonAnswer, NotebookId
 from airflow_provider_datalore.api.protocol import Answer, Call, raise_for_status
-from airflow_provider_datalore.exceptions import DataloreError, DataloreRunOverlapError
+from airflow_provider_datalore.api.snapshots import Snapshot, View
+from airflow_provider_datalore.exceptions import DataloreRunOverlapError
 
 Result = TypeVar("Result")
 Exchange: TypeAlias = Generator[Call, Answer, Result]
 """Calls that depend on one another: yields a call, is sent its answer, and so on."""
-
-Fingerprint: TypeAlias = tuple[int | None, str | None, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A notebook as it is now."""
-
-    kernel: Kernel
-    cells: tuple[Cell, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A notebook as it was before an interactive run was asked for.
-
-    :param notebook: the notebook.
-    :param before: the fingerprint of each cell that had been executed, by its id.
-    :param required: the ids of the cells that the run has to execute.
-    :param highest: the highest number that an execution in this session had.
-    :param controls: what was set for this run, by the id of the control's cell.
-    """
-
-    notebook: NotebookId
-    before: Mapping[str, Fingerprint] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
-    highest: int = 0
-    controls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @classmethod
-    def take(cls, notebook: NotebookId, view: View, controls: Mapping[str, Mapping[str, Any]]) -> Snapshot:
-        """Note what a notebook looks like before a run."""
-        code = tuple(cell.cell_id for cell in view.cells if cell.runs)
-        counts = [cell.execution_count or 0 for cell in view.cells]
-        return cls(
-            notebook,
-            before={cell.cell_id: fingerprint(cell) for cell in view.cells if fingerprint(cell) != _NEVER},
-            required=code or tuple(cell.cell_id for cell in view.cells if cell.control is not None),
-            highest=0 if view.kernel.state == NOT_STARTED else max(counts, default=0),
-            controls=controls,
-        )
-
-    def to_text(self) -> str:
-        """The snapshot as text, to be kept by Airflow."""
-        return json.dumps(
-            {
-                "notebook": [self.notebook.owner, self.notebook.id],
-                "before": self.before,
-                "required": self.required,
-                "highest": self.highest,
-                "controls": self.controls,
-            },
-            separators=(",", ":"),
-        )
-
-    @classmethod
-    def from_text(cls, text: object) -> Snapshot:
-        """Read what :meth:`to_text` wrote.
-
-        :raises DataloreError: if it is nothing of this kind.
-        """
-        try:
-            data = json.loads(str(text))
-            owner, notebook = data["notebook"]
-            return cls(
-                NotebookId(str(owner), str(notebook)),
-                before={str(key): (count, at, status) for key, (count, at, status) in data["before"].items()},
-                required=tuple(map(str, data["required"])),
-                highest=int(data["highest"]),
-                controls={str(key): dict(control) for key, control in data["controls"].items()},
-            )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise DataloreError(
-                f"What was kept of an interactive run cannot be read ({error!r:.200}): {text!r:.200}. What became of "
-                "the run is not known here; look at the notebook in Datalore. Workers and triggerers must have the "
-                "same version of airflow-provider-datalore."
-            ) from None
-
-    def has_run(self, cell: Cell) -> bool:
-        """Whether the cell has been executed to its end since, well or not."""
-        return cell.has_ended and self.has_changed(cell)
-
-    def has_changed(self, cell: Cell) -> bool:
-        """Whether an execution of the cell has begun since."""
-        return fingerprint(cell) != self.before.get(cell.cell_id, _NEVER)
 
 
 class InteractiveRun(JsonAnswer):
@@ -212,26 +127,15 @@ def check_own(snapshot: Snapshot, view: View) -> None:
     if _overtaken(snapshot, view):
         what = "its cells were executed by someone else at the same time"
     for cell in view.cells:
-        wanted = snapshot.controls.get(cell.cell_id)
-        if wanted is not None and any((cell.control or {}).get(key) != value for key, value in wanted.items()):
-            what = f"the control of variable {wanted.get('variable')!r} was set to something else meanwhile"
+        seal = snapshot.controls.get(cell.cell_id)
+        if seal is not None and not seal.is_on(cell.control or {}):
+            what = f"the control of variable {seal.variable!r} was set to something else meanwhile"
     if what:
         raise DataloreRunOverlapError(
             f"What became of this task's run of notebook {snapshot.notebook} is not known: {what}. What it "
             "shows may be the result of another run. Let one task at a time run a notebook in place, by a pool of one "
             "slot for example, and look at the notebook before you clear this task."
         )
-
-
-def fingerprint(cell: Cell) -> Fingerprint:
-    """What tells one execution of a cell from another; its status where a server tells neither number nor time."""
-    at = cell.timing.last_executed_at if cell.timing is not None else None
-    if cell.execution_count is None and at is None:
-        return None, None, None if cell.execution_status == "NONE" else cell.execution_status
-    return cell.execution_count, at, None
-
-
-_NEVER: Fingerprint = (None, None, None)
 
 
 def _required(snapshot: Snapshot, view: View) -> Iterator[Cell]:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from airflow_provider_datalore.api.cells import NOT_STARTED
-from airflow_provider_datalore.api.interactive import Snapshot, Stage, View, check_own, stage
+from airflow_provider_datalore.api.interactive import Stage, check_own, stage
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.questions import written
+from airflow_provider_datalore.api.snapshots import Snapshot, View
 from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError, DataloreKernelLostError
 
 IDLE_GRACE = 15.0

@@ -14,7 +14,8 @@ from airflow_provider_datalore.links.datalore import NOTEBOOK_URL, DataloreNoteb
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datalore.api.interactive import InteractiveRun, Snapshot, View
+    from airflow_provider_datalore.api.interactive import InteractiveRun
+    from airflow_provider_datalore.api.snapshots import Snapshot, View
     from airflow_provider_datalore.api.waiting import Patience
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook

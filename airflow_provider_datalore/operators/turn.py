@@ -14,7 +14,7 @@ from airflow_provider_datalore.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_datalore.api.interactive import Snapshot, View
+    from airflow_provider_datalore.api.snapshots import Snapshot, View
     from airflow_provider_datalore.api.waiting import Patience
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
     from airflow_provider_datalore.operators.memory import RunMemory
@@ -37,7 +37,7 @@ def start_in_turn(
     :param wait: waits until it is the task's turn, or raises; is given what was seen.
     :return: the notebook as it was right before.
     """
-    from airflow_provider_datalore.api.interactive import Snapshot
+    from airflow_provider_datalore.api.snapshots import Snapshot
 
     while True:
         view = notebook.look()
@@ -75,7 +75,8 @@ def refuse_busy(notebook: DataloreNotebook) -> DataloreNotebookBusyError:
 
 def run_of_earlier_try(notebook: DataloreNotebook, memory: RunMemory, notebook_id: str) -> Snapshot | None:
     """What the notebook was like before the run that an earlier try started, if that goes on or went well."""
-    from airflow_provider_datalore.api.interactive import Snapshot, may_be_joined
+    from airflow_provider_datalore.api.interactive import may_be_joined
+    from airflow_provider_datalore.api.snapshots import Snapshot
 
     text = memory.recall(notebook_id)
     if text is None:
@@ -130,7 +131,8 @@ def session_stopped_after(notebook: DataloreNotebook, snapshot: str, wanted: boo
 
 def _stop_session(notebook: DataloreNotebook, snapshot: str) -> None:
     """Never fails: what came of the run is what has to be told."""
-    from airflow_provider_datalore.api.interactive import Snapshot, stop_own_session
+    from airflow_provider_datalore.api.interactive import stop_own_session
+    from airflow_provider_datalore.api.snapshots import Snapshot
 
     try:
         own = Snapshot.from_text(snapshot)

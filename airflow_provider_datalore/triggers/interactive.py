@@ -105,7 +105,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         Never fails: the task is over, and a line in its log is all that can be had.
         """
         from airflow_provider_datalore.api import interactive
-        from airflow_provider_datalore.api.interactive import Snapshot
+        from airflow_provider_datalore.api.snapshots import Snapshot
         from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
 
         if not self.snapshot:
@@ -123,8 +123,9 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
             self.log.warning("%s What went wrong: %s", left_running(self.notebook_id, self.notebook_url), error)
 
     async def _wait(self, patience: Patience) -> dict[str, Any]:
-        from airflow_provider_datalore.api.interactive import InteractiveRun, Snapshot
+        from airflow_provider_datalore.api.interactive import InteractiveRun
         from airflow_provider_datalore.api.models import NotebookId
+        from airflow_provider_datalore.api.snapshots import Snapshot
         from airflow_provider_datalore.api.turns import HasNotebookRun, IsNotebookFree
         from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
         from airflow_provider_datalore.triggers import event

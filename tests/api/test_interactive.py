@@ -8,9 +8,10 @@ import pytest
 
 from airflow_provider_datalore.api import interactive, turns
 from airflow_provider_datalore.api.cells import Cell, Kernel
-from airflow_provider_datalore.api.interactive import InteractiveRun, Snapshot, Stage, View
+from airflow_provider_datalore.api.interactive import InteractiveRun, Stage
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.protocol import Answer, Call
+from airflow_provider_datalore.api.snapshots import Snapshot, View
 from airflow_provider_datalore.api.turns import IDLE_GRACE, HasNotebookRun, IsNotebookFree
 from airflow_provider_datalore.api.waiting import Patience, wait_for
 from airflow_provider_datalore.exceptions import (
@@ -157,6 +158,21 @@ def test_a_snapshot_is_the_same_after_being_kept_as_text() -> None:
     control = {"controlType": "TEXT_INPUT", "variable": "name", "value": "Ann"}
     snapshot = Snapshot.take(NOTEBOOK, ran(1, None, 3), {"c9": control})
     assert Snapshot.from_text(snapshot.to_text()) == snapshot
+
+
+def test_a_snapshot_does_not_hold_what_controls_were_set_to() -> None:
+    control = {"controlType": "TEXT_INPUT", "variable": "password", "value": "from-a-secret-store"}
+    assert "from-a-secret-store" not in Snapshot.take(NOTEBOOK, ran(1), {"c9": control}).to_text()
+
+
+def test_a_control_that_was_set_to_something_else_tells_of_another_run() -> None:
+    control = {"controlType": "TEXT_INPUT", "label": "Name", "variable": "name", "value": "Ann"}
+    snapshot = Snapshot.take(NOTEBOOK, ran(None, state="NOT_STARTED"), {"c1": control})
+    new_field = {**control, "placeholder": "of a newer server"}
+    interactive.check_own(snapshot, view(cell(0, "VALID", 1), cell(1, cellType="CONTROL", data={"control": new_field})))
+    other = view(cell(0, "VALID", 1), cell(1, cellType="CONTROL", data={"control": {**control, "value": "Bob"}}))
+    with pytest.raises(DataloreRunOverlapError, match="control of variable 'name'"):
+        interactive.check_own(snapshot, other)
 
 
 @pytest.mark.parametrize(

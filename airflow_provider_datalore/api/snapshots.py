@@ -1,0 +1,144 @@
+"""What a notebook looked like before an interactive run: kept as text, so that any process knows the run by it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from airflow_provider_datalore.api.cells import NOT_STARTED, Cell, Kernel
+from airflow_provider_datalore.api.models import NotebookId
+from airflow_provider_datalore.exceptions import DataloreError
+
+Fingerprint: TypeAlias = tuple[int | None, str | None, str | None]
+
+
+_NEVER: Fingerprint = (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A notebook as it is now."""
+
+    kernel: Kernel
+    cells: tuple[Cell, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSeal:
+    """By what a control is known again without its value, which is kept where many can read it and may be a secret.
+
+    :param variable: the variable that it sets.
+    :param fields: the fields that it had.
+    :param digest: a digest of them.
+    """
+
+    variable: str
+    fields: tuple[str, ...]
+    digest: str
+
+    @classmethod
+    def of(cls, control: Mapping[str, Any]) -> ControlSeal:
+        """Seal a control."""
+        fields = tuple(sorted(control))
+        return cls(str(control.get("variable")), fields, _digest(control, fields))
+
+    def is_on(self, control: Mapping[str, Any]) -> bool:
+        """Whether the control is as it was."""
+        return _digest(control, self.fields) == self.digest
+
+
+def _digest(control: Mapping[str, Any], fields: tuple[str, ...]) -> str:
+    text = json.dumps([control.get(name) for name in fields], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A notebook as it was before an interactive run was asked for.
+
+    :param notebook: the notebook.
+    :param before: the fingerprint of each cell that had been executed, by its id.
+    :param required: the ids of the cells that the run has to execute.
+    :param highest: the highest number that an execution in this session had.
+    :param controls: the controls that were set for this run, by the id of their cell.
+    """
+
+    notebook: NotebookId
+    before: Mapping[str, Fingerprint] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    highest: int = 0
+    controls: Mapping[str, ControlSeal] = field(default_factory=dict)
+
+    @classmethod
+    def take(cls, notebook: NotebookId, view: View, controls: Mapping[str, Mapping[str, Any]]) -> Snapshot:
+        """Note what a notebook looks like before a run.
+
+        :param controls: what was set for it, by the id of the control's cell.
+        """
+        code = tuple(cell.cell_id for cell in view.cells if cell.runs)
+        counts = [cell.execution_count or 0 for cell in view.cells]
+        return cls(
+            notebook,
+            before={cell.cell_id: fingerprint(cell) for cell in view.cells if fingerprint(cell) != _NEVER},
+            required=code or tuple(cell.cell_id for cell in view.cells if cell.control is not None),
+            highest=0 if view.kernel.state == NOT_STARTED else max(counts, default=0),
+            controls={cell_id: ControlSeal.of(control) for cell_id, control in controls.items()},
+        )
+
+    def to_text(self) -> str:
+        """The snapshot as text, to be kept by Airflow."""
+        return json.dumps(
+            {
+                "notebook": [self.notebook.owner, self.notebook.id],
+                "before": self.before,
+                "required": self.required,
+                "highest": self.highest,
+                "controls": {key: [seal.variable, seal.fields, seal.digest] for key, seal in self.controls.items()},
+            },
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_text(cls, text: object) -> Snapshot:
+        """Read what :meth:`to_text` wrote.
+
+        :raises DataloreError: if it is nothing of this kind.
+        """
+        try:
+            data = json.loads(str(text))
+            owner, notebook = data["notebook"]
+            return cls(
+                NotebookId(str(owner), str(notebook)),
+                before={str(key): (count, at, status) for key, (count, at, status) in data["before"].items()},
+                required=tuple(map(str, data["required"])),
+                highest=int(data["highest"]),
+                controls={
+                    str(key): ControlSeal(str(variable), tuple(fields), str(digest))
+                    for key, (variable, fields, digest) in data["controls"].items()
+                },
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DataloreError(
+                f"What was kept of an interactive run cannot be read ({error!r:.200}): {text!r:.200}. What became of "
+                "the run is not known here; look at the notebook in Datalore. Workers and triggerers must have the "
+                "same version of airflow-provider-datalore."
+            ) from None
+
+    def has_run(self, cell: Cell) -> bool:
+        """Whether the cell has been executed to its end since, well or not."""
+        return cell.has_ended and self.has_changed(cell)
+
+    def has_changed(self, cell: Cell) -> bool:
+        """Whether an execution of the cell has begun since."""
+        return fingerprint(cell) != self.before.get(cell.cell_id, _NEVER)
+
+
+def fingerprint(cell: Cell) -> Fingerprint:
+    """What tells one execution of a cell from another; its status where a server tells neither number nor time."""
+    at = cell.timing.last_executed_at if cell.timing is not None else None
+    if cell.execution_count is None and at is None:
+        return None, None, None if cell.execution_status == "NONE" else cell.execution_status
+    return cell.execution_count, at, None
