@@ -89,7 +89,7 @@ def test_in_place_marked_failed(stage: Stage) -> None:
     task.mark("failed")
     task.wait_for_log("was interrupted", timeout=60)
 
-    assert stage.datalore.asked_in_place(stage.name, "finished") == 1
+    stage.wait_for("Nothing runs any more", lambda: stage.datalore.asked_in_place(stage.name, "finished"))
     stage.came_of_it("failed, as marked", injected=1, asked=1)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import pytest
+from airflow import __version__ as AIRFLOW  # noqa: N812
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datalore.api import turns
@@ -76,6 +78,19 @@ def operator(notebook: Notebook, **options: Any) -> DataloreInteractiveRunOperat
     made: dict[str, Any] = {"task_id": "run_notebook", "notebook_id": notebook.id, "wait_for_completion": True}
     made["poll_interval"] = 0.2
     return DataloreInteractiveRunOperator(**(made | options))
+
+
+def elsewhere(threads: int = 1) -> ThreadPoolExecutor:
+    """Threads in which tasks are executed while the test does something else."""
+    return ThreadPoolExecutor(threads, initializer=_prepare_thread)
+
+
+def _prepare_thread() -> None:
+    """Airflow 2 notes for each thread who executes a task, and only in the first does it begin to."""
+    if AIRFLOW.startswith("2."):
+        from airflow.models.baseoperator import ExecutorSafeguard
+
+        ExecutorSafeguard._sentinel.callers = {}  # type: ignore[attr-defined]
 
 
 class Play(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from tests.interactive.conftest import (
     TaskInstance,
     TaskStateStore,
     deferral,
+    elsewhere,
     operator,
     resume,
     sent_by,
@@ -58,7 +58,7 @@ class TestABusyNotebook:
         sales = notebook("1", gate(tmp_path / "go"))
         sales.run()
         gate_pid(tmp_path / "go")
-        with ThreadPoolExecutor(1) as pool:
+        with elsewhere() as pool:
             played = pool.submit(operator(sales, deferrable=False).execute, context)
             polls = sales_polls(emulator, sales)
             wait_until(lambda: sales_polls(emulator, sales) > polls + 2)
@@ -122,7 +122,7 @@ class TestABusyNotebook:
         )
         contexts = [{"ti": TaskInstance(), "task_state_store": TaskStateStore()} for _ in range(2)]
         tasks = [operator(sales, deferrable=False, parameters={"name": name}) for name in ("first", "second")]
-        with ThreadPoolExecutor(2) as pool:
+        with elsewhere(2) as pool:
             first = pool.submit(tasks[0].execute, contexts[0])
             gate_pid(tmp_path / "go")
             second = pool.submit(tasks[1].execute, contexts[1])
@@ -211,7 +211,7 @@ class TestKilling:
     ) -> None:
         sales = notebook(gate(tmp_path / "never"))
         task = operator(sales, deferrable=False)
-        with ThreadPoolExecutor(1) as pool:
+        with elsewhere() as pool:
             played = pool.submit(task.execute, context)
             gate_pid(tmp_path / "never")
             wait_until(lambda: task._waits_for is not None)

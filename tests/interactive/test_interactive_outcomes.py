@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from tests.interactive.conftest import (
     Play,
     TaskInstance,
     connect,
+    elsewhere,
     operator,
     resume,
     sent_by,
@@ -67,7 +67,7 @@ def play(request: pytest.FixtureRequest) -> Play:
 
 def meanwhile(play: Play, task: DataloreInteractiveRunOperator, context: Context, happens: Callable[[], Any]) -> Any:
     """Something happens while the task waits."""
-    with ThreadPoolExecutor(1) as pool:
+    with elsewhere() as pool:
         played = pool.submit(play, task, context)
         happens()
         return played.result(30)
