@@ -261,7 +261,8 @@ class DataloreHook(BaseHook):
             with self.sender.stream(call) as pieces:
                 return take(pieces)
 
-        return drive(waiting.ask(max_outage, 0.0), ask)
+        taken: Taken = drive(waiting.ask(max_outage, 0.0), ask)
+        return taken
 
     def notebook(self, notebook_id: str | NotebookId, *, max_outage: float = 0.0) -> DataloreNotebook:
         """A notebook, by the Notebook API of Datalore Cloud and on-premises 2026.2 and later.

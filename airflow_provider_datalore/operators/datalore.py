@@ -155,7 +155,8 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
         task_instance.xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
         memory = RunMemory(context, self.durable)
-        run_id = memory.find_run(hook, self.notebook_id, self.outputs, self.max_outage) or self._start(hook, memory, context)
+        earlier = memory.find_run(hook, self.notebook_id, self.outputs, self.max_outage)
+        run_id = earlier or self._start(hook, memory, context)
         task_instance.xcom_push(key=RUN_ID, value=run_id)
         self.started_run_id = run_id
         if not self.wait_for_completion:

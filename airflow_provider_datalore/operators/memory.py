@@ -57,7 +57,7 @@ class RunMemory:
         :param outputs: what is wanted of it; a run that lacks one of just these is of no use.
         :param max_outage: for how many seconds Datalore may be unreachable.
         """
-        run_id = self._recall(notebook_id, outputs)
+        run_id = self.recall(notebook_id, outputs)
         if run_id is None:
             return None
         try:
@@ -71,7 +71,8 @@ class RunMemory:
         log.info("Going on with run %s, which an earlier try started; durable=False starts a new one.", run_id)
         return run_id
 
-    def _recall(self, notebook_id: str, outputs: Sequence[str] | None) -> str | None:
+    def recall(self, notebook_id: str, outputs: Sequence[str] | None = None) -> str | None:
+        """What was stored for a notebook and is not delivered yet; see :meth:`find_run`."""
         stored = self._store.get(KEY) if self._store is not None else None
         if not isinstance(stored, dict) or stored.get("notebook_id") != notebook_id:
             return None
