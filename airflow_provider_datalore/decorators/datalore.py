@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath, XComArg
 
+    from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.hooks.datalore import DataloreHook
+
     FunctionParams = ParamSpec("FunctionParams")
 
     class NotebookTaskFactory(Protocol[FunctionParams]):
@@ -97,7 +100,15 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
             )
         shown: Any = redact(to_datalore(returned))
         context["ti"].xcom_push(key=PARAMETERS, value=shown)
+        self.parameters = returned
         return returned
+
+    def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
+        """Know again what the function returned, for the asset events, where another process called it."""
+        if self.parameters is None:
+            own = context["ti"]
+            self.parameters = own.xcom_pull(task_ids=own.task_id, key=PARAMETERS, map_indexes=own.map_index)
+        return super()._deliver(run, hook, context)
 
 
 if TYPE_CHECKING:
@@ -114,6 +125,7 @@ if TYPE_CHECKING:
         max_outage: float = 1800.0,
         durable: bool = True,
         artifacts_to: str | ObjectStoragePath | None = None,
+        outputs: Sequence[str] | None = None,
         datalore_conn_id: str = "datalore_default",
         **kwargs: Any,
     ) -> Callable[

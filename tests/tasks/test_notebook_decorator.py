@@ -16,6 +16,7 @@ import airflow_provider_datalore.decorators.datalore as module
 from airflow_provider_datalore.decorators.datalore import DataloreNotebookDecoratedOperator, datalore_notebook_task
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+from airflow_provider_datalore.triggers import event
 from tests.tasks.conftest import Context, Datalore, TaskInstance, TaskStateStore
 
 
@@ -52,6 +53,15 @@ class TestParameters:
         datalore.starts("run-1").finishes()
         made(of_today).execute(context | {"ds": "2026-02-01"})
         assert sent(datalore) == {"date": "2026-02-01", "region": "eu"}
+
+    def test_a_task_that_resumes_knows_them_for_its_asset_events(self, datalore: Datalore, context: Context) -> None:
+        datalore.starts("run-1").reports(status="RUNNING")
+        with pytest.raises(TaskDeferred):
+            made(report, date(2026, 1, 31), deferrable=True).execute(context)
+        datalore.finishes()
+        resumed = made(report, date(2026, 1, 31), deferrable=True)
+        resumed.execute_complete(context, event.finished(resumed.hook.get_run("run-1")))
+        assert resumed.parameters == {"date": "2026-01-31", "region": "eu"}
 
     def test_none_is_no_parameters(self, datalore: Datalore, context: Context) -> None:
         datalore.starts("run-1").finishes()
