@@ -137,9 +137,9 @@ class TestBounds:
     def test_of_millions_of_printed_lines_the_last_are_told(self) -> None:
         lines = [f"line {number}\n" for number in range(2_000_000)]
         content = notebook(cell(printed(lines), failed()))
-        began = time.monotonic()
+        began = time.process_time()
         failure = found(content)
-        assert time.monotonic() - began < 20
+        assert time.process_time() - began < 20
         assert failure.output.splitlines()[-1] == "line 1999999"
         assert len(failure.output) <= 2000
 
@@ -160,9 +160,9 @@ class TestBounds:
     )
     def test_whatever_a_cell_leaves_it_is_told_shortly_and_soon(self, evil: str) -> None:
         content = notebook(cell(printed(evil), failed(evil, evil, [evil]), source=evil, tags=(evil,)))
-        began = time.monotonic()
+        began = time.process_time()
         assert len(str(found(content))) < 20_000
-        assert time.monotonic() - began < 5
+        assert time.process_time() - began < 5
 
     def test_what_a_terminal_or_a_page_would_act_on_is_left_out_or_stays_text(self) -> None:
         evil = (

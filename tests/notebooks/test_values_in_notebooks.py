@@ -224,9 +224,9 @@ def test_millions_of_lines_and_outputs_take_seconds() -> None:
     lines = printed(["line\n"] * 2_000_000)
     pieces = [printed("x\n") for _ in range(200_000)]
     content = notebook(cell(lines, *pieces, scrap("it", 1)), cell(*pieces, shown("2"), tags=("xcom:other",)))
-    began = time.monotonic()
+    began = time.process_time()
     assert read_outputs(content, ["it", "other"]) == {"it": 1, "other": 2}
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
 
 
 @pytest.mark.parametrize(
@@ -235,6 +235,6 @@ def test_millions_of_lines_and_outputs_take_seconds() -> None:
 def test_whatever_a_cell_leaves_it_is_told_soon(evil: str) -> None:
     for output in (shown(evil), printed(evil)):
         content = left(output)
-        began = time.monotonic()
+        began = time.process_time()
         assert "bytes as JSON" in problem(content)
-        assert time.monotonic() - began < 5
+        assert time.process_time() - began < 5
