@@ -30,7 +30,8 @@ _TEMPLATE = """
 <style>
 :root { color-scheme: {{ resources.theme }} }
 html, body, .jp-Notebook { background: transparent }
-body { margin: 0; padding: 8px 0 48px; --jp-cell-editor-background: rgb(128 128 128 / 12%); }
+body { margin: 0; padding: 8px 0 48px }
+body[data-jp-theme-light="false"] { --jp-cell-editor-background: rgb(128 128 128 / 12%) }
 .jp-Notebook { padding: 0 12px }
 .jp-RenderedHTMLCommon table { margin-left: 0 }
 .jp-OutputArea-output { overflow-x: auto }
