@@ -42,19 +42,20 @@ class Timing(JsonAnswer):
     duration_ms: float | None = None
     last_executed_at: str | None = None
 
-    @property
-    def ended_at(self) -> float | None:
-        """When the execution had surely ended, in epoch seconds by Datalore's clock; None if that is not told.
+    def ended_at(self, now: float) -> float | None:
+        """When the execution ended, in epoch seconds by Datalore's clock; None if that is not told.
 
-        Whether ``lastExecutedAt`` is its beginning or its end is not documented.
+        Whether ``lastExecutedAt`` is its beginning or its end is not documented: it is the later of both that can be.
+
+        :param now: this moment, in epoch seconds.
         """
         try:
             moment = datetime.fromisoformat(self.last_executed_at or "")
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() + (
-                self.duration_ms or 0
-            ) / 1000
+            told = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             return None
+        end = told + (self.duration_ms or 0) / 1000
+        return end if end <= now else told
 
 
 class Cell(JsonAnswer):

@@ -139,9 +139,10 @@ class IsNotebookFree:
 
     def _age(self, told: View) -> float | None:
         """How many seconds ago the last cell was executed; None if that is not told."""
-        ends = [cell.timing.ended_at for cell in told.cells if cell.timing is not None]
+        now = self.clock()
+        ends = [cell.timing.ended_at(now) for cell in told.cells if cell.timing is not None]
         latest = max((end for end in ends if end is not None), default=None)
-        return None if latest is None else self.clock() - latest
+        return None if latest is None else now - latest
 
     def may_appear(self, last: View | None, waited: float) -> bool:  # noqa: ARG002  (a run needs it)
         """A notebook that Datalore does not know will not appear."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class DataloreNotebook:
-    """A notebook on Datalore Cloud, or on-premises 2026.2 or later; made by :meth:`DataloreHook.notebook`.
+    """A notebook on Datalore Cloud, or on-premises 2026.2 or later; made by ``DataloreHook.notebook``.
 
     Every method raises ``DataloreNotebookApiMissingError`` where the server has no Notebook API.
 
@@ -92,7 +92,7 @@ class DataloreNotebook:
 
         Nothing is changed unless all of them can be set.
 
-        :param parameters: as :meth:`settings_for` takes them.
+        :param parameters: values by the *Variable* of the controls, as for a run; None leaves a control as it is.
         :return: the controls as they are now, by the id of their cell.
         """
         settings = self.settings_for(parameters, self.look())
@@ -100,7 +100,7 @@ class DataloreNotebook:
         return settings
 
     def set_controls(self, settings: Mapping[str, Mapping[str, Any]], patience: Patience) -> View:
-        """Set controls to what :meth:`settings_for` said.
+        """Set controls to what ``settings_for`` said.
 
         Some notebooks run the cells that depend on a control as soon as it is set; this waits for them.
 
@@ -145,7 +145,7 @@ class DataloreNotebook:
         self.send(call)
 
     def is_free(self, view: View, poll_interval: float) -> bool:
-        """Whether :meth:`wait_until_free` has nothing to wait for."""
+        """Whether ``wait_until_free`` has nothing to wait for."""
         return IsNotebookFree.for_turn(self.id, self.url, poll_interval).is_over(view, None, 0.0)
 
     def wait_until_free(self, patience: Patience) -> View:

@@ -132,7 +132,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         from airflow_provider_datalore.triggers.event import read_free
 
         read_free(event)
-        return self._take_turn(self._notebook(), context, self._patience_until(deadline))
+        return self._take_turn(self._notebook(), context, self._patience_until(deadline), has_waited=True)
 
     def execute_complete(
         self,
@@ -223,7 +223,9 @@ class DataloreInteractiveRunOperator(BaseOperator):
                 "would end when the notebook is started. Set that, or leave them out."
             )
 
-    def _take_turn(self, notebook: DataloreNotebook, context: Context, patience: Patience) -> dict[str, Any]:
+    def _take_turn(
+        self, notebook: DataloreNotebook, context: Context, patience: Patience, *, has_waited: bool = False
+    ) -> dict[str, Any]:
         """Run the notebook when nothing else runs in it, and wait for it."""
         from airflow_provider_datalore.operators.memory import RunMemory
         from airflow_provider_datalore.operators.turn import refuse_busy, start_in_turn
@@ -235,7 +237,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
                 self._defer(notebook, None, patience, "execute_turn")
             notebook.wait_until_free(patience)
 
-        snapshot = start_in_turn(notebook, self.parameters, patience, wait)
+        snapshot = start_in_turn(notebook, self.parameters, patience, wait, has_waited=has_waited)
         context["ti"].xcom_push(key=SNAPSHOT, value=snapshot.to_text())
         RunMemory(context, self.durable).remember(self.notebook_id, snapshot.to_text())
         return self._wait(snapshot, notebook, context, self._patience_until(patience.deadline))

@@ -29,12 +29,15 @@ def start_in_turn(
     parameters: Mapping[str, Any] | None,
     patience: Patience,
     wait: Callable[[View], object],
+    *,
+    has_waited: bool = False,
 ) -> Snapshot:
     """Run a notebook when nothing else runs in it.
 
     :param parameters: values for its controls; all are checked before the first is set.
     :param patience: how long to wait for what a notebook runs by itself when a control is set.
     :param wait: waits until it is the task's turn, or raises; is given what was seen.
+    :param has_waited: whether the task has waited for its turn already, so that only what runs now matters.
     :return: the notebook as it was right before.
     """
     from airflow_provider_datalore.api.snapshots import Snapshot
@@ -42,7 +45,7 @@ def start_in_turn(
     while True:
         view = notebook.look()
         settings = notebook.settings_for(parameters, view)
-        if notebook.is_free(view, patience.poll_interval):
+        if not view.kernel.is_busy and (has_waited or notebook.is_free(view, patience.poll_interval)):
             view = notebook.set_controls(settings, patience) if settings else view
             snapshot = Snapshot.take(notebook.id, view, settings)
             try:
@@ -54,6 +57,7 @@ def start_in_turn(
             else:
                 return snapshot
         wait(view)
+        has_waited = True
 
 
 def start(notebook: DataloreNotebook) -> None:

@@ -259,6 +259,12 @@ class TestTheTurn:
         time = self.wait(lambda _: view(cell(0, "VALID", 1, "2033-01-01T00:00:00Z")))
         assert 32 <= time.passed <= 40
 
+    @pytest.mark.parametrize("told", ["2023-11-14T22:13:00Z", "2023-11-14T21:43:00Z"])
+    def test_whether_a_time_is_the_beginning_or_the_end_does_not_matter(self, told: str) -> None:
+        """A cell of half an hour that ended 20 seconds ago, told by its end or by its beginning."""
+        long = cell(0, "VALID", 1, timing={"durationMs": 1_800_000, "lastExecutedAt": told})
+        assert 12 <= self.wait(lambda _: view(long)).passed <= 20
+
 
 class TestLooking:
     def answers(self, exchange: Any, *answers: Answer) -> tuple[list[Call], Any]:
