@@ -114,6 +114,9 @@ def is_own(snapshot: Snapshot, view: View) -> bool:
     running = next((cell for cell in view.cells if cell.cell_id == view.kernel.running_cell_id), None)
     if running is not None and any(snapshot.has_run(cell) for cell in view.cells if cell.position > running.position):
         return False
+    if any(cell.execution_status == "WAITING" and snapshot.has_changed(cell) for cell in view.cells):
+        # It has run since, and is to run again.
+        return False
     numbers = _Numbers.of(snapshot, view)
     return numbers.are_contiguous and numbers.left_out == 0
 

@@ -148,6 +148,8 @@ def test_a_run_that_may_be_someone_elses_is_not_taken_for_the_tasks_own(snapshot
         (ran(None, 2, 3, state="BUSY", running=0), False),
         (ran(4, None, 3, state="BUSY", running=1), False),
         (ran(4, None, None, state="BUSY", running=1), False),
+        (view(cell(0, "WAITING"), cell(1, "WAITING"), state="BUSY"), True),
+        (view(cell(0, "WAITING", 1), cell(1, "WAITING", 2), state="BUSY"), False),
     ],
 )
 def test_what_runs_is_interrupted_only_if_it_can_be_no_one_elses(now: View, own: bool) -> None:
