@@ -140,5 +140,5 @@ def fingerprint(cell: Cell) -> Fingerprint:
     """What tells one execution of a cell from another; its status where a server tells neither number nor time."""
     at = cell.timing.last_executed_at if cell.timing is not None else None
     if cell.execution_count is None and at is None:
-        return None, None, None if cell.execution_status == "NONE" else cell.execution_status
+        return None, None, cell.execution_status if cell.has_ended else None
     return cell.execution_count, at, None
