@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv/airflow-$(AIRFLOW)
 RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) dev/environment.py --airflow $(AIRFLOW) --groups
-TYPED := airflow_provider_datalore dev tests/e2e tests/examples tests/faults tests/ui
+TYPED := airflow_provider_datalore dev tests/docs tests/e2e tests/examples tests/faults tests/package tests/ui
 # What is tested is the package as users get it: a wheel, from which Python imports before it looks at the checkout.
 WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
 PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)

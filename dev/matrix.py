@@ -114,7 +114,8 @@ def table(results: dict[Cell, Result]) -> str:
 
 def words(cell: Cell, result: Result) -> str:
     """What came of a cell, in words."""
-    return f"{'all ' if cell.whole else ''}{result.passed:,} tests pass"
+    skipped = f", {result.skipped} skipped" if result.skipped else ""
+    return f"{'all: ' if cell.whole else ''}{result.passed:,} pass{skipped}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -141,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bad = [cell.wish.folder.name for cell, result in results.items() if not result.is_good]
     if bad:
         sys.exit(f"Not all is well; see {FOLDER}/*.log for {', '.join(bad)}.")
-    if options.write_table and not options.only:
+    if options.write_table:
         markdown.write_between(options.write_table, BEGIN, END, table(results))
         print(f"Written to {options.write_table}.")
 

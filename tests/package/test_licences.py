@@ -49,11 +49,11 @@ def needed() -> Iterator[Distribution]:
 def licences(found: Distribution) -> list[str]:
     """The licences that a distribution names; where there are several, all of them."""
     metadata = found.metadata
-    expression = metadata.get("License-Expression")
+    expression = next(iter(metadata.get_all("License-Expression", [])), "")
     classifiers = [it for it in metadata.get_all("Classifier", []) if it.startswith("License :: ")]
     names = [it.rpartition(" :: ")[2] for it in classifiers if it != "License :: OSI Approved"]
     # Older metadata have an expression, or any words, in this field.
-    text = expression or (not names and metadata.get("License"))
+    text = expression or (not names and next(iter(metadata.get_all("License", [])), ""))
     return re.split(r" AND | OR ", text.strip()) if text else names
 
 
