@@ -28,7 +28,8 @@ with DAG(
         notebook_id="{{ params.notebook_id }}",
         deferrable=True,
         poll_interval=5,
-        # Against a small plan: how many of these tasks may be active at a time.
+        # Against a small plan: how many of these tasks may be active at a time. Before Airflow 3.2 deferred ones do not
+        # count; a pool that includes deferred tasks does it on all versions.
         max_active_tis_per_dag=8,
     ).expand(parameters=regions())
     # [END map_over_parameters]
