@@ -45,7 +45,7 @@ screenshots:
 test:
 	@$(INSTALL) test
 	@$(RUN) dev.package --unpack $(WHEEL)
-	@$(PACKAGED) $(RUN) pytest --packaged -m "not faults" --cov=airflow_provider_datalore $(COVERED) $(ARGS)
+	@$(PACKAGED) $(RUN) pytest --packaged -m "not faults" --cov --cov-config=pyproject.toml $(COVERED) $(ARGS)
 
 # With ARGS="--only 3.0.6" the cells of that version; with ARGS=--list their names. Takes an hour on two cores.
 test-matrix:
