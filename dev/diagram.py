@@ -8,26 +8,31 @@ from pathlib import Path
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "architecture.svg"
 
 ROWS = {
-    "What a DAG author writes": {
-        "operators/": "run, download, run in place",
+    "What a DAG author writes, and what Airflow's UI shows": {
+        "plugin/": "the tab in the UI",
+        "decorators/": "@task.datalore_notebook",
+        "operators/": "run, files, artifacts",
         "sensors/": "wait for a run",
     },
     "What a task does with a run": {
-        "outcome.py": "XCom, links, failure",
+        "lineage/": "for OpenLineage",
         "resuming.py": "the trigger is gone",
-        "artifacts.py": "which files, which names",
+        "interactive_outcome.py": "run in place",
+        "outcome.py": "XCom, failure",
+        "artifacts.py": "which files",
     },
     "Waiting without a worker, and what the UI shows": {
         "triggers/": "one trigger, one event",
         "links/": "buttons",
     },
-    "The Airflow connection, and storage": {
-        "hooks/": "requests on workers, aiohttp in the triggerer",
-        "storage.py": "files, complete or not at all",
+    "The Airflow connection, assets and storage": {
+        "hooks/": "requests, and aiohttp",
+        "assets/": "notebooks as assets",
+        "storage.py": "complete files, or none",
     },
     "What Datalore speaks": {
         "api/": "models, calls, how to wait: no socket",
-        "notebooks/": "the cell that failed",
+        "notebooks/": "failures and values",
     },
     "Everywhere": {
         "exceptions.py": "what can go wrong",
@@ -37,7 +42,7 @@ ROWS = {
 }
 """The rooms from the top down, and what each knows."""
 BESIDE = {
-    "The Airflow connection, and storage": ("Datalore", ["Run API, over HTTP"], "#fff6e5", "#d9a441"),
+    "The Airflow connection, assets and storage": ("Datalore", ["Run API, over HTTP"], "#fff6e5", "#d9a441"),
     "Everywhere": ("emulator/", ["plays Datalore,", "imports nothing of the rest"], "#eef1fb", "#7b8bc4"),
 }
 
@@ -79,8 +84,8 @@ def _row(top: int, title: str, rooms: dict[str, str]) -> Iterator[str]:
     for number, (name, knows) in enumerate(rooms.items()):
         left = LEFT + 12 + number * (width + 10)
         yield _box(left, top + 24, width, 40, "#e4f6ee", "#4da582")
-        yield _text(left + width / 2, top + 41, name, 13, "#12372a", bold=True)
-        yield _text(left + width / 2, top + 56, knows, 11, INK)
+        yield _text(left + width / 2, top + 41, name, 13 if len(name) * 8 < width else 9, "#12372a", bold=True)
+        yield _text(left + width / 2, top + 56, knows, 11 if len(knows) * 6 < width else 9, INK)
     if top + ROW_HEIGHT + GAP + 4 < HEIGHT:
         yield _arrow(f"M{LEFT + ROW_WIDTH / 2:g} {top + ROW_HEIGHT + 1}v{GAP - 3}")
 

@@ -17,6 +17,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"(airflow|pydantic|collections\.abc)\..*"),
     # What Airflow's OpenLineage provider asks of operators, and nobody else.
     ("py:.*", r"airflow_provider_datalore\.lineage\..*"),
+    # Private base classes are not documented.
+    ("py:.*", r"airflow_provider_datalore\..*\._\w+"),
     ("py:.*", r"(AirflowSensorTimeout|Context|ObjectStoragePath|TaskInstanceKey|datetime)"),
 ]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class DataloreNotebook:
-    """A notebook on Datalore Cloud, or on-premises 2026.2 or later; made by ``DataloreHook.notebook``.
+    """A notebook on Datalore Cloud, or on-premises 2026.2 or later; made by :meth:`.DataloreHook.notebook`.
 
     Every method raises ``DataloreNotebookApiMissingError`` where the server has no Notebook API.
 

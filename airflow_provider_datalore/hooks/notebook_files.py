@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class NotebookFiles:
-    """The files beside a notebook; made by ``DataloreNotebook.files``.
+    """The files beside a notebook; made by :attr:`.DataloreNotebook.files`.
 
     A path is as Datalore has it: ``"data/notebook_files/sales.csv"``; one without a folder is taken for a file of the
     notebook's own, which its cells read as ``"sales.csv"``. Some servers reach files only while the notebook has a
