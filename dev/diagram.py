@@ -18,10 +18,10 @@ ROWS = {
         "lineage/": "for OpenLineage",
         "resuming.py": "the trigger is gone",
         "interactive_outcome.py": "run in place",
-        "outcome.py": "XCom, failure",
-        "artifacts.py": "which files",
+        "outcome.py": "XCom, links, failure",
     },
-    "Waiting without a worker, and what the UI shows": {
+    "What it keeps, how it waits without a worker, what it shows": {
+        "artifacts.py": "which files, which names",
         "triggers/": "one trigger, one event",
         "links/": "buttons",
     },
