@@ -99,6 +99,9 @@ def _configure(settings: Settings, options: Namespace) -> uvicorn.Config:
         server_header=False,
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,
+        # Longer than clients pause between two polls, as web servers have it. At uvicorn's 5 seconds, one that polls
+        # every 5 seconds finds its connection closed now and then just as it sends.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )
     try:
