@@ -16,6 +16,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreApiError,
     DataloreConfigurationError,
     DataloreError,
+    DataloreInteractiveRunFailedError,
     DataloreMissingOutputError,
     DataloreOutputError,
     DataloreRunFailedError,
@@ -27,6 +28,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.notebooks.failure import CellFailure
 
 RUN = Run(run_id="r1", end_time=datetime(2026, 1, 31, tzinfo=UTC), success=False)
+FAILURE = CellFailure("cell 1", 1, "1/0", "ZeroDivisionError", "", "", "")
 CLASSES = [
     each for _, each in inspect.getmembers(exceptions, inspect.isclass) if each.__module__ == exceptions.__name__
 ]
@@ -37,7 +39,8 @@ FIELDS: dict[type[DataloreError], dict[str, object]] = {
     DataloreUnavailableError: UNAVAILABLE,
     DataloreUnexpectedResponseError: {"status": 200, "url": "https://dl.example.com/x", "body": "<html>"},
     DataloreSubmissionUnknownError: {"notebook_id": "ann/sales", "notebook_url": "https://dl.example.com/notebook"},
-    DataloreRunFailedError: {"run": RUN, "failure": CellFailure("cell 1", 1, "1/0", "ZeroDivisionError", "", "", "")},
+    DataloreInteractiveRunFailedError: {"run": None, "failure": FAILURE, "notebook_id": "ann/sales"},
+    DataloreRunFailedError: {"run": RUN, "failure": FAILURE},
     DataloreRunTimeoutError: {"run": RUN},
     DataloreMissingOutputError: {"output": "revenue", "available": ("rows", "level")},
     DataloreOutputError: {"output": "revenue"},
