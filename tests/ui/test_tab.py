@@ -98,8 +98,9 @@ def test_it_follows_when_the_theme_is_changed(opened: Open, succeeded: Tab) -> N
         expect(notebook_of(page).locator("body[data-jp-theme-light='false']")).to_be_visible(timeout=SHOWN)
 
 
-def test_the_cell_that_failed_is_marked_and_in_view(opened: Open, failed: Tab) -> None:
-    with opened(failed) as page:
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_cell_that_failed_is_marked_and_in_view(opened: Open, failed: Tab, theme: str) -> None:
+    with opened(failed, theme=theme) as page:
         cell = notebook_of(page).locator(".celltag_datalore-failed")
         expect(cell).to_contain_text("KeyError", timeout=SHOWN)
         # The cells before it are longer than the frame.
@@ -107,21 +108,24 @@ def test_the_cell_that_failed_is_marked_and_in_view(opened: Open, failed: Tab) -
         label = cell.evaluate("element => getComputedStyle(element, '::before').content")
         assert label == '"The notebook failed in this cell"'
         expect(tab_of(page).get_by_role("status").get_by_text("Failed")).to_be_visible()
+        assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_run_that_goes_on_shows_its_time_and_then_its_notebook_by_itself(
-    opened: Open, run_notebook: Callable[..., Tab], emulator: EmulatorProcess
+    opened: Open, run_notebook: Callable[..., Tab], emulator: EmulatorProcess, theme: str
 ) -> None:
-    running = run_notebook(HELD, ends=None, region="Watched")
-    with opened(running) as page:
+    running = run_notebook(HELD, ends=None, region=f"Watched-{theme}")
+    with opened(running, theme=theme) as page:
         tab = tab_of(page)
         expect(tab.get_by_role("status").get_by_text("Running", exact=True)).to_be_visible(timeout=SHOWN)
         elapsed = tab.locator("[data-since]")
         before = elapsed.inner_text()
         expect(elapsed).not_to_have_text(before, timeout=10_000)
-        (emulator.folder / "me" / "Watched.go").touch()
+        (emulator.folder / "me" / f"Watched-{theme}.go").touch()
         expect(tab.get_by_text("Succeeded")).to_be_visible(timeout=SHOWN)
-        expect(notebook_of(page).get_by_text("Watched was let go")).to_be_visible(timeout=SHOWN)
+        expect(notebook_of(page).get_by_text(f"Watched-{theme} was let go")).to_be_visible(timeout=SHOWN)
+        assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
 
 
 def test_an_artifact_is_downloaded_from_the_tab(opened: Open, succeeded: Tab, tmp_path: Path) -> None:
