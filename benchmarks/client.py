@@ -54,7 +54,7 @@ async def measure(contender: str, setting: Setting, runs: int, seconds: float) -
         gc.collect()
         before = resident()
         tasks = [asyncio.create_task(wait(f"run-{number}x")) for number in range(runs)]
-        await asyncio.sleep(setting.interval * 2)
+        await asyncio.sleep(setting.interval * 1.5)
         late: list[float] = []
         watch = asyncio.create_task(lags(late))
         at, used, asked = time.monotonic(), cpu(), await asyncio.to_thread(stats, setting)
