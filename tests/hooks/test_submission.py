@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.exceptions import (
-    DataloreApiError,
     DataloreBadRequestError,
     DataloreConfigurationError,
+    DataloreConflictError,
     DataloreError,
     DataloreForbiddenError,
     DataloreNotFoundError,
@@ -282,7 +282,7 @@ def test_a_submission_whose_connection_is_not_made_in_time_is_known_not_to_run(c
         (reply(status=401), DataloreUnauthorizedError),
         (reply(status=403), DataloreForbiddenError),
         (reply(status=404), DataloreNotFoundError),
-        (reply(status=409), DataloreApiError),
+        (reply(status=409), DataloreConflictError),
         (reply(status=307, headers={"Location": "/elsewhere"}), DataloreUnexpectedResponseError),
     ],
     ids=lambda value: getattr(value, "status", None),

@@ -93,7 +93,8 @@ def test_a_cell_that_was_to_fail_is_not_why_the_run_failed(execute: Execute) -> 
     [
         ("group", "raise ExceptionGroup('two', [ValueError('a'), KeyError('b')])", "| ValueError: a"),
         ("magic", "%no_such_magic", "UsageError: Line magic function `%no_such_magic` not found."),
-        ("dead", "import os; os._exit(1)", ""),
+        # One that dies at once has not said yet which cell it executes.
+        ("dead", "import os, time; time.sleep(0.5); os._exit(1)", ""),
     ],
 )
 def test_where_no_error_is_left_the_cell_that_was_executed_last_is_told(
