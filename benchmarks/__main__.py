@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--write-table", type=Path, metavar="FILE", help="put the tables between the markers of a page")
     options = parser.parse_args()
     results: dict[str, Any] = {"machine": machine(), "interval": options.interval} | {part: [] for part in PARTS}
+    results["arguments"] = " ".join(sys.argv[1:])
     results |= {"delay_interval": DELAY_INTERVAL, "download_bytes": DOWNLOAD_BYTES}
     with tempfile.TemporaryDirectory() as name, server(folder := Path(name)) as port:
 

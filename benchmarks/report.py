@@ -30,7 +30,7 @@ def report(results: dict[str, Any]) -> str:
     machine = results["machine"]
     parts = [
         f"Measured on {machine['date']}: {machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, "
-        f"{machine['packages']}."
+        f'{machine["packages"]}. By `make bench ARGS="{results["arguments"]}"`; of several rounds the median.'
     ]
     if results["polling"]:
         parts += ["Waiting runs, each polled every {interval:g} s:".format(**results), _polling(results["polling"])]
