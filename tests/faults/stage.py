@@ -54,6 +54,15 @@ class Task:
         return self._airflow.task_log(*self._where, try_number)
 
     def clear(self) -> None:
+        """Clears the task; one that has ended, once its run has ended too.
+
+        Airflow's scheduler ends a run that it saw whole before the task was cleared, and then never starts the task.
+        """
+        dag_id, dag_run, _ = self._where
+        if self.state in ENDED:
+            self._airflow.wait(
+                f"The run of {dag_id} ends", lambda: self._airflow.run_state(dag_id, dag_run) in FINISHED_RUN
+            )
         self._airflow.clear(*self._where)
 
     def mark(self, state: str) -> None:
