@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_datalore.exceptions import DataloreInteractiveRunFailedError
 from airflow_provider_datalore.outcome import RUN
@@ -47,9 +46,7 @@ def was_interrupted(error: Exception) -> bool:
 
 def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:
     """The cell that failed, if it can be read. Never fails: the run's own failure is what has to be told."""
-    from airflow.providers.common.compat.sdk import redact
-
-    from airflow_provider_datalore.notebooks.failure import CellFailure
+    from airflow_provider_datalore.outcome import masked
 
     try:
         failure = _read_failure(run, notebook)
@@ -59,8 +56,7 @@ def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure |
     if failure is None:
         log.warning("Cell %s, at which the run failed, is not in the notebook any more.", run.failed_cell_id)
         return None
-    without_secrets: Any = redact(asdict(failure))
-    return CellFailure(**without_secrets)
+    return masked(failure)
 
 
 def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError, DataloreRunFailedError
@@ -161,9 +161,7 @@ def _links(run: Run, hook: DataloreHook, notebook_link: str) -> Iterator[str]:
 
 
 def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
-    from airflow.providers.common.compat.sdk import redact
-
-    from airflow_provider_datalore.notebooks.failure import CellFailure, find_failure
+    from airflow_provider_datalore.notebooks.failure import find_failure
 
     if (notebook := run.executed_notebook) is None:
         log.warning("Why run %s failed is not known here: it left no executed notebook.", run.run_id)
@@ -176,5 +174,12 @@ def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
     if failure is None:
         log.warning("No cell of run %s was executed; its kernel may not have started.", run.run_id)
         return None
+    return masked(failure)
+
+
+def masked(failure: CellFailure) -> CellFailure:
+    """The same, without the secrets that Airflow knows."""
+    from airflow.providers.common.compat.sdk import redact
+
     without_secrets: Any = redact(asdict(failure))
-    return CellFailure(**without_secrets)
+    return replace(failure, **without_secrets)

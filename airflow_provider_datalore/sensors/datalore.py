@@ -185,12 +185,11 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
 
     def _defer(self, url: str) -> NoReturn:
         from airflow_provider_datalore.api.waiting import SHORTEST_INTERVAL
-        from airflow_provider_datalore.resuming import backstop, deadline_before, earliest_event
+        from airflow_provider_datalore.resuming import backstop, earliest_deadline, earliest_event
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         now = time.time()
-        deadlines = [now + self.timeout, deadline_before(self.execution_timeout, now)]
-        deadline = min(moment for moment in deadlines if moment is not None)
+        deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         self.defer(
             trigger=DataloreRunTrigger(
                 run_id=self.run_id,
