@@ -14,8 +14,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_datalore.api import notebook_api
 from airflow_provider_datalore.api.cells import NOT_STARTED, Cell, Kernel
+from airflow_provider_datalore.api.exchange import Answer, Call, raise_for_status
 from airflow_provider_datalore.api.models import JsonAnswer, NotebookId
-from airflow_provider_datalore.api.protocol import Answer, Call, raise_for_status
 from airflow_provider_datalore.api.snapshots import Snapshot, View
 from airflow_provider_datalore.exceptions import DataloreRunOverlapError
 

@@ -12,14 +12,9 @@ from urllib.parse import urlencode
 from pydantic import ValidationError
 
 from airflow_provider_datalore.api.cells import Cell, CellOutcome, Kernel, NotebookFile
+from airflow_provider_datalore.api.exchange import Answer, Call, read_json, unexpected
 from airflow_provider_datalore.api.models import JsonAnswer, NotebookId
-from airflow_provider_datalore.api.protocol import (
-    Answer,
-    Call,
-    missing_notebook,
-    read_json,
-    unexpected,
-)
+from airflow_provider_datalore.api.protocol import missing_notebook
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreNotebookApiMissingError
 
 NOTEBOOK_FILES = "data/notebook_files"

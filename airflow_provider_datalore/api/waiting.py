@@ -72,6 +72,9 @@ class Clock:
     chance: Callable[[], float] = random.random
 
 
+CLOCK = Clock()
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long, how often and until when to wait; checked when it is made.
@@ -175,7 +178,7 @@ class Outage:
         self.began, self.failures = None, 0
 
 
-def submit(max_outage: float, clock: Clock | None = None) -> Submission:
+def submit(max_outage: float, clock: Clock = CLOCK) -> Submission:
     """Ask for a run until Datalore takes the request; never twice when it may have taken it.
 
     :param max_outage: for how long to try while it is certain that Datalore did not take it, in seconds.
@@ -183,7 +186,6 @@ def submit(max_outage: float, clock: Clock | None = None) -> Submission:
     :raises DataloreUnavailableError: when ``max_outage`` is used up; at once, and with ``never_received``
         unset, when a run may have been started.
     """
-    clock = clock or Clock()
     outage = Outage(Patience(max_outage=max_outage).max_outage, clock)
     while True:
         try:
@@ -199,7 +201,7 @@ def submit(max_outage: float, clock: Clock | None = None) -> Submission:
             return run_id
 
 
-def ask(max_outage: float, grace: float, clock: Clock | None = None) -> Wait[Any]:
+def ask(max_outage: float, grace: float, clock: Clock = CLOCK) -> Wait[Any]:
     """Ask, for the status of a run or whatever else, until there is a good answer.
 
     :param max_outage: for how long to try while Datalore does not answer, in seconds; 0 for once.
@@ -207,7 +209,6 @@ def ask(max_outage: float, grace: float, clock: Clock | None = None) -> Wait[Any
     :return: the answer.
     :raises DataloreError: when Datalore refuses, or ``max_outage`` is used up.
     """
-    clock = clock or Clock()
     outage = Outage(Patience(max_outage=max_outage).max_outage, clock)
     began = clock.monotonic()
     while True:
@@ -221,9 +222,7 @@ def ask(max_outage: float, grace: float, clock: Clock | None = None) -> Wait[Any
             yield Sleep(outage.delay(error))
 
 
-def wait_until_finished(
-    run_id: str, patience: Patience, clock: Clock | None = None, *, where: str = "Datalore"
-) -> Steps:
+def wait_until_finished(run_id: str, patience: Patience, clock: Clock = CLOCK, *, where: str = "Datalore") -> Steps:
     """Ask for the status of a run until it has ended.
 
     :param where: what an error names as the place to look for the notebook, such as its address.
@@ -234,15 +233,14 @@ def wait_until_finished(
     :raises DataloreApiError: when Datalore refuses: 400, 403, 404 (after a short grace for a new run), and 401
         if the connection's token, read anew, is refused as well.
     """
-    return (yield from wait_for(HasRunEnded(run_id, where), patience, clock))
+    return wait_for(HasRunEnded(run_id, where), patience, clock)
 
 
-def wait_for(question: Question[Told], patience: Patience, clock: Clock | None = None) -> Wait[Told]:
+def wait_for(question: Question[Told], patience: Patience, clock: Clock = CLOCK) -> Wait[Told]:
     """Ask a question until its answer ends the wait; errors as :func:`wait_until_finished` has them.
 
     :return: the answer that ended it.
     """
-    clock = clock or Clock()
     since = clock.wall() if patience.since is None else patience.since
     outage = Outage(patience.max_outage, clock)
     last: Told | None = None
@@ -250,8 +248,12 @@ def wait_for(question: Question[Told], patience: Patience, clock: Clock | None =
     # Spread over an interval: a triggerer that starts again finds all its runs at once.
     waited = clock.wall() - since
     delay = 0.0 if patience.not_before is None else max(0.0, patience.not_before - clock.wall())
-    yield from _sleep(delay + patience.interval(waited) * clock.chance(), patience, clock)
+    delay += patience.interval(waited) * clock.chance()
     while True:
+        if patience.deadline is not None:
+            delay = min(delay, patience.deadline - clock.wall())
+        if delay > 0:
+            yield Sleep(delay)
         final = patience.deadline is not None and clock.wall() >= patience.deadline
         try:
             told: Told = yield from _ask_with_a_valid_token()
@@ -268,10 +270,10 @@ def wait_for(question: Question[Told], patience: Patience, clock: Clock | None =
                 return told
             last = told
             delay = patience.interval(clock.wall() - since) * (0.95 + clock.chance() / 20)
+            log.debug("Nothing new; asking again in %.1f s.", delay)
         if final:
             assert patience.deadline is not None
             raise question.timed_out(last, patience.deadline)
-        yield from _sleep(delay, patience, clock)
 
 
 def _ask_with_a_valid_token() -> Wait[Any]:
@@ -283,11 +285,3 @@ def _ask_with_a_valid_token() -> Wait[Any]:
         told = yield Ask(reread_connection=True)
     assert told is not None
     return told
-
-
-def _sleep(seconds: float, patience: Patience, clock: Clock) -> Generator[Sleep, Told | None, None]:
-    """Sleep, but not past the deadline."""
-    if patience.deadline is not None:
-        seconds = min(seconds, patience.deadline - clock.wall())
-    if seconds > 0:
-        yield Sleep(seconds)

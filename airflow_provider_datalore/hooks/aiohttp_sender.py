@@ -13,9 +13,10 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from airflow_provider_datalore.api.protocol import Answer, Call
+from airflow_provider_datalore.api.exchange import Answer, Call
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.hooks.connection import DataloreConnection
+from airflow_provider_datalore.hooks.places import Places
 from airflow_provider_datalore.hooks.sending import (
     CONNECTING,
     LONGEST_ANSWER,
@@ -48,7 +49,7 @@ class AiohttpSender:
         self._headers = CIMultiDict(connection.request_headers())
         self._proxy = connection.proxy()
         # The pool's own limit would count the time in its queue towards the request's.
-        self._places = asyncio.Semaphore(connection.max_connections)
+        self._places = Places(connection.max_connections)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=tls_context(connection) or True,
@@ -70,19 +71,21 @@ class AiohttpSender:
         """
         connection = self.connection
         url = connection.url(call.path)
-        async with self._places:
-            try:
-                async with self._session.request(
-                    call.method,
-                    _parsed(url),
-                    json=call.body,
-                    headers=self._headers,
-                    proxy=self._proxy,
-                    allow_redirects=False,
-                ) as response:
-                    body = await self._read_all(call, response)
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise self._translate(call, error) from None
+        await self._places.take()
+        try:
+            async with self._session.request(
+                call.method,
+                _parsed(url),
+                json=call.body,
+                headers=self._headers,
+                proxy=self._proxy,
+                allow_redirects=False,
+            ) as response:
+                body = await self._read_all(call, response)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._translate(call, error) from None
+        finally:
+            self._places.leave()
         good = 200 <= response.status < 300
         return Answer(
             connection=self._name,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import protocol, waiting
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.waiting import Ask, Patience, deadline_after
+from airflow_provider_datalore.hooks.base import DataloreBaseHook
 from airflow_provider_datalore.hooks.connection import DataloreConnection, naming_connection, not_defined
 from airflow_provider_datalore.hooks.drivers import drive_async
 
@@ -22,22 +23,13 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.notebook import DataloreAsyncNotebook
 
 
-class DataloreAsyncHook(BaseHook):
+class DataloreAsyncHook(DataloreBaseHook):
     """Tells what became of a run, from an event loop such as the triggerer's.
 
     All hooks of an event loop share one session for each connection.
 
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
     """
-
-    conn_name_attr = "datalore_conn_id"
-    default_conn_name = defaults.CONN_ID
-    conn_type = "datalore"
-    hook_name = "Datalore"
-
-    def __init__(self, datalore_conn_id: str = defaults.CONN_ID) -> None:
-        super().__init__()
-        self.datalore_conn_id = datalore_conn_id
 
     async def get_run(self, run_id: str, *, max_outage: float = 0.0, grace: float = 0.0) -> Run:
         """The run as it is now; as :meth:`DataloreHook.get_run`."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
 
-from airflow_provider_datalore.api import protocol
+from airflow_provider_datalore.api import exchange, protocol
 from airflow_provider_datalore.exceptions import (
     DataloreNotFoundError,
     DataloreUnauthorizedError,
@@ -25,16 +25,16 @@ def check_token(sender: RequestsSender) -> None:
     workspaces = protocol.list_workspaces()
     answer = sender.send(workspaces)
     if answer.status not in (403, 404):
-        protocol.read_json(workspaces, answer)
+        exchange.read_json(workspaces, answer)
         return
     # Older servers have no such call, and some tokens may not use it. Ask for a run that does not exist: a Datalore
     # answers 404 to a good token, and 401 to one that is made up.
     probe = protocol.get_run(_NO_RUN)
     with suppress(DataloreNotFoundError):
-        protocol.raise_for_status(probe, sender.send(probe))
+        exchange.raise_for_status(probe, sender.send(probe))
     made_up = RequestsSender(replace(sender.connection, token=str(uuid4())))
     try:
-        protocol.raise_for_status(probe, made_up.send(probe))
+        exchange.raise_for_status(probe, made_up.send(probe))
     except DataloreUnauthorizedError:
         return
     except DataloreNotFoundError:

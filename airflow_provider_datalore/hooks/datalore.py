@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_datalore import defaults
-from airflow_provider_datalore.api import protocol, waiting
+from airflow_provider_datalore.api import exchange, protocol, waiting
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.api.waiting import Ask, Patience, deadline_after
 from airflow_provider_datalore.exceptions import (
@@ -17,8 +17,8 @@ from airflow_provider_datalore.exceptions import (
     DataloreSubmissionUnknownError,
     DataloreUnavailableError,
 )
-from airflow_provider_datalore.get_provider_info import connection_type
 from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
+from airflow_provider_datalore.hooks.base import DataloreBaseHook
 from airflow_provider_datalore.hooks.connection import DataloreConnection, naming_connection, not_defined
 from airflow_provider_datalore.hooks.drivers import drive
 
@@ -36,7 +36,7 @@ LONGEST_ARTIFACT = 512 * 1024 * 1024
 """Bytes that :meth:`DataloreHook.read_artifact` reads into memory, at most."""
 
 
-class DataloreHook(BaseHook):
+class DataloreHook(DataloreBaseHook):
     """Runs notebooks in Datalore and tells what became of them, from a task on a worker.
 
     The token is the password of the Airflow connection. Every request has a time limit (``timeout`` in the
@@ -47,28 +47,9 @@ class DataloreHook(BaseHook):
     Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
     """
 
-    conn_name_attr = "datalore_conn_id"
-    default_conn_name = defaults.CONN_ID
-    conn_type = "datalore"
-    hook_name = "Datalore"
-
     def __init__(self, datalore_conn_id: str = defaults.CONN_ID) -> None:
-        super().__init__()
-        self.datalore_conn_id = datalore_conn_id
+        super().__init__(datalore_conn_id)
         self._sender: RequestsSender | None = None
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """How the connection form looks on Airflow before 3.2; later ones read the provider info."""
-        behaviour = connection_type()["ui-field-behaviour"]
-        return {name.replace("-", "_"): value for name, value in behaviour.items()}
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """The form's own fields on Airflow before 3.2; later ones read the provider info."""
-        from airflow_provider_datalore.hooks.form import widgets
-
-        return widgets(connection_type()["conn-fields"])
 
     def run_notebook(
         self,
@@ -124,7 +105,7 @@ class DataloreHook(BaseHook):
         call = protocol.start_interactive_run(notebook)
 
         def ask(_: Ask) -> str:
-            protocol.raise_for_status(call, self.sender.send(call))
+            exchange.raise_for_status(call, self.sender.send(call))
             return ""
 
         self._submit(notebook, max_outage, ask)
@@ -330,7 +311,7 @@ class DataloreHook(BaseHook):
             self._sender = RequestsSender(DataloreConnection.read(airflow_connection, airflow_connection.extra_dejson))
         return self._sender
 
-    def _asker(self, call: protocol.Call, run_id: str) -> Callable[[Ask], Run]:
+    def _asker(self, call: exchange.Call, run_id: str) -> Callable[[Ask], Run]:
         status = protocol.StatusReader(call, run_id)
 
         def ask(step: Ask) -> Run:

@@ -11,9 +11,9 @@ from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import interactive, notebook_api, waiting
 from airflow_provider_datalore.api.cells import Cell, CellOutcome, Kernel
 from airflow_provider_datalore.api.controls import settings_for
+from airflow_provider_datalore.api.exchange import Answer, Call
 from airflow_provider_datalore.api.interactive import Exchange, Result
 from airflow_provider_datalore.api.models import NotebookId
-from airflow_provider_datalore.api.protocol import Answer, Call
 from airflow_provider_datalore.api.questions import Question
 from airflow_provider_datalore.api.snapshots import Snapshot, View
 from airflow_provider_datalore.api.turns import HasNotebookRun, IsNotebookFree

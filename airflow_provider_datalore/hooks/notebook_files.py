@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from airflow_provider_datalore.api import notebook_api, waiting
 from airflow_provider_datalore.api.cells import NotebookFile
+from airflow_provider_datalore.api.exchange import raise_for_status
 from airflow_provider_datalore.api.filenames import safe_name
 from airflow_provider_datalore.api.notebook_api import NOTEBOOK_FILES
-from airflow_provider_datalore.api.protocol import raise_for_status
 from airflow_provider_datalore.api.waiting import Ask
 from airflow_provider_datalore.hooks.drivers import drive
 

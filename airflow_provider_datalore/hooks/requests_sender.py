@@ -14,7 +14,7 @@ from requests import exceptions as failures
 from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
-from airflow_provider_datalore.api.protocol import Answer, Call, raise_for_status
+from airflow_provider_datalore.api.exchange import Answer, Call, raise_for_status
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.hooks.connection import DataloreConnection
 from airflow_provider_datalore.hooks.sending import (

@@ -224,7 +224,7 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         return Patience(self.poll_interval, self.max_outage, deadline, since=now)
 
     def _start(self, hook: DataloreHook, memory: RunMemory, context: Context) -> str:
-        from airflow_provider_datalore.operators.submission import never_twice
+        from airflow_provider_datalore.operators.final import never_twice
 
         parameters = self.parameters_for(context)
         with never_twice():

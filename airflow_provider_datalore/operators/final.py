@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_datalore.exceptions import DataloreMissingOutputError, DataloreOutputError
+from airflow_provider_datalore.exceptions import (
+    DataloreMissingOutputError,
+    DataloreOutputError,
+    DataloreSubmissionUnknownError,
+)
+
+
+class FinalDataloreSubmissionUnknownError(DataloreSubmissionUnknownError, AirflowFailException):
+    """The same error; a retry could run the notebook twice."""
 
 
 class FinalDataloreOutputError(DataloreOutputError, AirflowFailException):
@@ -13,6 +24,17 @@ class FinalDataloreOutputError(DataloreOutputError, AirflowFailException):
 
 class FinalDataloreMissingOutputError(DataloreMissingOutputError, FinalDataloreOutputError):
     """The same error; a retry would find no such value in the same run."""
+
+
+@contextmanager
+def never_twice() -> Iterator[None]:
+    """Keep Airflow from retrying a submission of which nobody knows whether it arrived."""
+    try:
+        yield
+    except DataloreSubmissionUnknownError as error:
+        raise FinalDataloreSubmissionUnknownError(
+            error.message, notebook_id=error.notebook_id, notebook_url=error.notebook_url
+        ) from error.__cause__
 
 
 def final(error: DataloreOutputError) -> FinalDataloreOutputError:

@@ -110,10 +110,12 @@ class DataloreInteractiveRunOperator(BaseOperator):
         :return: the finished run as JSON; None without waiting.
         """
         from airflow_provider_datalore.operators.memory import RunMemory
-        from airflow_provider_datalore.operators.turn import run_of_earlier_try, start
+        from airflow_provider_datalore.operators.turn import check_options, run_of_earlier_try, start
 
         patience = self._patience()
-        self._check_options()
+        check_options(self.when_busy, self.start_timeout, self.update_report)
+        if not self.wait_for_completion:
+            self._refuse_what_needs_waiting()
         notebook = self._notebook()
         context["ti"].xcom_push(key=NOTEBOOK_URL, value=notebook.url)
         if not self.wait_for_completion:
@@ -197,27 +199,15 @@ class DataloreInteractiveRunOperator(BaseOperator):
 
         return Patience(self.poll_interval, self.max_outage, deadline, since=time.time())
 
-    def _check_options(self) -> None:
-        """Fail before the notebook runs where what is asked for cannot be."""
-        from airflow_provider_datalore.api.notebook_api import check_report_type
-        from airflow_provider_datalore.api.waiting import check_seconds
+    def _refuse_what_needs_waiting(self) -> None:
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
-        from airflow_provider_datalore.operators.turn import WHEN_BUSY
 
-        if self.when_busy not in WHEN_BUSY:
-            raise DataloreConfigurationError(
-                f"when_busy is {self.when_busy!r}; it can be {' or '.join(map(repr, WHEN_BUSY))}."
-            )
-        check_seconds("start_timeout", self.start_timeout, least=1)
-        if self.update_report is not None:
-            check_report_type(self.update_report)
-        needs_waiting = {
-            "parameters": bool(self.parameters),
-            "update_report": self.update_report is not None,
+        set_to = {
+            "parameters": self.parameters,
+            "update_report": self.update_report,
             "stop_session_after": self.stop_session_after,
         }
-        if not self.wait_for_completion and any(needs_waiting.values()):
-            names = ", ".join(name for name, is_set in needs_waiting.items() if is_set)
+        if names := ", ".join(name for name, value in set_to.items() if value):
             raise DataloreConfigurationError(
                 f"{names} of notebook {self.notebook_id} cannot be without wait_for_completion=True, since the task "
                 "would end when the notebook is started. Set that, or leave them out."

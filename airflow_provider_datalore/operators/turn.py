@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore.exceptions import (
+    DataloreConfigurationError,
     DataloreConflictError,
     DataloreError,
     DataloreNotebookBusyError,
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
 WHEN_BUSY = ("wait", "fail")
 
 log = logging.getLogger(__name__)
+
+
+def check_options(when_busy: str, start_timeout: float, update_report: str | None) -> None:
+    """Fail before the notebook runs where what is asked for cannot be.
+
+    :raises DataloreConfigurationError: for an option that is none.
+    """
+    from airflow_provider_datalore.api.notebook_api import check_report_type
+    from airflow_provider_datalore.api.waiting import check_seconds
+
+    if when_busy not in WHEN_BUSY:
+        raise DataloreConfigurationError(f"when_busy is {when_busy!r}; it can be {' or '.join(map(repr, WHEN_BUSY))}.")
+    check_seconds("start_timeout", start_timeout, least=1)
+    if update_report is not None:
+        check_report_type(update_report)
 
 
 def start_in_turn(
@@ -62,7 +78,7 @@ def start_in_turn(
 
 def start(notebook: DataloreNotebook) -> None:
     """Run a notebook in place, and let Airflow never do it again where nobody knows whether it runs."""
-    from airflow_provider_datalore.operators.submission import never_twice
+    from airflow_provider_datalore.operators.final import never_twice
 
     with never_twice():
         notebook.hook.run_notebook_interactively(notebook.id, max_outage=notebook.max_outage)

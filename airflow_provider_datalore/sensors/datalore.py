@@ -149,14 +149,14 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
 
     def _look(self, context: Context) -> Run | None:
         """The run as it is now; None while Datalore does not answer and the outage may still last."""
-        from airflow_provider_datalore.api.waiting import Clock, Outage
+        from airflow_provider_datalore.api.waiting import CLOCK, Outage
         from airflow_provider_datalore.exceptions import (
             DataloreUnavailableError,
             DataloreUnexpectedResponseError,
         )
 
         if self._outage is None:
-            self._outage = Outage(self.max_outage, Clock())
+            self._outage = Outage(self.max_outage, CLOCK)
         try:
             run = self.hook.get_run(self.run_id, grace=GRACE)
         except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:

@@ -8,9 +8,9 @@ import pytest
 
 from airflow_provider_datalore.api import interactive, turns
 from airflow_provider_datalore.api.cells import Cell, Kernel
+from airflow_provider_datalore.api.exchange import Answer, Call
 from airflow_provider_datalore.api.interactive import InteractiveRun, Stage
 from airflow_provider_datalore.api.models import NotebookId
-from airflow_provider_datalore.api.protocol import Answer, Call
 from airflow_provider_datalore.api.snapshots import Snapshot, View
 from airflow_provider_datalore.api.turns import IDLE_GRACE, HasNotebookRun, IsNotebookFree
 from airflow_provider_datalore.api.waiting import Patience, wait_for

@@ -16,10 +16,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_datalore import exceptions
-from airflow_provider_datalore.api import protocol
+from airflow_provider_datalore.api import exchange, protocol
+from airflow_provider_datalore.api.exchange import Answer, Call
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.api.parameters import to_datalore
-from airflow_provider_datalore.api.protocol import Answer, Call
 from airflow_provider_datalore.api.waiting import SHORTEST_INTERVAL, Patience, ask, submit, wait_until_finished
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -121,7 +121,7 @@ def told_on(error: DataloreError) -> DataloreError:
 @pytest.mark.parametrize("call", [START_CALL, STATUS_CALL])
 def test_a_status_passes_or_is_a_documented_error(call: Call, answer: Answer) -> None:
     try:
-        protocol.raise_for_status(call, answer)
+        exchange.raise_for_status(call, answer)
     except DataloreError as error:
         told_on(error)
         retry_after = getattr(error, "retry_after", None) or 0.0
@@ -134,7 +134,7 @@ def test_a_status_passes_or_is_a_documented_error(call: Call, answer: Answer) ->
 @given(ANSWERS)
 def test_json_is_read_or_a_documented_error_comes(answer: Answer) -> None:
     try:
-        protocol.read_json(STATUS_CALL, answer)
+        exchange.read_json(STATUS_CALL, answer)
     except DataloreError as error:
         told_on(error)
 
@@ -173,7 +173,7 @@ def test_a_run_id_that_is_read_can_be_asked_for(answer: Answer) -> None:
 
 @given(st.binary(max_size=2000) | BODIES)
 def test_an_excerpt_is_one_short_printable_line(body: bytes) -> None:
-    excerpt = protocol.excerpt(body)
+    excerpt = exchange.excerpt(body)
     assert len(excerpt) <= 301
     assert excerpt.isprintable()
 

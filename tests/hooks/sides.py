@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from airflow_provider_datalore.api.exchange import Answer, Call
 from airflow_provider_datalore.api.models import Run
-from airflow_provider_datalore.api.protocol import Answer, Call
 from airflow_provider_datalore.hooks.aiohttp_sender import AiohttpSender
 from airflow_provider_datalore.hooks.connection import DataloreConnection
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook

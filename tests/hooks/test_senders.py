@@ -21,8 +21,8 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider_datalore.api import protocol
+from airflow_provider_datalore.api.exchange import Call
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
-from airflow_provider_datalore.api.protocol import Call
 from airflow_provider_datalore.exceptions import (
     DataloreBadRequestError,
     DataloreConfigurationError,
