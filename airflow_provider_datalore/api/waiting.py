@@ -252,6 +252,7 @@ def wait_for(question: Question[Told], patience: Patience, clock: Clock = CLOCK)
     while True:
         if patience.deadline is not None:
             delay = min(delay, patience.deadline - clock.wall())
+        due = clock.monotonic() + delay
         if delay > 0:
             yield Sleep(delay)
         final = patience.deadline is not None and clock.wall() >= patience.deadline
@@ -269,7 +270,9 @@ def wait_for(question: Question[Told], patience: Patience, clock: Clock = CLOCK)
             if question.is_over(told, last, clock.wall() - since):
                 return told
             last = told
-            delay = patience.interval(clock.wall() - since) * (0.95 + clock.chance() / 20)
+            interval = patience.interval(clock.wall() - since) * (0.95 + clock.chance() / 20)
+            # From when this request was due, so that neither slow answers nor a busy event loop make polls rarer.
+            delay = max(due + interval - clock.monotonic(), interval / 2, SHORTEST_INTERVAL / 2)
             log.debug("Nothing new; asking again in %.1f s.", delay)
         if final:
             assert patience.deadline is not None

@@ -151,19 +151,22 @@ class RequestsSender:
     def _pieces(self, call: Call, response: requests.Response) -> Iterator[bytes]:
         """The body in pieces; each has to be there within the time limit, however it trickles in."""
         limit = self.connection.timeout
-        piece, began = bytearray(), time.monotonic()
+        parts: list[bytes] = []
+        size, began = 0, time.monotonic()
         try:
             while part := response.raw.read1(_CHUNK, decode_content=True):
-                piece += part
-                if len(piece) >= _CHUNK:
-                    yield bytes(piece)
-                    piece, began = bytearray(), time.monotonic()
+                parts.append(part)
+                size += len(part)
+                if size >= _CHUNK:
+                    yield b"".join(parts)
+                    parts.clear()
+                    size, began = 0, time.monotonic()
                 elif time.monotonic() - began > limit:
                     raise too_slow(self.connection, call, limit)
         except (failures.RequestException, HTTPError, OSError) as error:
             raise self._translate(call, error) from None
-        if piece:
-            yield bytes(piece)
+        if parts:
+            yield b"".join(parts)
 
     def _read_all(self, call: Call, response: requests.Response) -> bytes:
         body = bytearray()

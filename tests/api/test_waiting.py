@@ -95,6 +95,19 @@ def test_the_end_of_a_short_run_is_noticed_soon(chance: float, takes: float, wit
     assert time.asked[-1] - takes <= within
 
 
+@pytest.mark.parametrize("latency", [0.0, 0.3, 4.0, 14.0])
+def test_slow_answers_do_not_make_polls_rarer(latency: float) -> None:
+    time = waited(FakeTime(1.0, latency=latency), finishes_at(3600), poll_interval=30, since=START - 3600)
+    between = [later - earlier for earlier, later in itertools.pairwise(time.asked)]
+    assert {round(seconds, 6) for seconds in between} == {30.0}
+
+
+@pytest.mark.parametrize(("latency", "gap"), [(20.0, 15.0), (200.0, 15.0)])
+def test_answers_slower_than_the_interval_leave_datalore_half_of_it_in_peace(latency: float, gap: float) -> None:
+    time = waited(FakeTime(1.0, latency=latency), finishes_at(3600), poll_interval=30, since=START - 3600)
+    assert set(time.gaps) == {gap}
+
+
 @pytest.mark.parametrize("chance", CHANCES)
 @pytest.mark.parametrize("poll_interval", [1, 2, 10, 30, 60, 300])
 @pytest.mark.parametrize("takes", [599, 7200.5])
