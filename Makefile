@@ -47,7 +47,8 @@ test:
 	@$(RUN) dev.package --unpack $(WHEEL)
 	@$(PACKAGED) $(RUN) pytest --packaged -m "not faults" --cov --cov-config=pyproject.toml $(COVERED) $(ARGS)
 
-# With ARGS="--only 3.0.6" the cells of that version; with ARGS=--list their names. Takes an hour on two cores.
+# With ARGS="--only 3.0.6" the cells of that version, with ARGS=--list their names, with ARGS="--jobs 2" two at once, with
+# ARGS=--resume only those that were not good the last time. Takes an hour and a half.
 test-matrix:
 	@$(INSTALL) test
 	@$(RUN) dev.matrix $(ARGS)
@@ -59,7 +60,7 @@ test-faults:
 	@$(RUN) tests.faults.services
 	@$(RUN) pytest tests/faults $(ARGS)
 
-# Compares only what was measured side by side; leave the machine alone meanwhile. ARGS="--runs 200 --rounds 1" is short.
+# Compares only what was measured side by side; leave the machine alone meanwhile. ARGS="--parts polling --runs 200" is short.
 bench:
 	@$(INSTALL) bench
 	@$(RUN) benchmarks $(ARGS)

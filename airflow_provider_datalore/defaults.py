@@ -4,6 +4,9 @@ from __future__ import annotations
 
 CONN_ID = "datalore_default"
 
+NOTEBOOK_FILES = "data/notebook_files"
+"""The folder of a notebook's own files, in which its cells run."""
+
 POLL_INTERVAL = 30.0
 """The longest time between two requests for the status of a run, in seconds."""
 

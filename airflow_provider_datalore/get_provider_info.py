@@ -57,7 +57,7 @@ def connection_type() -> dict[str, Any]:
             "relabeling": {"password": "API token"},
             "placeholders": {
                 "host": "https://datalore.jetbrains.com",
-                "schema": "https, if the host does not say",
+                "schema": "http or https, if the host does not say; http if empty",
                 "port": "only if the host does not say",
                 "password": "from Account settings | API tokens in Datalore",
             },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
 
@@ -97,8 +97,6 @@ def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, ru
     :raises DataloreRunTimeoutError: if it goes on and the time is up.
     :raises DataloreError: if it goes on and the trigger failed.
     """
-    reason = reason or {}
-    why = str(reason.get("error", "Airflow does not say why"))
     state = "its status is not known"
     run: Run | None = None
     try:
@@ -110,12 +108,10 @@ def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, ru
             return run
         state = f"Datalore reports it as {run.status or 'running'!r}"
     message = (
-        f"The task waits no longer for run {run_id}: {why}. The notebook goes on in Datalore, as far as is known here: "
-        f"{state}. See {notebook_url or 'the notebook in Datalore'}."
+        f"The task waits no longer for run {run_id}: {_why(reason)}. The notebook goes on in Datalore, as far as is "
+        f"known here: {state}. See {notebook_url or 'the notebook in Datalore'}."
     )
-    if "timeout" in why.lower():
-        raise DataloreRunTimeoutError(message, run=run)
-    raise DataloreError(" ".join([message, *(str(line) for line in reason.get("traceback") or [])]))
+    _give_up(reason, message, DataloreRunTimeoutError(message, run=run))
 
 
 def interactive_run_after_lost_trigger(
@@ -133,8 +129,6 @@ def interactive_run_after_lost_trigger(
     from airflow_provider_datalore.api.snapshots import Snapshot
     from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError
 
-    reason = reason or {}
-    why = str(reason.get("error", "Airflow does not say why"))
     state = "the notebook was not run by this task"
     if snapshot:
         before = Snapshot.from_text(snapshot)
@@ -147,7 +141,19 @@ def interactive_run_after_lost_trigger(
                 check_own(before, view)
                 return InteractiveRun.of(before, view)
             state = f"its run {stage(before, view).value}"
-    message = f"The task waits no longer for notebook {notebook.id}: {why}. As far as is known here, {state}. See "
-    if "timeout" in why.lower():
-        raise DataloreInteractiveRunTimeoutError(f"{message}{notebook.url}.")
-    raise DataloreError(" ".join([f"{message}{notebook.url}.", *(str(line) for line in reason.get("traceback") or [])]))
+    message = (
+        f"The task waits no longer for notebook {notebook.id}: {_why(reason)}. As far as is known here, {state}. See "
+        f"{notebook.url}."
+    )
+    _give_up(reason, message, DataloreInteractiveRunTimeoutError(message))
+
+
+def _why(reason: dict[str, Any] | None) -> str:
+    return str((reason or {}).get("error", "Airflow does not say why"))
+
+
+def _give_up(reason: dict[str, Any] | None, message: str, timed_out: DataloreError) -> NoReturn:
+    """Fail with what Airflow says: that the time was up, or what broke the trigger."""
+    if "timeout" in _why(reason).lower():
+        raise timed_out
+    raise DataloreError(" ".join([message, *(str(line) for line in (reason or {}).get("traceback") or [])]))

@@ -261,8 +261,7 @@ def _naming(what: str, path: ObjectStoragePath) -> Iterator[None]:
 def _check_size(size: int, max_bytes: int | None, what: str) -> None:
     if max_bytes is not None and size > max_bytes:
         raise DataloreConfigurationError(
-            f"Nothing is written of {what}: it is longer than max_bytes, which is {max_bytes}. Raise max_bytes, or "
-            "choose other artifacts."
+            f"Nothing is written of {what}: it is longer than max_bytes, which is {max_bytes}. Raise max_bytes."
         )
 
 
@@ -275,8 +274,8 @@ def _unreadable(path: object, problem: str) -> DataloreConfigurationError:
 
 def _unusable(destination: object, problem: str) -> DataloreConfigurationError:
     return DataloreConfigurationError(
-        f"Artifacts cannot be written to {destination!r}: {problem}. Write an absolute folder such as /data, or a URL "
-        "such as s3://aws_default@bucket/folder, and install the Airflow provider of that storage with its file "
+        f"{destination!r} cannot be used: {problem}. Write an absolute path such as /data, or a URL such as "
+        "s3://aws_default@bucket/folder, and install the Airflow provider of that storage with its file "
         "system on the workers, such as apache-airflow-providers-amazon[s3fs]."
     )
 

@@ -9,6 +9,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,15 @@ class Cell:
 
     wish: Wish
     whole: bool
+
+    @property
+    def name(self) -> str:
+        return self.wish.folder.name
+
+    @property
+    def report(self) -> Path:
+        """Where pytest writes what came of it; its output is in a file beside that."""
+        return FOLDER / f"{self.name}.xml"
 
 
 @dataclass(frozen=True)
@@ -75,16 +85,32 @@ def is_supported(airflow: str, python: str) -> bool:
 
 
 def run(cell: Cell, wheel: Path) -> Result:
-    """Run the tests of a cell; their output is in a file beside the wheel."""
-    python = ensure(cell.wish, ["test"])
-    report = FOLDER / f"{cell.wish.folder.name}.xml"
+    """Run the tests of a cell."""
+    report = cell.report
     report.unlink(missing_ok=True)
+    python = ensure(cell.wish, ["test"])
     tests = () if cell.whole else WHAT_MEETS_AIRFLOW
     command = [python, "-m", "pytest", "--packaged", "-q", "-m", "not faults", "-p", "no:cacheprovider", *tests]
     env = os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(wheel)}
     with report.with_suffix(".log").open("wb") as log:
         subprocess.run([*command, f"--junit-xml={report}"], cwd=ROOT, env=env, stdout=log, stderr=log, check=False)
     return read(report)
+
+
+def run_all(chosen: Sequence[Cell], jobs: int) -> dict[Cell, Result]:
+    """Run cells, and say what came of each as soon as it is known."""
+    wheel = FOLDER / "wheel"
+    unpack(build(FOLDER / "dist", kinds=("wheel",))["wheel"], wheel)
+
+    def told(cell: Cell) -> Result:
+        started = time.monotonic()
+        result = run(cell, wheel)
+        outcome = f"{result.passed} passed, {result.skipped} skipped, {result.failed} failed"
+        print(f"{cell.name}: {outcome}, {time.monotonic() - started:.0f} s", flush=True)
+        return result
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return dict(zip(chosen, pool.map(told, chosen), strict=True))
 
 
 def read(report: Path) -> Result:
@@ -122,28 +148,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Run the tests on every supported Airflow and Python.")
     parser.add_argument("--only", metavar="NAME", action="append", help="cells whose name has this in it; repeatable")
     parser.add_argument("--list", action="store_true", help="show the cells and run none")
+    parser.add_argument("--jobs", type=int, default=1, help="how many cells are run at once (%(default)s)")
+    parser.add_argument("--resume", action="store_true", help="leave out the cells that were good the last time")
     parser.add_argument("--write-table", type=Path, metavar="FILE", help="put the table between its markers in a file")
     options = parser.parse_args(arguments)
-    chosen = [cell for cell in cells() if not options.only or any(it in cell.wish.folder.name for it in options.only)]
+    chosen = [cell for cell in cells() if not options.only or any(it in cell.name for it in options.only)]
     if options.list:
-        print("\n".join(cell.wish.folder.name for cell in chosen))
+        print("\n".join(cell.name for cell in chosen))
         return
-    wheel = FOLDER / "wheel"
-    unpack(build(FOLDER / "dist", kinds=("wheel",))["wheel"], wheel)
-    results: dict[Cell, Result] = {}
-    for cell in chosen:
-        started = time.monotonic()
-        try:
-            results[cell] = result = run(cell, wheel)
-        except SetupError as failure:
-            sys.exit(f"\n{failure}")
-        outcome = f"{result.passed} passed, {result.skipped} skipped, {result.failed} failed"
-        print(f"{cell.wish.folder.name}: {outcome}, {time.monotonic() - started:.0f} s", flush=True)
-    bad = [cell.wish.folder.name for cell, result in results.items() if not result.is_good]
+    results = {cell: read(cell.report) for cell in chosen} if options.resume else {}
+    results = {cell: result for cell, result in results.items() if result.is_good}
+    try:
+        results |= run_all([cell for cell in chosen if cell not in results], options.jobs)
+    except SetupError as failure:
+        sys.exit(f"\n{failure}")
+    bad = [cell.name for cell in chosen if not results[cell].is_good]
     if bad:
         sys.exit(f"Not all is well; see {FOLDER}/*.log for {', '.join(bad)}.")
     if options.write_table:
-        markdown.write_between(options.write_table, BEGIN, END, table(results))
+        markdown.write_between(options.write_table, BEGIN, END, table({cell: results[cell] for cell in chosen}))
         print(f"Written to {options.write_table}.")
 
 

@@ -22,7 +22,7 @@ class ArtifactSizesOperator(BaseOperator):
         super().__init__(**kwargs)
         self.notebook_id = notebook_id
 
-    def execute(self, context: Context) -> NoReturn:  # noqa: ARG002
+    def execute(self, context: Context) -> NoReturn:
         now = time.time()
         self.defer(
             trigger=DataloreRunTrigger(
@@ -35,7 +35,7 @@ class ArtifactSizesOperator(BaseOperator):
             method_name="tell",
         )
 
-    def tell(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, int]:  # noqa: ARG002
+    def tell(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, int]:
         # Raises what ended the wait, if that was not the end of the run.
         run = read(event)
         run.raise_for_failure()

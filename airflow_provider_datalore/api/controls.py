@@ -1,4 +1,4 @@
-"""Which control of a notebook takes which parameter, and what it is set to; everything is checked before anything is.
+"""Which control of a notebook takes which parameter, and what it is set to; all values are checked before one is set.
 
 Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-notebook/references
 """

@@ -39,6 +39,7 @@ class Call:
     :param purpose: what it is for, in words that follow "to": ``"start notebook ann/sales"``.
     :param body: what is sent as JSON.
     :param missing: what a 404 means for this call, and what to do about it.
+    :param incorrect: what a 400 means for this call, and what to do about it.
     :param repeatable: whether it does no harm that a POST arrives twice.
     """
 
@@ -47,6 +48,7 @@ class Call:
     purpose: str
     body: Mapping[str, Any] | None = None
     missing: str = ""
+    incorrect: str = ""
     repeatable: bool = False
 
 
@@ -153,9 +155,8 @@ def shorten(text: str) -> str:
 def _documented_error(call: Call, status: int) -> tuple[type[DataloreApiError], str]:
     match status:
         case 400:
-            return DataloreBadRequestError, (
-                "Datalore did not understand the query. Check that each parameter is named as the Variable of a "
-                "control in the notebook, and that this Datalore is new enough for every option that is set."
+            return DataloreBadRequestError, call.incorrect or (
+                "Datalore did not understand the query. Check that this Datalore is new enough for what is asked of it."
             )
         case 401:
             return DataloreUnauthorizedError, (

@@ -17,9 +17,6 @@ from airflow_provider_datalore.api.models import JsonAnswer, NotebookId
 from airflow_provider_datalore.api.protocol import missing_notebook
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreNotebookApiMissingError
 
-NOTEBOOK_FILES = "data/notebook_files"
-"""The folder of a notebook's own files, in which its cells run."""
-
 REPORT_TYPES = ("STATIC", "INTERACTIVE")
 REPORT_MODES = ("CREATE", "UPDATE")
 
@@ -59,7 +56,7 @@ def interrupt(notebook: NotebookId) -> Call:
 def restart(notebook: NotebookId, *, wait_ms: int) -> Call:
     """The call that restarts the kernel and waits until it is ready."""
     purpose = f"restart the kernel of notebook {notebook}"
-    return _call(notebook, "kernel/restart", purpose, waitUntilReady=True, waitTimeoutMs=wait_ms)
+    return _call(notebook, "kernel/restart", purpose, repeatable=False, waitUntilReady=True, waitTimeoutMs=wait_ms)
 
 
 def stop_session(notebook: NotebookId) -> Call:
@@ -78,17 +75,22 @@ def publish_report(notebook: NotebookId, report_type: object, mode: object) -> C
     if mode not in REPORT_MODES:
         raise DataloreConfigurationError(f"mode is {mode!r}; it can be {' or '.join(map(repr, REPORT_MODES))}.")
     purpose = f"publish the {report_type} report of notebook {notebook}"
-    return _call(notebook, "report/publish", purpose, type=report_type, mode=mode)
+    is_new = mode == "CREATE"
+    incorrect = "" if is_new else "Only a report that is published already can be updated: publish it in Datalore once."
+    return _call(
+        notebook, "report/publish", purpose, incorrect=incorrect, repeatable=not is_new, type=report_type, mode=mode
+    )
 
 
-def check_report_type(report_type: object) -> None:
+def check_report_type(report_type: object, name: str = "report_type") -> None:
     """Make sure that it is a type of report.
 
+    :param name: what the caller calls it.
     :raises DataloreConfigurationError: if it is none.
     """
     if report_type not in REPORT_TYPES:
         raise DataloreConfigurationError(
-            f"The type of a report is {report_type!r}; it can be {' or '.join(map(repr, REPORT_TYPES))}."
+            f"{name} is {report_type!r}; it can be {' or '.join(map(repr, REPORT_TYPES))}."
         )
 
 
@@ -214,12 +216,22 @@ def _read(model: type[_Read], call: Call, answer: Answer, data: object) -> _Read
         unexpected(call, answer, f"has an unreadable {wrong or model.__name__}")
 
 
-def _call(notebook: NotebookId, name: str, purpose: str, *, missing: str = "", **fields: Any) -> Call:
+def _call(
+    notebook: NotebookId,
+    name: str,
+    purpose: str,
+    *,
+    missing: str = "",
+    incorrect: str = "",
+    repeatable: bool = True,
+    **fields: Any,
+) -> Call:
     return Call(
         "POST",
         f"/api/notebook/v1/{name}",
         purpose,
         body={"notebookId": {"ownerId": notebook.owner, "id": notebook.id}, **fields},
         missing=missing or missing_notebook(notebook),
-        repeatable=True,
+        incorrect=incorrect,
+        repeatable=repeatable,
     )

@@ -1,4 +1,4 @@
-"""The calls of Datalore's HTTP API, and how the answer to each is read.
+"""The calls of Datalore's Run API, and how the answer to each is read.
 
 Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
 """
@@ -26,6 +26,10 @@ def start_run(request: RunRequest) -> Call:
         f"start a run of notebook {request.notebook_id}",
         body=request.body(),
         missing=missing_notebook(request.notebook_id),
+        incorrect=(
+            "Datalore did not understand the query. Check that each parameter is named as the Variable of a "
+            "control in the notebook, and that this Datalore is new enough for every option that is set."
+        ),
     )
 
 

@@ -47,7 +47,7 @@ class HasRunEnded:
     run_id: str
     where: str
 
-    def is_over(self, told: Run, last: Run | None, waited: float) -> bool:  # noqa: ARG002  (others need it)
+    def is_over(self, told: Run, last: Run | None, waited: float) -> bool:
         """Whether the run has ended."""
         if last is None or (told.status, told.is_finished) != (last.status, last.is_finished):
             log.info("Run %s is %s.", self.run_id, "finished" if told.is_finished else repr(told.status or "running"))

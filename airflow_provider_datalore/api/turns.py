@@ -64,7 +64,7 @@ class HasNotebookRun:
             )
         return False
 
-    def may_appear(self, last: View | None, waited: float) -> bool:  # noqa: ARG002  (a run needs it)
+    def may_appear(self, last: View | None, waited: float) -> bool:
         """A notebook that Datalore does not know will not appear."""
         return False
 
@@ -144,11 +144,11 @@ class IsNotebookFree:
         latest = max((end for end in ends if end is not None), default=None)
         return None if latest is None else now - latest
 
-    def may_appear(self, last: View | None, waited: float) -> bool:  # noqa: ARG002  (a run needs it)
+    def may_appear(self, last: View | None, waited: float) -> bool:
         """A notebook that Datalore does not know will not appear."""
         return False
 
-    def timed_out(self, last: View | None, deadline: float) -> DataloreInteractiveRunTimeoutError:  # noqa: ARG002
+    def timed_out(self, last: View | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
         """The notebook is busy when the time is up."""
         return DataloreInteractiveRunTimeoutError(
             f"Notebook {self.notebook} was busy until the task's time limit passed at {written(deadline)}, so this "

@@ -55,7 +55,6 @@ class Sleep:
 Told = TypeVar("Told")
 Wait: TypeAlias = Generator[Ask | Sleep, Told | None, Told]
 Steps: TypeAlias = Wait[Run]
-Submission: TypeAlias = Generator[Ask | Sleep, str | None, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +102,10 @@ class Patience:
     def interval(self, waited: float) -> float:
         """Seconds until the next request of a run that was waited for so long: about an eighth of that time."""
         return min(max(SHORTEST_INTERVAL, waited / 8), self.poll_interval)
+
+    def outage_before_start(self, now: float) -> float:
+        """How many seconds an outage may last before there is a run: what starts after the deadline is for nothing."""
+        return self.max_outage if self.deadline is None else min(self.max_outage, max(0.0, self.deadline - now))
 
 
 def deadline_after(timeout: object, now: float) -> float | None:
@@ -178,18 +181,18 @@ class Outage:
         self.began, self.failures = None, 0
 
 
-def submit(max_outage: float, clock: Clock = CLOCK) -> Submission:
-    """Ask for a run until Datalore takes the request; never twice when it may have taken it.
+def submit(max_outage: float, clock: Clock = CLOCK) -> Wait[Any]:
+    """Send a request until Datalore takes it, such as the one for a run; never twice when it may have taken it.
 
     :param max_outage: for how long to try while it is certain that Datalore did not take it, in seconds.
-    :return: the run id.
+    :return: the answer.
     :raises DataloreUnavailableError: when ``max_outage`` is used up; at once, and with ``never_received``
         unset, when a run may have been started.
     """
     outage = Outage(Patience(max_outage=max_outage).max_outage, clock)
     while True:
         try:
-            run_id = yield Ask()
+            told = yield Ask()
         except DataloreUntrustedServerError:
             raise
         except DataloreUnavailableError as error:
@@ -197,8 +200,8 @@ def submit(max_outage: float, clock: Clock = CLOCK) -> Submission:
                 raise
             yield Sleep(outage.delay(error))
         else:
-            assert run_id is not None
-            return run_id
+            assert told is not None
+            return told
 
 
 def ask(max_outage: float, grace: float, clock: Clock = CLOCK) -> Wait[Any]:

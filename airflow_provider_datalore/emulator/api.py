@@ -1,4 +1,4 @@
-"""Knows Datalore's HTTP API: the paths, and what each of them answers."""
+"""Knows Datalore's Run API: the paths, and what each of them answers."""
 
 from __future__ import annotations
 

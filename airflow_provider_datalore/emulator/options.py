@@ -118,7 +118,6 @@ def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> 
     if kind is bool:
         flag = argparse.BooleanOptionalAction
         group.add_argument(option, action=flag, default=field.default, help=text)
-        group.add_argument(f"--without{option[1:]}", action="store_false", dest=name, help=argparse.SUPPRESS)
     elif get_origin(kind) is Literal:
         group.add_argument(option, choices=get_args(kind), default=field.default, help=text)
     else:

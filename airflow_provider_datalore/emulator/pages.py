@@ -89,7 +89,10 @@ def _find(emulator: Emulator, owner: str, notebook: str) -> tuple[NotebookId, Pa
 
 
 def _notebook_page(path: Path, title: str) -> Response:
-    page = render(read_notebook(path), title)
+    try:
+        page = render(read_notebook(path), title)
+    except ValueError as error:
+        raise RefusedError(400, str(error)) from error
     return HTMLResponse(page, headers={"Content-Security-Policy": _NOTEBOOK_POLICY})
 
 

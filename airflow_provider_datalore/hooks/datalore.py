@@ -16,6 +16,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreError,
     DataloreSubmissionUnknownError,
     DataloreUnavailableError,
+    DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
 from airflow_provider_datalore.hooks.base import DataloreBaseHook
@@ -95,7 +96,7 @@ class DataloreHook(DataloreBaseHook):
     ) -> None:
         """Run a notebook in place, which updates the outputs that people see in it.
 
-        Datalore tells no run id for this, so there is nothing to wait for.
+        Datalore tells no run id for this; :class:`.DataloreInteractiveRunOperator` knows how to wait for it.
 
         :param notebook_id: ``owner/id``, or the notebook's pasted URL.
         :param max_outage: as in :meth:`run_notebook`.
@@ -334,9 +335,10 @@ class DataloreHook(DataloreBaseHook):
 
     def _submit(self, notebook: NotebookId, max_outage: float, ask: Callable[[Ask], str]) -> str:
         try:
-            return drive(waiting.submit(max_outage), ask)
-        except DataloreUnavailableError as error:
-            if error.never_received:
+            run_id: str = drive(waiting.submit(max_outage), ask)
+        except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
+            sent_on = error.status is not None and 300 <= error.status < 400
+            if sent_on or getattr(error, "never_received", False):
                 raise
             url = self.notebook_url(notebook)
             raise DataloreSubmissionUnknownError(
@@ -346,3 +348,4 @@ class DataloreHook(DataloreBaseHook):
                 notebook_id=str(notebook),
                 notebook_url=url,
             ) from error
+        return run_id

@@ -179,8 +179,13 @@ class DataloreNotebook:
         return result
 
     def send(self, call: Call) -> Answer:
-        """Send a call that may be sent again, while Datalore does not answer."""
-        return self.exchange(lambda: interactive.make(call))
+        """Send a call; again while Datalore does not answer, but never twice what must not arrive twice."""
+        if call.repeatable:
+            return self.exchange(lambda: interactive.make(call))
+        answer: Answer = drive(
+            waiting.submit(self.max_outage), lambda _: converse(interactive.make(call), self.hook.sender.send)
+        )
+        return answer
 
     @contextmanager
     def telling_missing_api(self, call: Call) -> Iterator[None]:

@@ -11,8 +11,8 @@ from airflow_provider_datalore.api import notebook_api, waiting
 from airflow_provider_datalore.api.cells import NotebookFile
 from airflow_provider_datalore.api.exchange import raise_for_status
 from airflow_provider_datalore.api.filenames import safe_name
-from airflow_provider_datalore.api.notebook_api import NOTEBOOK_FILES
 from airflow_provider_datalore.api.waiting import Ask
+from airflow_provider_datalore.defaults import NOTEBOOK_FILES
 from airflow_provider_datalore.hooks.drivers import drive
 
 if TYPE_CHECKING:
@@ -60,9 +60,16 @@ class NotebookFiles:
 
         :param max_bytes: how long it may be, since it is read into memory.
         """
+        hook = self._notebook.hook
         call = notebook_api.download_file(self._notebook.id, full_path(path))
-        with self._notebook.telling_missing_api(call):
-            return self._notebook.hook.sender.read(call, max_bytes=max_bytes)
+
+        def ask(step: Ask) -> bytes:
+            hook.heed(step)
+            with self._notebook.telling_missing_api(call):
+                return hook.sender.read(call, max_bytes=max_bytes)
+
+        content: bytes = drive(waiting.ask(self._notebook.max_outage, 0.0), ask)
+        return content
 
     def download(
         self,

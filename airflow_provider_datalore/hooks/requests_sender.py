@@ -207,13 +207,13 @@ class RequestsSender:
             return too_slow(connection, call, connection.timeout)
         return no_answer(connection, call, text)
 
-    def _within_time_limit(self, call: Call, work: Callable[[], _Result], seconds: float | None = None) -> _Result:
+    def _within_time_limit(self, call: Call, work: Callable[[], _Result], within: float | None = None) -> _Result:
         """Do the work in a thread of its own and leave it when the time is up.
 
         The timeout of requests starts anew with every byte that arrives, and does not cover the look-up of the
         host's name: a server that answers by drops would hold the worker for as long as it likes.
         """
-        seconds = self.connection.timeout if seconds is None else seconds
+        seconds = self.connection.timeout if within is None else within
         outcome: Future[_Result] = Future()
 
         def run() -> None:
@@ -229,7 +229,7 @@ class RequestsSender:
             if outcome.done():
                 raise
             self._session = None
-            raise too_slow(self.connection, call, seconds) from None
+            raise too_slow(self.connection, call, seconds, can_be_raised=within is None) from None
 
 
 class _Headers(AuthBase):

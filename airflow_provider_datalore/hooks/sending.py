@@ -54,9 +54,15 @@ def no_answer(connection: DataloreConnection, call: Call, reason: str) -> Datalo
     )
 
 
-def too_slow(connection: DataloreConnection, call: Call, seconds: float) -> DataloreUnavailableError:
-    """The time limit passed before the answer was there."""
-    return no_answer(connection, call, f"the limit of {seconds:g} s passed, see timeout in the extra")
+def too_slow(
+    connection: DataloreConnection, call: Call, seconds: float, *, can_be_raised: bool = True
+) -> DataloreUnavailableError:
+    """The time limit passed before the answer was there.
+
+    :param can_be_raised: whether the limit is the connection's.
+    """
+    how = ", see timeout in the extra" if can_be_raised else ""
+    return no_answer(connection, call, f"the limit of {seconds:g} s passed{how}")
 
 
 def answer_too_long(

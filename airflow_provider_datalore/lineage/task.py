@@ -38,13 +38,13 @@ class TellsLineage:
 
         return lineage_of(self)
 
-    def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any] | None:  # noqa: ARG002
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any] | None:
         """What is known when the task has ended well."""
         from airflow_provider_datalore.lineage.facets import lineage_of
 
         return lineage_of(self)
 
-    def get_openlineage_facets_on_failure(self, task_instance: object) -> OperatorLineage[Any, Any] | None:  # noqa: ARG002
+    def get_openlineage_facets_on_failure(self, task_instance: object) -> OperatorLineage[Any, Any] | None:
         """What is known when the task has failed."""
         from airflow_provider_datalore.lineage.facets import lineage_of
 

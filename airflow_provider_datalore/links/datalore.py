@@ -24,7 +24,7 @@ class _XComLink(BaseOperatorLink):
         """The XCom in which the UI of Airflow 3 finds the address, also while the task still runs."""
         return self.key
 
-    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002  (Airflow passes it)
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         """The address that the task pushed; empty if it pushed none."""
         return XCom.get_value(ti_key=ti_key, key=self.key) or ""
 

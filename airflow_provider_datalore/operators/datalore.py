@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
@@ -155,8 +156,9 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
         task_instance.xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
         memory = RunMemory(context, self.durable)
-        earlier = memory.find_run(hook, self.notebook_id, self.outputs, self.max_outage)
-        run_id = earlier or self._start(hook, memory, context)
+        earlier = memory.find_run(hook, self.notebook_id, self.outputs, patience.outage_before_start(time.time()))
+        run_id = earlier or self._start(hook, memory, context, patience)
+        patience = replace(patience, since=time.time())
         task_instance.xcom_push(key=RUN_ID, value=run_id)
         self.started_run_id = run_id
         if not self.wait_for_completion:
@@ -169,7 +171,7 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
             return self._deliver(run, hook, context)
         self._defer(run_id, patience, url)
 
-    def parameters_for(self, context: Context) -> Mapping[str, Any] | None:  # noqa: ARG002  (subclasses need it)
+    def parameters_for(self, context: Context) -> Mapping[str, Any] | None:
         """The parameters of the run that is about to be started."""
         return self.parameters
 
@@ -223,7 +225,7 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         return Patience(self.poll_interval, self.max_outage, deadline, since=now)
 
-    def _start(self, hook: DataloreHook, memory: RunMemory, context: Context) -> str:
+    def _start(self, hook: DataloreHook, memory: RunMemory, context: Context, patience: Patience) -> str:
         from airflow_provider_datalore.operators.final import never_twice
 
         parameters = self.parameters_for(context)
@@ -233,7 +235,7 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
                 parameters=parameters,
                 update_report=self.update_report,
                 direct_file_storage_write=self.direct_file_storage_write,
-                max_outage=self.max_outage,
+                max_outage=patience.outage_before_start(time.time()),
             )
         memory.remember(self.notebook_id, run_id)
         self.log.info(
@@ -242,11 +244,11 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         return run_id
 
     def _wait_here(self, hook: DataloreHook, run_id: str, patience: Patience, url: str) -> Run:
+        # Airflow calls on_kill after the error by which it ends a task, so that an error leaves this as it is.
         self._waiting_for = run_id, url
-        try:
-            return hook.wait_patiently(run_id, patience, where=url)
-        finally:
-            self._waiting_for = None
+        run = hook.wait_patiently(run_id, patience, where=url)
+        self._waiting_for = None
+        return run
 
     def _already_finished(self, hook: DataloreHook, run_id: str) -> Run | None:
         """The run, if it has ended by now; if not, or if nobody can tell, the trigger finds out."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
-NOTEBOOK_FILES = "data/notebook_files"
-
 
 class _FileOperator(BaseOperator):
     """What both operators have."""
@@ -67,7 +65,7 @@ class DataloreUploadFileOperator(_FileOperator):
         self,
         *,
         source: str | ObjectStoragePath,
-        directory: str = NOTEBOOK_FILES,
+        directory: str = defaults.NOTEBOOK_FILES,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:

@@ -119,7 +119,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         notebook = self._notebook()
         context["ti"].xcom_push(key=NOTEBOOK_URL, value=notebook.url)
         if not self.wait_for_completion:
-            start(notebook)
+            start(notebook, patience.outage_before_start(time.time()))
             return None
         memory = RunMemory(context, self.durable)
         if (snapshot := run_of_earlier_try(notebook, memory, self.notebook_id)) is not None:
@@ -206,6 +206,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
             "parameters": self.parameters,
             "update_report": self.update_report,
             "stop_session_after": self.stop_session_after,
+            'when_busy="fail"': self.when_busy == "fail",
         }
         if names := ", ".join(name for name, value in set_to.items() if value):
             raise DataloreConfigurationError(

@@ -47,7 +47,7 @@ class RunMemory:
             self._store.set(KEY, stored)
         except Exception as error:
             # The run goes on either way; a store that fails must not fail the task too.
-            log.warning("Run %s could not be stored, so a retry would start another: %s", run_id, error)
+            log.warning("The run of %s could not be stored, so a retry would start another: %s", notebook_id, error)
 
     def find_run(
         self, hook: DataloreHook, notebook_id: str, outputs: Sequence[str] | None, max_outage: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ def check_options(when_busy: str, start_timeout: float, update_report: str | Non
         raise DataloreConfigurationError(f"when_busy is {when_busy!r}; it can be {' or '.join(map(repr, WHEN_BUSY))}.")
     check_seconds("start_timeout", start_timeout, least=1)
     if update_report is not None:
-        check_report_type(update_report)
+        check_report_type(update_report, "update_report")
 
 
 def start_in_turn(
@@ -65,7 +66,7 @@ def start_in_turn(
             view = notebook.set_controls(settings, patience) if settings else view
             snapshot = Snapshot.take(notebook.id, view, settings)
             try:
-                start(notebook)
+                start(notebook, patience.outage_before_start(time.time()))
             except DataloreConflictError:
                 view = notebook.look()
                 if not view.kernel.is_busy:
@@ -76,12 +77,15 @@ def start_in_turn(
         has_waited = True
 
 
-def start(notebook: DataloreNotebook) -> None:
-    """Run a notebook in place, and let Airflow never do it again where nobody knows whether it runs."""
+def start(notebook: DataloreNotebook, max_outage: float) -> None:
+    """Run a notebook in place, and let Airflow never do it again where nobody knows whether it runs.
+
+    :param max_outage: for how many seconds to try again while it is certain that Datalore was not asked.
+    """
     from airflow_provider_datalore.operators.final import never_twice
 
     with never_twice():
-        notebook.hook.run_notebook_interactively(notebook.id, max_outage=notebook.max_outage)
+        notebook.hook.run_notebook_interactively(notebook.id, max_outage=max_outage)
     log.info("Notebook %s runs in place: %s", notebook.id, notebook.url)
 
 

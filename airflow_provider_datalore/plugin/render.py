@@ -12,8 +12,7 @@ import sys
 from typing import Any
 
 FAILED = "datalore-failed"
-FAILED_ANCHOR = "cell-id=datalore-failed"
-"""The fragment by which a browser scrolls to the cell that failed; the page's templates name cells so."""
+"""The tag and the id of the cell that failed, by which the tab finds it."""
 
 _MEMORY = 2 * 1024**3
 _CPU_SECONDS = 60
@@ -71,8 +70,8 @@ def _with_failure_marked(content: bytes) -> Any:
 
     failure = find_failure(content)
     notebook = json.loads(content)
-    cells = notebook.get("cells") or [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
     if failure is not None:
+        cells = notebook.get("cells") or [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
         cell = cells[failure.number - 1]
         metadata = cell.setdefault("metadata", {})
         metadata["tags"] = [*(tag for tag in metadata.get("tags", []) if isinstance(tag, str)), FAILED]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,7 +36,6 @@ class NotebookTask:
 
     :param state: its state in Airflow.
     :param started: when this try began.
-    :param ended: when it ended.
     :param tries: which try this is, counted from 1.
     :param conn_id: the connection that it uses; None if it uses none of Datalore's, or that is not known any more.
     :param notebook_id: the notebook that it was told to run.
@@ -46,7 +46,6 @@ class NotebookTask:
 
     state: str | None
     started: datetime | None
-    ended: datetime | None
     tries: int
     conn_id: str | None
     notebook_id: str | None = None
@@ -92,7 +91,6 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     return NotebookTask(
         state=None if instance.state is None else str(instance.state),
         started=instance.start_date,
-        ended=instance.end_date,
         tries=instance.try_number,
         conn_id=_text(fields.get("datalore_conn_id")),
         notebook_id=_text(fields.get("notebook_id")),
@@ -133,7 +131,7 @@ def _declared_fields(instance: Any, session: Session) -> Mapping[str, Any]:
         declared = {name: getattr(task, name, None) for name in task.template_fields}
     elif "datalore_conn_id" in task.template_fields:
         declared = {"datalore_conn_id": defaults.CONN_ID, **declared}
-    return {name: value for name, value in declared.items() if "{{" not in str(value)}
+    return {name: value for name, value in declared.items() if not re.search(r"\{[{%]", str(value))}
 
 
 def _xcom(key: TaskKey, name: str, session: Session) -> Any:

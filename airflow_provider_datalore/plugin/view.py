@@ -63,7 +63,9 @@ class View:
     @property
     def refreshes(self) -> bool:
         """Whether there will be something new to see."""
-        return self.state == "running" or (self.state in ("none", "unknown") and self.task.goes_on)
+        if self.state in ("none", "unknown"):
+            return self.task.goes_on
+        return self.state == "running" or self.task.state == "up_for_retry"
 
     @property
     def version(self) -> str:

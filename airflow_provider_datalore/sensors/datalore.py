@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
     from airflow_provider_datalore.hooks.datalore import DataloreHook
 
-GRACE = 10.0
-"""Seconds in which a run that was started just now may not be listed yet."""
-
 
 class DataloreRunSensor(TellsLineage, BaseSensorOperator):
     """Waits until a run of a notebook has ended, and fails if it did not end well.
@@ -131,13 +128,24 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; where Airflow only says that the trigger is gone, find out about the run."""
-        from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
-        from airflow_provider_datalore.resuming import TRIGGER_LOST, own_xcom, run_after_lost_trigger
+        from airflow_provider_datalore.exceptions import DataloreError
+        from airflow_provider_datalore.resuming import TRIGGER_LOST
 
-        if next_method != TRIGGER_LOST:
-            return super().resume_execution(next_method, next_kwargs, context)
         try:
-            run = run_after_lost_trigger(next_kwargs, self.hook, self.run_id, own_xcom(context, NOTEBOOK_URL))
+            if next_method != TRIGGER_LOST:
+                return super().resume_execution(next_method, next_kwargs, context)
+            return self._resume_without_event(next_kwargs, context)
+        except (DataloreError, AirflowSensorTimeout) as error:
+            if self.never_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise
+
+    def _resume_without_event(self, reason: dict[str, Any] | None, context: Context) -> dict[str, Any]:
+        from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
+        from airflow_provider_datalore.resuming import own_xcom, run_after_lost_trigger
+
+        try:
+            run = run_after_lost_trigger(reason, self.hook, self.run_id, own_xcom(context, NOTEBOOK_URL))
         except DataloreRunTimeoutError as error:
             self._time_is_up(error)
         return self._deliver(run, context)
@@ -149,6 +157,7 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
 
     def _look(self, context: Context) -> Run | None:
         """The run as it is now; None while Datalore does not answer and the outage may still last."""
+        from airflow_provider_datalore.api.questions import NEW_RUN_GRACE
         from airflow_provider_datalore.api.waiting import CLOCK, Outage
         from airflow_provider_datalore.exceptions import (
             DataloreUnavailableError,
@@ -158,7 +167,7 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
         if self._outage is None:
             self._outage = Outage(self.max_outage, CLOCK)
         try:
-            run = self.hook.get_run(self.run_id, grace=GRACE)
+            run = self.hook.get_run(self.run_id, grace=NEW_RUN_GRACE if self._last_seen is None else 0.0)
         except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
             self._outage.bear(error)
             self.log.warning("The status of run %s is not known: %s", self.run_id, error)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.api import exchange, protocol
+from airflow_provider_datalore.api import exchange, notebook_api, protocol
 from airflow_provider_datalore.api.exchange import Answer, Call
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.exceptions import (
@@ -191,7 +191,7 @@ def test_a_status_of_2xx_passes(status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "error_class", "phrase", "remedy"),
     [
-        (400, DataloreBadRequestError, "Bad Request", "Variable of a control"),
+        (400, DataloreBadRequestError, "Bad Request", "Datalore is new enough"),
         (401, DataloreUnauthorizedError, "Unauthorized", "connection's password"),
         (403, DataloreForbiddenError, "Forbidden", "edit access"),
         (404, DataloreNotFoundError, "Not Found", "Check that the connection's host"),
@@ -228,6 +228,19 @@ def test_a_documented_error_is_a_class_of_its_own_and_says_what_to_do(
 def test_a_404_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
     with pytest.raises(DataloreNotFoundError, match=hint):
         exchange.raise_for_status(call, answer(404))
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (START, "each parameter is named as the Variable of a control"),
+        (notebook_api.publish_report(NOTEBOOK, "STATIC", "UPDATE"), "published already can be updated"),
+        (STATUS, "Datalore did not understand the query"),
+    ],
+)
+def test_a_400_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
+    with pytest.raises(DataloreBadRequestError, match=hint):
+        exchange.raise_for_status(call, answer(400))
 
 
 @pytest.mark.parametrize("status", [402, 405, 410, 413, 415, 418, 422, 431, 451, 499])

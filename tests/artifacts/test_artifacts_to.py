@@ -175,7 +175,7 @@ class TestBeforeTheNotebookRuns:
     def test_a_destination_that_cannot_be_used_fails_the_task(
         self, ran: Datalore, context: Context, destination: str
     ) -> None:
-        with pytest.raises(DataloreConfigurationError, match="Artifacts cannot be written to"):
+        with pytest.raises(DataloreConfigurationError, match="cannot be used"):
             operator(destination).execute(context)
         assert ran.requests == []
 

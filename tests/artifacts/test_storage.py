@@ -174,7 +174,7 @@ class TestDestinations:
         ids=repr,
     )
     def test_anything_else_is_an_error_with_a_remedy(self, destination: object) -> None:
-        with pytest.raises(DataloreConfigurationError, match="cannot be written to .*Write an absolute folder"):
+        with pytest.raises(DataloreConfigurationError, match="cannot be used: .*Write an absolute path"):
             folder(destination)
 
 

@@ -185,7 +185,7 @@ def test_an_older_server_knows_no_call_of_the_notebook_api(
 
 
 def test_the_notebook_api_can_be_left_out_by_an_option(tmp_path: Path) -> None:
-    with EmulatorProcess(tmp_path, "--without-notebook-api") as process:
+    with EmulatorProcess(tmp_path, "--no-notebook-api") as process:
         answer = Client(process).post("/api/notebook/v1/kernel/status", json={})
         assert answer.status_code == 404
 

@@ -295,7 +295,7 @@ def test_without_waiting_no_notebook_api_is_needed(
 
 @pytest.mark.parametrize(
     "options",
-    [{"parameters": {"x": 1}}, {"update_report": "STATIC"}, {"stop_session_after": True}],
+    [{"parameters": {"x": 1}}, {"update_report": "STATIC"}, {"stop_session_after": True}, {"when_busy": "fail"}],
 )
 def test_what_needs_waiting_is_refused_without_it(
     emulator: EmulatorProcess, notebook: Written, context: Context, options: dict[str, Any]

@@ -68,6 +68,14 @@ def test_what_is_put_beside_a_notebook_is_read_by_its_cells_and_what_they_write_
     assert Path(fetch.execute(context)).read_bytes() == local.read_bytes() * 2
 
 
+def test_reading_a_file_outlives_an_outage(emulator: EmulatorProcess, sales: Notebook, local: Path) -> None:
+    files = DataloreHook().notebook(sales.id, max_outage=30).files
+    files.upload(str(local))
+    emulator.set_faults([{"kind": "status", "status": 503, "path": "/api/notebook/v1/file$", "times": 2}])
+    assert files.read("sales.csv") == local.read_bytes()
+    assert emulator.log()["faults"][0]["injected"] == 2
+
+
 def test_a_file_of_the_same_name_is_replaced(files: NotebookFiles, local: Path) -> None:
     files.upload(str(local))
     local.write_bytes(b"new")

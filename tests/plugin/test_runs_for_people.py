@@ -45,7 +45,7 @@ def run_id() -> str:
 
 
 def task(run_id: str | None, **fields: Any) -> NotebookTask:
-    known = {"state": "success", "started": None, "ended": None, "tries": 1, "conn_id": "datalore_default"}
+    known = {"state": "success", "started": None, "tries": 1, "conn_id": "datalore_default"}
     return NotebookTask(**{**known, "notebook_id": "ann/sales", "run": run_id, **fields})
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
+from unittest import mock
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, TaskDeferred
@@ -20,6 +21,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreSubmissionUnknownError,
     DataloreUnavailableError,
 )
+from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.triggers import event
 from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
@@ -114,6 +116,20 @@ class TestWaitingOnTheWorker:
         task.execute(context)
         words = "run run-1 goes on in Datalore, which has no call to end it. To end it, open"
         assert f"{words} {datalore.url}/notebook/ann/sales" in logged()
+
+    def test_so_does_killing_it_by_the_error_that_ended_its_wait(
+        self, datalore: Datalore, context: Context, logged: Logged
+    ) -> None:
+        datalore.starts("run-1")
+        task = operator()
+
+        def times_out(*_: object, **__: object) -> NoReturn:
+            raise TimeoutError("as Airflow does it")
+
+        with mock.patch.object(DataloreHook, "wait_patiently", times_out), pytest.raises(TimeoutError):
+            task.execute(context)
+        task.on_kill()
+        assert "run run-1 goes on in Datalore" in logged()
 
     def test_killing_it_when_nothing_runs_says_nothing(self, logged: Logged) -> None:
         operator().on_kill()
@@ -220,6 +236,20 @@ class TestSubmission:
         # Airflow retries no task that fails by this, however many retries it has.
         assert isinstance(unknown.value, AirflowFailException)
         assert len(datalore.asked("POST")) == 1
+
+    def test_a_run_that_nobody_would_wait_for_any_more_is_not_started(
+        self, datalore: Datalore, context: Context
+    ) -> None:
+        datalore.otherwise(status=503)
+        with pytest.raises(DataloreUnavailableError, match=r"max_outage is 0\.\d+ s"):
+            operator(timeout=0.5).execute(context)
+        assert len(posted(datalore)) > 1
+
+    def test_the_wait_begins_once_the_run_is_started(self, datalore: Datalore, context: Context) -> None:
+        datalore.answer(status=503, delay=0.5).starts("run-1").reports(status="RUNNING")
+        began = time.time()
+        arguments = deferral(operator(deferrable=True), context).trigger.serialize()[1]
+        assert arguments["since"] >= began + 0.5
 
     def test_a_request_that_was_refused_for_now_is_repeated(self, datalore: Datalore, context: Context) -> None:
         datalore.answer(status=503).answer(status=429, headers={"Retry-After": "0"}).starts("run-1").finishes()

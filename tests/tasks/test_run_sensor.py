@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
+from airflow_provider_datalore.api import questions
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -22,7 +23,6 @@ from airflow_provider_datalore.exceptions import (
     DataloreRunTimeoutError,
     DataloreUnavailableError,
 )
-from airflow_provider_datalore.sensors import datalore as sensors
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.triggers import event
 from tests.tasks.conftest import Context, Datalore, Logged, TaskInstance
@@ -30,7 +30,7 @@ from tests.tasks.conftest import Context, Datalore, Logged, TaskInstance
 
 @pytest.fixture(autouse=True)
 def _no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sensors, "GRACE", 0.1)
+    monkeypatch.setattr(questions, "NEW_RUN_GRACE", 0.1)
 
 
 def sensor(**options: Any) -> DataloreRunSensor:
@@ -206,6 +206,29 @@ class TestDeferring:
             sensor().resume_execution("__fail__", {"error": "Trigger timeout"}, context)
         with pytest.raises(AirflowSkipException):
             sensor(soft_fail=True).resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+
+    @pytest.mark.parametrize(
+        ("method", "sent"),
+        [
+            ("execute_complete", {"event": event.failed(DataloreRunTimeoutError("it goes on"))}),
+            ("execute_complete", {"event": event.failed(DataloreUnavailableError("gone"))}),
+            ("execute_complete", {"event": None}),
+            ("__fail__", {"error": "Trigger failure"}),
+            ("__fail__", {"error": "Trigger timeout"}),
+        ],
+    )
+    def test_never_fail_skips_whatever_goes_wrong(
+        self, datalore: Datalore, context: Context, method: str, sent: dict[str, Any]
+    ) -> None:
+        datalore.reports(status="RUNNING")
+        with pytest.raises(AirflowSkipException):
+            sensor(never_fail=True).resume_execution(method, sent, context)
+
+    def test_never_fail_skips_a_run_that_failed(self, datalore: Datalore, context: Context) -> None:
+        datalore.finishes(success=False)
+        sent = {"event": event.finished(sensor().hook.get_run("run-1"))}
+        with pytest.raises(AirflowSkipException, match="run-1"):
+            sensor(never_fail=True).resume_execution("execute_complete", sent, context)
 
     def test_a_run_that_ended_behind_a_lost_trigger_is_delivered(self, datalore: Datalore, context: Context) -> None:
         datalore.finishes()
