@@ -22,7 +22,7 @@ ROWS = {
     },
     "What it keeps, how it waits without a worker, what it shows": {
         "artifacts.py": "which files, which names",
-        "triggers/": "one trigger, one event",
+        "triggers/": "each sends one event",
         "links/": "buttons",
     },
     "The Airflow connection, assets and storage": {
@@ -42,7 +42,7 @@ ROWS = {
 }
 """The rooms from the top down, and what each knows."""
 BESIDE = {
-    "The Airflow connection, assets and storage": ("Datalore", ["Run API, over HTTP"], "#fff6e5", "#d9a441"),
+    "The Airflow connection, assets and storage": ("Datalore", ["two APIs, over HTTP"], "#fff6e5", "#d9a441"),
     "Everywhere": ("emulator/", ["plays Datalore,", "imports nothing of the rest"], "#eef1fb", "#7b8bc4"),
 }
 
