@@ -132,7 +132,7 @@ def register_lineage(path: ObjectStoragePath, hook: BaseHook) -> None:
     try:
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
-        collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+        collector: Any = get_hook_lineage_collector()
         collector.add_output_asset(context=hook, uri=asset_uri(path))
     except Exception as error:
         log.warning("The lineage of %s is not registered: %s", path, error)

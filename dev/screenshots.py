@@ -124,13 +124,11 @@ def hold(folder: Path) -> Callable[[], None]:
     import nbformat
 
     gate = folder / "me" / "go"
-    parameters = nbformat.v4.new_code_cell(  # type: ignore[no-untyped-call]
-        'region = from_date = to_date = ""', metadata={"tags": ["parameters"]}
-    )
+    parameters = nbformat.v4.new_code_cell('region = from_date = to_date = ""', metadata={"tags": ["parameters"]})
     waits = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.1)"
-    cells = [parameters, nbformat.v4.new_code_cell(waits)]  # type: ignore[no-untyped-call]
-    notebook = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
-    nbformat.write(notebook, folder / "me" / "held.ipynb")  # type: ignore[no-untyped-call]
+    cells = [parameters, nbformat.v4.new_code_cell(waits)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    nbformat.write(notebook, folder / "me" / "held.ipynb")
     return gate.touch
 
 

@@ -69,7 +69,7 @@ def read_notebook(path: Path) -> NotebookNode:
     import nbformat
 
     try:
-        notebook: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+        notebook: NotebookNode = nbformat.read(path, as_version=4)
     except Exception as error:
         # nbformat lets through whatever its parser met: KeyError, AttributeError, its own errors.
         raise ValueError(f"{path.name} is not a Jupyter notebook: {error}") from error
@@ -80,7 +80,7 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook file in one step, so that nobody reads half of it."""
     import nbformat
 
-    write_atomically(path, nbformat.writes(notebook))  # type: ignore[no-untyped-call]
+    write_atomically(path, nbformat.writes(notebook))
 
 
 def write_atomically(path: Path, text: str) -> None:

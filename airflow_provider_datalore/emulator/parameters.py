@@ -64,7 +64,7 @@ def inject(notebook: NotebookNode, converted: dict[str, Any]) -> NotebookNode:
         return notebook
     # Importing papermill announces itself on its own logger; nothing of that is news here.
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    from papermill.parameterize import parameterize_notebook  # type: ignore[import-untyped]
+    from papermill.parameterize import parameterize_notebook
 
     # Papermill takes for granted what it would itself have added on loading a notebook.
     notebook.metadata.setdefault("papermill", {})

@@ -17,7 +17,7 @@ def render(notebook: NotebookNode, title: str) -> str:
     """Render a notebook, with its outputs, as one HTML page."""
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter()  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter()
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
     return str(page)
 

@@ -116,5 +116,5 @@ def _written(task: Any) -> list[object]:
         return []
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
-    collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+    collector: Any = get_hook_lineage_collector()
     return [written.asset for written in collector.collected_assets.outputs]

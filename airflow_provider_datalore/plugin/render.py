@@ -53,8 +53,8 @@ def render(content: bytes, theme: str) -> str:
     import nbformat
     from nbconvert import HTMLExporter
 
-    notebook: Any = nbformat.reads(json.dumps(_with_failure_marked(content)), as_version=4)  # type: ignore[no-untyped-call]
-    exporter: Any = HTMLExporter(  # type: ignore[no-untyped-call]
+    notebook: Any = nbformat.reads(json.dumps(_with_failure_marked(content)), as_version=4)
+    exporter: Any = HTMLExporter(
         theme=theme,
         raw_template=_TEMPLATE,
         exclude_anchor_links=True,

@@ -32,7 +32,7 @@ def write_notebooks(folder: Path) -> None:
     """Put them into the emulator's folder."""
     parameters = code(_DEFAULTS, "parameters")
     words = "# Revenue\n" + "\n\n".join(["Some words about it."] * 60)
-    text = nbformat.v4.new_markdown_cell(words)  # type: ignore[no-untyped-call]
+    text = nbformat.v4.new_markdown_cell(words)
     write_notebook(
         folder,
         "failing",
