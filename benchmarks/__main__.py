@@ -129,11 +129,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--interval", type=float, default=5.0, help="seconds between two polls of a run (%(default)s)")
     parser.add_argument("--seconds", type=float, default=15.0, help="for which polls are counted (%(default)s)")
+    parser.add_argument(
+        "--update", action="store_true", help="keep of the parts that are not measured what is in --output"
+    )
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks.json"))
     parser.add_argument("--write-table", type=Path, metavar="FILE", help="put the tables between the markers of a page")
     options = parser.parse_args()
     results: dict[str, Any] = {"machine": machine(), "interval": options.interval} | {part: [] for part in PARTS}
-    results["arguments"] = " ".join(sys.argv[1:])
+    results["arguments"] = [" ".join(sys.argv[1:])]
     results |= {"delay_interval": DELAY_INTERVAL, "download_bytes": DOWNLOAD_BYTES}
     with tempfile.TemporaryDirectory() as name, server(folder := Path(name)) as port:
 
@@ -166,6 +169,10 @@ def main() -> None:
                 results["delays"] = list(pool.map(delays, options.contenders))
         if "capacity" in options.parts:
             results["capacity"] = capacity(results["polling"], options.contenders, poll)
+    if options.update:
+        before = json.loads(options.output.read_text())
+        results |= {part: before[part] for part in PARTS if part not in options.parts}
+        results["arguments"] = [*before["arguments"], *results["arguments"]]
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(results, indent=1))
     text = report(results)

@@ -28,9 +28,10 @@ _POLLING = {
 def report(results: dict[str, Any]) -> str:
     """All tables, each under a line that says what it shows."""
     machine = results["machine"]
+    commands = ", then ".join(f'`make bench ARGS="{arguments}"`' for arguments in results["arguments"])
     parts = [
         f"Measured on {machine['date']}: {machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, "
-        f'{machine["packages"]}. By `make bench ARGS="{results["arguments"]}"`; of several rounds the median.'
+        f"{machine['packages']}. By {commands}; of several rounds the median."
     ]
     if results["polling"]:
         parts += ["Waiting runs, each polled every {interval:g} s:".format(**results), _polling(results["polling"])]

@@ -17,6 +17,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from airflow_provider_datalore.api.exchange import Answer, Call, raise_for_status
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.hooks.connection import DataloreConnection
+from airflow_provider_datalore.hooks.read_ahead import ReadAhead
 from airflow_provider_datalore.hooks.sending import (
     CONNECTING,
     LONGEST_ANSWER,
@@ -77,11 +78,15 @@ class RequestsSender:
         :raises DataloreError: the class that the answer's status stands for.
         """
         response = self._within_time_limit(call, lambda: self._open(call))
-        with response:
-            if not 200 <= response.status_code < 300:
+        if not 200 <= response.status_code < 300:
+            with response:
                 body = self._within_time_limit(call, lambda: self._read_all(call, response))
-                raise_for_status(call, self._answer(call, response, body))
-            yield self._pieces(call, response)
+            raise_for_status(call, self._answer(call, response, body))
+        body_ahead = ReadAhead(response, _CHUNK)
+        try:
+            yield self._pieces(call, body_ahead)
+        finally:
+            body_ahead.abandon()
 
     def read(self, call: Call, *, max_bytes: int, within: float | None = None) -> bytes:
         """Send a call and read the body of a good answer into memory.
@@ -148,21 +153,21 @@ class RequestsSender:
             self._session = session
         return self._session
 
-    def _pieces(self, call: Call, response: requests.Response) -> Iterator[bytes]:
+    def _pieces(self, call: Call, body: ReadAhead) -> Iterator[bytes]:
         """The body in pieces; each has to be there within the time limit, however it trickles in."""
         limit = self.connection.timeout
         parts: list[bytes] = []
         size, began = 0, time.monotonic()
         try:
-            while part := response.raw.read1(_CHUNK, decode_content=True):
+            while part := body.take(began + limit - time.monotonic()):
                 parts.append(part)
                 size += len(part)
                 if size >= _CHUNK:
                     yield b"".join(parts)
                     parts.clear()
                     size, began = 0, time.monotonic()
-                elif time.monotonic() - began > limit:
-                    raise too_slow(self.connection, call, limit)
+        except TimeoutError:
+            raise too_slow(self.connection, call, limit) from None
         except (failures.RequestException, HTTPError, OSError) as error:
             raise self._translate(call, error) from None
         if parts:
@@ -170,10 +175,13 @@ class RequestsSender:
 
     def _read_all(self, call: Call, response: requests.Response) -> bytes:
         body = bytearray()
-        for piece in self._pieces(call, response):
-            body += piece
-            if len(body) > LONGEST_ANSWER:
-                raise answer_too_long(self.connection, call, response.status_code, LONGEST_ANSWER)
+        try:
+            for piece in response.raw.stream(_CHUNK, decode_content=True):
+                body += piece
+                if len(body) > LONGEST_ANSWER:
+                    raise answer_too_long(self.connection, call, response.status_code, LONGEST_ANSWER)
+        except (failures.RequestException, HTTPError, OSError) as error:
+            raise self._translate(call, error) from None
         return bytes(body)
 
     def _answer(self, call: Call, response: requests.Response, body: bytes) -> Answer:
