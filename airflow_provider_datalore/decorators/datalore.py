@@ -103,6 +103,11 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
         self.parameters = returned
         return returned
 
+    @staticmethod
+    def xcom_push(context: Context, key: str, value: Any, **_: Any) -> None:
+        """Push a value; Airflow 3.0 hands this on for the outputs of a decorated task, and lacks it."""
+        context["ti"].xcom_push(key=key, value=value)
+
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
         """Know again what the function returned, for the asset events, where another process called it."""
         if self.parameters is None:

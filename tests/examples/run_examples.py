@@ -12,6 +12,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+from airflow import __version__
+
 RESULT = "RESULT "
 
 
@@ -22,6 +24,8 @@ def run_example(path: Path) -> dict[str, Any]:
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
+    if __version__.startswith("3.0."):
+        activate_assets(module.dag)
     run = module.dag.test()
     tasks = run.get_task_instances()
     return {
@@ -31,6 +35,18 @@ def run_example(path: Path) -> dict[str, Any]:
         "runs": {task.task_id: pull(task, "run") for task in tasks},
         "outputs": {task.task_id: pull(task, "outputs") for task in tasks},
     }
+
+
+def activate_assets(dag: Any) -> None:
+    """Do what Airflow's DAG processor does, and ``dag.test()`` of Airflow 3.0 leaves out."""
+    from airflow.models.asset import AssetActive, AssetModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        for asset in (asset for task in dag.tasks for asset in task.outlets):
+            session.add(AssetModel.from_public(asset))
+            session.flush()
+            session.add(AssetActive.for_asset(asset))
 
 
 def pull(task: Any, key: str) -> Any:
