@@ -12,6 +12,8 @@ PACE = 0.1
 """Seconds that a request waits in vain before there is a place more, and between two that go again."""
 BUSY = 0.8
 """The share of a processor above which an event loop is kept from requests by its own work, not by slow answers."""
+LONG = 1.0
+"""Seconds that a request waits in vain before there is a place more all the same: the work may be that of others."""
 
 
 class Places:
@@ -70,11 +72,11 @@ class Places:
         """One place more while requests wait in vain for slow answers, one less while none waits."""
         now = loop.time()
         busy = time.thread_time() - self._used > BUSY * (now - self._looked_at)
-        if busy or not self._queue:
-            self._places = max(self._places - 1, self._fewest)
-        elif now - self._queue[0][0] >= PACE:
+        if self._queue and now - self._queue[0][0] >= (LONG if busy else PACE):
             self._places = min(self._places + 1, self._most)
             self._let_in()
+        elif busy or not self._queue:
+            self._places = max(self._places - 1, self._fewest)
         if self._queue or self._places > self._fewest:
             self._look_again(loop)
         else:

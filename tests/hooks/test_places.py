@@ -136,3 +136,11 @@ async def test_a_loop_that_is_busy_itself_lets_no_more_in(monkeypatch: pytest.Mo
         assert len(requests.in_flight) == FEW
         monkeypatch.setattr(time, "thread_time", lambda: 0.0)
         await requests.until(FEW + 20)
+
+
+async def test_a_request_gets_in_after_a_while_however_busy_the_loop_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "thread_time", asyncio.get_running_loop().time)
+    monkeypatch.setattr(places, "LONG", 0.1)
+    requests = Requests(100)
+    async with requests.sent(FEW + 3):
+        await requests.until(FEW + 3)
