@@ -25,7 +25,11 @@ ROOT = Path(__file__).resolve().parent.parent
 EXTRA = "emulator"
 TESTED_PYTHON = (3, 13)
 """The newest Python that the package is tested with; a newer one is used only where there is no other."""
-HELD_BACK = {"3.0": ["fastapi<0.132", "pyjwt<2.11", "universal-pathlib<0.3"], "3.2": ["fastapi<0.137", "svcs<26"]}
+HELD_BACK = {
+    "2.11": ["universal-pathlib<0.3"],
+    "3.0": ["fastapi<0.132", "pyjwt<2.11", "universal-pathlib<0.3"],
+    "3.2": ["fastapi<0.137", "svcs<26"],
+}
 """What an Airflow does not get along with, though its own requirements allow it; its constraints files keep it out."""
 NEEDED_DISK = 1_500_000_000
 """Bytes. An environment takes 0.6 GB; the installer's cache and temporary files as much again."""
@@ -81,7 +85,7 @@ class Wish:
     def pins(self) -> list[str]:
         """Requirements that narrow what the installer may choose."""
         held_back = HELD_BACK.get(self.airflow.rpartition(".")[0], [])
-        return [f"apache-airflow=={self.airflow}", *(lowest_allowed() if self.lowest else held_back)]
+        return [f"apache-airflow=={self.airflow}", *held_back, *(lowest_allowed() if self.lowest else [])]
 
 
 def lowest_allowed() -> list[str]:
