@@ -34,7 +34,10 @@ def named_classes() -> Iterator[str]:
 def fields_of_older_airflows() -> set[str]:
     """What the connection form of an Airflow before 3.2 shows beside the standard fields."""
     if find_spec("flask_appbuilder") is not None:
-        return set(DataloreHook.get_connection_form_widgets())
+        from airflow.providers_manager import ProvidersManager
+
+        form = ProvidersManager().connection_form_widgets
+        return {widget.field_name for name, widget in form.items() if name.startswith("extra__datalore__")}
     if airflow.__version__.startswith("3.0."):
         pytest.skip("without the FAB provider, the form of Airflow 3.0 shows no fields of any provider")
     from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService

@@ -18,6 +18,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
+from airflow_provider_datalore.get_provider_info import connection_type
 from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
 from airflow_provider_datalore.hooks.base import DataloreBaseHook
 from airflow_provider_datalore.hooks.connection import DataloreConnection, naming_connection, not_defined
@@ -51,6 +52,20 @@ class DataloreHook(DataloreBaseHook):
     def __init__(self, datalore_conn_id: str = defaults.CONN_ID) -> None:
         super().__init__(datalore_conn_id)
         self._sender: RequestsSender | None = None
+
+    # Airflow before 3.2 looks for these two in this very class, and not in its bases.
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """How the connection form looks on Airflow before 3.2; later ones read the provider info."""
+        behaviour = connection_type()["ui-field-behaviour"]
+        return {name.replace("-", "_"): value for name, value in behaviour.items()}
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The form's own fields on Airflow before 3.2; later ones read the provider info."""
+        from airflow_provider_datalore.hooks.form import widgets
+
+        return widgets(connection_type()["conn-fields"])
 
     def run_notebook(
         self,
