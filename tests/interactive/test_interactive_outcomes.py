@@ -301,7 +301,7 @@ def test_what_needs_waiting_is_refused_without_it(
     emulator: EmulatorProcess, notebook: Written, context: Context, options: dict[str, Any]
 ) -> None:
     sales = notebook("1")
-    with pytest.raises(DataloreConfigurationError, match=f"{next(iter(options))} .*wait_for_completion=True"):
+    with pytest.raises(DataloreConfigurationError, match=f"{next(iter(options))}.*wait_for_completion=True"):
         operator(sales, wait_for_completion=False, **options).execute(context)
     assert started(emulator, sales) == 0
 
