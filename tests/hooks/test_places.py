@@ -61,7 +61,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "PACE", 0.02)
 
 
-async def test_few_are_in_flight_while_answers_come_quickly() -> None:
+async def test_few_are_in_flight_while_none_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "PACE", 60)
     requests = Requests(100)
     requests.answered.set()
     async with requests.sent(2000) as tasks:
