@@ -73,8 +73,6 @@ async def test_few_are_in_flight_while_none_waits_for_long(monkeypatch: pytest.M
 async def test_all_get_in_one_after_the_other_while_the_answers_are_slow() -> None:
     requests = Requests(100)
     async with requests.sent(30):
-        await settle()
-        assert requests.in_flight == list(range(FEW))
         await requests.until(30)
         assert requests.in_flight == list(range(30))
 
@@ -90,7 +88,7 @@ async def test_there_are_never_more_than_may_be(most: int) -> None:
     assert requests.most_in_flight == most
 
 
-async def test_the_places_go_again_once_nobody_waits_for_them() -> None:
+async def test_the_places_go_again_once_nobody_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     requests = Requests(100)
     async with requests.sent(FEW + 5) as tasks:
         await requests.until(FEW + 5)
@@ -98,12 +96,14 @@ async def test_the_places_go_again_once_nobody_waits_for_them() -> None:
         await asyncio.gather(*tasks)
     await until(lambda: requests.places._timer is None)
     requests.answered.clear()
+    monkeypatch.setattr(places, "PACE", 60)
     async with requests.sent(FEW + 5):
         await settle()
         assert len(requests.in_flight) == FEW
 
 
-async def test_a_request_that_is_given_up_leaves_its_place_to_others() -> None:
+async def test_a_request_that_is_given_up_leaves_its_place_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "PACE", 60)
     requests = Requests(FEW)
     async with requests.sent(FEW + 3) as tasks:
         await settle()
@@ -131,6 +131,7 @@ async def test_a_request_that_is_given_up_in_the_moment_of_its_turn_passes_it_on
 async def test_a_loop_that_is_busy_itself_lets_no_more_in(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(time, "thread_time", loop.time)
+    monkeypatch.setattr(places, "LONG", 60)
     requests = Requests(100)
     async with requests.sent(FEW + 20):
         await asyncio.sleep(10 * places.PACE)
