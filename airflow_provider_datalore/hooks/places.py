@@ -12,8 +12,11 @@ PACE = 0.1
 """Seconds that a request waits in vain before there is a place more, and between two that go again."""
 BUSY = 0.8
 """The share of a processor above which an event loop is kept from requests by its own work, not by slow answers."""
-LONG = 1.0
-"""Seconds that a request waits in vain before there is a place more all the same: the work may be that of others."""
+LONG = 10.0
+"""Seconds that a request waits in vain before there is a place more all the same: the work may be that of others.
+
+Longer than an event loop needs to catch up with a burst of its own: more places would hold it up further.
+"""
 
 
 class Places:
