@@ -24,7 +24,7 @@ help:
 	@echo "make test    run all tests on Airflow $(NEWEST); with AIRFLOW=2.11.2 on that one"
 	@echo "make test-matrix   on every supported Airflow and Python that is installed, and on the lowest versions allowed"
 	@echo "make test-faults   kill, cut off and spoil parts of a real Airflow and of Datalore, for a quarter of an hour"
-	@echo "make bench   measure waiting against the bare loop and other providers, for an hour and a half"
+	@echo "make bench   measure waiting against the bare loop and other providers, for more than an hour"
 	@echo "make lint    ruff, the arrows between the package's rooms, and mypy"
 	@echo "make docs    the documentation, into build/docs"
 	@echo "make package the sdist and the wheel, into dist"
@@ -48,7 +48,7 @@ test:
 	@$(PACKAGED) $(RUN) pytest --packaged -m "not faults" --cov --cov-config=pyproject.toml $(COVERED) $(ARGS)
 
 # With ARGS="--only 3.0.6" the cells of that version, with ARGS=--list their names, with ARGS="--jobs 2" two at once, with
-# ARGS=--resume only those that were not good the last time. Takes an hour and a half.
+# ARGS=--resume only those that were not good the last time. Takes hours.
 test-matrix:
 	@$(INSTALL) test
 	@$(RUN) dev.matrix $(ARGS)

@@ -44,7 +44,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         # Standard output is how a command speaks.
-        print(_announcement(self._settings, self._address), flush=True)  # noqa: T201
+        print(_announcement(self._settings, self._address), flush=True)  # noqa: T201  (a command prints)
 
 
 def _announcement(settings: Settings, address: str) -> str:

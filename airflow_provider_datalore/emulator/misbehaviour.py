@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class ExposedProtocol(H11Protocol):
     """Tells the application its connection, which ASGI keeps from it."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it so
         """Pass the connection to each request's scope."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}

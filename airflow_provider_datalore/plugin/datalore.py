@@ -53,7 +53,7 @@ class DatalorePlugin(AirflowPlugin):
 
     name = "datalore"
     fastapi_apps: list[Any] = []  # noqa: RUF012  (as Airflow declares it)
-    external_views: list[Any] = []  # noqa: RUF012
+    external_views: list[Any] = []  # noqa: RUF012  (as Airflow declares it)
 
     if _airflow_has_tabs() and _is_installed():
         fastapi_apps = [{"app": LazyApp(), "url_prefix": PREFIX, "name": "Datalore"}]

@@ -68,7 +68,7 @@ class FakeTime:
 
     def play(self, steps: Any, answers: Answers, at_most: int = 100_000) -> Self:
         """Carry out the steps until they end; see ``outcome`` and ``error``, ``asked`` and ``slept``."""
-        move: Callable[[], Ask | Sleep] = lambda: next(steps)  # noqa: E731
+        move: Callable[[], Ask | Sleep] = lambda: next(steps)  # noqa: E731  (it is replaced at each step)
         for _ in range(at_most):
             try:
                 step = move()

@@ -55,7 +55,7 @@ def fields_of(error_class: type[DataloreError]) -> dict[str, object]:
 @pytest.mark.parametrize("error_class", CLASSES)
 @pytest.mark.parametrize(
     "travel",
-    [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy],  # noqa: S301
+    [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy],  # noqa: S301  (its own)
     ids=["pickle", "copy", "deepcopy"],
 )
 def test_an_error_keeps_its_class_message_and_attributes_on_a_journey(
