@@ -22,7 +22,7 @@ help:
 	@echo "make ui      the same, and leave Airflow's UI open until Ctrl-C"
 	@echo "make screenshots   take the pictures in docs/images anew, with the Chromium that is installed"
 	@echo "make test    run all tests on Airflow $(NEWEST); with AIRFLOW=2.11.2 on that one"
-	@echo "make test-matrix   on every supported Airflow and Python that is installed, and on the lowest versions allowed"
+	@echo "make test-matrix   on every supported Airflow and Python that is installed, and with older libraries"
 	@echo "make test-faults   kill, cut off and spoil parts of a real Airflow and of Datalore, for a quarter of an hour"
 	@echo "make bench   measure waiting against the bare loop and other providers, for more than an hour"
 	@echo "make lint    ruff, the arrows between the package's rooms, and mypy"

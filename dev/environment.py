@@ -31,6 +31,9 @@ HELD_BACK = {
     "3.2": ["fastapi<0.137", "svcs<26"],
 }
 """What an Airflow does not get along with, though its own requirements allow it; its constraints files keep it out."""
+RELEASED = {"2.11.2": "2026-03-15", "3.1.8": "2026-03-12", "3.2.2": "2026-05-30", "3.3.2": "2026-09-18"}
+"""The day by which an Airflow and its constraints files were out. Those of 2.11.0 and 3.0 hold older providers than the
+package can use."""
 NEEDED_DISK = 1_500_000_000
 """Bytes. An environment takes 0.6 GB; the installer's cache and temporary files as much again."""
 
@@ -54,6 +57,7 @@ class Stamp:
     root: str
     airflow: str
     pins: list[str]
+    as_of: str
     pyproject: str
     groups: list[str]
 
@@ -69,17 +73,25 @@ class Wish:
     :param airflow: the version of Airflow.
     :param python: the version of Python, such as ``3.12``; empty is the best that is installed.
     :param lowest: whether everything that the package needs is to be as old as its metadata allow.
+    :param as_released: whether everything is to be as it was when that Airflow was released, as with its constraints
+        files.
     """
 
     airflow: str
     python: str = ""
     lowest: bool = False
+    as_released: bool = False
 
     @property
     def folder(self) -> Path:
         """Where the environment is."""
-        name = "-".join(filter(None, [f"airflow-{self.airflow}", self.python and f"python-{self.python}"]))
-        return ROOT / ".venv" / (f"{name}-lowest" if self.lowest else name)
+        parts = {
+            f"airflow-{self.airflow}": True,
+            f"python-{self.python}": self.python,
+            "lowest": self.lowest,
+            "as-released": self.as_released,
+        }
+        return ROOT / ".venv" / "-".join(part for part, wanted in parts.items() if wanted)
 
     @property
     def pins(self) -> list[str]:
@@ -87,12 +99,16 @@ class Wish:
         held_back = HELD_BACK.get(self.airflow.rpartition(".")[0], [])
         return [f"apache-airflow=={self.airflow}", *held_back, *(lowest_allowed() if self.lowest else [])]
 
+    @property
+    def as_of(self) -> str:
+        """The day after which nothing was released that the installer may choose; empty is today."""
+        return RELEASED[self.airflow] if self.as_released else ""
+
 
 def lowest_allowed() -> list[str]:
-    """What the package and its extras need, each in the lowest version that pyproject.toml allows."""
+    """What the package and its extra need, each in the lowest version that pyproject.toml allows."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"].values()
-    needed = [*project["dependencies"], *(requirement for extra in extras for requirement in extra)]
+    needed = [*project["dependencies"], *project["optional-dependencies"][EXTRA]]
     return [requirement.replace(">=", "==") for requirement in needed if not requirement.startswith("apache-airflow>")]
 
 
@@ -181,9 +197,11 @@ def install(python: Path, wanted: Stamp, uv: str | None, log: Path) -> None:
     if uv:
         pip = [uv, "pip", "install", "--python", python]
     if not uv:
-        run_quietly([*pip, "--upgrade", "pip>=25.1"], "updating pip", log)
+        run_quietly([*pip, "--upgrade", "pip>=26.0"], "updating pip", log)
     groups = [part for group in wanted.groups for part in ("--group", group)]
     packages = [*wanted.pins, "--editable", f".[{EXTRA}]", *groups]
+    if wanted.as_of:
+        packages += ["--exclude-newer" if uv else "--uploaded-prior-to", wanted.as_of]
     run_quietly([*pip, *packages], f"installing Airflow {wanted.airflow} and the package", log)
 
 
@@ -200,7 +218,7 @@ def ensure(wish: Wish, groups: Sequence[str]) -> Path:
     folder.parent.mkdir(exist_ok=True)
     with locked(folder.with_name(f"{folder.name}.lock")):
         digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-        wanted = Stamp(str(ROOT), wish.airflow, wish.pins, digest, sorted(set(groups)))
+        wanted = Stamp(str(ROOT), wish.airflow, wish.pins, wish.as_of, digest, sorted(set(groups)))
         present = read_stamp(stamp_path) if python.exists() else None
         if present is not None and present.covers(wanted):
             return python

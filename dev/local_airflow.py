@@ -28,7 +28,8 @@ class LocalAirflow(AirflowClient):
     the scheduler reads the DAG files, and tasks run one at a time: on SQLite nothing else works there.
 
     :param dags: the folder of DAG files
-    :param connections: Airflow Connections by id, each as the fields of its JSON form
+    :param connections: Airflow Connections by id, each as the fields of its JSON form; they are in the database, as
+        those that people make in the form
     :param env: more environment for all of Airflow, such as `AIRFLOW_VAR_...`
     :param parallelism: how many tasks may run at a time (Airflow 3)
     """
@@ -47,8 +48,7 @@ class LocalAirflow(AirflowClient):
         self.home = Path(tempfile.mkdtemp(prefix="local-airflow-"))
         self._children: dict[str, Child] = {}
         self._env = {**inherited_env(), **self._settings(dags, parallelism), **(env or {})}
-        for conn_id, fields in (connections or {}).items():
-            self._env[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(fields)
+        self._connections = dict(connections or {})
 
     def _settings(self, dags: Path, parallelism: int) -> dict[str, str]:
         """What makes an Airflow quick to start, open without a login, and alone on its ports."""
@@ -111,6 +111,10 @@ class LocalAirflow(AirflowClient):
             # Whoever opens the page is the administrator: it listens on the loopback address only.
             (self.home / "webserver_config.py").write_text("AUTH_ROLE_PUBLIC = 'Admin'\n")
         self._start_part("database", "db", "migrate").wait(START_TIMEOUT)
+        if self._connections:
+            file = self.home / "connections.json"
+            file.write_text(json.dumps(self._connections))
+            self._start_part("connections", "connections", "import", str(file)).wait(START_TIMEOUT)
         parts = ("api-server", "scheduler", "dag-processor") if self.major >= 3 else ("webserver", "scheduler")
         for part in parts:
             self._start_part(part, part)
@@ -164,7 +168,7 @@ class LocalAirflow(AirflowClient):
 
     def _must_run(self) -> None:
         for name, child in self._children.items():
-            if name != "database":
+            if name not in {"database", "connections"}:
                 child.must_run()
 
     def _is_healthy(self, wanted: set[str]) -> bool:

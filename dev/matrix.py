@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev import markdown
-from dev.environment import ROOT, SetupError, Wish, choose_interpreter, ensure, python_range
+from dev.environment import RELEASED, ROOT, SetupError, Wish, choose_interpreter, ensure, python_range
 from dev.package import build, unpack
 
 AIRFLOWS = ("2.11.2", "3.0.6", "3.1.8", "3.2.2", "3.3.2")
@@ -23,8 +23,9 @@ LOWEST = Wish("2.11.0", "3.11", lowest=True)
 """The oldest Airflow and Python that pyproject.toml allows, and everything else as old as it allows."""
 
 WHAT_MEETS_AIRFLOW = (
-    *("tests/api", "tests/tasks", "tests/hooks/test_datalore_hook.py", "tests/hooks/test_datalore_connection.py"),
-    *("tests/examples", "tests/test_provider_info.py", "tests/test_house.py"),
+    *("tests/api", "tests/tasks", "tests/hooks", "tests/examples"),
+    *("tests/test_provider_info.py", "tests/test_house.py"),
+    "tests/e2e/test_real_airflow.py::test_deferred_run_with_parameters_is_executed_by_a_kernel",
 )
 """What is run where another Python has run everything on the same Airflow."""
 
@@ -67,14 +68,15 @@ class Result:
 
 
 def cells() -> Iterator[Cell]:
-    """All that can be run here: of each Airflow everything on the newest Python, what meets Airflow on the others."""
+    """All that can be run here: of each Airflow everything on the newest Python, what meets Airflow on the others, and
+    with what was there when it was released."""
     for airflow in AIRFLOWS:
         wishes = [Wish(airflow, python) for python in PYTHONS if is_supported(airflow, python)]
         installed = [wish for wish in wishes if choose_interpreter(wish) is not None]
         for wish in installed:
             yield Cell(wish, whole=wish == installed[-1])
-    if choose_interpreter(LOWEST) is not None:
-        yield Cell(LOWEST, whole=False)
+    apart = [*(Wish(airflow, "3.12", as_released=True) for airflow in RELEASED), LOWEST]
+    yield from (Cell(wish, whole=False) for wish in apart if choose_interpreter(wish) is not None)
 
 
 def is_supported(airflow: str, python: str) -> bool:
@@ -127,14 +129,23 @@ def table(results: dict[Cell, Result]) -> str:
     """The table for the documentation."""
     rows = []
     for airflow in AIRFLOWS:
-        by_python = {cell.wish.python: words(cell, results[cell]) for cell in results if cell.wish.airflow == airflow}
+        by_python = {
+            cell.wish.python: words(cell, results[cell])
+            for cell in results
+            if cell.wish == Wish(airflow, cell.wish.python)
+        }
         missing = [python for python in PYTHONS if python not in by_python]
         by_python |= {it: "not run" if is_supported(airflow, it) else "not supported by Airflow" for it in missing}
         rows.append([f"Airflow {airflow}", *(by_python[python] for python in PYTHONS)])
     for cell, result in results.items():
-        if cell.wish.lowest:
-            name = f"Airflow {cell.wish.airflow}, and the lowest allowed of all else"
-            rows.append([name, words(cell, result), "", ""])
+        name = f"Airflow {cell.wish.airflow}, and "
+        if cell.wish.as_released:
+            name += f"all else as on {cell.wish.as_of}, when it was released"
+        elif cell.wish.lowest:
+            name += "the lowest allowed of all else"
+        else:
+            continue
+        rows.append([name, *(words(cell, result) if python == cell.wish.python else "" for python in PYTHONS)])
     return markdown.table(["", *(f"Python {python}" for python in PYTHONS)], rows)
 
 

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import (
     DecoratedOperator,
     context_merge,
-    determine_kwargs,
     task_decorator_factory,
 )
+
+try:
+    from airflow.providers.common.compat.sdk import determine_kwargs
+except ImportError:  # common-compat before 1.14.3, newer than what Airflow 2.11.2 and 3.1.8 came out with
+    from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]  # newer ones lack it
 
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 

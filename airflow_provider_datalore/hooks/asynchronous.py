@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import protocol, waiting
@@ -78,10 +78,17 @@ class DataloreAsyncHook(DataloreBaseHook):
         return shared_sender(self.datalore_conn_id, self._read_connection)
 
     async def _read_connection(self) -> DataloreConnection:
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+        from asgiref.sync import sync_to_async
 
         try:
-            connection = await get_async_connection(self.datalore_conn_id)
+            if hasattr(Connection, "aextra_dejson"):
+                connection = await self.aget_connection(self.datalore_conn_id)
+                extra = await connection.aextra_dejson()
+            else:
+                # Airflow before 3.3.2 hides a connection's secrets by asking another process and waiting for its
+                # answer, which in an event loop would be a deadlock. common-compat knows that since 1.22.
+                connection = await sync_to_async(self.get_connection)(self.datalore_conn_id)
+                extra = await sync_to_async(lambda: connection.extra_dejson)()
         except AirflowNotFoundException:
             raise not_defined(self.datalore_conn_id) from None
-        return DataloreConnection.read(connection, await get_async_extra_dejson(connection))
+        return DataloreConnection.read(connection, extra)
