@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from airflow_provider_datalore.api.exchange import listed
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.storage import folder
@@ -62,8 +63,9 @@ def choose(run: Run, names: object = None) -> list[tuple[Artifact, str]]:
         )
     for glob in globs:
         if not any(fnmatchcase(artifact.name, glob) for artifact, _ in named):
+            made = listed([artifact.name for artifact in run.artifacts], most=20) or "nothing"
             raise DataloreConfigurationError(
-                f"No artifact of run {run.run_id} is named like {glob!r}. It made: {_listed(run)}. Correct names."
+                f"No artifact of run {run.run_id} is named like {glob!r}. It made: {made}. Correct names."
             )
     return [(artifact, name) for artifact, name in named if any(fnmatchcase(artifact.name, glob) for glob in globs)]
 
@@ -88,9 +90,3 @@ def keep(
         log.warning("Not all artifacts of the failed run %s are in %s: %s", run.run_id, destination, error)
     finally:
         context["ti"].xcom_push(key=ARTIFACTS, value=paths)
-
-
-def _listed(run: Run, most: int = 20) -> str:
-    names = [f"{artifact.name!r:.100}" for artifact in run.artifacts[:most]]
-    rest = len(run.artifacts) - len(names)
-    return ", ".join([*names, f"and {rest} more"] if rest else names) or "nothing"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from math import isfinite
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_datalore.exceptions import (
     DataloreApiError,
@@ -21,6 +21,9 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
 REFUSED_STATUSES = frozenset({429, 503})
@@ -135,6 +138,11 @@ def unexpected(call: Call, answer: Answer, what: str) -> NoReturn:
     )
 
 
+def wrong_fields(error: ValidationError) -> str:
+    """Which fields of an answer are not as documented; empty if it is the answer as a whole."""
+    return ", ".join(str(part["loc"][0]) for part in error.errors(include_input=False) if part["loc"])
+
+
 def excerpt(body: bytes) -> str:
     """The first part of a body in one line: Datalore's own message where there is one."""
     text = body[: EXCERPT_LENGTH * 20].decode("utf-8", "replace")
@@ -145,6 +153,13 @@ def excerpt(body: bytes) -> str:
     if isinstance(data, dict):
         text = next((data[key] for key in ("error", "message") if isinstance(data.get(key), str)), text)
     return shorten(" ".join("".join(c if c.isprintable() else " " for c in text).split()))
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Names for a message, as many as one can read; empty if there are none."""
+    shown = [f"{name!r:.100}" for name in names[:most]]
+    rest = len(names) - len(shown)
+    return ", ".join([*shown, f"and {rest} more"] if rest else shown)
 
 
 def shorten(text: str) -> str:

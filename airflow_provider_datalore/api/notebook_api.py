@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from pydantic import ValidationError
 
 from airflow_provider_datalore.api.cells import Cell, CellOutcome, Kernel, NotebookFile
-from airflow_provider_datalore.api.exchange import Answer, Call, read_json, unexpected
+from airflow_provider_datalore.api.exchange import Answer, Call, read_json, unexpected, wrong_fields
 from airflow_provider_datalore.api.models import JsonAnswer, NotebookId
 from airflow_provider_datalore.api.protocol import missing_notebook
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreNotebookApiMissingError
@@ -212,8 +212,7 @@ def _read(model: type[_Read], call: Call, answer: Answer, data: object) -> _Read
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        wrong = ", ".join(str(part["loc"][0]) for part in error.errors(include_input=False) if part["loc"])
-        unexpected(call, answer, f"has an unreadable {wrong or model.__name__}")
+        unexpected(call, answer, f"has an unreadable {wrong_fields(error) or model.__name__}")
 
 
 def _call(

@@ -11,7 +11,15 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from airflow_provider_datalore.api.exchange import EXCERPT_LENGTH, Answer, Call, read_json, shorten, unexpected
+from airflow_provider_datalore.api.exchange import (
+    EXCERPT_LENGTH,
+    Answer,
+    Call,
+    read_json,
+    shorten,
+    unexpected,
+    wrong_fields,
+)
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreUnexpectedResponseError
 
@@ -121,8 +129,7 @@ def read_run(call: Call, answer: Answer, run_id: str) -> Run:
     try:
         return Run.model_validate({**data, "runId": run_id})
     except ValidationError as error:
-        wrong = ", ".join(str(part["loc"][0]) for part in error.errors(include_input=False) if part["loc"])
-        unexpected(call, answer, f"describes a run with an unreadable {wrong}")
+        unexpected(call, answer, f"describes a run with an unreadable {wrong_fields(error)}")
 
 
 class StatusReader:

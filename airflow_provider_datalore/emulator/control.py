@@ -15,7 +15,6 @@ from .errors import RefusedError
 from .faults import RULES, Rule
 from .intake import TheEmulator
 from .library import NotebookId, read_notebook
-from .records import Run
 from .settings import Variant
 
 router = APIRouter(prefix="/emulator")
@@ -75,7 +74,7 @@ async def list_runs(emulator: TheEmulator) -> list[dict[str, Any]]:
         {
             **run.model_dump(mode="json", exclude={"owner", "notebook"}),
             "notebook_id": str(run.notebook_id),
-            "state": _state(run),
+            "state": run.state,
             "artifact": artifact_path(run) if emulator.has_artifact(run) else None,
         }
         for run in emulator.records
@@ -116,9 +115,3 @@ async def publish_report(owner: str, notebook: str, emulator: TheEmulator) -> Re
 
 def _by_name(counts: Counter[NotebookId]) -> dict[str, int]:
     return {str(notebook): count for notebook, count in counts.items()}
-
-
-def _state(run: Run) -> str:
-    if run.ended:
-        return "succeeded" if run.success else "failed"
-    return "running" if run.started else "queued"

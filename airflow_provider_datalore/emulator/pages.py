@@ -67,7 +67,7 @@ def show_run(run_id: str, emulator: TheEmulator) -> Response:
         raise RefusedError(404, f"There is no run {run_id}")
     if run.ended and emulator.has_artifact(run):
         return _notebook_page(emulator.records.executed_copy(run), run.notebook)
-    return _page(f"Run {run_id}", f"<p>{escape(_state(run))}</p>")
+    return _page(f"Run {run_id}", f"<p>{escape(_how_it_goes(run))}</p>")
 
 
 @router.get("/reports/{owner}/{notebook}")
@@ -110,14 +110,12 @@ def _run_row(emulator: Emulator, run: Run) -> str:
     return (
         f"<tr><td><a href='/runs/{run.run_id}'>{run.run_id[:8]}</a>"
         f"<td><a href='{_notebook_address(run.notebook_id)}'>{escape(str(run.notebook_id))}</a>"
-        f"<td>{run.asked:%Y-%m-%d %H:%M:%S}<td>{escape(_state(run))}<td>{artifact}</tr>"
+        f"<td>{run.asked:%Y-%m-%d %H:%M:%S}<td>{escape(_how_it_goes(run))}<td>{artifact}</tr>"
     )
 
 
-def _state(run: Run) -> str:
-    if run.ended:
-        return "succeeded" if run.success else f"failed: {run.failure}"
-    return "running" if run.started else "queued"
+def _how_it_goes(run: Run) -> str:
+    return f"failed: {run.failure}" if run.state == "failed" else run.state
 
 
 def _notebook_address(notebook: NotebookId) -> str:

@@ -46,6 +46,13 @@ class Run(BaseModel):
         """What the executed copy is called."""
         return f"{self.notebook}.ipynb"
 
+    @property
+    def state(self) -> str:
+        """How it goes, in one word."""
+        if self.ended:
+            return "succeeded" if self.success else "failed"
+        return "running" if self.started else "queued"
+
     def end(self, failure: str | None) -> None:
         """Note that the run is over.
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import exchange, protocol, waiting
-from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
+from airflow_provider_datalore.api.models import NotebookId, Run, RunRequest
 from airflow_provider_datalore.api.waiting import Ask, Patience, deadline_after
 from airflow_provider_datalore.exceptions import (
     DataloreError,
@@ -19,26 +17,18 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.get_provider_info import connection_type
+from airflow_provider_datalore.hooks.artifacts import ArtifactsHook
 from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
-from airflow_provider_datalore.hooks.base import DataloreBaseHook
-from airflow_provider_datalore.hooks.connection import DataloreConnection, naming_connection, not_defined
+from airflow_provider_datalore.hooks.connection import naming_connection
 from airflow_provider_datalore.hooks.drivers import drive
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
-    from airflow_provider_datalore.hooks.requests_sender import RequestsSender
 
 __all__ = ["DataloreAsyncHook", "DataloreHook"]
 
-Taken = TypeVar("Taken")
 
-LONGEST_ARTIFACT = 512 * 1024 * 1024
-"""Bytes that :meth:`DataloreHook.read_artifact` reads into memory, at most."""
-
-
-class DataloreHook(DataloreBaseHook):
+class DataloreHook(ArtifactsHook):
     """Runs notebooks in Datalore and tells what became of them, from a task on a worker.
 
     The token is the password of the Airflow connection. Every request has a time limit (``timeout`` in the
@@ -48,10 +38,6 @@ class DataloreHook(DataloreBaseHook):
 
     Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
     """
-
-    def __init__(self, datalore_conn_id: str = defaults.CONN_ID) -> None:
-        super().__init__(datalore_conn_id)
-        self._sender: RequestsSender | None = None
 
     # Airflow before 3.2 looks for these two in this very class, and not in its bases.
     @classmethod
@@ -175,92 +161,6 @@ class DataloreHook(DataloreBaseHook):
             call = protocol.get_run(run_id)
         return drive(waiting.wait_until_finished(run_id, patience, where=where), self._asker(call, run_id))
 
-    def read_artifact(self, artifact: Artifact, *, max_bytes: int | None = None, within: float | None = None) -> bytes:
-        """The content of an artifact; of a run's ``.ipynb`` the executed notebook.
-
-        :param artifact: one of :attr:`.Run.artifacts`.
-        :param max_bytes: how long it may be, since it is read into memory; None is 512 MiB.
-        :param within: in how many seconds it has to be read; None for as long as data arrives.
-        :raises DataloreUnexpectedResponseError: if it is longer, or has a path that is not Datalore's.
-        :raises DataloreError: whatever else goes wrong, by its own class.
-        """
-        return self.sender.read(protocol.get_artifact(artifact), max_bytes=max_bytes or LONGEST_ARTIFACT, within=within)
-
-    def read_outputs(self, run: Run, names: Sequence[str], *, max_outage: float = 0.0) -> dict[str, Any]:
-        """Values that a notebook handed back: glued as scrapbook does, or left by a cell tagged ``xcom:<name>``.
-
-        :param run: the finished run; only its executed notebook is downloaded.
-        :param names: which values; each has to be there.
-        :param max_outage: for how many seconds to try again if Datalore does not deliver the notebook; 0 is not at all.
-        :return: by name, JSON all of it.
-        :raises DataloreMissingOutputError: for a name that the notebook left no value of.
-        :raises DataloreOutputError: for a value that is no JSON or too long, or a notebook that cannot be read.
-        :raises DataloreError: whatever else goes wrong, by its own class.
-        """
-        from airflow_provider_datalore.hooks.outputs import read_outputs
-
-        return read_outputs(self, run, names, max_outage)
-
-    def download_artifact(
-        self,
-        artifact: Artifact,
-        destination: str | ObjectStoragePath,
-        *,
-        name: str | None = None,
-        max_bytes: int | None = None,
-        max_outage: float = 0.0,
-    ) -> ObjectStoragePath:
-        """Write an artifact into a folder of any storage that Airflow knows, piece by piece.
-
-        The file is there once it is complete, and not at all before; it replaces an older one.
-
-        :param artifact: one of :attr:`.Run.artifacts`.
-        :param destination: the folder: ``"/data"``, ``"s3://aws_default@bucket/folder"``, or whatever else
-            ``ObjectStoragePath`` takes.
-        :param name: the file's name; None is the artifact's. Either is made safe: without folders, characters and names
-            that some storage does not take, 255 bytes at most.
-        :param max_bytes: how long the artifact may be; None is without a limit.
-        :param max_outage: for how many seconds to try the whole artifact again if Datalore does not deliver it; 0 is
-            not at all.
-        :return: where it was written.
-        :raises DataloreConfigurationError: if it cannot be written there, or is longer than ``max_bytes``.
-        :raises DataloreUnavailableError: if Datalore does not deliver all of it.
-        :raises DataloreError: whatever else goes wrong, by its own class.
-        """
-        from airflow_provider_datalore import storage
-        from airflow_provider_datalore.api.filenames import safe_name
-
-        storage.check_max_bytes(max_bytes)
-        path = storage.folder(destination) / safe_name(artifact.name if name is None else name)
-        what = f"artifact {artifact.name!r:.200}"
-        size = self.take_artifact(
-            artifact, lambda pieces: storage.write(pieces, path, what, max_bytes=max_bytes), max_outage=max_outage
-        )
-        self.log.info("Wrote artifact %.200r to %s, %d bytes.", artifact.name, path, size)
-        storage.register_lineage(path, self)
-        return path
-
-    def take_artifact(
-        self, artifact: Artifact, take: Callable[[Iterator[bytes]], Taken], *, max_outage: float = 0.0
-    ) -> Taken:
-        """Hand the content of an artifact to a function, piece by piece.
-
-        :param artifact: one of :attr:`Run.artifacts`.
-        :param take: what is done with the pieces; done anew if Datalore breaks off and there is time to try again.
-        :param max_outage: for how many seconds to try the whole artifact again; 0 is not at all.
-        :return: what the function returned.
-        :raises DataloreError: whatever goes wrong, by its own class.
-        """
-        call = protocol.get_artifact(artifact)
-
-        def ask(step: Ask) -> Taken:
-            self.heed(step)
-            with self.sender.stream(call) as pieces:
-                return take(pieces)
-
-        taken: Taken = drive(waiting.ask(max_outage, 0.0), ask)
-        return taken
-
     def notebook(self, notebook_id: str | NotebookId, *, max_outage: float = 0.0) -> DataloreNotebook:
         """A notebook, by the Notebook API of Datalore Cloud and on-premises 2026.2 and later.
 
@@ -270,20 +170,6 @@ class DataloreHook(DataloreBaseHook):
         from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
         return DataloreNotebook(self, self._notebook_id(notebook_id), max_outage)
-
-    def notebook_url(self, notebook_id: str | NotebookId) -> str:
-        """The address of the notebook as people open it in a browser.
-
-        :param notebook_id: ``owner/id``, or the notebook's pasted URL.
-        """
-        return self.connection.browser_url(self._notebook_id(notebook_id).path)
-
-    def artifact_url(self, artifact: Artifact) -> str:
-        """The address of an artifact as people open it in a browser.
-
-        :param artifact: one of :attr:`.Run.artifacts`.
-        """
-        return self.connection.browser_url(protocol.get_artifact(artifact).path)
 
     def test_connection(self) -> tuple[bool, str]:
         """Whether Datalore is there and takes the token; changes nothing in Datalore.
@@ -298,35 +184,6 @@ class DataloreHook(DataloreBaseHook):
             return False, str(error)
         return True, f"Datalore at {self.connection.base_url} accepts the token."
 
-    @property
-    def connection(self) -> DataloreConnection:
-        """The Airflow connection, read once and checked.
-
-        :raises DataloreConfigurationError: if it is not whole.
-        """
-        return self.sender.connection
-
-    def apart(self) -> DataloreHook:
-        """A hook that has read the same connection and has a sender of its own, for use while this one waits."""
-        from airflow_provider_datalore.hooks.requests_sender import RequestsSender
-
-        hook = DataloreHook(self.datalore_conn_id)
-        hook._sender = RequestsSender(self.connection)
-        return hook
-
-    @property
-    def sender(self) -> RequestsSender:
-        """What sends the calls."""
-        from airflow_provider_datalore.hooks.requests_sender import RequestsSender
-
-        if self._sender is None:
-            try:
-                airflow_connection = self.get_connection(self.datalore_conn_id)
-            except AirflowNotFoundException:
-                raise not_defined(self.datalore_conn_id) from None
-            self._sender = RequestsSender(DataloreConnection.read(airflow_connection, airflow_connection.extra_dejson))
-        return self._sender
-
     def _asker(self, call: exchange.Call, run_id: str) -> Callable[[Ask], Run]:
         status = protocol.StatusReader(call, run_id)
 
@@ -335,18 +192,6 @@ class DataloreHook(DataloreBaseHook):
             return status.read(self.sender.send(call))
 
         return ask
-
-    def heed(self, step: Ask) -> None:
-        """Before the request of a wait: read the connection anew, if the step says so."""
-        if step.reread_connection and self._sender is not None:
-            self._sender.close()
-            self._sender = None
-
-    def _notebook_id(self, notebook_id: object) -> NotebookId:
-        if isinstance(notebook_id, NotebookId):
-            return notebook_id
-        with naming_connection(self.datalore_conn_id):
-            return self.connection.notebook_id(notebook_id)
 
     def _submit(self, notebook: NotebookId, max_outage: float, ask: Callable[[Ask], str]) -> str:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datalore.api.exchange import listed
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreMissingOutputError,
@@ -17,7 +18,7 @@ from airflow_provider_datalore.notebooks.reading import LONGEST_NOTEBOOK, NotANo
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
-    from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.hooks.artifacts import ArtifactsHook
 
 
 def check_names(names: object) -> None:
@@ -38,7 +39,7 @@ def check_names(names: object) -> None:
     )
 
 
-def read_outputs(hook: DataloreHook, run: Run, names: Sequence[str], max_outage: float) -> dict[str, Any]:
+def read_outputs(hook: ArtifactsHook, run: Run, names: Sequence[str], max_outage: float) -> dict[str, Any]:
     """See :meth:`DataloreHook.read_outputs`."""
     check_names(names)
     asked_for = f"The outputs {', '.join(map(repr, names))} of run {run.run_id} cannot be read"
@@ -63,8 +64,9 @@ def read_outputs(hook: DataloreHook, run: Run, names: Sequence[str], max_outage:
     except NotANotebookError as error:
         raise DataloreOutputError(f"{asked_for}: artifact {notebook.name!r} is no notebook, {error}.") from None
     except MissingOutputError as error:
+        left = listed(error.available, most=50) or "none at all"
         raise DataloreMissingOutputError(
-            f"Run {run.run_id} left no output {error.name!r}. {_listed(error.available)} Glue it as "
+            f"Run {run.run_id} left no output {error.name!r}. It left {left}. Glue it as "
             f"scrapbook.glue({error.name!r}, …) does, tag a cell xcom:{error.name}, or correct outputs.",
             output=error.name,
             available=tuple(error.available),
@@ -73,11 +75,3 @@ def read_outputs(hook: DataloreHook, run: Run, names: Sequence[str], max_outage:
         raise DataloreOutputError(
             f"Output {error.name!r} of run {run.run_id} cannot be handed on: it {error.problem}.", output=error.name
         ) from None
-
-
-def _listed(available: list[str], most: int = 50) -> str:
-    if not available:
-        return "It left none at all."
-    rest = len(available) - most
-    names = [f"{name!r:.100}" for name in available[:most]]
-    return f"It left {', '.join([*names, f'and {rest} more'] if rest > 0 else names)}."

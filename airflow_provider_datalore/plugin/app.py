@@ -92,7 +92,7 @@ def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(patt
         status = 200
     except DataloreError as error:
         page = templates.get_template("problem.html").render(problem=error, theme=theme)
-        status = 200 if isinstance(error, CannotBeShownError) else 503 if isinstance(error, BusyError) else 502
+        status = 200 if isinstance(error, CannotBeShownError) else _status(error)
     return HTMLResponse(page, status, headers=NOTEBOOK_HEADERS)
 
 
@@ -107,9 +107,7 @@ def artifact(task: FoundTask, number: int, name: str) -> StreamingResponse:
             raise HTTPException(404, "The run has no such artifact.")
         pieces = _opened(datalore, wanted)
     except DataloreError as error:
-        raise HTTPException(
-            503 if isinstance(error, (BusyError, DataloreUnavailableError)) else 502, str(error)
-        ) from None
+        raise HTTPException(_status(error), str(error)) from None
     disposition = f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"
     return StreamingResponse(
         pieces, media_type="application/octet-stream", headers={"Content-Disposition": disposition}
@@ -123,6 +121,10 @@ def static(name: str) -> FileResponse:
     if path.parent != STATIC or not path.is_file():
         raise HTTPException(404)
     return FileResponse(path, headers={"Cache-Control": "public, max-age=3600"})
+
+
+def _status(error: DataloreError) -> int:
+    return 503 if isinstance(error, (BusyError, DataloreUnavailableError)) else 502
 
 
 def _finished_run(task: NotebookTask) -> tuple[Datalore, Run]:

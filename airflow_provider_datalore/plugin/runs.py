@@ -23,6 +23,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.hooks.connection import DataloreConnection, not_defined
 from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+from airflow_provider_datalore.notebooks.reading import LONGEST_NOTEBOOK
 from airflow_provider_datalore.plugin.cache import BoundedCache
 from airflow_provider_datalore.plugin.datalore import HOW_TO_INSTALL
 
@@ -35,8 +36,6 @@ READING = 60.0
 """Seconds for reading a notebook, at most."""
 RENDERING = 60.0
 """Seconds for making a page of a notebook, at most."""
-LONGEST_NOTEBOOK = 32 * 1024 * 1024
-"""Bytes of a notebook that is shown; a longer one can be downloaded."""
 LONGEST_PAGE = 128 * 1024 * 1024
 PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
 """What makes a page of a notebook."""

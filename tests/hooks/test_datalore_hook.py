@@ -20,7 +20,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
-from airflow_provider_datalore.hooks import datalore
+from airflow_provider_datalore.hooks import artifacts
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from tests.hooks.sides import DOWN, TOKEN, Connect
 from tests.scripted_server import Reply, Request, ScriptedServer, reply, server_tls
@@ -163,7 +163,7 @@ def test_an_artifact_that_does_not_come_does_not_hold_the_worker(
 def test_an_artifact_that_is_too_long_for_memory_is_not_read_to_its_end(
     server: ScriptedServer, hook: DataloreHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datalore, "LONGEST_ARTIFACT", 1 << 20)
+    monkeypatch.setattr(artifacts, "LONGEST_ARTIFACT", 1 << 20)
     server.otherwise(body=b"x" * (1 << 20))
     assert len(hook.read_artifact(ARTIFACT)) == 1 << 20
     server.otherwise(body=b"x" * ((1 << 20) + 1))
