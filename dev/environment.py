@@ -27,7 +27,7 @@ TESTED_PYTHON = (3, 13)
 """The newest Python that the package is tested with; a newer one is used only where there is no other."""
 HELD_BACK = {
     "2.11": ["universal-pathlib<0.3"],
-    "3.0": ["fastapi<0.132", "pyjwt<2.11", "universal-pathlib<0.3"],
+    "3.0": ["fastapi<0.118", "pyjwt<2.11", "universal-pathlib<0.3"],
     "3.2": ["fastapi<0.137", "svcs<26"],
 }
 """What an Airflow does not get along with, though its own requirements allow it; its constraints files keep it out."""

@@ -16,10 +16,11 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 try:
     from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 except ImportError:
-    from airflow.providers_manager import ProvidersManager  # Airflow 2
+    from airflow.providers_manager import ProvidersManager  # Airflow before 3.2
 
     def factories() -> dict[str, Any]:
-        return dict(ProvidersManager().dataset_factories)
+        manager = ProvidersManager()
+        return dict(manager.asset_factories if hasattr(manager, "asset_factories") else manager.dataset_factories)
 else:
 
     def factories() -> dict[str, Any]:
