@@ -113,9 +113,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         from airflow_provider_datalore.operators.turn import check_options, run_of_earlier_try, start
 
         patience = self._patience()
-        check_options(self.when_busy, self.start_timeout, self.update_report)
-        if not self.wait_for_completion:
-            self._refuse_what_needs_waiting()
+        check_options(self)
         notebook = self._notebook()
         context["ti"].xcom_push(key=NOTEBOOK_URL, value=notebook.url)
         if not self.wait_for_completion:
@@ -198,21 +196,6 @@ class DataloreInteractiveRunOperator(BaseOperator):
         from airflow_provider_datalore.api.waiting import Patience
 
         return Patience(self.poll_interval, self.max_outage, deadline, since=time.time())
-
-    def _refuse_what_needs_waiting(self) -> None:
-        from airflow_provider_datalore.exceptions import DataloreConfigurationError
-
-        set_to = {
-            "parameters": self.parameters,
-            "update_report": self.update_report,
-            "stop_session_after": self.stop_session_after,
-            'when_busy="fail"': self.when_busy == "fail",
-        }
-        if names := ", ".join(name for name, value in set_to.items() if value):
-            raise DataloreConfigurationError(
-                f"{names} of notebook {self.notebook_id} cannot be without wait_for_completion=True, since the task "
-                "would end when the notebook is started. Set that, or leave them out."
-            )
 
     def _take_turn(
         self, notebook: DataloreNotebook, context: Context, patience: Patience, *, has_waited: bool = False

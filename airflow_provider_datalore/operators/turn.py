@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.snapshots import Snapshot, View
     from airflow_provider_datalore.api.waiting import Patience
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+    from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
     from airflow_provider_datalore.operators.memory import RunMemory
 
 WHEN_BUSY = ("wait", "fail")
@@ -26,19 +27,32 @@ WHEN_BUSY = ("wait", "fail")
 log = logging.getLogger(__name__)
 
 
-def check_options(when_busy: str, start_timeout: float, update_report: str | None) -> None:
+def check_options(task: DataloreInteractiveRunOperator) -> None:
     """Fail before the notebook runs where what is asked for cannot be.
 
-    :raises DataloreConfigurationError: for an option that is none.
+    :raises DataloreConfigurationError: for an option that is none, or that needs a task which waits.
     """
     from airflow_provider_datalore.api.notebook_api import check_report_type
     from airflow_provider_datalore.api.waiting import check_seconds
 
-    if when_busy not in WHEN_BUSY:
-        raise DataloreConfigurationError(f"when_busy is {when_busy!r}; it can be {' or '.join(map(repr, WHEN_BUSY))}.")
-    check_seconds("start_timeout", start_timeout, least=1)
-    if update_report is not None:
-        check_report_type(update_report, "update_report")
+    if task.when_busy not in WHEN_BUSY:
+        allowed = " or ".join(map(repr, WHEN_BUSY))
+        raise DataloreConfigurationError(f"when_busy is {task.when_busy!r}; it can be {allowed}.")
+    check_seconds("start_timeout", task.start_timeout, least=1)
+    if task.update_report is not None:
+        check_report_type(task.update_report, "update_report")
+    needs_waiting = {
+        "parameters": task.parameters,
+        "update_report": task.update_report,
+        "stop_session_after": task.stop_session_after,
+        'when_busy="fail"': task.when_busy == "fail",
+    }
+    names = ", ".join(name for name, value in needs_waiting.items() if value)
+    if names and not task.wait_for_completion:
+        raise DataloreConfigurationError(
+            f"{names} of notebook {task.notebook_id} cannot be without wait_for_completion=True, since the task would "
+            "end when the notebook is started. Set that, or leave them out."
+        )
 
 
 def start_in_turn(

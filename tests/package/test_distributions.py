@@ -88,6 +88,7 @@ def test_the_package_index_can_file_it(metadata: email.message.Message) -> None:
 def test_it_needs_only_what_comes_with_airflow_and_its_http_provider(metadata: email.message.Message) -> None:
     needed = [need for need in metadata.get_all("Requires-Dist", []) if "extra ==" not in need]
     assert {need.partition(">=")[0] for need in needed} == {
+        "aiohttp",
         "apache-airflow",
         "apache-airflow-providers-common-compat",
         "apache-airflow-providers-http",
