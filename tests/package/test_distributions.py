@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.message
+import re
 import shutil
 import subprocess
 import sys
@@ -74,6 +75,14 @@ def test_the_package_index_can_render_it(distributions: dict[str, Path]) -> None
     command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, distributions.values())]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_its_page_on_the_package_index_leads_to_nothing_that_is_not_there(metadata: email.message.Message) -> None:
+    page = metadata.get_payload()
+    assert page.startswith("# airflow-provider-datalore\n")
+    addresses = re.findall(r"\]\(([^)]*)\)", page)
+    assert addresses
+    assert [it for it in addresses if not it.startswith("https://")] == []
 
 
 def test_the_package_index_can_file_it(metadata: email.message.Message) -> None:
