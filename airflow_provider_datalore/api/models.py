@@ -207,7 +207,8 @@ class Run(JsonAnswer):
         if self.start_time is None:
             return f"ended at {self.end_time:{form}} UTC"
         seconds = round((self.end_time - self.start_time).total_seconds())
-        return f"ran from {self.start_time:{form}} to {self.end_time:{form}} UTC, {seconds} seconds,"
+        lasted = "1 second" if seconds == 1 else f"{seconds} seconds"
+        return f"ran from {self.start_time:{form}} to {self.end_time:{form}} UTC, {lasted},"
 
     def to_json(self) -> dict[str, Any]:
         """The run as JSON: these field names, times as ISO 8601 in UTC. What XCom ``run`` holds."""

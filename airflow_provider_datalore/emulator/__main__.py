@@ -56,8 +56,8 @@ def _announcement(settings: Settings, address: str) -> str:
     for token, user in settings.tokens.items():
         connection = {"conn_type": "datalore", "host": address, "password": token}
         lines += ["", f"Connection for Airflow (user {user}):"]
-        lines.append(f"  AIRFLOW_CONN_DATALORE_DEFAULT='{json.dumps(connection)}'")
-        lines.append(f"In a browser: {address}/?token={quote(token, safe='')}")
+        lines.append(f"  export AIRFLOW_CONN_DATALORE_DEFAULT='{json.dumps(connection)}'")
+        lines.append(f"In a browser, first: {address}/?token={quote(token, safe='')}")
     return "\n".join(lines)
 
 

@@ -98,7 +98,10 @@ def reader(request: Request, emulator: TheEmulator) -> str:
 
     :raises RefusedError: 401, there is no token or it is not valid.
     """
-    return _user(emulator, _bearer_token(request) or request.cookies.get(COOKIE, ""))
+    token = _bearer_token(request) or request.cookies.get(COOKIE, "")
+    if not token:
+        raise RefusedError(401, "No API token was sent. A browser gets one by the address that the emulator printed")
+    return _user(emulator, token)
 
 
 Caller = Annotated[str, Depends(caller)]

@@ -28,8 +28,10 @@ def test_it_says_where_it_is_and_how_to_connect(tmp_path: Path) -> None:
         text = "".join(process.output)
     assert text.startswith(f"Datalore emulator listening on {process.url}\n")
     assert f"alice/sales  {process.url}/notebook/alice/sales" in text
-    connection = text.partition("AIRFLOW_CONN_DATALORE_DEFAULT='")[2].partition("'")[0]
-    assert json.loads(connection) == {
+    (line,) = [line for line in text.splitlines() if "AIRFLOW_CONN" in line]
+    pasted = f"{line}\n{sys.executable} -c 'import os; print(os.environ[\"AIRFLOW_CONN_DATALORE_DEFAULT\"])'"
+    known = subprocess.run(["sh", "-c", pasted], check=True, capture_output=True, text=True).stdout
+    assert json.loads(known) == {
         "conn_type": "datalore",
         "host": process.url,
         "password": "emulator-token",
