@@ -30,7 +30,7 @@ def test_it_says_where_it_is_and_how_to_connect(tmp_path: Path) -> None:
     assert f"alice/sales  {process.url}/notebook/alice/sales" in text
     (line,) = [line for line in text.splitlines() if "AIRFLOW_CONN" in line]
     pasted = f"{line}\n{sys.executable} -c 'import os; print(os.environ[\"AIRFLOW_CONN_DATALORE_DEFAULT\"])'"
-    known = subprocess.run(["sh", "-c", pasted], check=True, capture_output=True, text=True).stdout
+    known = subprocess.run(["/bin/sh", "-c", pasted], check=True, capture_output=True, text=True).stdout
     assert json.loads(known) == {
         "conn_type": "datalore",
         "host": process.url,
