@@ -78,7 +78,7 @@ def test_the_package_index_can_render_it(distributions: dict[str, Path]) -> None
 
 
 def test_its_page_on_the_package_index_leads_to_nothing_that_is_not_there(metadata: email.message.Message) -> None:
-    page = metadata.get_payload()
+    page = str(metadata.get_payload())
     assert page.startswith("# airflow-provider-datalore\n")
     addresses = re.findall(r"\]\(([^)]*)\)", page)
     assert addresses
