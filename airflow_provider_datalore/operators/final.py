@@ -1,4 +1,4 @@
-"""Errors for which Airflow fails a task without a retry."""
+"""Errors for which Airflow fails a task without a retry; a log shows their names, which are the documented ones."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ from contextlib import contextmanager
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_datalore.exceptions import (
-    DataloreMissingOutputError,
-    DataloreOutputError,
-    DataloreSubmissionUnknownError,
-)
+from airflow_provider_datalore import exceptions
 
 
-class FinalDataloreSubmissionUnknownError(DataloreSubmissionUnknownError, AirflowFailException):
+class DataloreSubmissionUnknownError(exceptions.DataloreSubmissionUnknownError, AirflowFailException):
     """The same error; a retry could run the notebook twice."""
 
 
-class FinalDataloreOutputError(DataloreOutputError, AirflowFailException):
+class DataloreOutputError(exceptions.DataloreOutputError, AirflowFailException):
     """The same error; a retry would find the same value in the same run."""
 
 
-class FinalDataloreMissingOutputError(DataloreMissingOutputError, FinalDataloreOutputError):
+class DataloreMissingOutputError(exceptions.DataloreMissingOutputError, DataloreOutputError):
     """The same error; a retry would find no such value in the same run."""
 
 
@@ -31,14 +27,14 @@ def never_twice() -> Iterator[None]:
     """Keep Airflow from retrying a submission of which nobody knows whether it arrived."""
     try:
         yield
-    except DataloreSubmissionUnknownError as error:
-        raise FinalDataloreSubmissionUnknownError(
+    except exceptions.DataloreSubmissionUnknownError as error:
+        raise DataloreSubmissionUnknownError(
             error.message, notebook_id=error.notebook_id, notebook_url=error.notebook_url
         ) from error.__cause__
 
 
-def final(error: DataloreOutputError) -> FinalDataloreOutputError:
+def final(error: exceptions.DataloreOutputError) -> DataloreOutputError:
     """The error in the form for which Airflow does not retry the task."""
-    if isinstance(error, DataloreMissingOutputError):
-        return FinalDataloreMissingOutputError(error.message, output=error.output, available=error.available)
-    return FinalDataloreOutputError(error.message, output=error.output)
+    if isinstance(error, exceptions.DataloreMissingOutputError):
+        return DataloreMissingOutputError(error.message, output=error.output, available=error.available)
+    return DataloreOutputError(error.message, output=error.output)

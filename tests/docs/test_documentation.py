@@ -65,6 +65,13 @@ def test_python_on_a_page_is_quoted_from_what_the_tests_run(page: Path) -> None:
         assert path.parent in RUN_BY_TESTS
 
 
+@pytest.mark.parametrize("page", sorted((DOCS / "howto").glob("*.md")), ids=relative)
+def test_a_page_that_quotes_a_dag_leads_to_all_of_it(page: Path) -> None:
+    text = page.read_text()
+    for quoted in re.findall(r"^[`:]{3,}\{literalinclude\} (\S+)", text, re.MULTILINE):
+        assert f"[{Path(quoted).name}]({quoted})" in text
+
+
 @pytest.mark.parametrize("page", FRONT, ids=relative)
 def test_python_on_a_page_of_the_repository_is_a_part_of_what_the_tests_run(page: Path) -> None:
     run = [path.read_text() for folder in RUN_BY_TESTS for path in folder.glob("*.py")]
