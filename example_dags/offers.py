@@ -58,7 +58,7 @@ with DAG(
         task_id="download",
         notebook_id="{{ params.notebook_id }}",
         path="offers.csv",
-        destination="{{ params.folder }}/{{ ds }}",
+        destination="{{ params.folder }}/{{ run_id | replace(':', '-') }}",
     )
     # [END download]
 

@@ -91,6 +91,8 @@ def raise_for_status(call: Call, answer: Answer) -> None:
     )
     detail = excerpt(answer.body)
     said = f" Datalore said: {detail}" if detail else ""
+    if said and said[-1] not in ".!?…":
+        said += "."
     if status >= 500 or status in TRANSIENT_STATUSES:
         raise DataloreUnavailableError(
             f"{tried}.{said}",

@@ -37,7 +37,8 @@ def overview(emulator: TheEmulator, token: str | None = None) -> Response:
     """List notebooks and runs; with a token, let this browser download artifacts too."""
     if token is not None:
         answer = RedirectResponse("/", 303)
-        answer.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+        # Airflow's links lead here from another site: localhost is one, and 127.0.0.1 another.
+        answer.set_cookie(COOKIE, token, httponly=True, samesite="lax")
         return answer
     notebooks = "".join(
         f"<li><a href='{_notebook_address(notebook)}'>{escape(str(notebook))}</a>"

@@ -90,7 +90,10 @@ class DataloreHook(ArtifactsHook):
         def ask(_: Ask) -> str:
             return protocol.read_run_id(call, self.sender.send(call))
 
-        return self._submit(request.notebook_id, max_outage, ask)
+        run_id = self._submit(request.notebook_id, max_outage, ask)
+        url = self.notebook_url(request.notebook_id)
+        self.log.info("Started run %s of notebook %s: %s", run_id, request.notebook_id, url)
+        return run_id
 
     def run_notebook_interactively(
         self, notebook_id: str | NotebookId, *, max_outage: float = defaults.MAX_OUTAGE

@@ -27,8 +27,8 @@ def never_connected(connection: DataloreConnection, call: Call, reason: str) -> 
     """No connection to the host was made, so Datalore did not receive the request."""
     return DataloreUnavailableError(
         f"Could not {call.purpose} on {connection}: no connection to {connection.base_url} could be made "
-        f"({_brief(connection, reason)}). Check the connection's host and port, and the network "
-        "between here and there.",
+        f"({_brief(connection, reason)}). Check the connection's host and port, its proxies if "
+        "it has any, and the network between here and there.",
         url=connection.url(call.path),
         never_received=True,
     )

@@ -238,9 +238,6 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
                 max_outage=patience.outage_before_start(time.time()),
             )
         memory.remember(self.notebook_id, run_id)
-        self.log.info(
-            "Started run %s of notebook %s: %s", run_id, self.notebook_id, hook.notebook_url(self.notebook_id)
-        )
         return run_id
 
     def _wait_here(self, hook: DataloreHook, run_id: str, patience: Patience, url: str) -> Run:

@@ -1,4 +1,4 @@
-"""A program that makes one HTML page of an executed notebook: ``python -m … light < notebook.ipynb > page.html``.
+"""A program that makes a page of an executed notebook: ``python -m … light failed < notebook.ipynb > page.html``.
 
 A process of its own, with little memory and time and nothing secret in its environment: what it reads is whatever a
 notebook left, and the API server must not suffer from it.
@@ -44,16 +44,18 @@ body[data-jp-theme-light="false"] { --jp-cell-editor-background: rgb(128 128 128
 """
 
 
-def render(content: bytes, theme: str) -> str:
-    """The page; the cell that failed is marked and can be scrolled to.
+def render(content: bytes, theme: str, *, failed: bool) -> str:
+    """The page; of a run that failed, the cell at which it did is marked and can be scrolled to.
 
     :param content: the executed ``.ipynb`` file.
     :param theme: ``"light"`` or ``"dark"``.
+    :param failed: whether the run failed.
     """
     import nbformat
     from nbconvert import HTMLExporter
 
-    notebook: Any = nbformat.reads(json.dumps(_with_failure_marked(content)), as_version=4)
+    left = _with_failure_marked(content) if failed else json.loads(content)
+    notebook: Any = nbformat.reads(json.dumps(left), as_version=4)
     exporter: Any = HTMLExporter(
         theme=theme,
         raw_template=_TEMPLATE,
@@ -90,7 +92,8 @@ def _limit_myself() -> None:
 def main() -> None:
     """Read the notebook from standard input and write the page to standard output."""
     _limit_myself()
-    page = render(sys.stdin.buffer.read(), sys.argv[1])
+    theme, *failed = sys.argv[1:]
+    page = render(sys.stdin.buffer.read(), theme, failed=bool(failed))
     sys.stdout.buffer.write(page.encode("utf-8", "replace"))
 
 

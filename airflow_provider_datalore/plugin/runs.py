@@ -129,7 +129,7 @@ class Datalore:
         packed = _pages.get(key)
         if packed is not None:
             return zlib.decompress(packed)
-        page = _rendered(self._read(notebook), theme)
+        page = _rendered(self._read(notebook), theme, failed=not run.succeeded)
         _pages.put(key, zlib.compress(page, 1), KEPT)
         return page
 
@@ -188,9 +188,9 @@ class Datalore:
             places.release()
 
 
-def _rendered(content: bytes, theme: str) -> bytes:
+def _rendered(content: bytes, theme: str, *, failed: bool) -> bytes:
     """The page that the program :mod:`.render` makes, one at a time."""
-    program = [sys.executable, *PROGRAM, theme]
+    program = [sys.executable, *PROGRAM, theme, *(["failed"] if failed else [])]
     # Nothing of the API server's environment: its secrets are no business of a program that reads notebooks.
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1", "LANG": "C.UTF-8"}
     if not _rendering.acquire(timeout=PATIENCE):

@@ -13,7 +13,7 @@ with DAG("nightly_report", schedule="@daily", start_date=datetime(2026, 1, 1), c
     DataloreRunNotebookOperator(
         task_id="report",
         notebook_id="me/daily_sales",
-        parameters={"region": "North", "to_date": "{{ ds }}"},
+        parameters={"region": "North", "to_date": "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"},
         deferrable=True,
     )
 # [END nightly_report]

@@ -61,7 +61,7 @@ def finished(server: ScriptedServer, run_id: str, **fields: Any) -> Run:
 
 
 def notebook(*outputs: Any) -> bytes:
-    cell = nbformat.v4.new_code_cell("1 / 1", outputs=list(outputs))
+    cell = nbformat.v4.new_code_cell("1 / 1", execution_count=1, outputs=list(outputs))
     return nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode()
 
 
@@ -155,6 +155,16 @@ class TestPage:
         server.route("GET", PATH, body=notebook(error))
         page = self.page(finished(server, run_id, success=False))
         assert 'celltag_datalore-failed" id="cell-id=datalore-failed"' in page
+
+    def test_a_run_in_which_no_cell_has_an_error_is_marked_where_it_was_last_seen(
+        self, server: ScriptedServer, run_id: str
+    ) -> None:
+        server.route("GET", PATH, body=notebook())
+        assert 'id="cell-id=datalore-failed"' in self.page(finished(server, run_id, success=False))
+
+    def test_in_a_run_that_went_well_nothing_is_marked(self, server: ScriptedServer, run_id: str) -> None:
+        server.route("GET", PATH, body=notebook())
+        assert 'id="cell-id=datalore-failed"' not in self.page(finished(server, run_id))
 
     def test_nothing_in_it_is_fetched_from_elsewhere_by_its_template(self, server: ScriptedServer, run_id: str) -> None:
         server.route("GET", PATH, body=notebook())

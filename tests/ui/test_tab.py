@@ -90,6 +90,7 @@ def test_it_has_airflow_s_colours(opened: Open, succeeded: Tab, theme: str) -> N
 def test_it_follows_when_the_theme_is_changed(opened: Open, succeeded: Tab) -> None:
     with opened(succeeded, theme="light") as page:
         expect(notebook_of(page).get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
+        expect(notebook_of(page).locator(".celltag_datalore-failed")).to_have_count(0)
         page.evaluate(
             "() => { localStorage.setItem('theme', 'dark');"
             " window.dispatchEvent(new StorageEvent('storage', { key: 'theme', newValue: 'dark' })) }"
