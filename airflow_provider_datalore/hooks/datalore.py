@@ -90,8 +90,8 @@ class DataloreHook(ArtifactsHook):
         def ask(_: Ask) -> str:
             return protocol.read_run_id(call, self.sender.send(call))
 
-        run_id = self._submit(request.notebook_id, max_outage, ask)
         url = self.notebook_url(request.notebook_id)
+        run_id = self._submit(request.notebook_id, max_outage, ask)
         self.log.info("Started run %s of notebook %s: %s", run_id, request.notebook_id, url)
         return run_id
 
