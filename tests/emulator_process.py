@@ -62,7 +62,7 @@ class EmulatorProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, timeout: float = 30.0) -> None:
+    def start(self, timeout: float = 60.0) -> None:
         """Start, and wait until it listens: on the same port as before, when it was started before."""
         port = urlsplit(self.url).port or 0
         command = [sys.executable, "-m", "airflow_provider_datalore.emulator", str(self.folder)]
@@ -86,7 +86,7 @@ class EmulatorProcess:
                 self.kill()
                 raise RuntimeError("The emulator did not start:\n" + "".join(self.output))
 
-    def stop(self, number: int = signal.SIGTERM, timeout: float = 20.0) -> int | None:
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 60.0) -> int | None:
         """End it as a user would.
 
         :return: its exit code, None when it was not running.

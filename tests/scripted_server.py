@@ -212,13 +212,13 @@ class ScriptedServer:
         with self._changed:
             return [each for each in self.requests if method in ("", each.method) and each.path.startswith(prefix)]
 
-    def wait_for(self, count: int, timeout: float = 10.0) -> None:
+    def wait_for(self, count: int, timeout: float = 60.0) -> None:
         """Wait until so many requests have come."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.requests) >= count, timeout):
                 raise AssertionError(f"{len(self.requests)} requests came within {timeout:g} s, not {count}")
 
-    def wait_until_closed(self, timeout: float = 10.0) -> None:
+    def wait_until_closed(self, timeout: float = 60.0) -> None:
         """Wait until no client holds a connection open."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.open_connections == 0, timeout):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
@@ -45,3 +46,9 @@ def check_token(sender: RequestsSender) -> None:
         f"{sender.connection.base_url} answers, but not as Datalore does: it takes any token. Check the host of "
         f"{sender.connection}."
     )
+
+
+def without_id(conn_id: str, message: str) -> str:
+    """What is wrong with the connection that somebody looks at, and so without its id; unless there is none."""
+    told = re.sub(rf"(?<!no )connection {re.escape(repr(conn_id))}", "this connection", message, flags=re.IGNORECASE)
+    return told[:1].upper() + told[1:]

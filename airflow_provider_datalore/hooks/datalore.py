@@ -177,14 +177,15 @@ class DataloreHook(ArtifactsHook):
     def test_connection(self) -> tuple[bool, str]:
         """Whether Datalore is there and takes the token; changes nothing in Datalore.
 
-        :return: whether it is, and what was found, in words.
+        :return: whether it is, and what was found, in words; without the connection's id, since Airflow's form tries
+            what was entered under an id of its own.
         """
-        from airflow_provider_datalore.hooks.checking import check_token
+        from airflow_provider_datalore.hooks.checking import check_token, without_id
 
         try:
             check_token(self.sender)
         except DataloreError as error:
-            return False, str(error)
+            return False, without_id(self.datalore_conn_id, str(error))
         return True, f"Datalore at {self.connection.base_url} accepts the token."
 
     def _asker(self, call: exchange.Call, run_id: str) -> Callable[[Ask], Run]:

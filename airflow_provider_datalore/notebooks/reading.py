@@ -46,12 +46,14 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """How a person finds it: by number, and by a tag or its first line."""
+        """How a person finds it: by number, by the count that a traceback has, and by a tag or its first line."""
         lines = (line.strip() for line in self.source.splitlines())
         first = next((line for line in lines if line), "")
         told = plain((self.tags[0] if self.tags else first)[:80])
         name = f"{'tagged' if self.tags else 'that begins with'} {told!r}"
-        return f"cell {self.number}, {name}" if told else f"cell {self.number}"
+        counted = "" if self.execution_count is None else f" (In[{self.execution_count}])"
+        place = f"cell {self.number}{counted}"
+        return f"{place}, {name}" if told else place
 
 
 def code_cells(content: bytes) -> Iterator[Cell]:

@@ -231,7 +231,7 @@ class TestOutages:
         began = time.monotonic()
         with pytest.raises(DataloreUnavailableError, match="max_outage"):
             hook.download_artifact(artifact(), local.destination, max_outage=0.2)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert local.files() == {}
 
     def test_a_token_that_was_changed_is_read_anew(

@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 
 from tests.emulator_process import EmulatorProcess
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 Write = Callable[..., str]
 """Writes a notebook of these cells and returns its id."""

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from airflow_provider_datalore.emulator.faults import RULES, FaultBook
-from tests.emulator.emulator_client import Client, Write, wait_until
+from tests.emulator.emulator_client import PATIENCE, Client, Write, wait_until
 from tests.emulator_process import EmulatorProcess
 
 PATH = "/api/user_public/v1/workspaces"
@@ -76,8 +76,9 @@ def test_a_run_starts_although_the_answer_that_says_so_is_lost(
     notebook_id = notebook("1", name=f"lost {'-'.join(str(part) for part in fault.values())}")
     datalore.set_faults([{**fault, "when": "after", "method": "POST"}])
     body = {"notebookId": notebook_id}
+    patience = 1 if client_sees is requests.Timeout else PATIENCE
     with pytest.raises(client_sees):
-        client.session.post(f"{client.url}/api/run/v1/notebook", json=body, timeout=1).raise_for_status()
+        client.session.post(f"{client.url}/api/run/v1/notebook", json=body, timeout=patience).raise_for_status()
     wait_until(lambda: runs_of(datalore, notebook_id) == 1)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +44,7 @@ def test_no_run_is_lost_when_the_emulator_is_killed(own: EmulatorProcess, tmp_pa
         run = client.poll(run_id)
         assert (run["success"], run["artifacts"]) == (False, [])
         assert run["endTime"]
-    wait_until(lambda: not is_alive(kernel), patience=10)
+    wait_until(lambda: not is_alive(kernel))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -54,9 +53,7 @@ def test_a_stop_is_clean_also_after_kernels_have_run(own: EmulatorProcess, tmp_p
     client.run("me/quick")
     run_id = client.start("me/slow")
     kernel = gate_pid(tmp_path / "go")
-    began = time.monotonic()
     assert own.stop(number) == 0
-    assert time.monotonic() - began < 5
     assert not is_alive(kernel)
     assert "Traceback" not in "".join(own.output)
     own.restart()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,11 +46,19 @@ class Connect(Protocol):
     ) -> str: ...
 
 
-async def until(happened: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(happened: Callable[[], object], seconds: float = 30.0) -> None:
     """Let the event loop go on until something has happened in another thread."""
     async with asyncio.timeout(seconds):
         while not happened():  # noqa: ASYNC110  (no other thread can set an asyncio.Event)
             await asyncio.sleep(0.01)
+
+
+@contextmanager
+def seconds_at_most(limit: float) -> Iterator[None]:
+    """The time that something may take; far more than it needs, since the machine may be busy with something else."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < limit
 
 
 class Side(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.hooks import artifacts
 from airflow_provider_datalore.hooks.datalore import DataloreHook
-from tests.hooks.sides import DOWN, TOKEN, Connect
+from tests.hooks.sides import DOWN, TOKEN, Connect, seconds_at_most
 from tests.scripted_server import Reply, Request, ScriptedServer, reply, server_tls
 
 PATH = "/notebook/ann/sales/artifacts/r1/sales 1.ipynb"
@@ -146,7 +145,7 @@ def test_an_artifact_that_ends_too_early_is_no_artifact(server: ScriptedServer, 
 
 @pytest.mark.parametrize(
     "slow",
-    [reply(hang=True), reply(body=b"x" * 30, trickle=0.1), reply(body=b"x", trickle=0.1, trickled="head")],
+    [reply(hang=True), reply(body=b"x" * 30, trickle=1), reply(body=b"x", trickle=1, trickled="head")],
     ids=["hanging", "trickling body", "trickling head"],
 )
 def test_an_artifact_that_does_not_come_does_not_hold_the_worker(
@@ -154,10 +153,8 @@ def test_an_artifact_that_does_not_come_does_not_hold_the_worker(
 ) -> None:
     server.answer(slow)
     hook = DataloreHook(connect(server, extra={"timeout": 0.4}))
-    began = time.monotonic()
-    with pytest.raises(DataloreUnavailableError, match="'datalore_default'"):
+    with seconds_at_most(15), pytest.raises(DataloreUnavailableError, match="'datalore_default'"):
         hook.read_artifact(ARTIFACT)
-    assert time.monotonic() - began < 2
 
 
 def test_an_artifact_that_is_too_long_for_memory_is_not_read_to_its_end(
@@ -268,8 +265,9 @@ def test_what_is_no_datalore_is_said_to_be_none(
     server.otherwise(answer)
     good, message = hook.test_connection()
     assert not good
-    assert found in message
-    assert "'datalore_default'" in message
+    assert found in message, message
+    assert "this connection" in message.lower()
+    assert "'datalore_default'" not in message
 
 
 def test_a_host_that_is_not_there_is_said_not_to_be(connect: Connect) -> None:
@@ -280,11 +278,10 @@ def test_a_host_that_is_not_there_is_said_not_to_be(connect: Connect) -> None:
 
 def test_a_host_that_hangs_does_not_hold_the_form(server: ScriptedServer, connect: Connect) -> None:
     server.hang()
-    began = time.monotonic()
-    good, message = DataloreHook(connect(server, extra={"timeout": 0.3})).test_connection()
+    with seconds_at_most(15):
+        good, message = DataloreHook(connect(server, extra={"timeout": 0.3})).test_connection()
     assert not good
     assert "the limit of 0.3 s passed" in message
-    assert time.monotonic() - began < 1.5
 
 
 def test_a_host_that_is_not_trusted_is_said_not_to_be_and_how_to_trust_it(connect: Connect, tmp_path: Path) -> None:
@@ -310,8 +307,9 @@ def test_a_host_that_is_not_trusted_is_said_not_to_be_and_how_to_trust_it(connec
 def test_a_connection_that_is_not_whole_is_said_not_to_be(connect: Connect, fields: dict[str, Any], found: str) -> None:
     good, message = DataloreHook(connect(fields.pop("host", DOWN), **fields)).test_connection()
     assert not good
-    assert found in message
-    assert "Connection 'datalore_default'" in message
+    assert found in message, message
+    assert message.startswith("This connection: ")
+    assert "datalore_default" not in message
 
 
 def test_a_connection_that_is_not_there_is_said_not_to_be() -> None:

@@ -37,7 +37,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.hooks.aiohttp_sender import AiohttpSender
 from airflow_provider_datalore.hooks.connection import DataloreConnection
 from airflow_provider_datalore.hooks.sending import LONGEST_ANSWER
-from tests.hooks.sides import DOWN, TOKEN, Connect, Side, connection_to
+from tests.hooks.sides import DOWN, TOKEN, Connect, Side, connection_to, seconds_at_most
 from tests.scripted_server import Request, ScriptedServer, reply
 
 NOTEBOOK = NotebookId("ann", "sales")
@@ -56,14 +56,6 @@ each_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.meth
 def asks(side: Side, connection: DataloreConnection) -> Run:
     """The status of a run, asked for over this connection."""
     return protocol.read_run(STATUS, side.send(connection, STATUS), "r1")
-
-
-@contextmanager
-def seconds_at_most(limit: float) -> Any:
-    """The time that something may take."""
-    began = time.monotonic()
-    yield
-    assert time.monotonic() - began < limit
 
 
 # What is sent
@@ -470,8 +462,8 @@ def unanswered_port() -> Any:
 
 
 def test_a_connection_that_is_not_made_in_time_is_never_connected(side: Side) -> None:
-    with unanswered_port() as url, seconds_at_most(8), pytest.raises(DataloreUnavailableError) as caught:
-        asks(side, connection_to(url, {"timeout": 3}))
+    with unanswered_port() as url, seconds_at_most(30), pytest.raises(DataloreUnavailableError) as caught:
+        asks(side, connection_to(url, {"timeout": 5}))
     assert caught.value.never_received
 
 
@@ -479,9 +471,9 @@ def test_a_connection_that_is_not_made_in_time_is_never_connected(side: Side) ->
 
 SLOW: dict[str, Callable[[ScriptedServer], object]] = {
     "hanging": lambda server: server.hang(json={}),
-    "late": lambda server: server.answer(json={}, delay=5),
-    "trickling body": lambda server: server.trickle(json={"runId": "r1", "status": "RUNNING"}, every=0.1),
-    "trickling head": lambda server: server.trickle(json={}, every=0.1, part="head"),
+    "late": lambda server: server.answer(json={}, delay=60),
+    "trickling body": lambda server: server.trickle(json={"runId": "r1", "status": "RUNNING"}, every=0.5),
+    "trickling head": lambda server: server.trickle(json={}, every=0.5, part="head"),
     "trickling for ever": lambda server: server.trickle(body=b"x" * 100_000, every=0.01),
 }
 
@@ -491,15 +483,15 @@ def test_the_time_limit_bounds_the_whole_request(
     side: Side, server: ScriptedServer, slow: Callable[[ScriptedServer], object]
 ) -> None:
     slow(server)
-    with seconds_at_most(1.5), pytest.raises(DataloreUnavailableError) as caught:
-        asks(side, connection_to(server.url, {"timeout": 0.4}))
+    with seconds_at_most(15), pytest.raises(DataloreUnavailableError) as caught:
+        asks(side, connection_to(server.url, {"timeout": 1}))
     assert not caught.value.never_received
-    assert "the limit of 0.4 s passed, see timeout in the extra" in str(caught.value)
+    assert "the limit of 1 s passed, see timeout in the extra" in str(caught.value)
 
 
 def test_an_answer_that_is_slow_but_in_time_is_good(side: Side, server: ScriptedServer) -> None:
     server.trickle(json={"status": "RUNNING"}, every=0.01).answer(json={"status": "RUNNING"}, delay=0.3)
-    connection = connection_to(server.url, {"timeout": 2})
+    connection = connection_to(server.url, {"timeout": 20})
     for _ in range(2):
         assert asks(side, connection).status == "RUNNING"
 
@@ -508,7 +500,7 @@ def test_a_request_that_was_given_up_does_not_spoil_the_next_one(server: Scripte
     """With the same sender, also when the late answer comes after all."""
     from airflow_provider_datalore.hooks.requests_sender import RequestsSender
 
-    sender = RequestsSender(connection_to(server.url, {"timeout": 0.3}))
+    sender = RequestsSender(connection_to(server.url, {"timeout": 2}))
     server.hang(json={"status": "LATE"}).otherwise(json={"status": "RIGHT"})
     with pytest.raises(DataloreUnavailableError):
         sender.send(STATUS)
@@ -519,7 +511,7 @@ def test_a_request_that_was_given_up_does_not_spoil_the_next_one(server: Scripte
 
 
 async def test_a_request_that_was_given_up_does_not_spoil_the_next_one_async(server: ScriptedServer) -> None:
-    sender = AiohttpSender(connection_to(server.url, {"timeout": 0.3}))
+    sender = AiohttpSender(connection_to(server.url, {"timeout": 2}))
     server.hang(json={"status": "LATE"}).otherwise(json={"status": "RIGHT"})
     with pytest.raises(DataloreUnavailableError):
         await sender.send(STATUS)
@@ -549,8 +541,8 @@ async def test_no_more_connections_are_open_than_the_extra_allows(server: Script
 
 
 async def test_the_time_in_which_a_request_waits_for_its_turn_does_not_count(server: ScriptedServer) -> None:
-    server.otherwise(json={"status": "RUNNING"}, delay=0.2)
-    sender = AiohttpSender(connection_to(server.url, {"max_connections": 1, "timeout": 0.5}))
-    answers = await asyncio.gather(*(sender.send(STATUS) for _ in range(5)))
+    server.otherwise(json={"status": "RUNNING"}, delay=0.5)
+    sender = AiohttpSender(connection_to(server.url, {"max_connections": 1, "timeout": 3}))
+    answers = await asyncio.gather(*(sender.send(STATUS) for _ in range(8)))
     await sender.close()
     assert {answer.status for answer in answers} == {200}

@@ -24,7 +24,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.hooks.datalore import DataloreHook
-from tests.hooks.sides import DOWN, TOKEN, Connect
+from tests.hooks.sides import DOWN, TOKEN, Connect, seconds_at_most
 from tests.hooks.test_senders import unanswered_port
 from tests.scripted_server import ScriptedServer, reply
 
@@ -34,8 +34,8 @@ pytestmark = pytest.mark.usefixtures("quick")
 
 @pytest.fixture
 def hook(server: ScriptedServer, connect: Connect) -> DataloreHook:
-    """A hook for the server, with a short time limit."""
-    return DataloreHook(connect(server, extra={"timeout": 0.3, "public_url": "https://dl.example.com"}))
+    """A hook for the server."""
+    return DataloreHook(connect(server, extra={"public_url": "https://dl.example.com"}))
 
 
 @pytest.fixture(params=["run_notebook", "run_notebook_interactively"])
@@ -169,8 +169,8 @@ UNCLEAR: dict[str, Any] = {
     "dropped": reply(drop="read"),
     "dropped unread": reply(drop="unread"),
     "hanging": reply(json={"runId": "r1"}, hang=True),
-    "late": reply(json={"runId": "r1"}, delay=3),
-    "trickling": reply(json={"runId": "r1"}, trickle=0.1),
+    "late": reply(json={"runId": "r1"}, delay=60),
+    "trickling": reply(json={"runId": "r1"}, trickle=5),
     "truncated": reply(json={"runId": "r1"}, cut=3),
     "no http": reply(raw=b"oh\r\n"),
     "nothing": reply(raw=b""),
@@ -186,8 +186,10 @@ UNCLEAR: dict[str, Any] = {
 
 @pytest.mark.parametrize("unclear", UNCLEAR.values(), ids=UNCLEAR)
 def test_a_submission_without_a_clear_answer_is_never_repeated(
-    server: ScriptedServer, submit: Submit, unclear: Any
+    server: ScriptedServer, connect: Connect, submit: Submit, unclear: Any
 ) -> None:
+    if unclear.hang or unclear.delay or unclear.trickle:
+        connect(server, extra={"timeout": 1, "public_url": "https://dl.example.com"})
     server.answer(unclear).otherwise(json={"runId": "r2"})
     with pytest.raises(DataloreSubmissionUnknownError) as caught:
         submit("ann/sales")
@@ -237,9 +239,10 @@ def test_a_submission_that_was_turned_away_is_repeated(server: ScriptedServer, s
 
 def test_a_submission_waits_as_long_as_it_is_asked_to(server: ScriptedServer, hook: DataloreHook) -> None:
     server.answer(status=429, headers={"Retry-After": "0.6"}).answer(json={"runId": "r1"})
+    began = time.monotonic()
     assert hook.run_notebook("ann/sales") == "r1"
-    first, second = server.requests
-    assert second.at - first.at >= 0.6
+    assert len(server.requests) == 2
+    assert time.monotonic() - began >= 0.6
 
 
 def test_a_submission_to_a_server_that_is_not_there_yet_arrives_once(server: ScriptedServer, submit: Submit) -> None:
@@ -265,11 +268,9 @@ def test_a_submission_to_a_server_that_stays_away_is_given_up_and_known_not_to_r
 def test_a_submission_whose_connection_is_not_made_in_time_is_known_not_to_run(connect: Connect) -> None:
     with unanswered_port() as url:
         connect(url, extra={"timeout": 0.4})
-        began = time.monotonic()
-        with pytest.raises(DataloreUnavailableError) as caught:
+        with seconds_at_most(20), pytest.raises(DataloreUnavailableError) as caught:
             DataloreHook().run_notebook("ann/sales", max_outage=0)
         assert caught.value.never_received
-        assert time.monotonic() - began < 2
 
 
 # Refused: final

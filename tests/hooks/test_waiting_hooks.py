@@ -23,7 +23,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook
 from airflow_provider_datalore.hooks.drivers import drive, drive_async
-from tests.hooks.sides import DOWN, TOKEN, Connect, Side, until
+from tests.hooks.sides import DOWN, TOKEN, Connect, Side, seconds_at_most, until
 from tests.scripted_server import Reply, Request, ScriptedServer, reply
 
 RUNNING = reply(json={"runId": "r1", "status": "RUNNING", "success": None})
@@ -38,12 +38,12 @@ def test_a_wait_ends_when_the_run_has_ended(side: Side, server: ScriptedServer, 
     """The one test at the real pace."""
     server.answers([RUNNING, RUNNING]).otherwise(FINISHED)
     connect(server)
-    run = side.wait_for_run("r1", poll_interval=1)
+    began = time.monotonic()
+    with seconds_at_most(20):
+        run = side.wait_for_run("r1", poll_interval=1)
     assert run.succeeded
     assert [request.path for request in server.requests] == ["/api/run/v1/r1"] * 3
-    first, second, third = (request.at for request in server.requests)
-    assert 0.8 <= second - first <= 1.3
-    assert 0.8 <= third - second <= 1.3
+    assert time.monotonic() - began >= 2 * 0.8
 
 
 @quick
@@ -94,11 +94,10 @@ def test_a_wait_lives_through_trouble(side: Side, server: ScriptedServer, connec
 
 @quick
 def test_a_wait_lives_through_a_server_that_hangs(side: Side, server: ScriptedServer, connect: Connect) -> None:
-    server.answers([RUNNING]).hang().trickle(json={"status": "RUNNING"}, every=0.1).otherwise(FINISHED)
+    server.answers([RUNNING]).hang().trickle(json={"status": "RUNNING"}, every=1).otherwise(FINISHED)
     connect(server, extra={"timeout": 0.3})
-    began = time.monotonic()
-    assert side.wait_for_run("r1", poll_interval=0.05).succeeded
-    assert time.monotonic() - began < 3
+    with seconds_at_most(15):
+        assert side.wait_for_run("r1", poll_interval=0.05).succeeded
 
 
 @quick
@@ -136,9 +135,9 @@ def test_a_wait_ends_at_its_time_limit_with_the_run_as_it_was(
     server.otherwise(RUNNING)
     connect(server)
     began = time.monotonic()
-    with pytest.raises(DataloreRunTimeoutError, match="goes on in Datalore") as caught:
-        side.wait_for_run("r1", poll_interval=10, timeout=0.4)
-    assert 0.4 <= time.monotonic() - began < 1.5
+    with seconds_at_most(20), pytest.raises(DataloreRunTimeoutError, match="goes on in Datalore") as caught:
+        side.wait_for_run("r1", poll_interval=60, timeout=0.4)
+    assert time.monotonic() - began >= 0.4
     assert caught.value.run is not None
     assert caught.value.run.status == "RUNNING"
 
@@ -360,7 +359,7 @@ def steps(seen: list[Any]) -> Steps:
 
 def expected(seen: list[Any], asked: list[Ask], seconds: float) -> bool:
     """What both drivers make of those steps."""
-    return seen == [None, 1, "no", 3] and asked == [Ask(), Ask(), Ask(reread_connection=True)] and 0.045 <= seconds < 1
+    return seen == [None, 1, "no", 3] and asked == [Ask(), Ask(), Ask(reread_connection=True)] and seconds >= 0.045
 
 
 async def test_both_drivers_carry_out_the_steps_in_order() -> None:

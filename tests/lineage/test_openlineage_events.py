@@ -123,7 +123,7 @@ def test_a_failure_tells_the_cell(sent: Sent) -> None:
     assert event["run"]["facets"]["externalQuery"]["externalQueryId"] in sent.run_id("me/bad")
     message = event["run"]["facets"]["errorMessage"]["message"]
     assert "KeyError: 'today'" in message
-    assert "in cell 2, that begins with 'rows = {}'" in message
+    assert "in cell 2 (In[2]), that begins with 'rows = {}'" in message
 
 
 def test_a_sensor_tells_of_its_run_from_the_start(sent: Sent) -> None:

@@ -44,7 +44,7 @@ class TestOtherTools:
         }
         heading = {"cell_type": "heading", "level": 1, "source": ["Sales"]}
         failure = found(json.dumps({"nbformat": 3, "worksheets": [{"cells": [heading, old]}]}).encode())
-        assert failure.cell == "cell 2, that begins with 'x = 1'"
+        assert failure.cell == "cell 2 (In[4]), that begins with 'x = 1'"
         assert "->   2 y = x / 0" in failure.source
         assert (failure.error_name, failure.output, failure.language) == ("ZeroDivisionError", "dividing", "python")
 
@@ -127,7 +127,8 @@ class TestWhichCell:
         content = notebook(cell(count=1), cell(printed("so far"), count=2, source="train()"), cell(count=None))
         failure = found(content)
         assert (failure.number, failure.error_name, failure.output) == (2, "", "so far")
-        assert "the kernel may have died. It was last seen\nin cell 2, that begins with 'train()':" in str(failure)
+        told = "the kernel may have died. It was last seen\nin cell 2 (In[2]), that begins with 'train()':"
+        assert told in str(failure)
 
     def test_none_if_none_was_executed(self) -> None:
         assert find_failure(notebook(cell(count=None), cell(count=None))) is None

@@ -121,7 +121,7 @@ class TestValuesOfTaggedCells:
     def test_nothing_is_no_value(self) -> None:
         assert (
             problem(notebook(cell(tags=("xcom:it",))))
-            == "is the value of cell 1, tagged 'xcom:it', which left no output"
+            == "is the value of cell 1 (In[1]), tagged 'xcom:it', which left no output"
         )
         assert "left no output" in problem(left(printed("UserWarning", "stderr")))
 

@@ -33,7 +33,7 @@ numbers = count(1)
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
     """A Datalore, and connection ``datalore_default`` to it."""
     with ScriptedServer() as started:
-        connection = {"conn_type": "datalore", "host": started.url, "password": TOKEN, "extra": {"timeout": 2}}
+        connection = {"conn_type": "datalore", "host": started.url, "password": TOKEN, "extra": {"timeout": 15}}
         monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
         yield started
 

@@ -54,7 +54,7 @@ def test_the_cell_its_source_the_error_and_what_it_printed_are_told(failed_run: 
     failed_run.route("GET", ARTIFACT, json=notebook())
     error = run(context)
     assert error.failure is not None
-    assert error.failure.cell == "cell 2, tagged 'load'"
+    assert error.failure.cell == "cell 2 (In[2]), tagged 'load'"
     assert (error.failure.error_name, error.failure.error_value) == ("KeyError", "'nope'")
     assert "->   3 sales['nope']" in error.failure.source
     assert error.failure.output == "loading"
@@ -123,10 +123,10 @@ def test_one_that_is_too_long_or_too_slow_is_left(
     failed_run: Datalore, context: Context, monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:
     monkeypatch.setattr(outcome, "EXPLAINING", 0.3)
-    failed_run.route("GET", ARTIFACT, json=notebook(), trickle=0.05)
+    failed_run.route("GET", ARTIFACT, json=notebook(), trickle=1)
     began = time.monotonic()
     assert run(context).failure is None
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert "could not be read" in logged()
 
     monkeypatch.setattr(outcome, "LONGEST_NOTEBOOK", 10)

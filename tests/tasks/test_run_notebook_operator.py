@@ -93,14 +93,10 @@ class TestWaitingOnTheWorker:
             operator(timeout=0.2).execute(context)
         assert ended.value.run is not None
 
-    def test_an_execution_timeout_ends_the_wait_a_little_earlier_with_the_same_words(
-        self, datalore: Datalore, context: Context
-    ) -> None:
+    def test_an_execution_timeout_ends_the_wait_with_the_same_words(self, datalore: Datalore, context: Context) -> None:
         datalore.starts("run-1").reports(status="RUNNING")
-        began = time.monotonic()
-        with pytest.raises(DataloreRunTimeoutError):
+        with pytest.raises(DataloreRunTimeoutError, match=f"RUNNING.*{datalore.url}/notebook/ann/sales"):
             operator(execution_timeout=timedelta(seconds=1)).execute(context)
-        assert time.monotonic() - began < 1
 
     def test_an_outage_longer_than_it_may_be_fails_the_task(self, datalore: Datalore, context: Context) -> None:
         datalore.starts("run-1").otherwise(status=502)

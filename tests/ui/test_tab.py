@@ -122,7 +122,7 @@ def test_a_run_that_goes_on_shows_its_time_and_then_its_notebook_by_itself(
         expect(tab.get_by_role("status").get_by_text("Running", exact=True)).to_be_visible(timeout=SHOWN)
         elapsed = tab.locator("[data-since]")
         before = elapsed.inner_text()
-        expect(elapsed).not_to_have_text(before, timeout=10_000)
+        expect(elapsed).not_to_have_text(before, timeout=SHOWN)
         (emulator.folder / "me" / f"Watched-{theme}.go").touch()
         expect(tab.get_by_text("Succeeded")).to_be_visible(timeout=SHOWN)
         expect(notebook_of(page).get_by_text(f"Watched-{theme} was let go")).to_be_visible(timeout=SHOWN)
@@ -168,7 +168,7 @@ def test_everything_is_reached_with_the_keyboard(opened: Open, succeeded: Tab) -
         frame = next(frame for frame in page.frames if "/notebook?" in frame.url)
         assert frame.evaluate(scroll) == 0
         page.keyboard.press("PageDown")
-        frame.wait_for_function("() => document.scrollingElement.scrollTop > 0", timeout=10_000)
+        frame.wait_for_function("() => document.scrollingElement.scrollTop > 0", timeout=SHOWN)
 
 
 def test_a_mapped_task_has_the_tab_too(opened: Open, airflow: AirflowWithLogin) -> None:
