@@ -69,7 +69,7 @@ def connection_type() -> dict[str, Any]:
             "verify": _text(
                 "TLS verification",
                 "The path of a file or folder of CA certificates to trust, or false to check no certificate. Empty: "
-                "those that Python trusts.",
+                "REQUESTS_CA_BUNDLE of the environment, or else those of certifi.",
             ),
             "cert": _text(
                 "Client certificate",

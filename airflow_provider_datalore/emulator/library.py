@@ -91,5 +91,13 @@ def write_atomically(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def is_own_file(path: Path) -> bool:
+    """Whether something in a notebook's folder is one of its files.
+
+    Notebooks are no files of theirs, and what begins with a dot is somebody's draft.
+    """
+    return not path.name.startswith(".") and path.suffix != ".ipynb"
+
+
 def _notebook_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.ipynb") if path.is_file() and not path.name.startswith("."))

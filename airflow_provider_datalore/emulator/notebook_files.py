@@ -17,6 +17,7 @@ from .api import REFUSALS
 from .emulator import Emulator
 from .errors import RefusedError
 from .intake import Caller, TheEmulator, documented_body, read_body
+from .library import is_own_file
 from .notebook_api import NotebookBody, NotebookReference, available, session_of
 
 FILES = PurePosixPath("data/notebook_files")
@@ -63,7 +64,7 @@ async def list_files(request: Request, user: Caller, emulator: TheEmulator) -> d
     place = _place(folder, directory)
     if not place.is_dir():
         raise RefusedError(404, f"There is no folder {body.directory}")
-    found = sorted(path for path in place.iterdir() if _is_shown(path))
+    found = sorted(path for path in place.iterdir() if is_own_file(path))
     return {"files": [_entry(path, path.name) for path in found]}
 
 
@@ -132,7 +133,7 @@ async def upload_file(
     folder = _folder(emulator, user, NotebookReference.model_validate({"ownerId": owner_id, "id": notebook_id}))
     name = file.filename or ""
     place = _place(folder, PurePosixPath(directory) / name)
-    if not name or "/" in name or place == folder or place.is_dir() or not _is_shown(place):
+    if not name or "/" in name or place == folder or place.is_dir() or not is_own_file(place):
         raise RefusedError(400, f"{name!r} is not the name of a file")
     await asyncio.to_thread(place.parent.mkdir, parents=True, exist_ok=True)
     draft = place.with_name(f".{secrets.token_hex(8)}")
@@ -152,7 +153,7 @@ def _folder(emulator: Emulator, user: str, reference: NotebookReference) -> Path
 
 def _file(emulator: Emulator, user: str, body: FileBody) -> Path:
     place = _place(_folder(emulator, user, body.notebook_id), PurePosixPath(body.file_path))
-    if not place.is_file() or not _is_shown(place):
+    if not place.is_file() or not is_own_file(place):
         raise RefusedError(404, f"There is no file {body.file_path}")
     return place
 
@@ -166,11 +167,6 @@ def _place(folder: Path, path: PurePosixPath) -> Path:
     if not place.resolve().is_relative_to(folder.resolve()):
         raise RefusedError(404, f"There is nothing at {path}")
     return place
-
-
-def _is_shown(path: Path) -> bool:
-    """Notebooks are no files of theirs, and what begins with a dot is somebody's draft."""
-    return not path.name.startswith(".") and path.suffix != ".ipynb"
 
 
 def _entry(path: Path | None, name: str) -> dict[str, Any]:

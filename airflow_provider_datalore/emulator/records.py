@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,11 +70,12 @@ class Records:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
         read = (Run.model_validate_json(path.read_bytes()) for path in folder.glob("*/run.json"))
         self._runs = {run.run_id: run for run in sorted(read, key=lambda run: run.asked)}
         for run in self:
+            shutil.rmtree(self.scratch(run), ignore_errors=True)
             if run.ended is None:
                 run.end("The emulator stopped before the run ended")
                 self.save(run)
@@ -89,8 +91,12 @@ class Records:
     def save(self, run: Run) -> None:
         """Keep what is known of the run now."""
         self._runs[run.run_id] = run
-        write_atomically(self._folder / run.run_id / "run.json", run.model_dump_json(indent=1))
+        write_atomically(self.folder / run.run_id / "run.json", run.model_dump_json(indent=1))
+
+    def scratch(self, run: Run) -> Path:
+        """Where the run's cells execute, if it is isolated."""
+        return self.folder / run.run_id / "files"
 
     def executed_copy(self, run: Run) -> Path:
         """Where the run's executed notebook is, or will be."""
-        return self._folder / run.run_id / "artifacts" / run.file_name
+        return self.folder / run.run_id / "artifacts" / run.file_name

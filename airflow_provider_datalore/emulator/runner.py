@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .execution import execute
+from .isolation import copy_files
 from .library import write_notebook
 from .records import Records, Run, now
 from .rendering import Reports
@@ -43,7 +45,8 @@ class Runner:
         """Start a run, as soon as there is room.
 
         :param notebook: what is executed; its outputs are written into it.
-        :param folder: the working directory.
+        :param folder: the notebook's folder: its cells execute in a copy, or in the folder itself if the run writes
+            to the notebook's own files.
         """
         self._records.save(run)
         self.spawn(self._run(run, notebook, folder))
@@ -67,7 +70,7 @@ class Runner:
             async with self.slots:
                 run.started = now()
                 self._records.save(run)
-                failure = await execute(notebook, folder)
+                failure = await self._execute(run, notebook, folder)
                 await asyncio.to_thread(self._leave, run, notebook, failure)
         except Exception as error:
             log.exception("Run %s of %s broke", run.run_id, run.notebook_id)
@@ -75,6 +78,16 @@ class Runner:
         finally:
             run.end(failure)
             self._records.save(run)
+
+    async def _execute(self, run: Run, notebook: NotebookNode, folder: Path) -> str | None:
+        if run.direct_file_storage_write:
+            return await execute(notebook, folder)
+        scratch = self._records.scratch(run)
+        try:
+            await asyncio.to_thread(copy_files, folder, scratch, self._records.folder)
+            return await execute(notebook, scratch)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
     def _leave(self, run: Run, notebook: NotebookNode, failure: str | None) -> None:
         """Leave behind what a run produced, before anybody can see that it has ended."""

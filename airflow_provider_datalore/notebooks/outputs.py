@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from airflow_provider_datalore.notebooks.reading import Cell, code_cells, data, is_printed, plain, text
 
@@ -26,8 +26,8 @@ _DEEPEST = 100
 _READ_AT_MOST = 4 * LONGEST
 _SCRAP = re.compile(r"application/scrapbook\.scrap\.([\w.-]+)\+json")
 _NOT_FINITE = frozenset({"nan", "inf", "-inf", "NaN", "Infinity", "-Infinity"})
-_NUMPY_SCALAR = re.compile(r"np\.(?:(?:u?int|float)\d+|str_)\((.*)\)", re.DOTALL)
-_NUMPY_BOOLEANS = {"np.True_": True, "np.False_": False}
+_NUMPY_SCALAR = re.compile(r"(?:u?int|float)\d+|str_")
+_NUMPY_BOOLEANS = {"True_": True, "False_": False}
 _SHORTENED = re.compile(r"[\[{(].*^[ \t]*\.\.\.[\]})]", re.DOTALL | re.MULTILINE)
 """How IPython shows a list or mapping of more than a thousand entries."""
 _IN_NO_DATABASE = re.compile("[\x00\ud800-\udfff]")
@@ -158,8 +158,8 @@ def _check(value: Any) -> None:
     length = len(json.dumps(value, ensure_ascii=False).encode())
     if length > LONGEST:
         raise ValueError(
-            f"has {length} bytes as JSON, more than the {LONGEST} that it may have; write it to a file, which is an "
-            "artifact then, and hand back where it is"
+            f"has {length} bytes as JSON, more than the {LONGEST} that it may have; write it to where "
+            "other tasks can read it, and hand back where that is"
         )
 
 
@@ -193,10 +193,6 @@ def _plain(value: str) -> str:
 
 def _read_shown(value: str) -> Any:
     """What a kernel shows of a cell's last value: JSON, or how Python writes a number, a string, a list, a mapping."""
-    if value in _NUMPY_BOOLEANS:
-        return _NUMPY_BOOLEANS[value]
-    if scalar := _NUMPY_SCALAR.fullmatch(value):
-        value = scalar[1]
     if value in _NOT_FINITE:
         raise ValueError(f"is {value}, which JSON does not have")
     if _SHORTENED.match(value):
@@ -207,10 +203,38 @@ def _read_shown(value: str) -> Any:
         pass
     try:
         # Back from JSON, so that what is no JSON (a set, a tuple as a key) stays the text that it is.
-        literal = ast.literal_eval(value) if len(value) <= _READ_AT_MOST else value
+        literal = _evaluate(value) if len(value) <= _READ_AT_MOST else value
         return json.loads(json.dumps(literal)) if _is_json(literal) else _plain(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return _plain(value)
+
+
+def _evaluate(shown: str) -> Any:
+    """What Python shows as a literal, in which NumPy's numbers and those that are not finite may stand.
+
+    :raises ValueError: if it is none, or one of several other errors of :func:`ast.parse`.
+    """
+    return ast.literal_eval(_AsLiterals().visit(ast.parse(shown, mode="eval")))
+
+
+class _AsLiterals(ast.NodeTransformer):
+    """Makes a literal of each number that Python does not show as one."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if _of_numpy(node.func) and _NUMPY_SCALAR.fullmatch(node.func.attr) and len(node.args) == 1:
+            scalar: ast.AST = self.visit(node.args[0])
+            return scalar
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        return ast.Constant(_NUMPY_BOOLEANS[node.attr]) if _of_numpy(node) and node.attr in _NUMPY_BOOLEANS else node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.Constant(float(node.id)) if node.id in ("nan", "inf") else node
+
+
+def _of_numpy(node: ast.expr) -> TypeGuard[ast.Attribute]:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "np"
 
 
 def _is_json(value: object) -> bool:

@@ -67,8 +67,9 @@ class NotebookTask:
 def find(key: TaskKey, session: Session) -> NotebookTask | None:
     """The task instance, None if Airflow has none.
 
-    Only the id of the run is read from XCom, which whoever may edit XComs can change. The connection and the notebook
-    are what the task was rendered with: so nobody who cannot change the DAG gets at another connection's notebooks.
+    XCom, which whoever may edit XComs can change, says which run it was, with which parameters, and how it ended. The
+    connection and the notebook are what the task was rendered with: so nobody who cannot change the DAG gets at another
+    connection's notebooks.
     """
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import select

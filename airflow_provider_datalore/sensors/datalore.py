@@ -140,6 +140,14 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
                 raise AirflowSkipException(str(error)) from error
             raise
 
+    def on_kill(self) -> None:
+        """Say what becomes of the run when the sensor is killed, or out of ``execution_timeout``, on its worker."""
+        from airflow_provider_datalore.triggers.datalore import left_running
+
+        run = self._last_seen
+        if run is not None and not run.is_finished:
+            self.log.warning(left_running(self.run_id, self._url(run)))
+
     def _resume_without_event(self, reason: dict[str, Any] | None, context: Context) -> dict[str, Any]:
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
         from airflow_provider_datalore.resuming import own_xcom, run_after_lost_trigger

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import nbformat
+import pytest
 
-from tests.emulator.emulator_client import Client, Write, gate, gate_pid, printed
+from tests.emulator.emulator_client import Client, Write, gate, gate_pid, printed, write_notebook
 from tests.emulator_process import EmulatorProcess
 
 
@@ -40,6 +41,45 @@ def test_a_notebook_finds_the_files_beside_it(client: Client, notebook: Write, d
     notebook_id = notebook("print(open('orders.csv').read())", owner="alice")
     (datalore.folder / "alice" / "orders.csv").write_text("id,amount")
     assert printed(client.executed(client.run(notebook_id))) == "id,amount\n"
+
+
+WRITES = """
+import os, pathlib
+print(pathlib.Path("data/orders.csv").read_text(), pathlib.Path("linked.csv").read_text())
+pathlib.Path("data/orders.csv").write_text("changed")
+pathlib.Path("made.csv").write_text("made")
+print(sorted(os.listdir()), os.getcwd())
+"""
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_only_a_run_that_is_not_isolated_writes_to_the_notebooks_files(
+    client: Client, notebook: Write, datalore: EmulatorProcess, tmp_path: Path, direct: bool
+) -> None:
+    owner = f"writer-{direct}"
+    notebook_id = notebook(WRITES, name="writes", owner=owner)
+    folder = datalore.folder / owner
+    (folder / "data").mkdir()
+    (folder / "data" / "orders.csv").write_text("kept")
+    (tmp_path / "large.csv").write_text("linked")
+    (folder / "linked.csv").symlink_to(tmp_path / "large.csv")
+    run = client.run(notebook_id, directFileStorageWrite=direct)
+    assert run["success"] is True
+    said = printed(client.executed(run))
+    assert said.startswith("kept linked\n")
+    assert (folder / "data" / "orders.csv").read_text() == ("changed" if direct else "kept")
+    assert (folder / "made.csv").exists() is direct
+    place = Path(said.split("] ")[1].strip())
+    assert (place == folder) is direct
+    assert place.exists() is direct
+
+
+def test_the_emulators_own_data_may_lie_among_the_notebooks(tmp_path: Path) -> None:
+    write_notebook(tmp_path, "counts", "import os; print([len(files) for _, _, files in os.walk('.')])")
+    with EmulatorProcess(tmp_path, data=tmp_path / "kept") as process:
+        client = Client(process)
+        first, second = (printed(client.executed(client.run("me/counts"))) for _ in range(2))
+    assert first == second
 
 
 def test_a_kernel_that_this_machine_does_not_have_is_replaced(client: Client, datalore: EmulatorProcess) -> None:

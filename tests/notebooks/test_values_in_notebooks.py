@@ -85,6 +85,14 @@ class TestValuesOfTaggedCells:
             ("np.int64(-3)", -3),
             ("np.True_", True),
             ("np.str_('x')", "x"),
+            (
+                "{'revenue': np.float64(-12.5), 'days': [np.int64(1), np.True_], 'np.int64(3)': 1}",
+                {"revenue": -12.5, "days": [1, True], "np.int64(3)": 1},
+            ),
+            ("array([1, 2])", "array([1, 2])"),
+            ("[np.datetime64('2026-01-31')]", "[np.datetime64('2026-01-31')]"),
+            ("[nanny, np]", "[nanny, np]"),
+            ("np.float64(1, 2)", "np.float64(1, 2)"),
             (["[1,\n", " 2]"], [1, 2]),
             ("b'x'", "b'x'"),
             ("{1, 2}", "{1, 2}"),
@@ -140,7 +148,7 @@ class TestValuesOfTaggedCells:
 
 
 class TestValuesThatCannotBeHandedOn:
-    @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "np.float64(nan)"])
+    @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "np.float64(nan)", "[1, nan]", "{'a': np.float64(-inf)}"])
     def test_numbers_that_json_does_not_have(self, value: str) -> None:
         assert "which JSON does not have" in problem(left(shown(value)))
 

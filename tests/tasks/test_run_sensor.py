@@ -71,6 +71,23 @@ class TestPoking:
             sensor(timeout=0.2, soft_fail=True).execute(context)
         assert f"Run run-1 is 'RUNNING': {datalore.url}/notebook/ann/sales" in logged()
 
+    def test_killing_it_says_that_the_run_goes_on_and_where(
+        self, datalore: Datalore, context: Context, logged: Logged
+    ) -> None:
+        running(datalore)
+        datalore.finishes()
+        task = sensor()
+        task.on_kill()
+        assert "goes on in Datalore" not in logged()
+        assert not task.poke(context)
+        task.on_kill()
+        words = "run run-1 goes on in Datalore, which has no call to end it. To end it, open"
+        assert f"{words} {datalore.url}/notebook/ann/sales" in logged()
+        said = logged().count(words)
+        assert task.poke(context)
+        task.on_kill()
+        assert logged().count(words) == said
+
     def test_it_bears_an_outage(self, datalore: Datalore, context: Context) -> None:
         datalore.answer(status=502).answer(html="<p>Bad gateway</p>").drop().finishes()
         assert sensor().execute(context)["success"] is True
