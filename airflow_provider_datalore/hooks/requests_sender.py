@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 import requests
 from requests import exceptions as failures
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from airflow_provider_datalore.api.exchange import Answer, Call, raise_for_status
-from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
+from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.hooks.connection import DataloreConnection
 from airflow_provider_datalore.hooks.read_ahead import ReadAhead
 from airflow_provider_datalore.hooks.sending import (
@@ -29,11 +30,14 @@ from airflow_provider_datalore.hooks.sending import (
     untrusted,
 )
 from airflow_provider_datalore.hooks.tls import tls_context
+from airflow_provider_datalore.hooks.transmission import ObservedSession
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.notebook_files import MultipartFile
 
 _CHUNK = 256 * 1024
+_CONNECTION = re.compile(r"^<?\w+\(host=[^)]*\)(?: at 0x[0-9a-f]+>)?: ")
+"""How urllib3 begins to say that a connection could not be made."""
 _Result = TypeVar("_Result")
 
 
@@ -45,19 +49,21 @@ class RequestsSender:
 
     def __init__(self, connection: DataloreConnection) -> None:
         self.connection = connection
-        self._session: requests.Session | None = None
+        self._session: ObservedSession | None = None
 
     def send(self, call: Call) -> Answer:
         """Send a call and read the whole answer, whatever its status.
 
-        :raises DataloreUnavailableError: if no answer came within the connection's ``timeout``.
+        :raises DataloreUnavailableError: if no answer came within the connection's ``timeout``; also if an error was
+            raised into the work, as Airflow does for ``execution_timeout``, while a call was on its way that must not
+            be repeated: the time for that is over too, and what became of the call matters more.
         :raises DataloreUnexpectedResponseError: if the answer is far longer than any of Datalore's.
         """
         if call.method == "POST" and not call.repeatable:
             # A connection that was kept open may be closed by the server just as it is used again, and then
             # nobody knows whether the request arrived. A new one leaves that doubt out.
             self.close()
-        return self._within_time_limit(call, lambda: self._send(call))
+        return self._within_time_limit(call, lambda session: self._send(call, session))
 
     def upload(self, call: Call, form: MultipartFile) -> Answer:
         """Send a call with a form as its body, piece by piece, and read the answer, whatever its status.
@@ -66,8 +72,8 @@ class RequestsSender:
 
         :raises DataloreUnavailableError: if the form could not be sent, or no answer came.
         """
-        with self._open(call, form) as response:
-            return self._answer(call, response, self._within_time_limit(call, lambda: self._read_all(call, response)))
+        with self._open(call, self._open_session(), form) as response:
+            return self._answer(call, response, self._within_time_limit(call, lambda _: self._read_all(call, response)))
 
     @contextmanager
     def stream(self, call: Call) -> Iterator[Iterator[bytes]]:
@@ -77,10 +83,10 @@ class RequestsSender:
 
         :raises DataloreError: the class that the answer's status stands for.
         """
-        response = self._within_time_limit(call, lambda: self._open(call))
+        response = self._within_time_limit(call, lambda session: self._open(call, session))
         if not 200 <= response.status_code < 300:
             with response:
-                body = self._within_time_limit(call, lambda: self._read_all(call, response))
+                body = self._within_time_limit(call, lambda _: self._read_all(call, response))
             raise_for_status(call, self._answer(call, response, body))
         body_ahead = ReadAhead(response, _CHUNK)
         try:
@@ -106,7 +112,7 @@ class RequestsSender:
                         raise answer_too_long(self.connection, call, 200, max_bytes)
             return bytes(body)
 
-        return read() if within is None else self._within_time_limit(call, read, within)
+        return read() if within is None else self._within_time_limit(call, lambda _: read(), within)
 
     def close(self) -> None:
         """Close the connections that are kept open; the next call opens a new one."""
@@ -114,14 +120,15 @@ class RequestsSender:
             self._session.close()
             self._session = None
 
-    def _send(self, call: Call) -> Answer:
-        with self._open(call) as response:
+    def _send(self, call: Call, session: ObservedSession) -> Answer:
+        with self._open(call, session) as response:
             return self._answer(call, response, self._read_all(call, response))
 
-    def _open(self, call: Call, form: MultipartFile | None = None) -> requests.Response:
+    def _open(self, call: Call, session: ObservedSession, form: MultipartFile | None = None) -> requests.Response:
         connection = self.connection
+        session.transmission.begin()
         try:
-            return self._open_session().request(
+            return session.request(
                 call.method,
                 connection.url(call.path),
                 json=call.body,
@@ -131,15 +138,15 @@ class RequestsSender:
                 allow_redirects=False,
                 stream=True,
             )
-        except (failures.RequestException, OSError) as error:
-            raise self._translate(call, error) from None
+        except Exception as error:
+            raise self._translate(call, error, has_left=session.transmission.has_left) from None
 
-    def _open_session(self) -> requests.Session:
+    def _open_session(self) -> ObservedSession:
         if self._session is None:
             connection = self.connection
             # Files that are no certificates are found out before anything is sent.
             tls_context(connection)
-            session = requests.Session()
+            session = ObservedSession()
             # Proxies and certificates of the environment are in the connection's answers already, so that both
             # senders do the same; left to itself, requests would also prefer a ~/.netrc to the token.
             session.trust_env = False
@@ -168,20 +175,21 @@ class RequestsSender:
                     size, began = 0, time.monotonic()
         except TimeoutError:
             raise too_slow(self.connection, call, limit) from None
-        except (failures.RequestException, HTTPError, OSError) as error:
-            raise self._translate(call, error) from None
+        except Exception as error:
+            raise self._translate(call, error, has_left=True) from None
         if parts:
             yield b"".join(parts)
 
     def _read_all(self, call: Call, response: requests.Response) -> bytes:
         body = bytearray()
+        pieces = response.raw.stream(_CHUNK, decode_content=True)
         try:
-            for piece in response.raw.stream(_CHUNK, decode_content=True):
+            while len(body) <= LONGEST_ANSWER and (piece := next(pieces, b"")):
                 body += piece
-                if len(body) > LONGEST_ANSWER:
-                    raise answer_too_long(self.connection, call, response.status_code, LONGEST_ANSWER)
-        except (failures.RequestException, HTTPError, OSError) as error:
-            raise self._translate(call, error) from None
+        except Exception as error:
+            raise self._translate(call, error, has_left=True) from None
+        if len(body) > LONGEST_ANSWER:
+            raise answer_too_long(self.connection, call, response.status_code, LONGEST_ANSWER)
         return bytes(body)
 
     def _answer(self, call: Call, response: requests.Response, body: bytes) -> Answer:
@@ -194,10 +202,18 @@ class RequestsSender:
             body=self.connection.without_token_bytes(body),
         )
 
-    def _translate(self, call: Call, error: Exception) -> DataloreError:
+    def _translate(self, call: Call, error: Exception, *, has_left: bool) -> Exception:
+        """The error in this package's words.
+
+        :param has_left: whether a part of the request may have been sent; then any error is one of the exchange.
+        """
         connection = self.connection
         reason = getattr(error.args[0], "reason", None) if error.args else None
-        text = str(reason or error)
+        text = _CONNECTION.sub("", str(reason.args[-1] if reason and reason.args else error)) or type(error).__name__
+        if has_left:
+            if isinstance(error, (failures.ReadTimeout, ReadTimeoutError)) or isinstance(reason, ReadTimeoutError):
+                return too_slow(connection, call, connection.timeout)
+            return no_answer(connection, call, text)
         if "CERTIFICATE_VERIFY_FAILED" in text:
             return untrusted(connection, call, text)
         if isinstance(error, (failures.InvalidSchema, failures.InvalidURL, failures.InvalidProxyURL)) or (
@@ -207,26 +223,25 @@ class RequestsSender:
             return DataloreConfigurationError(
                 f"Could not {call.purpose} on {connection}: {connection.without_token(text)}"
             )
-        if isinstance(error, failures.ConnectTimeout | failures.ProxyError) or isinstance(
-            reason, (NewConnectionError, ConnectTimeoutError)
-        ):
+        if isinstance(error, (failures.RequestException, HTTPError, OSError)):
             return never_connected(connection, call, text)
-        if isinstance(error, (failures.ReadTimeout, ReadTimeoutError)) or isinstance(reason, ReadTimeoutError):
-            return too_slow(connection, call, connection.timeout)
-        return no_answer(connection, call, text)
+        return error
 
-    def _within_time_limit(self, call: Call, work: Callable[[], _Result], within: float | None = None) -> _Result:
+    def _within_time_limit(
+        self, call: Call, work: Callable[[ObservedSession], _Result], within: float | None = None
+    ) -> _Result:
         """Do the work in a thread of its own and leave it when the time is up.
 
         The timeout of requests starts anew with every byte that arrives, and does not cover the look-up of the
         host's name: a server that answers by drops would hold the worker for as long as it likes.
         """
         seconds = self.connection.timeout if within is None else within
+        session = self._open_session()
         outcome: Future[_Result] = Future()
 
         def run() -> None:
             try:
-                outcome.set_result(work())
+                outcome.set_result(work(session))
             except BaseException as error:
                 outcome.set_exception(error)
 
@@ -235,9 +250,20 @@ class RequestsSender:
             return outcome.result(seconds)
         except TimeoutError:
             if outcome.done():
-                raise
+                return outcome.result()
             self._session = None
+            if session.transmission.give_up():
+                raise never_connected(self.connection, call, f"not within {seconds:g} s") from None
             raise too_slow(self.connection, call, seconds, can_be_raised=within is None) from None
+        except BaseException as error:
+            if outcome.done() and outcome.exception() is error:
+                raise
+            # Raised into this thread from outside, as Airflow ends a task.
+            self._session = None
+            if session.transmission.give_up() or call.method != "POST" or call.repeatable:
+                raise
+            why = f"the task was interrupted meanwhile by {type(error).__name__} {error}"
+            raise no_answer(self.connection, call, why) from error
 
 
 class _Headers(AuthBase):
