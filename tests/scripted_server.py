@@ -218,6 +218,12 @@ class ScriptedServer:
             if not self._changed.wait_for(lambda: len(self.requests) >= count, timeout):
                 raise AssertionError(f"{len(self.requests)} requests came within {timeout:g} s, not {count}")
 
+    def wait_for_connections(self, count: int, timeout: float = 60.0) -> None:
+        """Wait until so many connections have been made."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.connections >= count, timeout):
+                raise AssertionError(f"{self.connections} connections came within {timeout:g} s, not {count}")
+
     def wait_until_closed(self, timeout: float = 60.0) -> None:
         """Wait until no client holds a connection open."""
         with self._changed:
@@ -278,6 +284,7 @@ class ScriptedServer:
             self._sockets.add(connection)
             self.connections += 1
             self.open_connections += 1
+            self._changed.notify_all()
             return self.connections
 
     def _closed(self, connection: socket.socket) -> None:

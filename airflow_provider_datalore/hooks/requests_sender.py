@@ -245,8 +245,8 @@ class RequestsSender:
             except BaseException as error:
                 outcome.set_exception(error)
 
-        threading.Thread(target=run, name="datalore-request", daemon=True).start()
         try:
+            threading.Thread(target=run, name="datalore-request", daemon=True).start()
             return outcome.result(seconds)
         except TimeoutError:
             if outcome.done():
