@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
@@ -156,8 +157,11 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
         task_instance.xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
         memory = RunMemory(context, self.durable)
-        earlier = memory.find_run(hook, self.notebook_id, self.outputs, patience.outage_before_start(time.time()))
-        run_id = earlier or self._start(hook, memory, context, patience)
+        parameters = cache(lambda: self.parameters_for(context))
+        outage = patience.outage_before_start(time.time())
+        asks = lambda: self._fingerprint(parameters())  # noqa: E731  (a name for one line)
+        earlier = memory.find_run(hook, self.notebook_id, self.outputs, outage, asks)
+        run_id = earlier or self._start(hook, memory, parameters(), patience)
         patience = replace(patience, since=time.time())
         task_instance.xcom_push(key=RUN_ID, value=run_id)
         self.started_run_id = run_id
@@ -225,10 +229,11 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         return Patience(self.poll_interval, self.max_outage, deadline, since=now)
 
-    def _start(self, hook: DataloreHook, memory: RunMemory, context: Context, patience: Patience) -> str:
+    def _start(
+        self, hook: DataloreHook, memory: RunMemory, parameters: Mapping[str, Any] | None, patience: Patience
+    ) -> str:
         from airflow_provider_datalore.operators.final import never_twice
 
-        parameters = self.parameters_for(context)
         with never_twice():
             run_id = hook.run_notebook(
                 self.notebook_id,
@@ -237,8 +242,13 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
                 direct_file_storage_write=self.direct_file_storage_write,
                 max_outage=patience.outage_before_start(time.time()),
             )
-        memory.remember(self.notebook_id, run_id)
+        memory.remember(self.notebook_id, run_id, self._fingerprint(parameters))
         return run_id
+
+    def _fingerprint(self, parameters: Mapping[str, Any] | None) -> str:
+        from airflow_provider_datalore.operators.memory import fingerprint
+
+        return fingerprint(parameters, self.update_report, self.direct_file_storage_write)
 
     def _wait_here(self, hook: DataloreHook, run_id: str, patience: Patience, url: str) -> Run:
         # Airflow calls on_kill after the error by which it ends a task, so that an error leaves this as it is.
@@ -279,7 +289,11 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
         )
 
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
-        from airflow_provider_datalore.exceptions import DataloreOutputError, DataloreRunFailedError
+        from airflow_provider_datalore.exceptions import (
+            DataloreNotFoundError,
+            DataloreOutputError,
+            DataloreRunFailedError,
+        )
         from airflow_provider_datalore.operators.final import final
         from airflow_provider_datalore.operators.memory import RunMemory
         from airflow_provider_datalore.outcome import deliver
@@ -292,7 +306,11 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
             memory.forget()
             raise
         except DataloreOutputError as error:
-            memory.remember(self.notebook_id, run.run_id, without=self.outputs)
+            memory.note_missing(self.outputs)
+            raise final(error) from None
+        except DataloreNotFoundError as error:
+            # What it made is gone for good. To have it, a user runs the notebook again, by clearing the task.
+            memory.forget()
             raise final(error) from None
         memory.forget()
         return run.run_id

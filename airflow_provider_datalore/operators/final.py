@@ -22,6 +22,10 @@ class DataloreMissingOutputError(exceptions.DataloreMissingOutputError, Datalore
     """The same error; a retry would find no such value in the same run."""
 
 
+class DataloreNotFoundError(exceptions.DataloreNotFoundError, AirflowFailException):
+    """The same error; a retry would not find either what a run made and Datalore has no more."""
+
+
 @contextmanager
 def never_twice() -> Iterator[None]:
     """Keep Airflow from retrying a submission of which nobody knows whether it arrived."""
@@ -33,8 +37,12 @@ def never_twice() -> Iterator[None]:
         ) from error.__cause__
 
 
-def final(error: exceptions.DataloreOutputError) -> DataloreOutputError:
+def final(
+    error: exceptions.DataloreOutputError | exceptions.DataloreNotFoundError,
+) -> DataloreOutputError | DataloreNotFoundError:
     """The error in the form for which Airflow does not retry the task."""
+    if isinstance(error, exceptions.DataloreNotFoundError):
+        return DataloreNotFoundError(error.message, status=error.status, url=error.url, detail=error.detail)
     if isinstance(error, exceptions.DataloreMissingOutputError):
         return DataloreMissingOutputError(error.message, output=error.output, available=error.available)
     return DataloreOutputError(error.message, output=error.output)

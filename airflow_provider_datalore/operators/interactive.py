@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.waiting import Patience
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+    from airflow_provider_datalore.operators.memory import RunMemory
 
 SNAPSHOT = "interactive_run"
 """The XCom key of the notebook as it was before the run, by which the run is known."""
@@ -109,7 +110,6 @@ class DataloreInteractiveRunOperator(BaseOperator):
 
         :return: the finished run as JSON; None without waiting.
         """
-        from airflow_provider_datalore.operators.memory import RunMemory
         from airflow_provider_datalore.operators.turn import check_options, run_of_earlier_try, start
 
         patience = self._patience()
@@ -119,8 +119,8 @@ class DataloreInteractiveRunOperator(BaseOperator):
         if not self.wait_for_completion:
             start(notebook, patience.outage_before_start(time.time()))
             return None
-        memory = RunMemory(context, self.durable)
-        if (snapshot := run_of_earlier_try(notebook, memory, self.notebook_id)) is not None:
+        snapshot = run_of_earlier_try(notebook, self._memory(context), self.notebook_id, self._fingerprint())
+        if snapshot is not None:
             context["ti"].xcom_push(key=SNAPSHOT, value=snapshot.to_text())
             return self._wait(snapshot, notebook, context, patience, recalled=True)
         return self._take_turn(notebook, context, patience)
@@ -184,6 +184,16 @@ class DataloreInteractiveRunOperator(BaseOperator):
             notebook, snapshot = self._waits_for
             end_killed(notebook.apart(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
 
+    def _memory(self, context: Context) -> RunMemory:
+        from airflow_provider_datalore.operators.memory import RunMemory
+
+        return RunMemory(context, self.durable, "datalore_interactive_run")
+
+    def _fingerprint(self) -> str:
+        from airflow_provider_datalore.operators.memory import fingerprint
+
+        return fingerprint(self.parameters, self.update_report)
+
     def _notebook(self) -> DataloreNotebook:
         return self.hook.notebook(self.notebook_id, max_outage=self.max_outage)
 
@@ -201,7 +211,6 @@ class DataloreInteractiveRunOperator(BaseOperator):
         self, notebook: DataloreNotebook, context: Context, patience: Patience, *, has_waited: bool = False
     ) -> dict[str, Any]:
         """Run the notebook when nothing else runs in it, and wait for it."""
-        from airflow_provider_datalore.operators.memory import RunMemory
         from airflow_provider_datalore.operators.turn import refuse_busy, start_in_turn
 
         def wait(seen: View) -> None:
@@ -212,8 +221,8 @@ class DataloreInteractiveRunOperator(BaseOperator):
             notebook.wait_until_free(patience)
 
         snapshot = start_in_turn(notebook, self.parameters, patience, wait, has_waited=has_waited)
+        self._memory(context).remember(self.notebook_id, snapshot.to_text(), self._fingerprint())
         context["ti"].xcom_push(key=SNAPSHOT, value=snapshot.to_text())
-        RunMemory(context, self.durable).remember(self.notebook_id, snapshot.to_text())
         return self._wait(snapshot, notebook, context, self._patience_until(patience.deadline))
 
     def _wait(
@@ -286,10 +295,9 @@ class DataloreInteractiveRunOperator(BaseOperator):
             DataloreRunOverlapError,
         )
         from airflow_provider_datalore.interactive_outcome import deliver, was_interrupted
-        from airflow_provider_datalore.operators.memory import RunMemory
         from airflow_provider_datalore.operators.turn import session_stopped_after
 
-        memory = RunMemory(context, self.durable)
+        memory = self._memory(context)
         try:
             with session_stopped_after(notebook, snapshot, self.stop_session_after):
                 run = deliver(outcome(), notebook, context)

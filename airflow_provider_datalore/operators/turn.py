@@ -111,12 +111,15 @@ def refuse_busy(notebook: DataloreNotebook) -> DataloreNotebookBusyError:
     )
 
 
-def run_of_earlier_try(notebook: DataloreNotebook, memory: RunMemory, notebook_id: str) -> Snapshot | None:
-    """What the notebook was like before the run that an earlier try started, if that goes on or went well."""
+def run_of_earlier_try(notebook: DataloreNotebook, memory: RunMemory, notebook_id: str, asked: str) -> Snapshot | None:
+    """What the notebook was like before the run that an earlier try started, if that goes on or went well.
+
+    :param asked: the fingerprint of what is asked for now.
+    """
     from airflow_provider_datalore.api.interactive import may_be_joined
     from airflow_provider_datalore.api.snapshots import Snapshot
 
-    text = memory.recall(notebook_id)
+    text = memory.recall(notebook_id, lambda: asked)
     if text is None:
         return None
     snapshot = Snapshot.from_text(text)

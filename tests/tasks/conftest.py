@@ -24,6 +24,7 @@ class TaskInstance:
 
     task_id = "run_notebook"
     map_index = -1
+    max_tries = 1
 
     def __init__(self) -> None:
         self.xcoms: dict[str, Any] = {}

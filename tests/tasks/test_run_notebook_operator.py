@@ -399,6 +399,44 @@ class TestDurable:
         assert operator().execute(context) == "run-1"
         assert len(datalore.asked("POST")) == 1
 
+    def test_a_run_that_was_just_started_need_not_be_listed_yet(self, datalore: Datalore, context: Context) -> None:
+        self.crash(datalore, context)
+        datalore.answer(status=404).answer(status=404).finishes()
+        assert operator().execute(context) == "run-1"
+        assert len(datalore.asked("POST")) == 1
+
+    @pytest.mark.parametrize(
+        "other", [{"parameters": {"day": "2026-02-01"}}, {"update_report": "on success"}, {"parameters": None}]
+    )
+    def test_a_retry_goes_on_with_the_run_whatever_it_asks_for(
+        self, datalore: Datalore, context: Context, other: dict[str, Any]
+    ) -> None:
+        self.crash(datalore, context, parameters={"day": "2026-01-31"})
+        datalore.finishes()
+        assert operator(**{"parameters": {"day": "2026-01-31"}, **other}).execute(context) == "run-1"
+        assert len(datalore.asked("POST")) == 1
+
+    @pytest.mark.parametrize(
+        "other", [{"parameters": {"day": "2026-02-01"}}, {"update_report": "on success"}, {"parameters": None}]
+    )
+    def test_a_task_that_was_cleared_to_ask_for_something_else_runs_that(
+        self, datalore: Datalore, context: Context, task_instance: TaskInstance, logged: Logged, other: dict[str, Any]
+    ) -> None:
+        self.crash(datalore, context, parameters={"day": "2026-01-31"})
+        task_instance.max_tries += 1
+        datalore.starts("run-2").finishes("run-2")
+        assert operator(**{"parameters": {"day": "2026-01-31"}, **other}).execute(context) == "run-2"
+        assert "Run run-1 of an earlier try was asked for with other parameters" in logged()
+
+    def test_a_task_that_was_cleared_and_asks_for_the_same_goes_on_with_the_run(
+        self, datalore: Datalore, context: Context, task_instance: TaskInstance, store: TaskStateStore
+    ) -> None:
+        self.crash(datalore, context, parameters={"password": "hunter2"})
+        assert "hunter2" not in json.dumps(store.values)
+        task_instance.max_tries += 1
+        datalore.finishes()
+        assert operator(parameters={"password": "hunter2"}).execute(context) == "run-1"
+
     def test_a_run_of_another_notebook_is_left_alone(self, datalore: Datalore, context: Context) -> None:
         self.crash(datalore, context)
         datalore.starts("run-2").finishes("run-2")
