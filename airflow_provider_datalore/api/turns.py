@@ -52,7 +52,7 @@ class HasNotebookRun:
             check_own(self.snapshot, told)
             return True
         self._begun = self._begun or reached is not Stage.NOT_BEGUN
-        if reached is Stage.RUNNING:
+        if reached is Stage.RUNNING or (last is not None and self._executed(told) != self._executed(last)):
             self._idle_since = None
         elif self._begun:
             self._check_idle(told, waited)
@@ -76,6 +76,9 @@ class HasNotebookRun:
             f"at {written(deadline)}; it {reached}. See {self.where}. If it needs more time, raise the timeout of the "
             "task."
         )
+
+    def _executed(self, view: View) -> set[str]:
+        return {cell.cell_id for cell in view.cells if self.snapshot.has_run(cell)}
 
     def _check_idle(self, told: View, waited: float) -> None:
         if self._idle_since is None:

@@ -28,6 +28,10 @@ from airflow_provider_datalore.exceptions import (
 
 SHORTEST_INTERVAL = 1.0
 LONGEST_BACKOFF = 60.0
+LONGEST_PAUSE = 60.0
+"""Seconds until the first request, at most: another machine, whose clock may be wrong, says when it is due."""
+LONGEST = 1e10
+"""Seconds that a limit may have, and an epoch second too: what is added to now has to be a date."""
 
 log = logging.getLogger(__name__)
 
@@ -122,9 +126,11 @@ def check_seconds(name: str, value: object, *, least: float) -> float:
 
     :raises DataloreConfigurationError: if it is none, or less than the least.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < float("inf"):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= LONGEST:
         return float(value)
-    raise DataloreConfigurationError(f"{name} is {value!r}; it has to be a number of seconds, {least:g} or more.")
+    raise DataloreConfigurationError(
+        f"{name} is {value!r:.50}; it has to be a number of seconds, {least:g} or more, and {LONGEST:g} at most."
+    )
 
 
 @dataclass(slots=True)
@@ -250,7 +256,7 @@ def wait_for(question: Question[Told], patience: Patience, clock: Clock = CLOCK)
 
     # Spread over an interval: a triggerer that starts again finds all its runs at once.
     waited = clock.wall() - since
-    delay = 0.0 if patience.not_before is None else max(0.0, patience.not_before - clock.wall())
+    delay = 0.0 if patience.not_before is None else min(LONGEST_PAUSE, max(0.0, patience.not_before - clock.wall()))
     delay += patience.interval(waited) * clock.chance()
     while True:
         if patience.deadline is not None:

@@ -33,6 +33,9 @@ KEEP_ALIVE = 120.0
 """Seconds that an idle connection is kept; longer than the default poll interval, so that polls reuse it."""
 DNS_CACHE = 60
 
+FRESH = 30.0
+"""Seconds for which a connection that was read serves those who come next, so that a thousand at once read it once."""
+
 ReadConnection = Callable[[], Awaitable[DataloreConnection]]
 
 
@@ -135,27 +138,43 @@ def _parsed(url: str) -> URL:
 class _Shared:
     """The sender of one connection in one event loop, and how many use it."""
 
-    def __init__(self, read_connection: ReadConnection) -> None:
+    def __init__(self) -> None:
         self.users = 0
-        self._read_connection = read_connection
         self._lock = asyncio.Lock()
         self._senders: list[AiohttpSender] = []
+        self._read_at = 0.0
+        self._error: Exception | None = None
 
-    @property
-    def current(self) -> AiohttpSender:
-        return self._senders[-1]
-
-    async def open(self) -> None:
+    async def open(self, read_connection: ReadConnection) -> AiohttpSender:
+        """The sender for another user, by the connection as it is now, or was a moment ago."""
         async with self._lock:
-            if not self._senders:
-                self._senders.append(AiohttpSender(await self._read_connection()))
+            if not self._read_at or time.monotonic() - self._read_at > FRESH:
+                await self._read(read_connection)
+            if self._error is not None:
+                raise self._error
+            return self._senders[-1]
 
-    async def reread(self, refused: DataloreConnection) -> None:
-        """Read the Airflow connection anew, unless another user did since this one was refused."""
+    async def reread(self, refused: AiohttpSender, read_connection: ReadConnection) -> AiohttpSender:
+        """The sender by the connection as it is now, unless another user has read it since this one was refused."""
         async with self._lock:
-            if self.current.connection is refused:
-                # Others may still wait for answers on the old session, so it stays open until all are gone.
-                self._senders.append(AiohttpSender(await self._read_connection()))
+            if self._senders[-1] is refused:
+                await self._read(read_connection)
+                if self._error is not None:
+                    raise self._error
+            return self._senders[-1]
+
+    async def _read(self, read_connection: ReadConnection) -> None:
+        self._error = None
+        try:
+            connection = await read_connection()
+        except Exception as error:
+            # Who waits here meanwhile need not look as long once more.
+            self._error = error
+        else:
+            # Others may still wait for answers on an old session, so it stays open until all are gone.
+            if not self._senders or self._senders[-1].connection != connection:
+                self._senders.append(AiohttpSender(connection))
+        self._read_at = time.monotonic()
 
     async def close(self) -> None:
         for sender in self._senders:
@@ -166,11 +185,15 @@ _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shared]] = Weak
 
 
 class SharedSender:
-    """One user's hold on the sender that all users of a connection share in this event loop."""
+    """One user's hold on the sender that all users of a connection share in this event loop.
 
-    def __init__(self, shared: _Shared) -> None:
+    It stays with the connection as it was when the user came, until Datalore refuses the token.
+    """
+
+    def __init__(self, shared: _Shared, sender: AiohttpSender, read_connection: ReadConnection) -> None:
         self._shared = shared
-        self.connection = shared.current.connection
+        self._sender = sender
+        self._read_connection = read_connection
 
     async def send(self, call: Call, *, reread_connection: bool = False) -> Answer:
         """Send a call; see :meth:`AiohttpSender.send`.
@@ -178,10 +201,8 @@ class SharedSender:
         :param reread_connection: take the token from the Airflow connection anew before.
         """
         if reread_connection:
-            await self._shared.reread(self.connection)
-        sender = self._shared.current
-        self.connection = sender.connection
-        return await sender.send(call)
+            self._sender = await self._shared.reread(self._sender, self._read_connection)
+        return await self._sender.send(call)
 
 
 @asynccontextmanager
@@ -192,11 +213,10 @@ async def shared_sender(conn_id: str, read_connection: ReadConnection) -> AsyncI
     :param read_connection: reads that connection.
     """
     entries = _shared.setdefault(asyncio.get_running_loop(), {})
-    entry = entries.setdefault(conn_id, _Shared(read_connection))
+    entry = entries.setdefault(conn_id, _Shared())
     entry.users += 1
     try:
-        await entry.open()
-        yield SharedSender(entry)
+        yield SharedSender(entry, await entry.open(read_connection), read_connection)
     finally:
         entry.users -= 1
         if not entry.users:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 
@@ -12,7 +13,7 @@ from airflow_provider_datalore.api import protocol, waiting
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.waiting import Ask, Patience, deadline_after
 from airflow_provider_datalore.hooks.base import DataloreBaseHook
-from airflow_provider_datalore.hooks.connection import DataloreConnection, naming_connection, not_defined
+from airflow_provider_datalore.hooks.connection import DataloreConnection, naming_connection, not_defined, not_looked_up
 from airflow_provider_datalore.hooks.drivers import drive_async
 
 if TYPE_CHECKING:
@@ -23,13 +24,23 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.notebook import DataloreAsyncNotebook
 
 
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+"""Seconds between two look-ups of a connection that was not found."""
+
+
 class DataloreAsyncHook(DataloreBaseHook):
     """Tells what became of a run, from an event loop such as the triggerer's.
 
     All hooks of an event loop share one session for each connection.
 
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
+    :param look_up_for: for how many seconds to look the connection up again if Airflow does not find it: a secrets
+        backend that does not answer is no different from one that does not have it.
     """
+
+    def __init__(self, datalore_conn_id: str = defaults.CONN_ID, *, look_up_for: float = 0.0) -> None:
+        super().__init__(datalore_conn_id)
+        self.look_up_for = look_up_for
 
     async def get_run(self, run_id: str, *, max_outage: float = 0.0, grace: float = 0.0) -> Run:
         """The run as it is now; as :meth:`DataloreHook.get_run`."""
@@ -78,17 +89,29 @@ class DataloreAsyncHook(DataloreBaseHook):
         return shared_sender(self.datalore_conn_id, self._read_connection)
 
     async def _read_connection(self) -> DataloreConnection:
+        until = time.monotonic() + self.look_up_for
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                connection, extra = await self._look_up()
+            except Exception as error:
+                is_missing = isinstance(error, AirflowNotFoundException)
+                told = not_defined(self.datalore_conn_id) if is_missing else not_looked_up(self.datalore_conn_id, error)
+                if time.monotonic() + pause > until:
+                    raise told from None
+                self.log.warning("%s Looking it up again in %.0f s.", told, pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                return DataloreConnection.read(connection, extra)
+
+    async def _look_up(self) -> tuple[Connection, dict[str, Any]]:
         from asgiref.sync import sync_to_async
 
-        try:
-            if hasattr(Connection, "aextra_dejson"):
-                connection = await self.aget_connection(self.datalore_conn_id)
-                extra = await connection.aextra_dejson()
-            else:
-                # Airflow before 3.3.2 hides a connection's secrets by asking another process and waiting for its
-                # answer, which in an event loop would be a deadlock. common-compat knows that since 1.22.
-                connection = await sync_to_async(self.get_connection)(self.datalore_conn_id)
-                extra = await sync_to_async(lambda: connection.extra_dejson)()
-        except AirflowNotFoundException:
-            raise not_defined(self.datalore_conn_id) from None
-        return DataloreConnection.read(connection, extra)
+        if hasattr(Connection, "aextra_dejson"):
+            connection = await self.aget_connection(self.datalore_conn_id)
+            return connection, await connection.aextra_dejson()
+        # Airflow before 3.3.2 hides a connection's secrets by asking another process and waiting for its answer, which
+        # in an event loop would be a deadlock. common-compat knows that since 1.22.
+        connection = await sync_to_async(self.get_connection)(self.datalore_conn_id)
+        return connection, await sync_to_async(lambda: connection.extra_dejson)()

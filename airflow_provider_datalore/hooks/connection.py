@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.hooks import redaction
-from airflow_provider_datalore.hooks.fields import FieldReader
+from airflow_provider_datalore.hooks.fields import FieldReader, is_host
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_CONNECTIONS = 100
@@ -165,6 +165,14 @@ def naming_connection(conn_id: str) -> Iterator[None]:
         raise DataloreConfigurationError(f"{error} (connection {conn_id!r})") from None
 
 
+def not_looked_up(conn_id: str, error: Exception) -> DataloreConfigurationError:
+    """The error for a connection that Airflow could not look up."""
+    return DataloreConfigurationError(
+        f"Airflow could not look up connection {conn_id!r} ({type(error).__name__}: {error}). Check that its database "
+        "and its secrets backend answer."
+    )
+
+
 def not_defined(conn_id: str) -> DataloreConfigurationError:
     """The error for a connection that Airflow does not know."""
     return DataloreConfigurationError(
@@ -177,7 +185,7 @@ def _proxy_url(url: str, connection: DataloreConnection) -> str:
     url = url if "://" in url else f"http://{url}"
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in ("http", "https") and is_host(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
+_MOST = 1_000_000_000
 DEFAULT_HOST = "https://datalore.jetbrains.com"
 _HOW_TO_GET_ONE = "Make one in Datalore under Account settings | API tokens, and put it into the connection's password."
 _NOT_HEADERS = frozenset(
@@ -25,7 +26,7 @@ _NOT_HEADERS = frozenset(
 log = logging.getLogger(__name__)
 
 
-def _is_host(name: str | None) -> bool:
+def is_host(name: str | None) -> bool:
     """Whether a host can have this name: no part of it is empty or too long."""
     if not name:
         return False
@@ -71,7 +72,7 @@ class FieldReader:
         url = f"{scheme.lower()}{found}{rest.rstrip('/')}"
         try:
             parts = urlsplit(url)
-            whole = parts.scheme in ("http", "https") and _is_host(parts.hostname) and parts.port != 0
+            whole = parts.scheme in ("http", "https") and is_host(parts.hostname) and parts.port != 0
         except ValueError:
             whole = False
         if not whole or re.search(r"[\s\\@?#\x00-\x1f]", url):
@@ -175,10 +176,10 @@ class FieldReader:
         value = self.extra.get(name, default)
         try:
             number = float(value) if not isinstance(value, bool) else 0.0
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = 0.0
-        if not 0 < number < float("inf"):
-            self.fail(f"{name} in the extra", f"is {value!r}; it has to be a number above 0.")
+        if not 0 < number <= _MOST:
+            self.fail(f"{name} in the extra", f"is {value!r:.50}; it has to be a number above 0, and {_MOST} at most.")
         return number
 
     def whole_number(self, name: str, default: int) -> int:

@@ -75,7 +75,7 @@ class DataloreRunTrigger(BaseTrigger):
 
         try:
             patience = Patience(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
-            run = await DataloreAsyncHook(self.datalore_conn_id).wait_patiently(
+            run = await DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.LOOK_UP).wait_patiently(
                 self.run_id, patience, where=self.notebook_url or "the notebook there"
             )
         except DataloreError as error:

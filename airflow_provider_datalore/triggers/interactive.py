@@ -130,7 +130,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
         from airflow_provider_datalore.triggers import event
 
-        hook = DataloreAsyncHook(self.datalore_conn_id)
+        hook = DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.LOOK_UP)
         where = self.notebook_url or "the notebook there"
         if not self.snapshot:
             notebook = NotebookId.parse(self.notebook_id)

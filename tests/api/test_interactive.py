@@ -210,6 +210,16 @@ class TestTheWait:
         busy = ran(1, None, None, state="BUSY", running=1)
         assert self.wait(FakeTime(), answers).outcome == ran(1, 2, 3)
 
+    def test_a_run_that_is_only_seen_between_two_cells_goes_on(self) -> None:
+        def answers(now: float) -> View:
+            done = min(9, 1 + int(now / (IDLE_GRACE * 0.8)))
+            return ran(*range(1, done + 1), *[None] * (9 - done))
+
+        question = HasNotebookRun(before(*[None] * 9), 60.0, "https://datalore.example/n")
+        time = FakeTime()
+        time.play(wait_for(question, Patience(poll_interval=IDLE_GRACE), time.clock), answers)
+        assert time.outcome == ran(*range(1, 10))
+
     def test_a_kernel_that_is_lost_is_given_up_after_a_grace(self) -> None:
         busy, lost = ran(1, None, None, state="BUSY", running=1), ran(1, None, None)
         time = self.wait(FakeTime(), lambda now: busy if now < 10 else lost)
