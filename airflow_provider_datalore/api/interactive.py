@@ -17,6 +17,7 @@ from airflow_provider_datalore.api.cells import NOT_STARTED, Cell, Kernel
 from airflow_provider_datalore.api.exchange import Answer, Call, raise_for_status
 from airflow_provider_datalore.api.models import JsonAnswer, NotebookId
 from airflow_provider_datalore.api.snapshots import Snapshot, View
+from airflow_provider_datalore.api.texts import storable
 from airflow_provider_datalore.exceptions import DataloreRunOverlapError
 
 Result = TypeVar("Result")
@@ -55,7 +56,8 @@ class InteractiveRun(JsonAnswer):
 
     def to_json(self) -> dict[str, Any]:
         """The run as JSON. What XCom ``run`` holds."""
-        return self.model_dump(mode="json")
+        told: dict[str, Any] = storable(self.model_dump(mode="json"))
+        return told
 
 
 class Stage(enum.Enum):

@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
+from airflow_provider_datalore.api.texts import storable
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreRunFailedError
 
 __all__ = ["Artifact", "NotebookId", "Run", "RunRequest"]
@@ -212,7 +213,8 @@ class Run(JsonAnswer):
 
     def to_json(self) -> dict[str, Any]:
         """The run as JSON: these field names, times as ISO 8601 in UTC. What XCom ``run`` holds."""
-        return self.model_dump(mode="json")
+        told: dict[str, Any] = storable(self.model_dump(mode="json"))
+        return told
 
 
 def _is_artifact(entry: object) -> bool:

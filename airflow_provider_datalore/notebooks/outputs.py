@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from airflow_provider_datalore.api.texts import IN_NO_DATABASE
 from airflow_provider_datalore.notebooks.reading import Cell, code_cells, data, is_printed, plain, text
 
 LONGEST = 256 * 1024
@@ -30,7 +31,6 @@ _NUMPY_SCALAR = re.compile(r"(?:u?int|float)\d+|str_")
 _NUMPY_BOOLEANS = {"True_": True, "False_": False}
 _SHORTENED = re.compile(r"[\[{(].*^[ \t]*\.\.\.[\]})]", re.DOTALL | re.MULTILINE)
 """How IPython shows a list or mapping of more than a thousand entries."""
-_IN_NO_DATABASE = re.compile("[\x00\ud800-\udfff]")
 
 
 class MissingOutputError(ValueError):
@@ -148,7 +148,7 @@ def _check(value: Any) -> None:
         for part in level:
             if isinstance(part, float) and not math.isfinite(part):
                 raise ValueError(f"has the number {part} in it, which JSON does not have")
-            if isinstance(part, str) and _IN_NO_DATABASE.search(part):
+            if isinstance(part, str) and IN_NO_DATABASE.search(part):
                 raise ValueError("has a character in it that databases do not take (U+0000, or half of a pair)")
             if isinstance(part, Mapping):
                 inner += [*part, *part.values()]

@@ -135,6 +135,9 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
             if next_method != TRIGGER_LOST:
                 return super().resume_execution(next_method, next_kwargs, context)
             return self._resume_without_event(next_kwargs, context)
+        except AirflowSkipException as error:
+            # Airflow 3.3 makes another one of it, without its words.
+            raise (error.__cause__ if isinstance(error.__cause__, AirflowSkipException) else error) from None
         except (DataloreError, AirflowSensorTimeout) as error:
             if self.never_fail:
                 raise AirflowSkipException(str(error)) from error

@@ -9,6 +9,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from airflow_provider_datalore import exceptions
 from airflow_provider_datalore.api.interactive import InteractiveRun
 from airflow_provider_datalore.api.models import Run
+from airflow_provider_datalore.api.texts import storable
 from airflow_provider_datalore.exceptions import DataloreError
 
 VERSION = 1
@@ -38,7 +39,7 @@ def failed(error: DataloreError) -> dict[str, Any]:
         for name, value in vars(error).items()
         if value is None or isinstance(value, (str, int, float, bool, Run))
     }
-    return {"version": VERSION, "error": type(error).__name__, "fields": fields}
+    return {"version": VERSION, "error": type(error).__name__, "fields": storable(fields)}
 
 
 def read(event: object) -> Run:

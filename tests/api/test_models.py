@@ -410,8 +410,9 @@ def test_the_json_of_a_run_is_scalars_and_reads_back_as_the_same_run() -> None:
 
 
 def test_a_run_with_half_a_character_in_it_can_be_handed_on_as_json() -> None:
-    read = run(notebookId="\ud800", artifacts=[{"name": "\udfff.ipynb", "path": "/a"}])
-    assert Run.model_validate(json.loads(json.dumps(read.to_json()))) == read
+    read = run(notebookId="\ud800", artifacts=[{"name": "\udfff.ipynb", "path": "/a\0"}])
+    kept = Run.model_validate(json.loads(json.dumps(read.to_json(), ensure_ascii=False).encode()))
+    assert kept == run(notebookId="\ufffd", artifacts=[{"name": "\ufffd.ipynb", "path": "/a\ufffd"}])
 
 
 def test_a_run_cannot_be_changed() -> None:

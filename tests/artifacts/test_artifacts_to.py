@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, TaskDeferred
 
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
+    DataloreNotFoundError,
     DataloreRunFailedError,
     DataloreUnavailableError,
 )
@@ -168,6 +169,27 @@ class TestWhenTheDownloadFailed:
         ran.route("GET", ARTIFACT, status=502)
         with pytest.raises(DataloreUnavailableError, match="max_outage"):
             operator(local.destination, max_outage=0.1).execute(context)
+
+
+class TestArtifactsThatDataloreHasNoMore:
+    """To have them, a user clears the task, which then has to run the notebook again; no retry does so by itself."""
+
+    @pytest.mark.parametrize("wanted", ["artifacts_to", "outputs"])
+    def test_are_final_and_clearing_the_task_runs_the_notebook_again(
+        self, ran: Datalore, context: Context, store: TaskStateStore, local: LocalPlace, wanted: str
+    ) -> None:
+        options = {"artifacts_to": local.destination} if wanted == "artifacts_to" else {"outputs": ["total"]}
+        ran.route("GET", ARTIFACT, status=404)
+        with pytest.raises(DataloreNotFoundError, match="run the notebook again") as gone:
+            DataloreRunNotebookOperator(task_id="t", notebook_id="ann/sales", **options).execute(context)  # type: ignore[arg-type]
+        assert isinstance(gone.value, AirflowFailException)
+        assert gone.value.status == 404
+        assert store.values == {}
+
+    def test_are_no_matter_where_none_is_wanted(self, ran: Datalore, context: Context) -> None:
+        ran.route("GET", ARTIFACT, status=404)
+        task = DataloreRunNotebookOperator(task_id="run_notebook", notebook_id="ann/sales")
+        assert task.execute(context) == "run-1"
 
 
 class TestBeforeTheNotebookRuns:

@@ -14,6 +14,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreNotFoundError,
     DataloreUnavailableError,
 )
+from airflow_provider_datalore.hooks import aiohttp_sender, asynchronous
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
 from tests.hooks.sides import TOKEN, Connect, until
 from tests.scripted_server import Reply, Request, ScriptedServer, reply
@@ -243,6 +244,93 @@ async def test_a_request_over_the_old_session_is_not_cut_off_by_a_changed_token(
     assert (await slow).status == "SLOW"
     await cancelled(other)
     await closed(server)
+
+
+# A changed connection
+
+
+@pytest.fixture
+def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the connections that were looked up in Airflow."""
+    ids: list[str] = []
+    look_up = DataloreAsyncHook._look_up
+
+    async def noted(hook: DataloreAsyncHook) -> Any:
+        ids.append(hook.datalore_conn_id)
+        return await look_up(hook)
+
+    monkeypatch.setattr(DataloreAsyncHook, "_look_up", noted)
+    monkeypatch.setattr(asynchronous, "FIRST_PAUSE", 0.05)
+    return ids
+
+
+async def test_hooks_that_come_at_once_look_the_connection_up_once(held: ScriptedServer, looked_up: list[str]) -> None:
+    holder = await waiting(held)
+    await asyncio.gather(*(DataloreAsyncHook().get_run(f"r{number}") for number in range(50)))
+    assert looked_up == ["datalore_default"]
+    await cancelled(holder)
+
+
+async def test_a_hook_that_comes_later_takes_the_connection_as_it_is_then(
+    held: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = await waiting(held, "r1", poll_interval=1)
+    monkeypatch.setattr(aiohttp_sender, "FRESH", 0.0)
+    with ScriptedServer() as other:
+        other.otherwise(json={"runId": "r2", "status": "THERE"})
+        connect(other)
+        assert (await DataloreAsyncHook().get_run("r2")).status == "THERE"
+        before = len(held.requests)
+        await until(lambda: len(held.requests) > before)
+        assert {request.path for request in other.requests} == {"/api/run/v1/r2"}
+        await cancelled(holder)
+        await closed(other)
+    await closed(held)
+
+
+async def test_a_connection_that_did_not_change_is_no_other(
+    held: ScriptedServer, looked_up: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aiohttp_sender, "FRESH", 0.0)
+    holder = await waiting(held)
+    for _ in range(5):
+        await DataloreAsyncHook().get_run("r1")
+    assert len(looked_up) == 6
+    assert held.connections == 2
+    await cancelled(holder)
+
+
+# A connection that Airflow does not find
+
+
+async def test_a_connection_that_is_not_found_at_once_is_looked_up_again_where_that_is_wanted(
+    held: ScriptedServer, connect: Connect, looked_up: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_DATALORE_DEFAULT")
+    patient = asyncio.create_task(DataloreAsyncHook(look_up_for=60).get_run("r1"))
+    await until(lambda: len(looked_up) >= 3 or patient.done())
+    connect(held)
+    assert (await patient).status == "RUNNING"
+
+
+@pytest.mark.parametrize("look_up_for", [0.0, 0.2])
+async def test_one_that_is_not_there_is_named_and_nobody_else_looks_as_long(
+    looked_up: list[str], look_up_for: float
+) -> None:
+    hooks = [DataloreAsyncHook("nowhere", look_up_for=look_up_for) for _ in range(20)]
+    told = await asyncio.gather(*(hook.get_run("r1") for hook in hooks), return_exceptions=True)
+    assert {str(error) for error in told if isinstance(error, DataloreConfigurationError)} == {str(told[0])}
+    assert "Airflow has no connection 'nowhere'" in str(told[0])
+    assert len(looked_up) == (1 if not look_up_for else 3)
+
+
+async def test_a_backend_that_breaks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(_: DataloreAsyncHook) -> Any:
+        raise OSError("no route to the vault")
+
+    monkeypatch.setattr(DataloreAsyncHook, "_look_up", broken)
+    with pytest.raises(DataloreConfigurationError, match=r"look up connection 'dl' \(OSError: no route to the vault\)"):
+        await DataloreAsyncHook("dl").get_run("r1")
 
 
 # Several event loops

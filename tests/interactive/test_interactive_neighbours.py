@@ -353,6 +353,27 @@ class TestATaskThatIsTriedAgain:
         assert run["success"] is True
         assert started(emulator, sales) == 1
 
+    def test_a_run_is_known_also_when_airflow_takes_no_xcom(
+        self, emulator: EmulatorProcess, notebook: Written, context: Context, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sales = notebook("1")
+        push = TaskInstance.xcom_push
+
+        def broken(task_instance: TaskInstance, key: str, value: Any) -> None:
+            if key == "interactive_run":
+                raise OSError("no database")
+            push(task_instance, key, value)
+
+        monkeypatch.setattr(TaskInstance, "xcom_push", broken)
+        with pytest.raises(OSError, match="no database"):
+            operator(sales, deferrable=False).execute(context)
+        monkeypatch.setattr(TaskInstance, "xcom_push", push)
+        sales.wait_while_busy()
+        run = operator(sales, deferrable=False).execute(self.next_try(context))
+        assert run is not None
+        assert run["success"] is True
+        assert started(emulator, sales) == 1
+
     @pytest.mark.parametrize("code", ["1", "1 / 0"])
     def test_a_run_that_was_delivered_is_not_delivered_again(
         self, emulator: EmulatorProcess, notebook: Written, context: Context, code: str

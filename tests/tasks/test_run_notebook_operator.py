@@ -47,6 +47,17 @@ class TestWaitingOnTheWorker:
         datalore.starts("run-1").finishes()
         assert operator().execute(context) == "run-1"
 
+    @pytest.mark.parametrize("odd", ["\udcff", "\0"])
+    def test_names_that_no_database_takes_do_not_fail_a_run_that_went_well(
+        self, datalore: Datalore, context: Context, task_instance: TaskInstance, odd: str
+    ) -> None:
+        made = [{"name": f"a{odd}.ipynb", "path": f"/notebook/ann/sales/artifacts/run-1/a{odd}.ipynb"}]
+        datalore.starts("run-1").finishes(artifacts=made)
+        assert operator().execute(context) == "run-1"
+        kept = json.dumps(task_instance.xcoms, ensure_ascii=False).encode().decode()
+        assert "a\ufffd.ipynb" in kept
+        assert "\0" not in kept
+
     def test_it_hands_on_the_finished_run_and_the_links(
         self, datalore: Datalore, context: Context, task_instance: TaskInstance
     ) -> None:

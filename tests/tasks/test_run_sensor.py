@@ -205,6 +205,11 @@ class TestDeferring:
         with pytest.raises(type(error)):
             sensor(soft_fail=True).resume_execution("execute_complete", {"event": event.failed(error)}, context)
 
+    def test_a_skip_says_where_the_notebook_goes_on(self, context: Context) -> None:
+        sent = {"event": event.failed(DataloreRunTimeoutError("it goes on, see https://datalore.example/n"))}
+        with pytest.raises(AirflowSkipException, match="it goes on, see https://datalore.example/n"):
+            sensor(soft_fail=True).resume_execution("execute_complete", sent, context)
+
     @pytest.mark.parametrize("sent", [None, {}, {"status": "done"}])
     def test_an_event_that_is_not_known_fails_even_with_soft_fail(
         self, datalore: Datalore, context: Context, sent: Any
