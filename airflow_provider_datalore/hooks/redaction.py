@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
+from html.entities import codepoint2name
 
 SHORTEST_SECRET = 8
 """Characters below which a token is none of Datalore's, and stands in too many words to be blanked out."""
@@ -12,7 +14,7 @@ BLANK = "***"
 
 
 def without(token: str, text: str) -> str:
-    """The text without the token: plain, percent-encoded or escaped as in JSON."""
+    """The text without the token: plain, percent-encoded, or escaped as in JSON or HTML."""
     return text if len(token) < SHORTEST_SECRET else _pattern(token).sub(BLANK, text)
 
 
@@ -20,7 +22,7 @@ def without_bytes(token: str, body: bytes) -> bytes:
     """The same for the body of an answer."""
     if len(token) < SHORTEST_SECRET:
         return body
-    if b"%" not in body and b"\\" not in body:
+    if b"%" not in body and b"\\" not in body and b"&" not in body:
         return body.replace(token.encode(), BLANK.encode())
     return _bytes_pattern(token).sub(BLANK.encode(), body)
 
@@ -36,4 +38,13 @@ def _bytes_pattern(token: str) -> re.Pattern[bytes]:
 
 
 def _forms(token: str) -> str:
-    return "".join(rf"(?:\\?{re.escape(char)}|%{ord(char):02x}|\\u{ord(char):04x})" for char in token)
+    return "".join(f"(?:{'|'.join(_forms_of(char))})" for char in token)
+
+
+def _forms_of(char: str) -> Iterator[str]:
+    yield rf"\\?{re.escape(char)}"
+    yield rf"\\u{ord(char):04x}"
+    yield f"%(?:25)*{ord(char):02x}"
+    yield f"&#(?:0*{ord(char)}|x0*{ord(char):x});"
+    if name := codepoint2name.get(ord(char)):
+        yield f"&{name};"

@@ -174,6 +174,17 @@ def test_the_token_is_blanked_out_where_it_is_percent_encoded_too() -> None:
     connection = connection_to(HOST, password="a/b+c==long")
     assert connection.without_token("?token=a%2Fb%2Bc%3D%3Dlong") == "?token=***"
     assert connection.without_token("?token=a%2fb%2bc%3d%3dlong") == "?token=***"
+    assert connection.without_token("?next=%3Ftoken%3Da%252Fb%252Bc%253D%253Dlong") == "?next=%3Ftoken%3D***"
+
+
+@pytest.mark.parametrize(
+    "written", ["a&#x2F;b&#43;c&#061;&#x3d;&quot;long", "a&sol;b", "a/b+c==&quot;long", 'a/b+c==\\"long']
+)
+def test_a_token_that_is_escaped_as_in_html_is_blanked_out_too(written: str) -> None:
+    connection = connection_to(HOST, password='a/b+c=="long')
+    told = "***" if "long" in written else written
+    assert connection.without_token(f"<p>{written}</p>") == f"<p>{told}</p>"
+    assert connection.without_token_bytes(f"<p>{written}</p>".encode()) == f"<p>{told}</p>".encode()
 
 
 def test_a_few_characters_are_no_secret_that_could_be_blanked_out_of_every_word() -> None:
