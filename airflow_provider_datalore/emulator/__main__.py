@@ -49,7 +49,7 @@ class _Server(uvicorn.Server):
 
 def _announcement(settings: Settings, address: str) -> str:
     lines = [f"Datalore emulator listening on {address}", "", "Notebooks:"]
-    notebooks = Library(settings.notebooks).notebooks()
+    notebooks = Library(settings.notebooks, settings.data).notebooks()
     lines += [f"  {notebook}  {address}/notebook/{quote(str(notebook))}" for notebook in notebooks]
     if not notebooks:
         lines.append(f"  none yet: put .ipynb files into {settings.notebooks}")
