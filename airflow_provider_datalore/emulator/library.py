@@ -95,10 +95,27 @@ def read_notebook(path: Path) -> NotebookNode:
 
     try:
         notebook: NotebookNode = nbformat.read(path, as_version=4)
+        _mend(notebook)
     except Exception as error:
         # nbformat lets through whatever its parser met: KeyError, AttributeError, its own errors.
         raise ValueError(f"{path.name} is not a Jupyter notebook: {error}") from error
     return notebook
+
+
+def _mend(notebook: NotebookNode) -> None:
+    """Leave out what is of a type that no notebook has: nbformat lets it through, and what uses it falls over it."""
+    _drop_unless(dict, notebook.metadata, "kernelspec", "language_info")
+    for cell in notebook.cells:
+        _drop_unless(list, cell.metadata, "tags")
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and not isinstance(output.get("text"), str):
+                output.text = ""
+
+
+def _drop_unless(kind: type, metadata: NotebookNode, *names: str) -> None:
+    for name in names:
+        if not isinstance(metadata.get(name), kind):
+            metadata.pop(name, None)
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
