@@ -8,13 +8,14 @@ import signal
 import socket
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 from urllib.parse import quote
 
 import uvicorn
 
+from . import hosts
 from .app import create_app
 from .library import Library
 from .misbehaviour import ExposedProtocol
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     listener = _listen(options.host, options.port)
     with _lock(settings.data):
-        _Server(_configure(settings, options), settings, _address(options, listener)).run([listener])
+        names = hosts.names(options.host, listener.getsockname()[0])
+        _Server(_configure(settings, options, names), settings, _address(options, listener)).run([listener])
 
 
 class _Server(uvicorn.Server):
@@ -49,7 +51,7 @@ class _Server(uvicorn.Server):
 
 def _announcement(settings: Settings, address: str) -> str:
     lines = [f"Datalore emulator listening on {address}", "", "Notebooks:"]
-    notebooks = Library(settings.notebooks).notebooks()
+    notebooks = Library(settings.notebooks, settings.data).notebooks()
     lines += [f"  {notebook}  {address}/notebook/{quote(str(notebook))}" for notebook in notebooks]
     if not notebooks:
         lines.append(f"  none yet: put .ipynb files into {settings.notebooks}")
@@ -84,9 +86,9 @@ def _lock(data: Path) -> IO[str]:
     return lock
 
 
-def _configure(settings: Settings, options: Namespace) -> uvicorn.Config:
+def _configure(settings: Settings, options: Namespace, names: Collection[str] | None) -> uvicorn.Config:
     try:
-        app = create_app(settings)
+        app = create_app(settings, names)
     except (OSError, ValueError) as error:
         _give_up(f"cannot read the runs in {settings.data}: {error}")
     config = uvicorn.Config(
@@ -116,8 +118,8 @@ def _give_up(why: str) -> NoReturn:
 
 
 def _address(options: Namespace, listener: socket.socket) -> str:
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    return f"{'https' if options.tls_cert else 'http'}://{host}:{listener.getsockname()[1]}"
+    scheme = "https" if options.tls_cert else "http"
+    return f"{scheme}://{hosts.written(options.host)}:{listener.getsockname()[1]}"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -13,16 +13,19 @@ from starlette.exceptions import HTTPException
 from . import api, control, notebook_api, notebook_files, pages
 from .emulator import Emulator
 from .errors import RefusedError, refuse
+from .hosts import LOOPBACK, HostMiddleware
 from .journal import JournalMiddleware
 from .misbehaviour import FaultMiddleware
 from .settings import Settings
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, names: Collection[str] | None = LOOPBACK) -> FastAPI:
     """Make an emulator that any ASGI server can serve.
 
     Faults that cut a connection need a server that tells its connections to the application, see
     :class:`.misbehaviour.ExposedProtocol`.
+
+    :param names: the hosts that requests may be sent to; None for any.
     """
     emulator = Emulator(settings)
 
@@ -47,6 +50,8 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the first to see a request.
     app.add_middleware(FaultMiddleware, book=emulator.faults)
     app.add_middleware(JournalMiddleware, journal=emulator.journal)
+    if names is not None:
+        app.add_middleware(HostMiddleware, names=names)
 
     @app.exception_handler(RefusedError)
     async def on_refusal(_: Request, refusal: RefusedError) -> Response:

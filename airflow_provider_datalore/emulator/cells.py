@@ -62,7 +62,7 @@ def details(session: Session, notebook: NotebookNode) -> dict[str, Any]:
 def outcome(session: Session, cell: NotebookNode, index: int) -> dict[str, Any]:
     """What the last execution of one cell came to, in detail."""
     streams = {
-        name: "".join(output.text for output in cell.get("outputs", []) if output.get("name") == name)
+        name: "".join(output.get("text", "") for output in cell.get("outputs", []) if output.get("name") == name)
         for name in ("stdout", "stderr")
     }
     error = next((output for output in cell.get("outputs", []) if output.output_type == "error"), None)

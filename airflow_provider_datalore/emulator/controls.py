@@ -8,7 +8,6 @@ for, so that other tools run such a notebook as well; it is written anew when th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -151,15 +150,19 @@ _CONTROL: TypeAdapter[Checkbox | Slider | TextInput | Datepicker | Dropdown] = T
 
 def control_of(cell: NotebookNode) -> dict[str, Any] | None:
     """The control that a cell is, None when it is none."""
-    found = cell.metadata.get("datalore", {}).get("control") if cell.cell_type == "code" else None
-    return dict(found) if found is not None else None
+    own = cell.metadata.get("datalore") if cell.cell_type == "code" else None
+    control = own.get("control") if isinstance(own, dict) else None
+    return dict(control) if isinstance(control, dict) else None
 
 
-def controls(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, dict[str, Any]]]:
-    """The cells of a notebook that are controls, each with its control."""
+def controls(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    """The cells of a notebook that are controls, by the variable that each sets."""
+    found: dict[str, NotebookNode] = {}
     for cell in notebook.cells:
-        if (control := control_of(cell)) is not None:
-            yield cell, control
+        variable = (control_of(cell) or {}).get("variable")
+        if isinstance(variable, str) and variable:
+            found[variable] = cell
+    return found
 
 
 def set_control(cell: NotebookNode, wanted: dict[str, Any]) -> None:

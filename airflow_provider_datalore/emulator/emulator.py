@@ -21,12 +21,12 @@ class Emulator:
         self.settings = settings
         self.variant = settings.variant
         self.access = Access(settings.tokens, settings.viewers, settings.strangers)
-        self.library = Library(settings.notebooks)
+        self.library = Library(settings.notebooks, settings.data)
         self.records = Records(settings.data / "runs")
         self.reports = Reports(settings.data / "reports")
         self.journal = Journal()
         self.faults = FaultBook(RULES.validate_python(settings.faults))
-        self.runner = Runner(self.records, self.reports, settings.max_parallel_runs)
+        self.runner = Runner(self.library, self.records, self.reports, settings.max_parallel_runs)
         self.sessions = Sessions(self.runner.slots, self.runner.spawn, self.journal, lambda: self.variant)
 
     def is_read_only(self, run: Run) -> bool:

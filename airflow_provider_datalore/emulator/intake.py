@@ -90,7 +90,7 @@ def caller(request: Request, emulator: TheEmulator) -> str:
 
     :raises RefusedError: 401, there is no token or it is not valid.
     """
-    return _user(emulator, _bearer_token(request))
+    return user_of(emulator, _bearer_token(request))
 
 
 def reader(request: Request, emulator: TheEmulator) -> str:
@@ -101,7 +101,7 @@ def reader(request: Request, emulator: TheEmulator) -> str:
     token = _bearer_token(request) or request.cookies.get(COOKIE, "")
     if not token:
         raise RefusedError(401, "No API token was sent. A browser gets one by the address that the emulator printed")
-    return _user(emulator, token)
+    return user_of(emulator, token)
 
 
 Caller = Annotated[str, Depends(caller)]
@@ -113,7 +113,11 @@ def _bearer_token(request: Request) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _user(emulator: Emulator, token: str) -> str:
+def user_of(emulator: Emulator, token: str) -> str:
+    """The user whose token this is.
+
+    :raises RefusedError: 401, there is no token or it is not valid.
+    """
     user = emulator.access.user_of(token) if token else None
     if user is None:
         raise RefusedError(401, "The API token is not valid" if token else "No API token was sent")

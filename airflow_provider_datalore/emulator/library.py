@@ -1,4 +1,4 @@
-"""Knows the folder of notebooks: which there are, what they are called, and how they are read and written."""
+"""Knows the folder of notebooks: which there are, which files are theirs, and how notebooks are read and written."""
 
 from __future__ import annotations
 
@@ -33,10 +33,12 @@ class Library:
     """The notebooks of a folder, looked up anew each time, so that a file added while serving is found.
 
     :param folder: holds ``<owner>/<id>.ipynb``, and ``<id>.ipynb`` for the notebooks of the default user.
+    :param data: where the emulator keeps what is its own; it may lie among the notebooks.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, data: Path) -> None:
         self.folder = folder.resolve()
+        self._data = data.resolve()
 
     def notebooks(self) -> dict[NotebookId, Path]:
         """Every notebook and its file, sorted by owner and id."""
@@ -51,6 +53,29 @@ class Library:
         Found by listing, never by joining what a client sent to a path.
         """
         return self.notebooks().get(notebook)
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """The files and folders in a notebook's folder, or in one below it, that are the notebook's."""
+        return (path for path in sorted(folder.iterdir()) if self._is_own(path))
+
+    def has_file(self, folder: Path, path: Path) -> bool:
+        """Whether a path, and what its links lead to, is a file or folder of the notebooks in a folder."""
+        return self._is_within(folder, path) and self._is_within(folder.resolve(), path.resolve())
+
+    def _is_within(self, folder: Path, path: Path) -> bool:
+        way = [each for each in (path, *path.parents) if folder in each.parents]
+        return path.is_relative_to(folder) and all(self._is_own(each) for each in way)
+
+    def _is_own(self, path: Path) -> bool:
+        """Whether something in a notebook's folder, or in one below it, is the notebook's.
+
+        Notebooks are not, nor is what begins with a dot, what the emulator keeps, or the folder of another owner, which
+        lies beside the notebooks of the default user.
+        """
+        real = path.resolve()
+        if path.name.startswith(".") or path.suffix == ".ipynb" or self._data in (real, real.parent):
+            return False
+        return path.parent != self.folder or path.name == DEFAULT_USER or not _notebook_files(path)
 
     def _scan(self) -> Iterator[tuple[NotebookId, Path]]:
         for folder in sorted(self.folder.iterdir()):
@@ -70,10 +95,27 @@ def read_notebook(path: Path) -> NotebookNode:
 
     try:
         notebook: NotebookNode = nbformat.read(path, as_version=4)
+        _mend(notebook)
     except Exception as error:
         # nbformat lets through whatever its parser met: KeyError, AttributeError, its own errors.
         raise ValueError(f"{path.name} is not a Jupyter notebook: {error}") from error
     return notebook
+
+
+def _mend(notebook: NotebookNode) -> None:
+    """Leave out what is of a type that no notebook has: nbformat lets it through, and what uses it falls over it."""
+    _drop_unless(dict, notebook.metadata, "kernelspec", "language_info")
+    for cell in notebook.cells:
+        _drop_unless(list, cell.metadata, "tags")
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and not isinstance(output.get("text"), str):
+                output.text = ""
+
+
+def _drop_unless(kind: type, metadata: NotebookNode, *names: str) -> None:
+    for name in names:
+        if not isinstance(metadata.get(name), kind):
+            metadata.pop(name, None)
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
@@ -89,14 +131,6 @@ def write_atomically(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)
-
-
-def is_own_file(path: Path) -> bool:
-    """Whether something in a notebook's folder is one of its files.
-
-    Notebooks are no files of theirs, and what begins with a dot is somebody's draft.
-    """
-    return not path.name.startswith(".") and path.suffix != ".ipynb"
 
 
 def _notebook_files(folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +21,7 @@ from .errors import RefusedError
 from .intake import Caller, TheEmulator, documented_body, read_body
 from .library import NotebookId, write_notebook
 from .rendering import Kind
-from .sessions import Session
+from .sessions import Pass, Session
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -174,11 +175,10 @@ async def restart_kernel(request: Request, user: Caller, emulator: TheEmulator) 
     body = await read_body(request, RestartBody, emulator.variant)
     _, session = session_of(emulator, user, body.notebook_id)
     _must_have_session(session)
-    restart = emulator.runner.spawn(session.restart())
-    done: set[Any] = set()
+    restarted = await session.restart()
     if body.wait_until_ready:
-        done, _ = await asyncio.wait([restart], timeout=body.wait_timeout_ms / 1000)
-    return {"state": session.state, "timedOut": body.wait_until_ready and not done}
+        await _wait(restarted, body.wait_timeout_ms / 1000)
+    return {"state": session.state, "timedOut": body.wait_until_ready and not restarted.ended.is_set()}
 
 
 @router.post("/agent/stop", status_code=204, response_class=Response, openapi_extra=documented_body(NotebookBody))
@@ -224,9 +224,13 @@ def _must_have_session(session: Session) -> None:
 
 async def _run(session: Session, notebook: NotebookNode, index: int, seconds: float) -> dict[str, Any]:
     asked = session.run(notebook, [cells.cell_id(notebook.cells[index], index)])
-    try:
-        await asyncio.wait_for(asked.ended.wait(), seconds)
-    except TimeoutError:
+    await _wait(asked, seconds)
+    if not asked.ended.is_set():
         return {**cells.outcome(session, notebook.cells[index], index), "executionStatus": "TIMEOUT"}
     executed = await _notebook(session)
     return cells.outcome(session, executed.cells[index], index)
+
+
+async def _wait(asked: Pass, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asked.ended.wait(), seconds)

@@ -17,7 +17,6 @@ from .api import REFUSALS
 from .emulator import Emulator
 from .errors import RefusedError
 from .intake import Caller, TheEmulator, documented_body, read_body
-from .library import is_own_file
 from .notebook_api import NotebookBody, NotebookReference, available, session_of
 
 FILES = PurePosixPath("data/notebook_files")
@@ -61,11 +60,10 @@ async def list_files(request: Request, user: Caller, emulator: TheEmulator) -> d
     directory = PurePosixPath(body.directory)
     if directory in FILES.parents:
         return {"files": [_entry(None, FILES.parts[len(directory.parts)])]}
-    place = _place(folder, directory)
+    place = _place(emulator, folder, directory)
     if not place.is_dir():
         raise RefusedError(404, f"There is no folder {body.directory}")
-    found = sorted(path for path in place.iterdir() if is_own_file(path))
-    return {"files": [_entry(path, path.name) for path in found]}
+    return {"files": [_entry(path, path.name) for path in emulator.library.files(place) if path.exists()]}
 
 
 @router.post("/file", response_class=Response, openapi_extra=documented_body(FileBody))
@@ -86,7 +84,7 @@ async def file_exists(request: Request, user: Caller, emulator: TheEmulator) -> 
     body = await read_body(request, FileBody, emulator.variant)
     folder = _folder(emulator, user, body.notebook_id)
     try:
-        return {"exists": _place(folder, PurePosixPath(body.file_path)).is_file()}
+        return {"exists": _place(emulator, folder, PurePosixPath(body.file_path)).is_file()}
     except RefusedError:
         return {"exists": False}
 
@@ -132,8 +130,9 @@ async def upload_file(
     """Write a file; one of the same name is replaced."""
     folder = _folder(emulator, user, NotebookReference.model_validate({"ownerId": owner_id, "id": notebook_id}))
     name = file.filename or ""
-    place = _place(folder, PurePosixPath(directory) / name)
-    if not name or "/" in name or place == folder or place.is_dir() or not is_own_file(place):
+    place = _place(emulator, folder, PurePosixPath(directory)) / name
+    is_name = bool(name) and "/" not in name and "\0" not in name
+    if not is_name or not emulator.library.has_file(folder, place) or place.is_dir():
         raise RefusedError(400, f"{name!r} is not the name of a file")
     await asyncio.to_thread(place.parent.mkdir, parents=True, exist_ok=True)
     draft = place.with_name(f".{secrets.token_hex(8)}")
@@ -152,21 +151,22 @@ def _folder(emulator: Emulator, user: str, reference: NotebookReference) -> Path
 
 
 def _file(emulator: Emulator, user: str, body: FileBody) -> Path:
-    place = _place(_folder(emulator, user, body.notebook_id), PurePosixPath(body.file_path))
-    if not place.is_file() or not is_own_file(place):
+    place = _place(emulator, _folder(emulator, user, body.notebook_id), PurePosixPath(body.file_path))
+    if not place.is_file():
         raise RefusedError(404, f"There is no file {body.file_path}")
     return place
 
 
-def _place(folder: Path, path: PurePosixPath) -> Path:
-    """Where a path of the Notebook API is on this machine."""
-    unusual = ".." in path.parts or path.is_absolute() or "\0" in str(path)
-    if unusual or not path.is_relative_to(FILES):
-        raise RefusedError(404, f"There is nothing at {path}")
-    place = folder / path.relative_to(FILES)
-    if not place.resolve().is_relative_to(folder.resolve()):
-        raise RefusedError(404, f"There is nothing at {path}")
-    return place
+def _place(emulator: Emulator, folder: Path, path: PurePosixPath) -> Path:
+    """Where a path of the Notebook API is on this machine.
+
+    :raises RefusedError: 404, there can be no file or folder of the notebook's.
+    """
+    if path.is_relative_to(FILES) and "\0" not in str(path):
+        place = folder / path.relative_to(FILES)
+        if emulator.library.has_file(folder, place):
+            return place
+    raise RefusedError(404, f"There is nothing at {path}")
 
 
 def _entry(path: Path | None, name: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
     if options.tls_key and not options.tls_cert:
         parser.error("--tls-key needs --tls-cert")
     data = options.data or options.notebooks / ".datalore-emulator"
+    if data.resolve() == options.notebooks.resolve():
+        parser.error("--data cannot be the folder of the notebooks itself")
     try:
         data.mkdir(parents=True, exist_ok=True)
         tokens = dict(options.token or [(_own_token(data), DEFAULT_USER)])

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from .dialect import artifact_path
 from .emulator import Emulator
 from .errors import RefusedError
-from .intake import COOKIE, TheEmulator
+from .intake import COOKIE, TheEmulator, user_of
 from .library import NotebookId, read_notebook
 from .records import Run
 from .rendering import render
@@ -34,8 +34,12 @@ th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ddd; 
 
 @router.get("/")
 def overview(emulator: TheEmulator, token: str | None = None) -> Response:
-    """List notebooks and runs; with a token, let this browser download artifacts too."""
+    """List notebooks and runs; with a token, let this browser download artifacts too.
+
+    :raises RefusedError: 401, the token is not valid.
+    """
     if token is not None:
+        user_of(emulator, token)
         answer = RedirectResponse("/", 303)
         # Airflow's links lead here from another site: localhost is one, and 127.0.0.1 another.
         answer.set_cookie(COOKIE, token, httponly=True, samesite="lax")

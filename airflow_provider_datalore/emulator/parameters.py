@@ -38,7 +38,7 @@ def values(notebook: NotebookNode, given: Iterable[tuple[str, Any]], *, ignore_u
     :raises ParameterError: a value does not fit, or a name is unknown and that is not ignored.
     """
     known = variables(notebook)
-    control_cells = {name: cell for cell, control in controls(notebook) if (name := control.get("variable"))}
+    control_cells = controls(notebook)
     converted: dict[str, Any] = {}
     for name, value in given:
         if name in control_cells:
@@ -58,8 +58,8 @@ def values(notebook: NotebookNode, given: Iterable[tuple[str, Any]], *, ignore_u
 
 def inject(notebook: NotebookNode, converted: dict[str, Any]) -> NotebookNode:
     """A copy of the notebook with a cell that sets the values which no control has, after the one with the defaults."""
-    with_control = {control.get("variable") for _, control in controls(notebook)}
-    converted = {name: value for name, value in converted.items() if name not in with_control}
+    control_cells = controls(notebook)
+    converted = {name: value for name, value in converted.items() if name not in control_cells}
     if not converted:
         return notebook
     # Importing papermill announces itself on its own logger; nothing of that is news here.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from .library import NotebookId, write_atomically
+
+log = logging.getLogger(__name__)
 
 UpdateReport = Literal["never", "on success"]
 
@@ -72,8 +75,7 @@ class Records:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        read = (Run.model_validate_json(path.read_bytes()) for path in folder.glob("*/run.json"))
-        self._runs = {run.run_id: run for run in sorted(read, key=lambda run: run.asked)}
+        self._runs = {run.run_id: run for run in sorted(_read(folder), key=lambda run: run.asked)}
         for run in self:
             shutil.rmtree(self.scratch(run), ignore_errors=True)
             if run.ended is None:
@@ -100,3 +102,13 @@ class Records:
     def executed_copy(self, run: Run) -> Path:
         """Where the run's executed notebook is, or will be."""
         return self.folder / run.run_id / "artifacts" / run.file_name
+
+
+def _read(folder: Path) -> Iterator[Run]:
+    for path in folder.glob("*/run.json"):
+        run = Run.model_validate_json(path.read_bytes())
+        # The id is where the run's files are: one that somebody wrote could lead anywhere.
+        if run.run_id == path.parent.name:
+            yield run
+        else:
+            log.warning("%s is ignored: it tells of the run %s", path, run.run_id)

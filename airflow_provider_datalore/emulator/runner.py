@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .execution import execute
 from .isolation import copy_files
-from .library import write_notebook
+from .library import Library, write_notebook
 from .records import Records, Run, now
 from .rendering import Reports
 
@@ -24,12 +24,14 @@ log = logging.getLogger(__name__)
 class Runner:
     """Executes notebooks in the background, so many at a time.
 
+    :param library: knows the files of the notebooks.
     :param records: where runs are noted.
     :param reports: the reports that a run may update.
     :param max_parallel: how many execute at a time.
     """
 
-    def __init__(self, records: Records, reports: Reports, max_parallel: int) -> None:
+    def __init__(self, library: Library, records: Records, reports: Reports, max_parallel: int) -> None:
+        self._library = library
         self._records = records
         self._reports = reports
         self._max_parallel = max_parallel
@@ -84,7 +86,7 @@ class Runner:
             return await execute(notebook, folder)
         scratch = self._records.scratch(run)
         try:
-            await asyncio.to_thread(copy_files, folder, scratch, self._records.folder)
+            await asyncio.to_thread(copy_files, self._library, folder, scratch)
             return await execute(notebook, scratch)
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)

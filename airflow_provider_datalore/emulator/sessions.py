@@ -42,7 +42,7 @@ class CellRecord:
 
 @dataclass
 class Pass:
-    """Cells that were asked to execute, one after the other.
+    """Cells that were asked to execute, one after the other, in a kernel that is started where there is none.
 
     :param cells: the ids of those that are still to execute.
     :param then: what is done when it is over.
@@ -60,6 +60,9 @@ class Pass:
 
 class Session:
     """A notebook and what happens to it.
+
+    Its kernel is touched by one at a time: by the task that works passes off, or, once that has ended, by who holds
+    the lock. The task never waits for the lock.
 
     :param path: the notebook's file.
     :param slots: how many notebooks may execute at a time.
@@ -79,6 +82,7 @@ class Session:
         self._executing: str | None = None
         self._notebook: NotebookNode | None = None
         self._task: asyncio.Task[None] | None = None
+        self._ending = asyncio.Lock()
 
     @property
     def state(self) -> State:
@@ -123,8 +127,7 @@ class Session:
         asked = Pass(wanted if cells is None else cells, then)
         self._open = True
         self._passes.append(asked)
-        if self._task is None or self._task.done():
-            self._task = self._spawn(self._work())
+        self._go_on()
         return asked
 
     async def interrupt(self) -> bool:
@@ -137,51 +140,70 @@ class Session:
         await self._kernel.interrupt()
         return True
 
-    async def restart(self) -> None:
-        """End the kernel and all that executes or waits, and start another one."""
-        await self._end()
-        async with self._slots:
-            self._kernel = await Kernel.start(await asyncio.to_thread(read_notebook, self.path), self.path.parent)
+    async def restart(self) -> Pass:
+        """End the kernel and all that executes or waits, and let another one start.
+
+        :return: what is over when the kernel has started: a pass without cells.
+        """
+        asked = Pass([])
+        async with self._ending:
+            if self._open:
+                await self._end([asked])
+            else:
+                asked.end()
+        self._go_on()
+        return asked
 
     async def stop(self) -> None:
         """End the kernel, all that executes or waits, and the session with it."""
-        await self._end()
-        self._open = False
+        async with self._ending:
+            self._open = False
+            await self._end([])
+        self._go_on()
 
     @property
     def _boots_unseen(self) -> bool:
         return self._variant().booting == "ready" and self._kernel is None
 
-    async def _end(self) -> None:
+    def _go_on(self) -> None:
+        if self._passes and not self._ending.locked() and (self._task is None or self._task.done()):
+            self._task = self._spawn(self._work())
+
+    async def _end(self, then: list[Pass]) -> None:
+        """End the kernel and every pass there is.
+
+        :param then: what comes next, before all that is asked for meanwhile.
+        """
+        ended, self._passes = self._passes, then
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait([self._task])
+        for asked in ended:
+            asked.end()
         await self._drop_kernel()
 
     async def _drop_kernel(self) -> None:
-        kernel, self._kernel = self._kernel, None
-        if kernel is not None:
-            await kernel.stop()
+        if self._kernel is not None:
+            await self._kernel.stop()
+            self._kernel = None
 
     async def _work(self) -> None:
-        try:
-            while self._passes:
-                asked = self._passes[0]
-                try:
-                    async with self._slots:
-                        await self._execute(asked)
-                except Exception:
-                    log.exception("An interactive run of %s broke", self.path)
-                self._passes.remove(asked)
-                asked.end()
-        finally:
-            self._drop_passes(after=0)
+        while self._passes:
+            asked = self._passes[0]
+            try:
+                async with self._slots:
+                    kernel = await self._live_kernel()
+                    if asked.cells:
+                        await self._execute(kernel, asked)
+            except Exception:
+                log.exception("An interactive run of %s broke", self.path)
+            self._passes.remove(asked)
+            asked.end()
 
-    async def _execute(self, asked: Pass) -> None:
+    async def _execute(self, kernel: Kernel, asked: Pass) -> None:
         source = await asyncio.to_thread(self.path.read_bytes)
         self._notebook = notebook = await asyncio.to_thread(read_notebook, self.path)
         try:
-            kernel = await self._live_kernel(notebook)
             for index, cell in enumerate(notebook.cells):
                 if (identifier := cell_id(cell, index)) in asked.cells:
                     asked.cells.remove(identifier)
@@ -191,20 +213,18 @@ class Session:
         except KernelDiedError:
             log.warning("The kernel of %s died", self.path)
             # What waited is not executed any more: there is nothing left of what the cells before made.
-            self._drop_passes(after=1)
+            for waiting in self._passes[1:]:
+                self._passes.remove(waiting)
+                waiting.end()
         finally:
             self._notebook = None
             await asyncio.shield(asyncio.to_thread(_write_unless_edited, notebook, self.path, source))
 
-    def _drop_passes(self, after: int) -> None:
-        for asked in self._passes[after:]:
-            asked.end()
-        del self._passes[after:]
-
-    async def _live_kernel(self, notebook: NotebookNode) -> Kernel:
+    async def _live_kernel(self) -> Kernel:
         if self._kernel is not None and not await self._kernel.is_alive():
             await self._drop_kernel()
         if self._kernel is None:
+            notebook = await asyncio.to_thread(read_notebook, self.path)
             self._kernel = await Kernel.start(notebook, self.path.parent)
         return self._kernel
 

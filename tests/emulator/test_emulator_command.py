@@ -100,6 +100,14 @@ def test_a_mistake_is_told_in_words(
     assert words in capsys.readouterr().err
 
 
+def test_the_data_are_not_kept_in_the_very_folder_of_the_notebooks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse([str(tmp_path), "--data", str(tmp_path)])
+    assert "--data cannot be the folder of the notebooks itself" in capsys.readouterr().err
+
+
 def test_a_folder_that_does_not_exist_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["/no/such/folder"])

@@ -74,6 +74,13 @@ def test_only_a_run_that_is_not_isolated_writes_to_the_notebooks_files(
     assert place.exists() is direct
 
 
+def test_a_run_is_given_no_files_of_another_owner(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
+    notebook("1", owner="carol")
+    (datalore.folder / "figures").mkdir()
+    topmost = notebook("import os; print([os.path.exists(folder) for folder in ('carol', 'figures')])")
+    assert printed(client.executed(client.run(topmost))) == "[False, True]\n"
+
+
 def test_the_emulators_own_data_may_lie_among_the_notebooks(tmp_path: Path) -> None:
     write_notebook(tmp_path, "counts", "import os; print([len(files) for _, _, files in os.walk('.')])")
     with EmulatorProcess(tmp_path, data=tmp_path / "kept") as process:

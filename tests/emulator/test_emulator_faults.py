@@ -29,7 +29,7 @@ def wire(datalore: EmulatorProcess) -> Iterator[socket.socket]:
 
 
 def ask(wire: socket.socket, datalore: EmulatorProcess) -> None:
-    head = f"GET {PATH} HTTP/1.1\r\nHost: datalore\r\nAuthorization: Bearer {datalore.token}\r\n\r\n"
+    head = f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {datalore.token}\r\n\r\n"
     wire.sendall(head.encode())
 
 

@@ -87,6 +87,13 @@ def test_a_browser_that_followed_the_printed_link_may_download(
     assert person.get(path).status_code == 200
 
 
+@pytest.mark.parametrize("token", ["", "old", "ж", "a\r\nb"])
+def test_a_browser_keeps_no_token_that_is_not_valid(person: Client, token: str) -> None:
+    answer = person.get("/", params={"token": token}, allow_redirects=False)
+    assert answer.status_code == 401
+    assert "Set-Cookie" not in answer.headers
+
+
 def test_the_cookie_of_a_browser_starts_no_run(person: Client, datalore: EmulatorProcess) -> None:
     person.get(f"/?token={datalore.token}")
     assert person.submit("me/viewed").status_code == 401

@@ -86,6 +86,20 @@ def test_a_token_that_the_emulator_made_up_stays_valid(tmp_path: Path) -> None:
         assert Client(process, token).get("/api/user_public/v1/workspaces").status_code == 200
 
 
+def test_a_record_of_a_run_that_is_kept_elsewhere_is_ignored(own: EmulatorProcess, tmp_path: Path) -> None:
+    precious = tmp_path / "elsewhere" / "files" / "precious"
+    precious.parent.mkdir(parents=True)
+    precious.touch()
+    run = Client(own).run("me/quick")["runId"]
+    runs = own.folder / ".datalore-emulator" / "runs"
+    record = (runs / run / "run.json").read_text()
+    (runs / "forged").mkdir()
+    (runs / "forged" / "run.json").write_text(record.replace(run, str(tmp_path / "elsewhere")))
+    own.restart()
+    assert precious.exists()
+    assert [each["run_id"] for each in own.runs()] == [run]
+
+
 def test_two_emulators_do_not_share_their_data(own: EmulatorProcess) -> None:
     second = EmulatorProcess(own.folder)
     with pytest.raises(RuntimeError, match="another emulator uses"):
