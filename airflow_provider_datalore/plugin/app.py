@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -12,13 +10,14 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from airflow_provider_datalore.api.filenames import distinct_names
-from airflow_provider_datalore.api.models import Artifact, Run
+from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import DataloreError, DataloreUnavailableError
 from airflow_provider_datalore.plugin import tasks
+from airflow_provider_datalore.plugin.download import Download
 from airflow_provider_datalore.plugin.policies import NOTEBOOK_HEADERS, PAGE_HEADERS
 from airflow_provider_datalore.plugin.runs import BusyError, CannotBeShownError, Datalore
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
@@ -97,7 +96,7 @@ def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(patt
 
 
 @app.get(TASK + "/artifacts/{number}/{name}", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def artifact(task: FoundTask, number: int, name: str) -> StreamingResponse:
+def artifact(task: FoundTask, number: int, name: str) -> Download:
     """An artifact of the run as a file to keep, never as a page to open."""
     try:
         datalore, run = _finished_run(task)
@@ -105,13 +104,9 @@ def artifact(task: FoundTask, number: int, name: str) -> StreamingResponse:
         file_name, wanted = named.get(number, ("", None))
         if wanted is None or file_name != name:
             raise HTTPException(404, "The run has no such artifact.")
-        pieces = _opened(datalore, wanted)
+        return Download(datalore.download(wanted), file_name)
     except DataloreError as error:
         raise HTTPException(_status(error), str(error)) from None
-    disposition = f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"
-    return StreamingResponse(
-        pieces, media_type="application/octet-stream", headers={"Content-Disposition": disposition}
-    )
 
 
 @app.get("/static/{name}")
@@ -135,16 +130,3 @@ def _finished_run(task: NotebookTask) -> tuple[Datalore, Run]:
     if not run.is_finished:
         raise HTTPException(409, "The notebook is still running.")
     return datalore, run
-
-
-def _opened(datalore: Datalore, wanted: Artifact) -> Iterator[bytes]:
-    """The artifact's content, after its first piece is there: until then an error can still be told."""
-    with ExitStack() as stack:
-        pieces = stack.enter_context(datalore.download(wanted))
-        closing = stack.pop_all()
-
-    def read() -> Iterator[bytes]:
-        with closing:
-            yield from pieces
-
-    return read()
