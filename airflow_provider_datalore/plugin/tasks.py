@@ -38,9 +38,9 @@ class NotebookTask:
     :param started: when this try began.
     :param tries: which try this is, counted from 1.
     :param conn_id: the connection that it uses; None if it uses none of Datalore's, or that is not known any more.
-    :param notebook_id: the notebook that it was told to run.
+    :param notebook_id: the notebook that it was told to run; None if it waits for a run, or that is not known any more.
     :param parameters: the values that it was told to run it with.
-    :param run: the run's id; None as long as none was started.
+    :param run: the run's id; None as long as none was started, or if nothing tells whether it is the task's.
     :param reported: XCom ``run``: the run as the task saw it end.
     """
 
@@ -68,8 +68,8 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     """The task instance, None if Airflow has none.
 
     XCom, which whoever may edit XComs can change, says which run it was, with which parameters, and how it ended. The
-    connection and the notebook are what the task was rendered with: so nobody who cannot change the DAG gets at another
-    connection's notebooks.
+    connection and the notebook are what the task was rendered with; where the notebook is not known any more, XCom's
+    run is not taken. So nobody who cannot change the DAG gets at other notebooks.
     """
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import select
@@ -88,13 +88,14 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     # A decorated function returns them when the task runs.
     parameters = fields.get("parameters") or _xcom(key, PARAMETERS, session)
     reported = _xcom(key, RUN, session)
-    run = fields.get("run_id") or _xcom(key, RUN_ID, session)
+    notebook_id = _text(fields.get("notebook_id"))
+    run = fields.get("run_id") or (_xcom(key, RUN_ID, session) if notebook_id else None)
     return NotebookTask(
         state=None if instance.state is None else str(instance.state),
         started=instance.start_date,
         tries=instance.try_number,
         conn_id=_text(fields.get("datalore_conn_id")),
-        notebook_id=_text(fields.get("notebook_id")),
+        notebook_id=notebook_id,
         parameters=parameters if isinstance(parameters, Mapping) else {},
         run=_text(run),
         reported=reported if isinstance(reported, Mapping) else None,
