@@ -17,9 +17,10 @@ from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import DataloreError, DataloreUnavailableError
 from airflow_provider_datalore.plugin import tasks
-from airflow_provider_datalore.plugin.download import Download
+from airflow_provider_datalore.plugin.answers import Download, Page
+from airflow_provider_datalore.plugin.places import BusyError
 from airflow_provider_datalore.plugin.policies import NOTEBOOK_HEADERS, PAGE_HEADERS
-from airflow_provider_datalore.plugin.runs import BusyError, CannotBeShownError, Datalore
+from airflow_provider_datalore.plugin.runs import CannotBeShownError, Datalore
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
 from airflow_provider_datalore.plugin.view import View
 
@@ -87,12 +88,11 @@ def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(patt
         return RedirectResponse("../" + quote(request.path_params["map_index"]))
     try:
         datalore, run = _finished_run(task)
-        page: bytes | str = datalore.page(run, theme)
-        status = 200
+        return Page(datalore.page(run, theme), request)
     except DataloreError as error:
-        page = templates.get_template("problem.html").render(problem=error, theme=theme)
+        problem = templates.get_template("problem.html").render(problem=error, theme=theme)
         status = 200 if isinstance(error, CannotBeShownError) else _status(error)
-    return HTMLResponse(page, status, headers=NOTEBOOK_HEADERS)
+    return HTMLResponse(problem, status, headers=NOTEBOOK_HEADERS)
 
 
 @app.get(TASK + "/artifacts/{number}/{name}", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
