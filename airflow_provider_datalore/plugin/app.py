@@ -125,7 +125,7 @@ def _status(error: DataloreError) -> int:
 def _finished_run(task: NotebookTask) -> tuple[Datalore, Run]:
     if task.conn_id is None or task.run is None:
         raise HTTPException(404, "The task has no run in Datalore.")
-    datalore = Datalore(task.conn_id)
+    datalore = Datalore(task.conn_id, task.team)
     run = datalore.run(task)
     if not run.is_finished:
         raise HTTPException(409, "The notebook is still running.")

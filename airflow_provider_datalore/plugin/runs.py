@@ -81,20 +81,24 @@ class Datalore:
     """The Datalore of one connection, as the API server asks it.
 
     :param conn_id: the connection of the task that is looked at.
+    :param team: the team whose connection it is; None for everybody's.
     :raises DataloreConfigurationError: if it is not there, or not whole.
     """
 
-    def __init__(self, conn_id: str) -> None:
+    def __init__(self, conn_id: str, team: str | None = None) -> None:
         # Not through the Task SDK: its way to a connection leads through the API server, which this is.
         from airflow.models import Connection
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
         try:
-            connection: Any = Connection.get_connection_from_secrets(conn_id)
+            # Airflow before 3.2 has no teams.
+            of_team = {"team_name": team} if team else {}
+            connection: Any = Connection.get_connection_from_secrets(conn_id, **of_team)
         except AirflowNotFoundException:
             raise not_defined(conn_id) from None
         read = DataloreConnection.read(connection, connection.extra_dejson)
         self.connection = replace(read, timeout=min(read.timeout, PATIENCE))
+        self._key = (conn_id, team)
 
     def run(self, task: NotebookTask) -> Run:
         """The run of a task, as Datalore reports it.
@@ -103,7 +107,7 @@ class Datalore:
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
         run_id = task.run or ""
-        key = (self.connection.conn_id, run_id)
+        key = (*self._key, run_id)
         run = _runs.get(key)
         if run is None:
             run = self._ask(run_id, key)
@@ -125,7 +129,7 @@ class Datalore:
         notebook = run.executed_notebook
         if notebook is None:
             raise CannotBeShownError(f"The run has no notebook among its artifacts. {_ARE_REMOVED}")
-        key = (self.connection.conn_id, run.run_id, notebook.path, theme)
+        key = (*self._key, run.run_id, notebook.path, theme)
         page = _kept_page(key)
         if page is not None:
             return page

@@ -46,7 +46,7 @@ class View:
         if task.conn_id is None:
             return cls("none", "No run", task, problem=_no_connection(task))
         try:
-            datalore = Datalore(task.conn_id)
+            datalore = Datalore(task.conn_id, task.team)
         except DataloreError as error:
             return cls("unknown", "Not known", task, run=_reported(task), problem=str(error))
         if task.run is None:

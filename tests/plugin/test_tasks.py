@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.plugin import tasks
+from airflow_provider_datalore.plugin.runs import Datalore
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
 from airflow_provider_datalore.plugin.view import View
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
@@ -118,7 +120,34 @@ def test_a_sensor_s_run_is_the_one_that_it_was_rendered_with(session: Session) -
 def test_the_tab_says_why_the_run_of_such_a_task_is_not_shown(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", '{"conn_type": "datalore", "password": "token-of-somebody"}')
+    connection = {"conn_type": "datalore", "password": "token-of-somebody"}
+    monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
     view = View.of(looked_at(session, "templated"))
     assert (view.state, view.has_notebook) == ("none", False)
     assert "keeps no record of which notebook" in view.problem
+
+
+@pytest.mark.parametrize(
+    ("has_teams", "host"), [("True", "https://of-the-team.example"), ("False", "https://of-all.example")]
+)
+def test_the_connection_is_that_of_the_dag_s_team(
+    session: Session, monkeypatch: pytest.MonkeyPatch, has_teams: str, host: str
+) -> None:
+    from airflow.models.dag import DagModel
+
+    if not hasattr(DagModel, "get_team_name"):
+        pytest.skip("Airflow before 3.2 has no teams")
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.team import Team, dag_bundle_team_association_table
+
+    add(session, Team, name="sales")
+    add(session, DagBundleModel, name="bundle")
+    session.execute(insert(dag_bundle_team_association_table).values(dag_bundle_name="bundle", team_name="sales"))
+    unneeded = {"max_active_tasks": 1, "max_consecutive_failed_dag_runs": 0, "has_task_concurrency_limits": False}
+    add(session, DagModel, dag_id="d", bundle_name="bundle", **unneeded)
+    for name, its_host in (("", "https://of-all.example"), ("_SALES___", "https://of-the-team.example")):
+        connection = {"conn_type": "datalore", "host": its_host, "password": "token-of-somebody"}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}DATALORE_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", has_teams)
+    found = looked_at(session, "plain")
+    assert Datalore(found.conn_id or "", found.team).connection.base_url == host
