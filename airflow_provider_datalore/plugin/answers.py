@@ -25,8 +25,8 @@ TAKING = 60.0
 _PIECE = 256 * 1024
 
 
-class BrokenOffError(BaseException):
-    """The content ends before its end.
+class NotTakenError(BaseException):
+    """Somebody takes nothing of an answer, which is broken off.
 
     Not an ``Exception``: after one of those Starlette's middleware goes on, and ends the answer as if it were whole.
     """
@@ -38,17 +38,16 @@ class _Pieces(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it.
 
-        :raises BrokenOffError: if the content breaks off, or a piece is not taken within :data:`TAKING`.
+        :raises NotTakenError: if a piece is not taken within :data:`TAKING`.
         """
 
         async def send_in_time(message: Message) -> None:
-            with anyio.fail_after(TAKING):
+            with anyio.move_on_after(TAKING) as taking:
                 await send(message)
+            if taking.cancelled_caught:
+                raise NotTakenError(f"Nothing of the answer was taken for {TAKING:g} s.")
 
-        try:
-            await super().__call__(scope, receive, send_in_time)
-        except Exception as error:
-            raise BrokenOffError(str(error)) from error
+        await super().__call__(scope, receive, send_in_time)
 
 
 class Page(_Pieces):
