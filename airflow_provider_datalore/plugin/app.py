@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -12,15 +10,17 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from airflow_provider_datalore.api.filenames import distinct_names
-from airflow_provider_datalore.api.models import Artifact, Run
+from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import DataloreError, DataloreUnavailableError
 from airflow_provider_datalore.plugin import tasks
+from airflow_provider_datalore.plugin.answers import Download, Page
+from airflow_provider_datalore.plugin.places import BusyError
 from airflow_provider_datalore.plugin.policies import NOTEBOOK_HEADERS, PAGE_HEADERS
-from airflow_provider_datalore.plugin.runs import BusyError, CannotBeShownError, Datalore
+from airflow_provider_datalore.plugin.runs import CannotBeShownError, Datalore
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
 from airflow_provider_datalore.plugin.view import View
 
@@ -88,16 +88,15 @@ def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(patt
         return RedirectResponse("../" + quote(request.path_params["map_index"]))
     try:
         datalore, run = _finished_run(task)
-        page: bytes | str = datalore.page(run, theme)
-        status = 200
+        return Page(datalore.page(run, theme), request)
     except DataloreError as error:
-        page = templates.get_template("problem.html").render(problem=error, theme=theme)
+        problem = templates.get_template("problem.html").render(problem=error, theme=theme)
         status = 200 if isinstance(error, CannotBeShownError) else _status(error)
-    return HTMLResponse(page, status, headers=NOTEBOOK_HEADERS)
+    return HTMLResponse(problem, status, headers=NOTEBOOK_HEADERS)
 
 
 @app.get(TASK + "/artifacts/{number}/{name}", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def artifact(task: FoundTask, number: int, name: str) -> StreamingResponse:
+def artifact(task: FoundTask, number: int, name: str) -> Download:
     """An artifact of the run as a file to keep, never as a page to open."""
     try:
         datalore, run = _finished_run(task)
@@ -105,13 +104,9 @@ def artifact(task: FoundTask, number: int, name: str) -> StreamingResponse:
         file_name, wanted = named.get(number, ("", None))
         if wanted is None or file_name != name:
             raise HTTPException(404, "The run has no such artifact.")
-        pieces = _opened(datalore, wanted)
+        return Download(datalore.download(wanted), file_name)
     except DataloreError as error:
         raise HTTPException(_status(error), str(error)) from None
-    disposition = f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"
-    return StreamingResponse(
-        pieces, media_type="application/octet-stream", headers={"Content-Disposition": disposition}
-    )
 
 
 @app.get("/static/{name}")
@@ -130,21 +125,8 @@ def _status(error: DataloreError) -> int:
 def _finished_run(task: NotebookTask) -> tuple[Datalore, Run]:
     if task.conn_id is None or task.run is None:
         raise HTTPException(404, "The task has no run in Datalore.")
-    datalore = Datalore(task.conn_id)
+    datalore = Datalore(task.conn_id, task.team)
     run = datalore.run(task)
     if not run.is_finished:
         raise HTTPException(409, "The notebook is still running.")
     return datalore, run
-
-
-def _opened(datalore: Datalore, wanted: Artifact) -> Iterator[bytes]:
-    """The artifact's content, after its first piece is there: until then an error can still be told."""
-    with ExitStack() as stack:
-        pieces = stack.enter_context(datalore.download(wanted))
-        closing = stack.pop_all()
-
-    def read() -> Iterator[bytes]:
-        with closing:
-            yield from pieces
-
-    return read()

@@ -1,4 +1,4 @@
-"""A program that makes a page of an executed notebook: ``python -m … light failed < notebook.ipynb > page.html``.
+"""A program that makes a page of an executed notebook: ``python -m … light failed < notebook.ipynb > page.html.gz``.
 
 A process of its own, with little memory and time and nothing secret in its environment: what it reads is whatever a
 notebook left, and the API server must not suffer from it.
@@ -7,12 +7,18 @@ notebook left, and the API server must not suffer from it.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import sys
 from typing import Any
 
 FAILED = "datalore-failed"
 """The tag and the id of the cell that failed, by which the tab finds it."""
+
+LONGEST_PAGE = 40 * 1024**2
+"""Bytes: the longest notebook that is read, and the rest of its page, if it is mostly pictures."""
+TOO_LONG = 3
+"""How the program ends if the page is longer."""
 
 _MEMORY = 2 * 1024**3
 _CPU_SECONDS = 60
@@ -90,11 +96,13 @@ def _limit_myself() -> None:
 
 
 def main() -> None:
-    """Read the notebook from standard input and write the page to standard output."""
+    """Read the notebook from standard input and write the page, compressed, to standard output."""
     _limit_myself()
     theme, *failed = sys.argv[1:]
-    page = render(sys.stdin.buffer.read(), theme, failed=bool(failed))
-    sys.stdout.buffer.write(page.encode("utf-8", "replace"))
+    page = render(sys.stdin.buffer.read(), theme, failed=bool(failed)).encode("utf-8", "replace")
+    if len(page) > LONGEST_PAGE:
+        sys.exit(TOO_LONG)
+    sys.stdout.buffer.write(gzip.compress(page, 1))
 
 
 if __name__ == "__main__":

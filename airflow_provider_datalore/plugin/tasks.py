@@ -38,9 +38,10 @@ class NotebookTask:
     :param started: when this try began.
     :param tries: which try this is, counted from 1.
     :param conn_id: the connection that it uses; None if it uses none of Datalore's, or that is not known any more.
-    :param notebook_id: the notebook that it was told to run.
+    :param team: the team whose connection that is; None for everybody's.
+    :param notebook_id: the notebook that it was told to run; None if it waits for a run, or that is not known any more.
     :param parameters: the values that it was told to run it with.
-    :param run: the run's id; None as long as none was started.
+    :param run: the run's id; None as long as none was started, or if nothing tells whether it is the task's.
     :param reported: XCom ``run``: the run as the task saw it end.
     """
 
@@ -51,6 +52,7 @@ class NotebookTask:
     notebook_id: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     run: str | None = None
+    team: str | None = None
     reported: Mapping[str, Any] | None = None
 
     @property
@@ -68,8 +70,8 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     """The task instance, None if Airflow has none.
 
     XCom, which whoever may edit XComs can change, says which run it was, with which parameters, and how it ended. The
-    connection and the notebook are what the task was rendered with: so nobody who cannot change the DAG gets at another
-    connection's notebooks.
+    connection and the notebook are what the task was rendered with; where the notebook is not known any more, XCom's
+    run is not taken. So nobody who cannot change the DAG gets at other notebooks.
     """
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import select
@@ -88,15 +90,17 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     # A decorated function returns them when the task runs.
     parameters = fields.get("parameters") or _xcom(key, PARAMETERS, session)
     reported = _xcom(key, RUN, session)
-    run = fields.get("run_id") or _xcom(key, RUN_ID, session)
+    notebook_id = _text(fields.get("notebook_id"))
+    run = fields.get("run_id") or (_xcom(key, RUN_ID, session) if notebook_id else None)
     return NotebookTask(
         state=None if instance.state is None else str(instance.state),
         started=instance.start_date,
         tries=instance.try_number,
         conn_id=_text(fields.get("datalore_conn_id")),
-        notebook_id=_text(fields.get("notebook_id")),
+        notebook_id=notebook_id,
         parameters=parameters if isinstance(parameters, Mapping) else {},
         run=_text(run),
+        team=_team(key.dag_id, session),
         reported=reported if isinstance(reported, Mapping) else None,
     )
 
@@ -133,6 +137,16 @@ def _declared_fields(instance: Any, session: Session) -> Mapping[str, Any]:
     elif "datalore_conn_id" in task.template_fields:
         declared = {"datalore_conn_id": defaults.CONN_ID, **declared}
     return {name: value for name, value in declared.items() if not re.search(r"\{[{%]", str(value))}
+
+
+def _team(dag_id: str, session: Session) -> str | None:
+    """The team that a DAG belongs to, where Airflow has teams (3.2 and later, if they are turned on)."""
+    from airflow.models.dag import DagModel
+    from airflow.providers.common.compat.sdk import conf
+
+    if not hasattr(DagModel, "get_team_name") or not conf.getboolean("core", "multi_team", fallback=False):
+        return None
+    return _text(DagModel.get_team_name(dag_id, session=session))
 
 
 def _xcom(key: TaskKey, name: str, session: Session) -> Any:

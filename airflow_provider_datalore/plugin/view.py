@@ -46,7 +46,7 @@ class View:
         if task.conn_id is None:
             return cls("none", "No run", task, problem=_no_connection(task))
         try:
-            datalore = Datalore(task.conn_id)
+            datalore = Datalore(task.conn_id, task.team)
         except DataloreError as error:
             return cls("unknown", "Not known", task, run=_reported(task), problem=str(error))
         if task.run is None:
@@ -136,6 +136,8 @@ def _no_connection(task: NotebookTask) -> str:
 def _no_run(task: NotebookTask) -> str:
     if task.goes_on:
         return "The notebook has not been started yet."
+    if task.notebook_id is None:
+        return "Airflow keeps no record of which notebook or run this task was given, so no run can be shown."
     if task.state == "success":
         return "This task left no run in Datalore. What a notebook did that is run in place stands in it."
     return "This try of the task has started no run in Datalore; its log says why."

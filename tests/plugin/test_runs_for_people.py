@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-import threading
-from collections.abc import Iterator
-from itertools import count
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import nbformat
@@ -19,39 +18,14 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.plugin import runs
-from airflow_provider_datalore.plugin.runs import BusyError, CannotBeShownError, Datalore
-from airflow_provider_datalore.plugin.tasks import NotebookTask
+from airflow_provider_datalore.plugin.places import BusyError, Places
+from airflow_provider_datalore.plugin.render import LONGEST_PAGE
+from airflow_provider_datalore.plugin.runs import CannotBeShownError, Datalore
 from airflow_provider_datalore.plugin.view import View
+from tests.plugin.conftest import TOKEN, reports, task
 from tests.scripted_server import ScriptedServer
 
-TOKEN = "dl-token-0123456789abcdef"
 PATH = "/notebook/ann/sales/artifacts/1/sales.ipynb"
-numbers = count(1)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    """A Datalore, and connection ``datalore_default`` to it."""
-    with ScriptedServer() as started:
-        connection = {"conn_type": "datalore", "host": started.url, "password": TOKEN, "extra": {"timeout": 15}}
-        monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
-        yield started
-
-
-@pytest.fixture
-def run_id() -> str:
-    """Another one for each test, since what is known of a run is kept."""
-    return f"run-{next(numbers)}"
-
-
-def task(run_id: str | None, **fields: Any) -> NotebookTask:
-    known = {"state": "success", "started": None, "tries": 1, "conn_id": "datalore_default"}
-    return NotebookTask(**{**known, "notebook_id": "ann/sales", "run": run_id, **fields})
-
-
-def reports(server: ScriptedServer, run_id: str, **fields: Any) -> None:
-    described = {"runId": run_id, "notebookId": "ann/sales", "startTime": "2026-01-31T08:00:00Z", **fields}
-    server.route("GET", f"/api/run/v1/{run_id}", json=described)
 
 
 def finished(server: ScriptedServer, run_id: str, **fields: Any) -> Run:
@@ -105,6 +79,14 @@ class TestRun:
         assert view.state == "unknown"
         assert "0.2 s" in view.problem
 
+    def test_a_datalore_that_cannot_be_reached_is_not_asked_again_at_once(
+        self, server: ScriptedServer, run_id: str
+    ) -> None:
+        server.otherwise(status=503)
+        problems = {View.of(task(run_id)).problem for _ in range(3)}
+        assert len(problems) == len(server.requests) == 1
+        assert "503" in problems.pop()
+
     def test_a_datalore_that_is_not_there_is_said_to_be(self, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
         connection = {"conn_type": "datalore", "host": "http://127.0.0.1:9", "password": TOKEN}
         monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
@@ -143,7 +125,7 @@ class TestView:
 
 class TestPage:
     def page(self, run: Run, theme: str = "light") -> str:
-        return Datalore("datalore_default").page(run, theme).decode()
+        return gzip.decompress(Datalore("datalore_default").page(run, theme)).decode()
 
     def test_it_shows_what_the_notebook_left(self, server: ScriptedServer, run_id: str) -> None:
         table = nbformat.v4.new_output("display_data", {"text/html": "<table><td>5,151,409</table>"})
@@ -215,7 +197,8 @@ class TestPage:
     def test_the_program_that_makes_it_knows_none_of_airflow_s_secrets(
         self, server: ScriptedServer, run_id: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(runs, "PROGRAM", ("-c", "import os; print(dict(os.environ))"))
+        tells = "import gzip, os, sys; sys.stdout.buffer.write(gzip.compress(str(dict(os.environ)).encode()))"
+        monkeypatch.setattr(runs, "PROGRAM", ("-c", tells))
         server.route("GET", PATH, body=notebook())
         environment = self.page(finished(server, run_id))
         assert "AIRFLOW" not in environment
@@ -233,6 +216,31 @@ class TestPage:
     def test_a_run_without_a_notebook_has_no_page(self, server: ScriptedServer, run_id: str) -> None:
         with pytest.raises(CannotBeShownError, match="no notebook among its artifacts"):
             self.page(finished(server, run_id, artifacts=[]))
+
+    def test_one_that_is_too_long_as_a_page_is_not_taken_from_the_program_that_made_it(
+        self, server: ScriptedServer, run_id: str
+    ) -> None:
+        links = f"[a]: http://localhost/{'a' * (LONGEST_PAGE // 1000)}\n\n" + "[a] " * 1000
+        cell = nbformat.v4.new_markdown_cell(links)
+        server.route("GET", PATH, body=nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode())
+        with pytest.raises(CannotBeShownError, match="too long to be shown"):
+            self.page(finished(server, run_id))
+
+    def test_that_it_cannot_be_shown_is_found_out_once(self, server: ScriptedServer, run_id: str) -> None:
+        server.route("GET", PATH, body=b"no notebook")
+        run = finished(server, run_id)
+        for _ in range(2):
+            with pytest.raises(CannotBeShownError, match="cannot be read as a notebook"):
+                self.page(run)
+        assert len(server.asked("GET", PATH)) == 1
+
+    def test_those_who_wait_for_the_one_who_makes_it_have_it_too(self, server: ScriptedServer, run_id: str) -> None:
+        server.route("GET", PATH, body=notebook(), delay=0.5)
+        run = finished(server, run_id)
+        with ThreadPoolExecutor(1 + runs.WAITING) as people:
+            pages = set(people.map(self.page, [run] * (1 + runs.WAITING)))
+        assert len(pages) == 1
+        assert len(server.asked("GET", PATH)) == 1
 
 
 class TestDownload:
@@ -261,11 +269,10 @@ class TestDownload:
 def test_only_so_many_questions_are_under_way_at_a_time(
     server: ScriptedServer, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "_downloads", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(runs, "_downloads", Places(1, 1, 0.05))
     run = finished(server, run_id)
     server.route("GET", PATH, body=b"content")
     first, second = Datalore("datalore_default"), Datalore("datalore_default")
-    monkeypatch.setattr(runs, "QUEUEING", 0.05)
     with (
         first.download(run.artifacts[0]),
         pytest.raises(BusyError),

@@ -11,7 +11,7 @@ from tests.emulator.emulator_client import code, write_notebook
 FAILING = "me/failing"
 SECRET = "team/secret"
 HELD = "me/held"
-"""Goes on until a file ``<region>.go`` lies beside it."""
+"""Goes on until a file ``<region>.go`` lies beside the notebook; the run has files of its own."""
 
 _ATTACKS = Path(__file__).with_name("hostile.html")
 
@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 deadline = time.monotonic() + 300
-while not Path(f"{region}.go").exists():
+while not Path("%FOLDER%", f"{region}.go").exists():
     assert time.monotonic() < deadline, f"nobody let {region} go"
     time.sleep(0.1)
 print(f"{region} was let go")
@@ -44,7 +44,7 @@ def write_notebooks(folder: Path) -> None:
         owner="me",
     )
     write_notebook(folder, "secret", parameters, "print('a secret')", owner="team")
-    write_notebook(folder, "held", parameters, _WAIT, owner="me")
+    write_notebook(folder, "held", parameters, _WAIT.replace("%FOLDER%", str(folder / "me")), owner="me")
 
 
 def write_hostile_notebook(folder: Path, airflow: str, elsewhere: str, stun_port: int, last: str) -> str:

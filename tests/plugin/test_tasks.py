@@ -1,0 +1,153 @@
+"""What the tab believes of a task: who can edit XComs, and not the DAG, sees no more by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import airflow
+import pytest
+from sqlalchemy import create_engine, insert
+from sqlalchemy.orm import Session
+
+from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+from airflow_provider_datalore.plugin import tasks
+from airflow_provider_datalore.plugin.runs import Datalore
+from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
+from airflow_provider_datalore.plugin.view import View
+from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+
+pytestmark = pytest.mark.skipif(
+    tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 1), reason="Airflow before 3.1 has no tabs"
+)
+
+VERSION = UUID(int=1)
+THEN = datetime(2026, 1, 31, tzinfo=UTC)
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    """Airflow's database with DAG ``d`` and its run ``r``, in which each task has ``a-run`` in XCom ``run_id``."""
+    from airflow.models import import_all_models
+    from airflow.models.base import Base
+    from airflow.models.dagrun import DagRun
+
+    import_all_models()
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        Base.metadata.create_all(connection)
+    with Session(engine) as opened:
+        add(opened, DagRun, id=1, dag_id="d", run_id="r", run_type="manual", run_after=THEN, state="success")
+        declares(opened)
+        yield opened
+    engine.dispose()
+
+
+def add(session: Session, model: Any, **values: Any) -> None:
+    session.execute(insert(model.__table__).values(values))
+
+
+def declares(session: Session) -> None:
+    """The DAG as its file declares it."""
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.sdk import DAG
+    from airflow.serialization import serialized_objects
+
+    with DAG("d", schedule=None, params={"notebook": "sales"}) as dag:
+        DataloreRunNotebookOperator(task_id="plain", notebook_id="ann/sales")
+        DataloreRunNotebookOperator(task_id="templated", notebook_id="ann/{{ params.notebook }}")
+        DataloreRunNotebookOperator.partial(task_id="mapped").expand(notebook_id=["ann/sales", "ann/stock"])
+        DataloreRunSensor(task_id="waits", run_id="{{ params.run }}")
+    # Since Airflow 3.2 it has a class of its own.
+    serialization = getattr(serialized_objects, "DagSerialization", serialized_objects.SerializedDAG)
+    add(
+        session,
+        SerializedDagModel,
+        id=UUID(int=2),
+        dag_id="d",
+        data=serialization.to_dict(dag),
+        dag_hash="hash",
+        dag_version_id=VERSION,
+    )
+
+
+def looked_at(session: Session, task_id: str, **rendered: Any) -> NotebookTask:
+    """A task that is done, with what Airflow keeps of how it was rendered, if it does."""
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+
+    key = {"dag_id": "d", "run_id": "r", "task_id": task_id, "map_index": 0 if task_id == "mapped" else -1}
+    unneeded = {"max_tries": 0, "pool": "default_pool", "span_status": "ended"}
+    add(session, TaskInstance, **key, id=UUID(int=3), state="success", dag_version_id=VERSION, **unneeded)
+    add(session, XComModel, **key, key="run_id", value="a-run", dag_run_id=1, timestamp=THEN)
+    if rendered:
+        add(session, RenderedTaskInstanceFields, **key, rendered_fields=rendered)
+    found = tasks.find(TaskKey(**key), session)
+    assert found is not None
+    return found
+
+
+CONNECTION = {"datalore_conn_id": "datalore_default"}
+
+
+@pytest.mark.parametrize("task_id", ["plain", "templated", "mapped"])
+def test_the_run_in_xcom_is_taken_where_the_notebook_is_known(session: Session, task_id: str) -> None:
+    found = looked_at(session, task_id, notebook_id="ann/sales", **CONNECTION)
+    assert (found.conn_id, found.notebook_id, found.run) == ("datalore_default", "ann/sales", "a-run")
+
+
+def test_a_notebook_that_needs_no_rendering_is_known_without_rendered_fields(session: Session) -> None:
+    found = looked_at(session, "plain")
+    assert (found.conn_id, found.notebook_id, found.run) == ("datalore_default", "ann/sales", "a-run")
+
+
+@pytest.mark.parametrize("task_id", ["templated", "mapped", "waits"])
+def test_the_run_in_xcom_is_not_taken_where_nothing_tells_whether_it_is_the_task_s(
+    session: Session, task_id: str
+) -> None:
+    found = looked_at(session, task_id)
+    assert (found.conn_id, found.notebook_id, found.run) == ("datalore_default", None, None)
+
+
+def test_a_sensor_s_run_is_the_one_that_it_was_rendered_with(session: Session) -> None:
+    assert looked_at(session, "waits", run_id="its-own", **CONNECTION).run == "its-own"
+
+
+def test_the_tab_says_why_the_run_of_such_a_task_is_not_shown(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {"conn_type": "datalore", "password": "token-of-somebody"}
+    monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
+    view = View.of(looked_at(session, "templated"))
+    assert (view.state, view.has_notebook) == ("none", False)
+    assert "keeps no record of which notebook" in view.problem
+
+
+@pytest.mark.parametrize(
+    ("has_teams", "host"), [("True", "https://of-the-team.example"), ("False", "https://of-all.example")]
+)
+def test_the_connection_is_that_of_the_dag_s_team(
+    session: Session, monkeypatch: pytest.MonkeyPatch, has_teams: str, host: str
+) -> None:
+    from airflow.models.dag import DagModel
+
+    if not hasattr(DagModel, "get_team_name"):
+        pytest.skip("Airflow before 3.2 has no teams")
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.team import Team, dag_bundle_team_association_table
+
+    add(session, Team, name="sales")
+    add(session, DagBundleModel, name="bundle")
+    session.execute(insert(dag_bundle_team_association_table).values(dag_bundle_name="bundle", team_name="sales"))
+    unneeded = {"max_active_tasks": 1, "max_consecutive_failed_dag_runs": 0, "has_task_concurrency_limits": False}
+    add(session, DagModel, dag_id="d", bundle_name="bundle", **unneeded)
+    for name, its_host in (("", "https://of-all.example"), ("_SALES___", "https://of-the-team.example")):
+        connection = {"conn_type": "datalore", "host": its_host, "password": "token-of-somebody"}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}DATALORE_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", has_teams)
+    found = looked_at(session, "plain")
+    assert Datalore(found.conn_id or "", found.team).connection.base_url == host
