@@ -147,7 +147,8 @@ def _check(value: Any) -> None:
         inner: list[Any] = []
         for part in level:
             if isinstance(part, float) and not math.isfinite(part):
-                raise ValueError(f"has the number {part} in it, which JSON does not have")
+                told = f"is {part}" if part is value else f"has the number {part} in it"
+                raise ValueError(f"{told}, which JSON does not have")
             if isinstance(part, str) and IN_NO_DATABASE.search(part):
                 raise ValueError("has a character in it that databases do not take (U+0000, or half of a pair)")
             if isinstance(part, Mapping):

@@ -27,7 +27,7 @@ import time
 from pathlib import Path
 
 deadline = time.monotonic() + 120
-while not Path(f"{region}.go").exists():
+while not Path("%FOLDER%", f"{region}.go").exists():
     assert time.monotonic() < deadline, f"nobody let {region} go"
     time.sleep(0.1)
 print(f"{region} was let go")
@@ -39,7 +39,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
     """An emulator with the examples' notebooks and the held one."""
     folder = tmp_path_factory.mktemp("e2e") / "notebooks"
     shutil.copytree(EXAMPLES / "notebooks", folder)
-    write_notebook(folder, "held", code(_DEFAULTS, "parameters"), _WAIT_TO_BE_LET_GO, owner="me")
+    wait = _WAIT_TO_BE_LET_GO.replace("%FOLDER%", str(folder / "me"))
+    write_notebook(folder, "held", code(_DEFAULTS, "parameters"), wait, owner="me")
     with EmulatorProcess(folder, "--max-parallel-runs", "4", token="a-token-that-must-not-show") as process:
         yield process
 

@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
+from nbformat import NotebookNode
+
 from tests.emulator.emulator_client import code, write_notebook
 from tests.emulator_process import EmulatorProcess
 from tests.faults.forwarder import Forwarder
@@ -28,7 +30,7 @@ _WAIT_TO_BE_LET_GO = """
 import time
 from pathlib import Path
 
-gate = Path(f"{name}.go")
+gate = Path("%FOLDER%", f"{name}.go")
 deadline = time.monotonic() + 900
 while not gate.exists():
     assert time.monotonic() < deadline, f"nobody let {name} go"
@@ -39,7 +41,7 @@ assert gate.read_text() == "well", f"{name} was told to fail"
 _SAY_WHO_WAITS = """
 import os
 
-Path(f"{name}.pid").write_text(str(os.getpid()))
+Path("%FOLDER%", f"{name}.pid").write_text(str(os.getpid()))
 """
 
 Rule = Mapping[str, Any]
@@ -61,7 +63,7 @@ class FaultyDatalore:
         )
 
     def __enter__(self) -> Self:
-        write_notebook(self._notebooks, "held", code(_DEFAULTS, "parameters"), _WAIT_TO_BE_LET_GO, owner="me")
+        self._write("held", code(_DEFAULTS, "parameters"), _WAIT_TO_BE_LET_GO)
         with ExitStack() as stack:
             stack.enter_context(self.emulator)
             port = urlsplit(self.emulator.url).port
@@ -100,7 +102,12 @@ class FaultyDatalore:
     def write_in_place(self, name: str) -> None:
         """Writes a notebook that runs of this name execute in place: ``me/in-place-<name>``."""
         set_name = f"from pathlib import Path\n\nname = {name!r}"
-        write_notebook(self._notebooks, f"in-place-{name}", set_name, _SAY_WHO_WAITS, _WAIT_TO_BE_LET_GO, owner="me")
+        self._write(f"in-place-{name}", set_name, _SAY_WHO_WAITS, _WAIT_TO_BE_LET_GO)
+
+    def _write(self, name: str, *cells: str | NotebookNode) -> None:
+        """Writes a notebook of ``me``; its cells find the gates wherever they execute."""
+        found = [each.replace("%FOLDER%", str(self._gates)) if isinstance(each, str) else each for each in cells]
+        write_notebook(self._notebooks, name, *found, owner="me")
 
     def kernel_in_place(self, name: str) -> int:
         """The process id of the kernel in which a run in place of this name waits; 0 before it does."""
