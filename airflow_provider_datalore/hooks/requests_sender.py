@@ -41,6 +41,21 @@ _CONNECTION = re.compile(r"^<?\w+\(host=[^)]*\)(?: at 0x[0-9a-f]+>)?: ")
 _Result = TypeVar("_Result")
 
 
+class Body(Iterator[bytes]):
+    """The body of an answer, piece by piece.
+
+    :param pieces: the pieces; an error among them if it breaks off.
+    :param length: bytes of all of it; None if the server does not say.
+    """
+
+    def __init__(self, pieces: Iterator[bytes], length: int | None) -> None:
+        self._pieces = pieces
+        self.length = length
+
+    def __next__(self) -> bytes:
+        return next(self._pieces)
+
+
 class RequestsSender:
     """Sends calls over one session of requests; for one thread at a time.
 
@@ -76,7 +91,7 @@ class RequestsSender:
             return self._answer(call, response, self._within_time_limit(call, lambda _: self._read_all(call, response)))
 
     @contextmanager
-    def stream(self, call: Call) -> Iterator[Iterator[bytes]]:
+    def stream(self, call: Call) -> Iterator[Body]:
         """Send a call and read the body of a good answer piece by piece.
 
         The time limit is for the head of the answer and for each piece, not for the whole body.
@@ -90,7 +105,7 @@ class RequestsSender:
             raise_for_status(call, self._answer(call, response, body))
         body_ahead = ReadAhead(response, _CHUNK)
         try:
-            yield self._pieces(call, body_ahead)
+            yield Body(self._pieces(call, body_ahead), _length(response))
         finally:
             body_ahead.abandon()
 
@@ -264,6 +279,11 @@ class RequestsSender:
                 raise
             why = f"the task was interrupted meanwhile by {type(error).__name__} {error}"
             raise no_answer(self.connection, call, why) from error
+
+
+def _length(response: requests.Response) -> int | None:
+    told = response.headers.get("Content-Length", "")
+    return int(told) if told.isascii() and told.isdigit() and "Content-Encoding" not in response.headers else None
 
 
 class _Headers(AuthBase):

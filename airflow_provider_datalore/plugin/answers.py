@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from io import BufferedIOBase, BytesIO
@@ -19,6 +18,8 @@ from airflow_provider_datalore.plugin.policies import NOTEBOOK_HEADERS
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Message, Receive, Scope, Send
+
+    from airflow_provider_datalore.hooks.requests_sender import Body
 
 TAKING = 60.0
 """Seconds that somebody may take for one piece: others wait for the place, and the memory."""
@@ -78,13 +79,15 @@ class Download(_Pieces):
     :raises DataloreError: if the content cannot be opened.
     """
 
-    def __init__(self, content: AbstractContextManager[Iterator[bytes]], name: str) -> None:
+    def __init__(self, content: AbstractContextManager[Body], name: str) -> None:
+        headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
         with ExitStack() as stack:
-            super().__init__(
-                stack.enter_context(content),
-                media_type="application/octet-stream",
-                headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"},
-            )
+            body = stack.enter_context(content)
+            if body.length is not None:
+                # By its length a browser knows that a file broke off: Starlette's middleware ends the answer like a
+                # whole one. Airflow would leave the length out if it compressed the file.
+                headers |= {"Content-Length": str(body.length), "Content-Encoding": "identity"}
+            super().__init__(body, media_type="application/octet-stream", headers=headers)
             self._open = stack.pop_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

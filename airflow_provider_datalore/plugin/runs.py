@@ -21,7 +21,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.hooks.connection import DataloreConnection, not_defined
-from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+from airflow_provider_datalore.hooks.requests_sender import Body, RequestsSender
 from airflow_provider_datalore.notebooks.reading import LONGEST_NOTEBOOK
 from airflow_provider_datalore.plugin.cache import BoundedCache
 from airflow_provider_datalore.plugin.datalore import HOW_TO_INSTALL
@@ -147,11 +147,11 @@ class Datalore:
             return page
 
     @contextmanager
-    def download(self, artifact: Artifact) -> Iterator[Iterator[bytes]]:
+    def download(self, artifact: Artifact) -> Iterator[Body]:
         """The content of an artifact, piece by piece; an error comes before the first piece, or breaks it off."""
         with self._asking(_downloads) as sender, sender.stream(protocol.get_artifact(artifact)) as pieces:
             first = next(pieces, b"")
-            yield chain([first], pieces)
+            yield Body(chain([first], pieces), pieces.length)
 
     def links(self, task: NotebookTask, run: Run | None) -> Links:
         """The notebook, and its executed copy, in Datalore."""
