@@ -29,6 +29,9 @@ TRANSIENT_STATUSES = frozenset({408, 425, 429})
 REFUSED_STATUSES = frozenset({429, 503})
 """Statuses by which a server says that it did not take the request at all."""
 
+_RESET_BEHIND_ENVOY = b"disconnect/reset before headers"
+_NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow")
+
 EXCERPT_LENGTH = 300
 """Characters of an answer that a message repeats, at most."""
 
@@ -99,7 +102,7 @@ def raise_for_status(call: Call, answer: Answer) -> None:
             status=status,
             url=answer.url,
             retry_after=_retry_after(answer),
-            never_received=status in REFUSED_STATUSES,
+            never_received=status in REFUSED_STATUSES and not _may_have_been_passed_on(answer),
         )
     if status < 400:
         unexpected(
@@ -199,6 +202,16 @@ def _status_line(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
+
+
+def _may_have_been_passed_on(answer: Answer) -> bool:
+    """Whether it is Envoy that answers, as Istio does, and Datalore may have the request all the same.
+
+    Envoy answers 503 also if it has passed a request on and the connection broke before the answer.
+
+    Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage (response flags)
+    """
+    return _RESET_BEHIND_ENVOY in answer.body and not any(reason in answer.body for reason in _NOT_CONNECTED)
 
 
 def _retry_after(answer: Answer) -> float | None:

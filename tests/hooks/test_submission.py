@@ -165,6 +165,7 @@ def test_an_impossible_patience_is_refused_before_anything_is_sent(
 
 # No clear answer: never asked again
 
+ENVOY = "upstream connect error or disconnect/reset before headers"
 UNCLEAR: dict[str, Any] = {
     "dropped": reply(drop="read"),
     "dropped unread": reply(drop="unread"),
@@ -180,6 +181,8 @@ UNCLEAR: dict[str, Any] = {
     "500 with Retry-After": reply(status=500, headers={"Retry-After": "0"}),
     "502": reply(status=502, html="<h1>Bad gateway</h1>"),
     "504": reply(status=504),
+    "503 of Envoy": reply(status=503, text=f"{ENVOY}. reset reason: connection termination"),
+    "503 of an older Envoy": reply(status=503, text=ENVOY),
     "599": reply(status=599),
 }
 
@@ -235,6 +238,15 @@ def test_a_submission_that_was_turned_away_is_repeated(server: ScriptedServer, s
     assert submit("ann/sales") in ("r1", None)
     assert [request.method for request in server.requests] == ["POST", "POST"]
     assert server.requests[0].body == server.requests[1].body
+
+
+@pytest.mark.parametrize("reason", ["connection failure", "connection timeout", "overflow"])
+def test_a_submission_that_envoy_could_not_pass_on_is_repeated(
+    server: ScriptedServer, submit: Submit, reason: str
+) -> None:
+    server.answer(status=503, text=f"{ENVOY}. reset reason: {reason}").answer(json={"runId": "r1"})
+    assert submit("ann/sales") in ("r1", None)
+    assert len(server.requests) == 2
 
 
 def test_a_submission_waits_as_long_as_it_is_asked_to(server: ScriptedServer, hook: DataloreHook) -> None:
