@@ -134,6 +134,7 @@ def upload_file(notebook: NotebookId, name: str, directory: str) -> Call:
         f"/api/notebook/v1/file/upload?{where}",
         f"upload file {name!r} to {directory!r} of notebook {notebook}",
         missing=missing_notebook(notebook),
+        repeatable=True,
     )
 
 

@@ -150,18 +150,20 @@ class _Shared:
         async with self._lock:
             if not self._read_at or time.monotonic() - self._read_at > FRESH:
                 await self._read(read_connection)
-            if self._error is not None:
-                raise self._error
-            return self._senders[-1]
+            return self._current()
 
     async def reread(self, refused: AiohttpSender, read_connection: ReadConnection) -> AiohttpSender:
         """The sender by the connection as it is now, unless another user has read it since this one was refused."""
+        asked_at = time.monotonic()
         async with self._lock:
-            if self._senders[-1] is refused:
+            if self._senders[-1] is refused and self._read_at < asked_at:
                 await self._read(read_connection)
-                if self._error is not None:
-                    raise self._error
-            return self._senders[-1]
+            return self._current()
+
+    def _current(self) -> AiohttpSender:
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        return self._senders[-1]
 
     async def _read(self, read_connection: ReadConnection) -> None:
         self._error = None

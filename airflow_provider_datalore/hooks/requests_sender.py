@@ -16,7 +16,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from airflow_provider_datalore.api.exchange import Answer, Call, raise_for_status
-from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.hooks.connection import DataloreConnection
 from airflow_provider_datalore.hooks.read_ahead import ReadAhead
 from airflow_provider_datalore.hooks.sending import (
@@ -153,6 +153,9 @@ class RequestsSender:
                 allow_redirects=False,
                 stream=True,
             )
+        except DataloreError:
+            # What is uploaded could not be read.
+            raise
         except Exception as error:
             raise self._translate(call, error, has_left=session.transmission.has_left) from None
 
@@ -224,7 +227,8 @@ class RequestsSender:
         """
         connection = self.connection
         reason = getattr(error.args[0], "reason", None) if error.args else None
-        text = _CONNECTION.sub("", str(reason.args[-1] if reason and reason.args else error)) or type(error).__name__
+        told = reason.args[-1] if isinstance(reason, Exception) and reason.args else reason or error
+        text = _CONNECTION.sub("", str(told)) or type(error).__name__
         if has_left:
             if isinstance(error, (failures.ReadTimeout, ReadTimeoutError)) or isinstance(reason, ReadTimeoutError):
                 return too_slow(connection, call, connection.timeout)

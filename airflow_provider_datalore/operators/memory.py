@@ -93,14 +93,16 @@ class RunMemory:
         if stored.get("notebook_id") != notebook_id:
             return None
         run_id = stored.get("run_id")
-        was_cleared = stored.get("max_tries", self._max_tries) != self._max_tries
-        if was_cleared and stored.get("asked") != asks():
-            log.warning(
-                "Run %s of an earlier try was asked for with other parameters or options, and the task was cleared "
-                "since: the notebook is run anew. If that run goes on, it does so beside the new one.",
-                run_id,
-            )
-            return None
+        if stored.get("max_tries", self._max_tries) != self._max_tries:
+            if stored.get("asked") != asks():
+                log.warning(
+                    "Run %s of an earlier try was asked for with other parameters or options, and the task was cleared "
+                    "since: the notebook is run anew. If that run goes on, it does so beside the new one.",
+                    run_id,
+                )
+                return None
+            # What comes after this try is a retry of it.
+            self._keep({**stored, "max_tries": self._max_tries})
         if outputs is not None and stored.get("without") == list(outputs):
             log.info("Run %s of an earlier try lacks an output; the notebook is run anew.", run_id)
             return None

@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreNotFoundError,
+    DataloreUnauthorizedError,
     DataloreUnavailableError,
 )
 from airflow_provider_datalore.hooks import aiohttp_sender, asynchronous
@@ -298,6 +299,25 @@ async def test_a_connection_that_did_not_change_is_no_other(
     assert len(looked_up) == 6
     assert held.connections == 2
     await cancelled(holder)
+
+
+async def test_those_who_are_refused_at_once_look_the_connection_up_once(
+    server: ScriptedServer, connect: Connect, looked_up: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up = DataloreAsyncHook._look_up
+
+    async def takes_its_time(hook: DataloreAsyncHook) -> Any:
+        if server.requests:
+            await asyncio.sleep(0.5)
+        return await look_up(hook)
+
+    monkeypatch.setattr(DataloreAsyncHook, "_look_up", takes_its_time)
+    server.otherwise(status=401, delay=0.2)
+    connect(server)
+    hooks = [DataloreAsyncHook().get_run(f"r{number}") for number in range(20)]
+    told = await asyncio.gather(*hooks, return_exceptions=True)
+    assert {type(error) for error in told} == {DataloreUnauthorizedError}
+    assert len(looked_up) < 10
 
 
 # A connection that Airflow does not find

@@ -5,20 +5,29 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
+from airflow_provider_datalore.api import notebook_api
+from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreSubmissionUnknownError,
     DataloreUnavailableError,
 )
 from airflow_provider_datalore.hooks.datalore import DataloreHook
-from tests.hooks.sides import DOWN, Connect, seconds_at_most
+from airflow_provider_datalore.hooks.notebook_files import MultipartFile
+from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+from tests.hooks.sides import DOWN, Connect, connection_to, seconds_at_most
 from tests.hooks.test_senders import unanswered_port
-from tests.scripted_server import Reply, Request, ScriptedServer, reply
+from tests.scripted_server import Reply, Request, ScriptedServer, reply, server_tls
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -173,6 +182,48 @@ def test_an_answer_that_requests_trips_over_is_no_answer(
     assert len(server.requests) == 1
     with pytest.raises(DataloreUnavailableError):
         hook.get_run("r1")
+
+
+def test_tls_that_breaks_in_the_middle_of_an_answer_is_no_answer(connect: Connect, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with broken_tls(server_tls(authority)) as port:
+        hook = DataloreHook(connect(f"https://localhost:{port}", extra={"verify": str(tmp_path / "ca.pem")}))
+        with pytest.raises(DataloreSubmissionUnknownError):
+            hook.run_notebook("ann/sales")
+        with pytest.raises(DataloreUnavailableError):
+            hook.get_run("r1")
+
+
+@contextmanager
+def broken_tls(context: ssl.SSLContext) -> Iterator[int]:
+    """The port of a server whose answers go on, after their head, with a record that nobody can decrypt."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                below = client.dup()
+                with context.wrap_socket(client, server_side=True) as over_tls, below:
+                    over_tls.recv(65536)
+                    over_tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+                    below.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+                    with suppress(OSError):
+                        over_tls.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+def test_a_file_that_cannot_be_read_while_it_is_uploaded_is_no_fault_of_datalores(server: ScriptedServer) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"so far"
+        raise DataloreConfigurationError("access denied")
+
+    upload = notebook_api.upload_file(NotebookId("ann", "sales"), "sales.csv", "data/notebook_files")
+    with pytest.raises(DataloreConfigurationError, match="access denied"):
+        RequestsSender(connection_to(server.url)).upload(upload, MultipartFile("sales.csv", 12, pieces()))
 
 
 def test_a_mistake_before_anything_has_left_stays_one(connect: Connect) -> None:

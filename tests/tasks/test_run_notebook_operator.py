@@ -445,8 +445,12 @@ class TestDurable:
         self.crash(datalore, context, parameters={"password": "hunter2"})
         assert "hunter2" not in json.dumps(store.values)
         task_instance.max_tries += 1
+        with pytest.raises(DataloreRunTimeoutError):
+            operator(parameters={"password": "hunter2"}, timeout=0).execute(context)
+        # What follows is a retry, which goes on whatever it asks for.
         datalore.finishes()
-        assert operator(parameters={"password": "hunter2"}).execute(context) == "run-1"
+        assert operator(parameters={"password": "of this try"}).execute(context) == "run-1"
+        assert len(datalore.asked("POST")) == 1
 
     def test_a_run_of_another_notebook_is_left_alone(self, datalore: Datalore, context: Context) -> None:
         self.crash(datalore, context)
