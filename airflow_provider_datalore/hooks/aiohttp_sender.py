@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -37,6 +38,8 @@ FRESH = 30.0
 """Seconds for which a connection that was read serves those who come next, so that a thousand at once read it once."""
 
 ReadConnection = Callable[[], Awaitable[DataloreConnection]]
+
+log = logging.getLogger(__name__)
 
 
 class AiohttpSender:
@@ -146,11 +149,13 @@ class _Shared:
         self._error: Exception | None = None
 
     async def open(self, read_connection: ReadConnection) -> AiohttpSender:
-        """The sender for another user, by the connection as it is now, or was a moment ago."""
+        """The sender for another user, by the connection as it is now, or as it was when it was read the last time."""
         async with self._lock:
             if not self._read_at or time.monotonic() - self._read_at > FRESH:
                 await self._read(read_connection)
-            return self._current()
+                if self._error is not None and self._senders:
+                    log.warning("The connection is used as it was read before. %s", self._error)
+            return self._senders[-1] if self._senders else self._current()
 
     async def reread(self, refused: AiohttpSender, read_connection: ReadConnection) -> AiohttpSender:
         """The sender by the connection as it is now, unless another user has read it since this one was refused."""

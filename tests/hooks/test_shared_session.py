@@ -320,6 +320,17 @@ async def test_those_who_are_refused_at_once_look_the_connection_up_once(
     assert len(looked_up) < 10
 
 
+async def test_a_hook_that_comes_while_it_is_not_found_takes_the_connection_as_it_was(
+    held: ScriptedServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    holder = await waiting(held)
+    monkeypatch.setattr(aiohttp_sender, "FRESH", 0.0)
+    monkeypatch.delenv("AIRFLOW_CONN_DATALORE_DEFAULT")
+    assert (await DataloreAsyncHook().get_run("r1")).status == "RUNNING"
+    assert "used as it was read before. Airflow has no connection 'datalore_default'" in caplog.text
+    await cancelled(holder)
+
+
 # A connection that Airflow does not find
 
 

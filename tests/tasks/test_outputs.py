@@ -153,9 +153,7 @@ class TestOneThatCannotBeHandedOn:
 
     def test_what_is_no_json_is_named(self, ran: Datalore, context: Context, task_instance: TaskInstance) -> None:
         ran.route("GET", ARTIFACT, body=notebook(cell(scrap("revenue", float("nan")), scrap("level", "high"))))
-        with pytest.raises(
-            DataloreOutputError, match="Output 'revenue' of run run-1 cannot be handed on: it is nan"
-        ):
+        with pytest.raises(DataloreOutputError, match="Output 'revenue' of run run-1 cannot be handed on: it is nan"):
             operator("level", "revenue").execute(context)
         assert "outputs" not in task_instance.xcoms
 
