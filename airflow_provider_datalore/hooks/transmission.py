@@ -7,7 +7,7 @@ never sent, that no connection to the proxy could be made; so the connections te
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from requests import Session
 from requests.adapters import HTTPAdapter
@@ -67,7 +67,14 @@ class ObservedSession(Session):
         self.mount("https://", adapter)
 
 
-class _Observed:
+# To Python it stands before one of two classes, and to a type checker it is one of them.
+if TYPE_CHECKING:
+    _Connection = HTTPConnection
+else:
+    _Connection = object
+
+
+class _Observed(_Connection):
     """A connection that tells what leaves through it, once it leads to Datalore or to a proxy that passes it on."""
 
     transmission: Transmission
@@ -76,15 +83,15 @@ class _Observed:
     def connect(self) -> None:
         # To make a tunnel through a proxy is no request to Datalore.
         self._is_through = False
-        super().connect()  # type: ignore[misc]
+        super().connect()
         self._is_through = True
 
     def send(self, data: Any) -> None:
-        if self.sock is None:  # type: ignore[attr-defined]
+        if self.sock is None:
             self.connect()
         if self._is_through:
             self.transmission.leave()
-        super().send(data)  # type: ignore[misc]
+        super().send(data)
 
 
 class _Adapter(HTTPAdapter):
