@@ -12,6 +12,6 @@ with DAG(
     tags=["datalore"],
     params={"notebook_id": "team/stock_check"},
 ) as dag:
-    # [START run_in_place]
+    # [START interactive_run]
     DataloreInteractiveRunOperator(task_id="refresh", notebook_id="{{ params.notebook_id }}")
-    # [END run_in_place]
+    # [END interactive_run]

@@ -116,7 +116,7 @@ def test_an_option_of_the_emulator_that_is_named_is_one(page: Path) -> None:
     [
         (DataloreRunNotebookOperator, "howto/run-notebook.md"),
         (DataloreDownloadArtifactsOperator, "howto/keep-artifacts.md"),
-        (DataloreInteractiveRunOperator, "howto/run-in-place.md"),
+        (DataloreInteractiveRunOperator, "howto/interactive-run.md"),
         (DataloreUploadFileOperator, "howto/notebook-files.md"),
         (DataloreDownloadFileOperator, "howto/notebook-files.md"),
         (DataloreRunSensor, "howto/wait-for-run.md"),
