@@ -1,4 +1,4 @@
-"""Runs a notebook in place, so that whoever opens it in Datalore sees fresh outputs."""
+"""Runs a notebook interactively, so that everyone who opens it in Datalore sees fresh outputs."""
 
 from __future__ import annotations
 
