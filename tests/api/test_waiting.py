@@ -222,7 +222,7 @@ def test_an_outage_and_its_end_are_logged(time: FakeTime, caplog: pytest.LogCapt
     levels = [record.levelname for record in caplog.records]
     assert levels == ["INFO", "WARNING", "WARNING", "INFO", "INFO"]
     assert "down" in caplog.text
-    assert "answers again" in caplog.text
+    assert "responds again" in caplog.text
 
 
 # An outage
@@ -361,7 +361,7 @@ def test_the_error_carries_the_run_as_it_was_reported_last(time: FakeTime) -> No
 
 def test_the_error_says_when_and_that_the_notebook_goes_on(time: FakeTime) -> None:
     waited(time, always(RUNNING), deadline=START + 100)
-    for part in ("Run r1", "2023-11-14 22:15:00 UTC", "goes on in Datalore"):
+    for part in ("Run r1", "2023-11-14 22:15:00 UTC", "keeps running in Datalore"):
         assert part in str(time.error)
 
 
@@ -377,7 +377,7 @@ def test_a_deadline_in_an_outage_is_a_timeout_with_what_was_known_before(time: F
     waited(time, always(error), deadline=START + 20)
     assert isinstance(time.error, DataloreRunTimeoutError)
     assert time.error.run is None
-    assert "nothing" in str(time.error)
+    assert "never reported its status" in str(time.error)
     assert time.passed == pytest.approx(20)
 
 

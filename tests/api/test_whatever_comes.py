@@ -357,7 +357,7 @@ def assert_requests_are_apart(time: FakeTime, told: list[Any], max_outage: float
         last = (deadline is not None and asked >= deadline - 1e-3) or (
             began is not None and asked >= began + max_outage - 1e-3
         )
-        if gap < MIN_POLL_INTERVAL / 2 and not time.rereads[position + 1]:
+        if gap < MIN_POLL_INTERVAL / 2 and not time.refreshed[position + 1]:
             assert last, f"request {position + 1} came {gap} s after the answer before it"
 
 
@@ -366,12 +366,12 @@ def what_was_told(time: FakeTime, script: list[Told], then: Any) -> list[Any]:
     return [*(told.answer for told in script), *[then] * len(time.asked)][: len(time.asked)]
 
 
-def assert_the_token_was_reread_when_and_only_when_it_was_refused(time: FakeTime, told: list[Any]) -> None:
+def assert_the_token_was_refreshed_when_and_only_when_it_was_refused(time: FakeTime, told: list[Any]) -> None:
     """And never twice in a row."""
-    assert not time.rereads[:1] or not time.rereads[0]
-    for position, reread in enumerate(time.rereads[1:]):
+    assert not time.refreshed[:1] or not time.refreshed[0]
+    for position, refreshed in enumerate(time.refreshed[1:]):
         refused = isinstance(told[position], exceptions.DataloreUnauthorizedError)
-        assert reread == (refused and not time.rereads[position])
+        assert refreshed == (refused and not time.refreshed[position])
 
 
 @given(
@@ -406,7 +406,7 @@ def test_a_wait_ends_whatever_it_is_told_and_never_asks_too_fast(
     assert time.outcome is FINISHED or isinstance(time.error, DataloreError)
     assert len(time.asked) >= 1
     assert_requests_are_apart(time, told, max_outage, deadline)
-    assert_the_token_was_reread_when_and_only_when_it_was_refused(time, told)
+    assert_the_token_was_refreshed_when_and_only_when_it_was_refused(time, told)
     if deadline is not None:
         assert time.asked[-1] <= max(deadline, 0) + 1e-3 + sum(each.latency for each in script)
     if isinstance(time.error, DataloreRunTimeoutError):
@@ -431,7 +431,7 @@ def test_a_question_ends_whatever_it_is_told_and_never_asks_too_fast(
     assert isinstance(time.outcome, Run) or isinstance(time.error, DataloreError)
     assert sum(isinstance(answer, Run) for answer in told) == (time.error is None)
     assert_requests_are_apart(time, told, max_outage, None)
-    assert_the_token_was_reread_when_and_only_when_it_was_refused(time, told)
+    assert_the_token_was_refreshed_when_and_only_when_it_was_refused(time, told)
 
 
 @given(

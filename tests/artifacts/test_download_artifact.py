@@ -117,7 +117,7 @@ class TestWhatGoesWrong:
         self, datalore: Datalore, hook: DataloreHook, place: Place, body: bytes, cut: int
     ) -> None:
         datalore.truncate(body=body, cut=cut)
-        with pytest.raises(DataloreUnavailableError, match=r"sales\.ipynb.*no whole answer"):
+        with pytest.raises(DataloreUnavailableError, match=r"sales\.ipynb.*no complete response"):
             hook.download_artifact(artifact(), place.destination)
         assert place.files() == {}
         assert place.leftovers() == []

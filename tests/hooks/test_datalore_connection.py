@@ -469,7 +469,7 @@ async def test_both_hooks_read_the_same_connection(connect: Connect, tmp_path: P
         verify=str(ca),
         timeout=5.0,
     )
-    assert await DataloreAsyncHook()._read_connection() == connection
+    assert await DataloreAsyncHook()._load_connection() == connection
 
 
 async def test_a_connection_that_airflow_does_not_have_is_an_error_with_the_remedy() -> None:

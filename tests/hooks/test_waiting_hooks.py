@@ -136,7 +136,7 @@ def test_a_wait_ends_at_its_time_limit_with_the_run_as_it_was(
     server.otherwise(RUNNING)
     connect(server)
     began = time.monotonic()
-    with seconds_at_most(20), pytest.raises(DataloreRunTimeoutError, match="goes on in Datalore") as caught:
+    with seconds_at_most(20), pytest.raises(DataloreRunTimeoutError, match="keeps running in Datalore") as caught:
         side.wait_for_run("r1", poll_interval=60, timeout=0.4)
     assert time.monotonic() - began >= 0.4
     assert caught.value.run is not None

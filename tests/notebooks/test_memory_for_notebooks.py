@@ -1,4 +1,4 @@
-"""However long an executed notebook is, reading it takes no more memory than it may."""
+"""However long an executed notebook is, reading must be no more memory than it may."""
 
 from __future__ import annotations
 

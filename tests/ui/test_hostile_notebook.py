@@ -66,7 +66,7 @@ def visit(request: pytest.FixtureRequest, browser: Browser, airflow: AirflowWith
         listen(page, visit)
         page.goto(f"{tab.url}/notebook?theme=light" if alone else tab.in_airflow)
         wait_in(page, lambda: bool(visit.outcomes), 90)
-        # As long as it takes to do the last; a page that crashed does not wait.
+        # As long as must be to do the last; a page that crashed does not wait.
         with suppress(Error):
             page.wait_for_timeout(4000)
         visit.address = page.url
