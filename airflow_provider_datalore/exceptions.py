@@ -28,6 +28,10 @@ class DataloreConfigurationError(DataloreError):
     """Something that the user wrote cannot work: a connection, a notebook id, a parameter."""
 
 
+class DataloreStorageError(DataloreError):
+    """A storage failed to read or write a file: no space left, no permission, or the storage is not available."""
+
+
 class DataloreApiError(DataloreError):
     """Datalore answered a request with an error that asking again does not change.
 

@@ -182,7 +182,7 @@ def test_a_task_that_is_none_of_datalore_s_says_so(opened: Open, airflow: Airflo
     run_id = airflow.trigger("datalore_plain_python")
     airflow.wait_for_run("datalore_plain_python", run_id, 120)
     with opened(Tab(airflow, "datalore_plain_python", run_id, "run_and_read")) as page:
-        expect(tab_of(page).get_by_text("This task runs no Datalore notebook")).to_be_visible(timeout=SHOWN)
+        expect(tab_of(page).get_by_text("This task does not run a Datalore notebook")).to_be_visible(timeout=SHOWN)
 
 
 def test_an_artifact_that_is_gone_is_said_to_be(
@@ -193,7 +193,7 @@ def test_an_artifact_that_is_gone_is_said_to_be(
     try:
         with opened(tab) as page:
             gone = notebook_of(page).get_by_role("alert")
-            expect(gone).to_contain_text("Datalore may remove those of old runs", timeout=SHOWN)
+            expect(gone).to_contain_text("Datalore may remove the artifacts of old runs", timeout=SHOWN)
     finally:
         emulator.set_variant()
 
