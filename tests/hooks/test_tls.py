@@ -259,7 +259,7 @@ def test_a_client_certificate_is_sent_even_if_verification_is_disabled(
 def garbage(tmp_path: Path) -> str:
     """A file that does not contain a certificate."""
     file = tmp_path / "garbage.pem"
-    file.write_text("this is no certificate\n")
+    file.write_text("this is not a certificate\n")
     return str(file)
 
 

@@ -107,10 +107,10 @@ def without_garbage_collection() -> Iterator[None]:
 @pytest.mark.usefixtures("without_garbage_collection")
 class TestDownload:
     def test_it_is_an_attachment(self, app: Served) -> None:
-        answer = app.get("/artifacts/0/long")
-        assert answer.content == LONG
-        assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''long"
-        assert answer.headers["Content-Length"] == str(len(LONG))
+        response = app.get("/artifacts/0/long")
+        assert response.content == LONG
+        assert response.headers["Content-Disposition"] == "attachment; filename*=UTF-8''long"
+        assert response.headers["Content-Length"] == str(len(LONG))
 
     @pytest.mark.parametrize("disconnects", ["at once", "in the middle"])
     def test_a_client_that_disconnects_frees_its_slot(self, app: Served, disconnects: str) -> None:
@@ -151,11 +151,11 @@ def read_until_closed(client: socket.socket) -> bytes:
 class TestPage:
     @pytest.mark.parametrize("encoding", ["gzip", "identity"])
     def test_it_is_sent_in_an_accepted_encoding(self, app: Served, encoding: str) -> None:
-        answer = app.get(NOTEBOOK_PAGE, headers={"Accept-Encoding": encoding})
-        assert "5,151,409" in answer.text
-        assert answer.headers.get("Content-Encoding", "identity") == encoding
-        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+        response = app.get(NOTEBOOK_PAGE, headers={"Accept-Encoding": encoding})
+        assert "5,151,409" in response.text
+        assert response.headers.get("Content-Encoding", "identity") == encoding
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert response.headers["Content-Security-Policy"].startswith("sandbox")
 
     @pytest.mark.parametrize("encoding", ["gzip", "identity"])
     def test_slow_clients_do_not_hold_a_page_each(
@@ -179,7 +179,7 @@ def test_airflow_responds_while_many_clients_wait_for_datalore(
 ) -> None:
     server.route("GET", f"/api/run/v1/{run_id}" if page == "/state" else f"/{run_id}/sales.ipynb", hang=True)
     with ThreadPoolExecutor(60) as clients:
-        answers = [clients.submit(app.get, page) for _ in range(60)]
+        responses = [clients.submit(app.get, page) for _ in range(60)]
         try:
             time.sleep(1)
             began = time.monotonic()
@@ -187,6 +187,6 @@ def test_airflow_responds_while_many_clients_wait_for_datalore(
             assert time.monotonic() - began < 1
         finally:
             server.release()
-        statuses = {answer.result().status_code for answer in answers}
+        statuses = {response.result().status_code for response in responses}
     # The state of a run that cannot be requested is "unknown".
     assert statuses == ({200} if page == "/state" else {200, 503})

@@ -193,8 +193,10 @@ class TestPage:
     def test_the_renderer_has_none_of_airflow_s_secrets(
         self, server: ScriptedServer, run_id: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        tells = "import gzip, os, sys; sys.stdout.buffer.write(gzip.compress(str(dict(os.environ)).encode()))"
-        monkeypatch.setattr(runs, "RENDER_PROGRAM", ("-c", tells))
+        prints_environment = (
+            "import gzip, os, sys; sys.stdout.buffer.write(gzip.compress(str(dict(os.environ)).encode()))"
+        )
+        monkeypatch.setattr(runs, "RENDER_PROGRAM", ("-c", prints_environment))
         server.route("GET", PATH, body=notebook())
         environment = self.page(finished(server, run_id))
         assert "AIRFLOW" not in environment

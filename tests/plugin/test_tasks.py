@@ -116,7 +116,7 @@ def test_a_sensor_has_the_run_id_of_its_rendered_fields(session: Session) -> Non
 
 
 def test_the_tab_explains_why_such_a_run_is_not_shown(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = {"conn_type": "datalore", "password": "token-of-somebody"}
+    connection = {"conn_type": "datalore", "password": "a-valid-token"}
     monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
     view = TabView.of(finished_task(session, "templated"))
     assert (view.state, view.has_notebook) == ("none", False)
@@ -142,7 +142,7 @@ def test_the_connection_is_that_of_the_dag_s_team(
     unneeded = {"max_active_tasks": 1, "max_consecutive_failed_dag_runs": 0, "has_task_concurrency_limits": False}
     add(session, DagModel, dag_id="d", bundle_name="bundle", **unneeded)
     for name, its_host in (("", "https://of-all.example"), ("_SALES___", "https://of-the-team.example")):
-        connection = {"conn_type": "datalore", "host": its_host, "password": "token-of-somebody"}
+        connection = {"conn_type": "datalore", "host": its_host, "password": "a-valid-token"}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}DATALORE_DEFAULT", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", has_teams)
     found = finished_task(session, "plain")

@@ -1,4 +1,4 @@
-"""Who sees the tab: Airflow decides, for each request."""
+"""Airflow authorizes each request of the tab."""
 
 from __future__ import annotations
 

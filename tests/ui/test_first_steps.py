@@ -1,4 +1,4 @@
-"""What the README tells people to do first, done in a browser: connect, test, trigger, follow the links, look."""
+"""The first steps of the README in a browser: connect, test, trigger, follow the links, open the tab."""
 
 from __future__ import annotations
 
