@@ -96,3 +96,9 @@ def test_the_form_is_the_same_on_older_versions_of_airflow() -> None:
     }
     assert DataloreHook.conn_type == connection_type()["connection-type"]
     assert DataloreHook.hook_name == connection_type()["hook-name"]
+
+
+def test_each_label_is_the_name_of_its_field() -> None:
+    """Users find a field of the form by the name that the documentation uses."""
+    for name, field in connection_type()["conn-fields"].items():
+        assert field["label"].lower().replace(" ", "_") == name
