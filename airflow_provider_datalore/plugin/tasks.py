@@ -67,8 +67,8 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     """Find a task instance.
 
     The run, its parameters and its result are read from XComs, which some users may edit. The connection and the
-    notebook are read only from the rendered fields or the DAG's definition; if the notebook is not known, the XCom's run
-    is not used. So users who cannot change the DAG get no access to other notebooks.
+    notebook are read only from the rendered fields or the DAG's definition; if the notebook is not known, the run in
+    XCom is not used. So users who cannot change the DAG get no access to other notebooks.
 
     :return: the task instance; None if it does not exist.
     """
