@@ -41,30 +41,30 @@ def lineage_of(task: Any) -> OperatorLineage[Any, Any] | None:
 def _lineage_of(task: Any) -> OperatorLineage[Any, Any]:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    link = _notebook_link(task)
+    notebook_url = _notebook_url(task)
     return OperatorLineage(
         inputs=list(_datasets(task.inlets)),
         outputs=list(_datasets([*task.outlets, *_written(task)])),
-        run_facets=dict(_run_facets(task, _run_id(task), link)),
-        job_facets=dict(_job_facets(link)),
+        run_facets=dict(_run_facets(task, _run_id(task), notebook_url)),
+        job_facets=dict(_job_facets(notebook_url)),
     )
 
 
 def _run_id(task: Any) -> str:
     """The id of the run: a sensor received it as an argument, an operator started the run."""
-    run_id = task.finished_run.run_id if task.finished_run is not None else task.started_run_id
+    run_id = task.outcome.run.run_id if task.outcome is not None else task.started_run_id
     return str(run_id or getattr(task, "run_id", ""))
 
 
-def _run_facets(task: Any, run_id: str, link: str) -> Iterator[tuple[str, RunFacet]]:
+def _run_facets(task: Any, run_id: str, notebook_url: str) -> Iterator[tuple[str, RunFacet]]:
     from openlineage.client.facet_v2 import error_message_run, external_query_run
 
     if run_id:
         yield (
             "externalQuery",
-            external_query_run.ExternalQueryRunFacet(externalQueryId=run_id, source=link or CODE_TYPE),
+            external_query_run.ExternalQueryRunFacet(externalQueryId=run_id, source=notebook_url or CODE_TYPE),
         )
-    if (failure := task.cell_failure) is not None:
+    if task.outcome is not None and (failure := task.outcome.failure) is not None:
         yield (
             "errorMessage",
             error_message_run.ErrorMessageRunFacet(
@@ -75,21 +75,24 @@ def _run_facets(task: Any, run_id: str, link: str) -> Iterator[tuple[str, RunFac
         )
 
 
-def _job_facets(link: str) -> Iterator[tuple[str, JobFacet]]:
+def _job_facets(notebook_url: str) -> Iterator[tuple[str, JobFacet]]:
     from openlineage.client.facet_v2 import source_code_location_job
 
-    if link:
-        yield "sourceCodeLocation", source_code_location_job.SourceCodeLocationJobFacet(type=CODE_TYPE, url=link)
+    if notebook_url:
+        yield (
+            "sourceCodeLocation",
+            source_code_location_job.SourceCodeLocationJobFacet(type=CODE_TYPE, url=notebook_url),
+        )
 
 
-def _notebook_link(task: Any) -> str:
+def _notebook_url(task: Any) -> str:
     """The notebook's address; empty if it is not known yet.
 
     Before the task runs, it is known if the notebook id is a pasted address or the connection an environment variable.
     """
     notebook_id = getattr(task, "notebook_id", None)
-    if task.notebook_link or not notebook_id:
-        return str(task.notebook_link)
+    if task.notebook_url or not notebook_id:
+        return str(task.notebook_url)
     try:
         if f"AIRFLOW_CONN_{task.datalore_conn_id.upper()}" in os.environ:
             return DataloreHook(task.datalore_conn_id).notebook_url(notebook_id)

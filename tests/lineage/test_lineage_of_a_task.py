@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.notebooks.failure import CellFailure
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+from airflow_provider_datalore.tasks.outcome import Outcome
 
 CLOUD = '{"conn_type": "datalore", "password": "dl-token-0123456789abcdef"}'
 
@@ -33,8 +34,8 @@ def test_the_notebook_is_known_before_the_run_ends(task: DataloreRunNotebookOper
 
 
 def test_the_failed_cell_is_an_error_message(task: DataloreRunNotebookOperator) -> None:
-    task.finished_run = Run(run_id="run-1", notebook_id="ann/sales")
-    task.cell_failure = CellFailure("cell 2", 2, "x", "KeyError", "'a'", "Traceback…", "", "python")
+    failure = CellFailure("cell 2", 2, "x", "KeyError", "'a'", "Traceback…", "", "python")
+    task.outcome = Outcome(Run(run_id="run-1", notebook_id="ann/sales"), failure=failure)
     facet = task.get_openlineage_facets_on_failure(None).run_facets["errorMessage"]  # type: ignore[union-attr]
     assert facet.message == "KeyError: 'a' in cell 2"
     assert (facet.stackTrace, facet.programmingLanguage) == ("Traceback…", "python")
@@ -54,7 +55,7 @@ def test_the_started_run_and_the_link_of_the_task_are_used(
     task: DataloreRunNotebookOperator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_DATALORE_DEFAULT")
-    task.started_run_id, task.notebook_link = "run-1", "https://datalore.example.com/notebook/ann/sales"
+    task.started_run_id, task.notebook_url = "run-1", "https://datalore.example.com/notebook/ann/sales"
     facet = metadata(task).run_facets["externalQuery"]
     assert (facet.externalQueryId, facet.source) == ("run-1", "https://datalore.example.com/notebook/ann/sales")
 
