@@ -264,7 +264,7 @@ def _write_errors(what: str, path: ObjectStoragePath) -> Iterator[None]:
 def _check_size(size: int, max_bytes: int | None, what: str) -> None:
     if max_bytes is not None and size > max_bytes:
         raise DataloreConfigurationError(
-            f"Nothing was written of {what}: it is larger than max_bytes={max_bytes}. Raise max_bytes."
+            f"Nothing was written: {what} is larger than max_bytes={max_bytes}. Raise max_bytes."
         )
 
 

@@ -471,7 +471,7 @@ async def test_both_hooks_read_the_same_connection(connect: Connect, tmp_path: P
         verify=str(ca),
         timeout=5.0,
     )
-    assert await DataloreAsyncHook()._read_connection() == connection
+    assert await DataloreAsyncHook()._load_connection() == connection
 
 
 async def test_an_undefined_connection_is_an_error() -> None:
