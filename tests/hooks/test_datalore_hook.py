@@ -251,7 +251,7 @@ def test_a_bad_token_is_refused(server: ScriptedServer, connect: Connect, worksp
 NO_DATALORE: dict[str, tuple[Reply, str]] = {
     "a web site": (reply(html="<title>Welcome</title>"), "is not JSON"),
     "a login page": (reply(status=302, headers={"Location": "/login"}), "not followed"),
-    "a site without such pages": (reply(status=404, html="<h1>Not found</h1>"), "it takes any token"),
+    "a site without such pages": (reply(status=404, html="<h1>Not found</h1>"), "it accepts any token"),
     "a door that is shut": (reply(status=403, html="<h1>Forbidden</h1>"), "403 Forbidden"),
     "out of order": (reply(status=503), "503 Service Unavailable"),
     "no answer": (reply(drop="read"), "no complete response"),
@@ -300,7 +300,7 @@ def test_a_host_that_is_not_trusted_is_said_not_to_be_and_how_to_trust_it(connec
     ("fields", "found"),
     [
         ({"password": ""}, "password is empty"),
-        ({"host": "ftp://dl.example.com"}, "host is not an address"),
+        ({"host": "ftp://dl.example.com"}, "host is not the address"),
         ({"extra": {"timeout": "soon"}}, "timeout in the extra is 'soon'"),
     ],
 )
