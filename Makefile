@@ -12,10 +12,13 @@ TYPED := airflow_provider_datalore dev tests/docs tests/e2e tests/examples tests
 # What is tested is the package as users get it: a wheel, from which Python imports before it looks at the checkout.
 WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
 PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
+# From a folder of its own, so that type checkers see that package as well. pyright looks for newer versions otherwise.
+USER_CODE := tests/user_code
+AS_USER := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(PACKAGED) $(CURDIR)/$(RUN)
 # Which branches run depends on Airflow's version; all tests on the newest one have to cover this much.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
-.PHONY: help demo ui screenshots test test-matrix test-faults bench lint docs package clean
+.PHONY: help demo ui screenshots test test-matrix test-faults bench lint public-api docs package clean
 
 help:
 	@echo "make demo    run an example DAG through a real Airflow and the Datalore emulator, show what comes of it"
@@ -26,6 +29,7 @@ help:
 	@echo "make test-faults   kill, cut off and spoil parts of a real Airflow and of Datalore, for a quarter of an hour"
 	@echo "make bench   measure waiting against the bare loop and other providers, for more than an hour"
 	@echo "make lint    ruff, the arrows between the package's rooms, and mypy"
+	@echo "make public-api   write docs/public_api.txt, once CHANGELOG.md names what changed"
 	@echo "make docs    the documentation, into build/docs"
 	@echo "make package the sdist and the wheel, into dist"
 	@echo "make clean   remove the environments and everything built"
@@ -71,6 +75,15 @@ lint:
 	$(RUN) ruff format --check
 	$(VENV)/bin/lint-imports --no-cache
 	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
+	$(RUN) dev.public_api
+	@$(RUN) dev.package --unpack $(WHEEL)
+	cd $(USER_CODE) && $(AS_USER) mypy --strict --config-file= --cache-dir=$(CURDIR)/.mypy_cache/user_code .
+	cd $(USER_CODE) && $(AS_USER) pyright --pythonpath $(CURDIR)/$(VENV)/bin/python .
+
+# What docs/reference.md documents, one fact a line. Refuses unless CHANGELOG.md names under Unreleased what changed.
+public-api:
+	@$(INSTALL) test
+	@$(RUN) dev.public_api --write
 
 # What goes to the package index. The same source makes the same files, byte by byte.
 package:
