@@ -129,7 +129,9 @@ def main() -> None:
         problem = write() if options.write else check()
     except CannotTellError as error:
         problem = str(error)
-    sys.exit(problem or None)
+    if problem:
+        sys.exit(problem)
+    print(f"{SNAPSHOT} agrees with the code.")
 
 
 if __name__ == "__main__":

@@ -58,10 +58,13 @@ class Directive:
     name: str
     options: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def excluded(self) -> list[str]:
+        return re.findall(r"\w+", self.options.get("exclude-members", ""))
+
     def documents(self, member: griffe.Object | griffe.Alias) -> bool:
         """Whether Sphinx shows a member of the class or module."""
-        excluded = re.split(r",\s*", self.options.get("exclude-members", ""))
-        if "no-members" in self.options or member.name in excluded or member.name.startswith("_"):
+        if "no-members" in self.options or member.name in self.excluded or member.name.startswith("_"):
             return False
         return member.has_docstring or "undoc-members" in self.options
 
@@ -151,6 +154,10 @@ class Reader:
         bases = list(dict.fromkeys(self.public_bases(cls)))
         self.facts[name] = Fact(f"class({', '.join(bases)})" if bases else "class")
         line = [cls, *cls.mro()]
+        for excluded in directive.excluded:
+            # Under its new name, Sphinx would document what was not meant for users.
+            if not excluded.startswith("__") and not any(excluded in each.members for each in line):
+                raise CannotTellError(f"{REFERENCE} excludes {excluded} of {name}, which does not exist.")
         is_model = "dataclass" in cls.labels or not any("__init__" in each.members for each in line)
         if not is_model:
             self.add_arguments(name, constructor(line))
@@ -205,6 +212,8 @@ class Reader:
                 value = where
             elif parameter.required:
                 value = f"{where}, required"
+            elif text(parameter.default) == "...":  # a key of a TypedDict that has not to be there
+                value = f"{where}, optional"
             else:
                 value = f"{where}, default {self.literal(parameter.default)}"
             self.facts[f"{name}({parameter.name})"] = Fact(value, text(parameter.annotation))

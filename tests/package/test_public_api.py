@@ -98,8 +98,8 @@ CHANGES = {
         "sensors.datalore.DataloreRunSensor(datalore_conn_id): was by name only, default 'datalore_default'",
     ),
     "field of a model": (
-        *("api/models.py", "    user_id: str | None = None", "    user_id: str | None"),
-        "api.models.Run.user_id: was attribute, default None  # str | None, is attribute  # str | None\n",
+        *("api/models.py", "    success: bool | None = None", "    success: bool | None = False"),
+        "api.models.Run.success: was attribute, default None  # bool | None, is attribute, default False",
     ),
     "templated argument": (
         *("operators/files.py", '("notebook_id", "source", "directory", "name",', '("notebook_id", "source",'),
@@ -131,10 +131,8 @@ def test_a_change_is_reported_in_words(checkout: Checkout, path: str, old: str, 
 
 def test_what_is_not_documented_may_change(checkout: Checkout) -> None:
     assert check(checkout.root) == ""
-    checkout.edit(
-        f"{PACKAGE}/operators/interactive.py", "def resume_execution(self, next_method", "def resume_execution(self, m"
-    )
-    checkout.edit(f"{PACKAGE}/hooks/datalore.py", "def wait_with_policy(", "def _wait_with_policy(")
+    excluded = "def resume_execution(self, next_method"
+    checkout.edit(f"{PACKAGE}/operators/interactive.py", excluded, "def resume_execution(self, method")
     checkout.edit(
         f"{PACKAGE}/exceptions.py",
         "class DataloreError(Exception):\n",
@@ -148,9 +146,16 @@ def test_a_name_that_leaves_the_page_is_reported(checkout: Checkout) -> None:
     assert "removed  assets.datalore.sanitize_uri\n" in check(checkout.root)
 
 
-def test_a_name_on_the_page_that_does_not_exist_is_an_error(checkout: Checkout) -> None:
-    checkout.edit(REFERENCE, ".. autofunction:: sanitize_uri\n", ".. autofunction:: sanitise_uri\n")
-    with pytest.raises(CannotTellError, match=r"assets\.datalore\.sanitise_uri, which does not exist"):
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (".. autofunction:: sanitize_uri\n", ".. autofunction:: sanitise_uri\n"),
+        (":exclude-members: resume_execution\n", ":exclude-members: resume_task\n"),
+    ],
+)
+def test_a_name_on_the_page_that_does_not_exist_is_an_error(checkout: Checkout, old: str, new: str) -> None:
+    checkout.edit(REFERENCE, old, new)
+    with pytest.raises(CannotTellError, match=r"(sanitise_uri|resume_task)\b.*, which does not exist"):
         check(checkout.root)
 
 

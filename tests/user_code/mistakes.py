@@ -32,7 +32,15 @@ def no_notebook() -> None: ...
 
 
 @datalore_notebook_task(notebook_id="me/it", outputs=7)  # type: ignore[arg-type]
-def wrong_type() -> None: ...
+def outputs_that_are_not_names() -> None: ...
+
+
+@datalore_notebook_task(notebook_id="me/it", poll_interval="5")  # type: ignore[arg-type]
+def interval_that_is_not_a_number() -> None: ...
+
+
+@datalore_notebook_task(notebook_id="me/it", deferrable=None)  # type: ignore[arg-type]
+def neither_deferrable_nor_not() -> None: ...
 
 
 @datalore_notebook_task(notebook_id="me/it")  # type: ignore[arg-type]
@@ -51,8 +59,9 @@ report(area="eu")  # type: ignore[call-arg]
 
 
 def with_hook(hook: DataloreHook, run: Run, error: DataloreRunFailedError) -> None:
-    hook.run_notebook("me/it", {"region": "eu"})  # type: ignore[call-arg]
-    hook.run_notebook("me/it", poll_interval=5)  # type: ignore[call-arg]
+    hook.run_notebook("me/it", params={"region": "eu"})  # type: ignore[call-arg]
+    hook.run_notebook("me/it", update_report=True)  # type: ignore[arg-type]
+    hook.run_notebook(notebook_id=None)  # type: ignore[arg-type]
     hook.wait_for_run(run)  # type: ignore[arg-type]
     hook.read_outputs(run, 7)  # type: ignore[arg-type]
     hook.notebook("me/it").files.read(7)  # type: ignore[arg-type]
