@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from airflow_provider_datalore import exceptions
 from airflow_provider_datalore.api import calls, run_api
 from airflow_provider_datalore.api.calls import Call, Response
+from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.api.parameters import to_datalore
-from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy, ask, submit, wait_until_finished
+from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy, retry, submit, wait_for
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -30,7 +31,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.triggers import event
-from tests.api.fake_time import FINISHED, RUNNING, START, FakeTime, in_turn
+from tests.api.fake_time import FINISHED, RUNNING, START, FakeTime, in_turn, look
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # half characters (lone surrogates) too: JSON can carry them
 JSON_SCALARS = (
@@ -399,7 +400,7 @@ def test_a_wait_ends_whatever_it_is_told_and_never_asks_too_fast(
     policy = WaitPolicy(
         poll_interval, max_outage, None if deadline is None else START + deadline, since=since, not_before=not_before
     )
-    time = carried_out(lambda clock: wait_until_finished("r1", policy, clock), script, chances, then)
+    time = carried_out(lambda clock: wait_for(look, RunEnded("r1", "Datalore"), policy, clock), script, chances, then)
 
     told = what_was_told(time, script, then)
     assert time.outcome is FINISHED or isinstance(time.error, DataloreError)
@@ -425,7 +426,7 @@ def test_a_wait_ends_whatever_it_is_told_and_never_asks_too_fast(
 def test_a_question_ends_whatever_it_is_told_and_never_asks_too_fast(
     script: list[Told], chances: list[float], then: Any, max_outage: float, grace: float
 ) -> None:
-    time = carried_out(lambda clock: ask(max_outage, grace, clock), script, chances, then)
+    time = carried_out(lambda clock: retry(look, max_outage, clock, grace=grace), script, chances, then)
     told = what_was_told(time, script, then)
     assert isinstance(time.outcome, Run) or isinstance(time.error, DataloreError)
     assert sum(isinstance(answer, Run) for answer in told) == (time.error is None)
@@ -442,7 +443,7 @@ def test_a_question_ends_whatever_it_is_told_and_never_asks_too_fast(
 def test_a_submission_is_made_again_only_as_long_as_none_may_have_arrived(
     script: list[Told], chances: list[float], then: Any, max_outage: float
 ) -> None:
-    time = carried_out(lambda clock: submit(max_outage, clock), script, chances, then)
+    time = carried_out(lambda clock: submit(look, max_outage, clock), script, chances, then)
     told = what_was_told(time, script, then)
     assert (time.outcome == "r1") == (time.error is None)
     assert_requests_are_apart(time, told, max_outage, None)
