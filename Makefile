@@ -12,10 +12,10 @@ TYPED := airflow_provider_datalore dev tests/docs tests/e2e tests/examples tests
 # Tests run against the package as users install it: Python imports from this wheel before the checkout.
 WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
 PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
-# Type checkers search the current folder first, so it must not be the checkout. Without the variable, pyright looks for
-# a newer version in the npm registry.
+# Type checkers check user code in an environment with the same wheel. They search the current folder first, so it must not
+# be the checkout.
 USER_CODE := tests/user_code
-AS_USER := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(PACKAGED) $(CURDIR)/$(RUN)
+USER_VENV := $(CURDIR)/build/user-airflow-$(AIRFLOW)
 # Some branches run only on some Airflow versions; all tests on the newest one must reach this coverage.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
@@ -78,9 +78,10 @@ lint:
 	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
 	$(RUN) dev.words
 	$(RUN) dev.public_api
-	@$(RUN) dev.package --unpack $(WHEEL)
-	cd $(USER_CODE) && $(AS_USER) mypy --strict --config-file= --cache-dir=$(CURDIR)/.mypy_cache/user_code .
-	cd $(USER_CODE) && $(AS_USER) pyright --pythonpath $(CURDIR)/$(VENV)/bin/python .
+	@$(RUN) dev.package --install $(USER_VENV)
+	cd $(USER_CODE) && $(CURDIR)/$(RUN) mypy --strict --config-file= --cache-dir=$(CURDIR)/.mypy_cache/user_code \
+		--python-executable $(USER_VENV)/bin/python .
+	cd $(USER_CODE) && PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(CURDIR)/$(RUN) pyright --pythonpath $(USER_VENV)/bin/python .
 
 # Refuses unless the section Unreleased of CHANGELOG.md names each change.
 public-api:
