@@ -12,8 +12,8 @@ TYPED := airflow_provider_datalore dev tests/docs tests/e2e tests/examples tests
 # Tests run against the package as users install it: Python imports from this wheel before the checkout.
 WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
 PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
-# Type checkers check user code in an environment with the same wheel. They search the current folder first, so it must not
-# be the checkout.
+# Type checkers check user code in an environment with the same wheel. They search first where they run or are configured,
+# so both must not be the checkout's folder.
 USER_CODE := tests/user_code
 USER_VENV := $(CURDIR)/build/user-airflow-$(AIRFLOW)
 # Some branches run only on some Airflow versions; all tests on the newest one must reach this coverage.

@@ -40,8 +40,8 @@ def unpack(wheel: Path, into: Path) -> None:
 def install(wheel: Path, folder: Path) -> None:
     """Install the wheel into an environment of its own, which shares the other packages of this one.
 
-    Type checkers see there what they see on a user's machine. They do not read ``PYTHONPATH``, and the checkout, which
-    is installed here, is not found from there.
+    Type checkers find there what they find on a user's machine: pyright does not read ``PYTHONPATH``, and the checkout,
+    which is installed in this one, must not be found instead.
     """
     venv.create(folder, clear=True, symlinks=True)
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))

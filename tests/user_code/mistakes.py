@@ -3,8 +3,6 @@
 An ignored line without an error is an error itself, for both, so that none of these can pass unnoticed.
 """
 
-# pyright: reportUnnecessaryTypeIgnoreComment=true
-
 from __future__ import annotations
 
 from airflow_provider_datalore.api.models import Run

@@ -3,9 +3,6 @@
 ``make lint`` checks it against the built wheel, as users have it.
 """
 
-# pyright: reportUnusedExpression=false
-# What is in the last lines is how Airflow's users write dependencies.
-
 from __future__ import annotations
 
 from datetime import datetime
