@@ -15,7 +15,7 @@ from dev.processes import wait_for
 
 DAGS = Path(__file__).parent / "dags"
 PATIENCE = 240.0
-"""Seconds for anything to happen in Airflow. Most of must be 2 to 20 on an idle machine."""
+"""Seconds for anything to happen in Airflow. Most of it takes 2 to 20 on an idle machine."""
 
 _QUICK_TO_NOTICE = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
