@@ -17,8 +17,8 @@ import uvicorn
 
 from . import hosts
 from .app import create_app
+from .fault_middleware import TransportProtocol
 from .library import Library
-from .misbehaviour import ExposedProtocol
 from .options import parse
 from .settings import Settings
 
@@ -93,7 +93,7 @@ def _configure(settings: Settings, options: Namespace, names: Collection[str] | 
         _give_up(f"cannot read the runs in {settings.data}: {error}")
     config = uvicorn.Config(
         app,
-        http=ExposedProtocol,
+        http=TransportProtocol,
         loop="asyncio",
         ws="none",
         log_level="error",

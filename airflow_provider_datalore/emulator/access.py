@@ -24,18 +24,18 @@ class Access:
 
     :param tokens: the user of each token.
     :param viewers: (user, ``owner/id``) pairs with view rights only.
-    :param strangers: (user, ``owner/id``) pairs without any right.
+    :param no_access: (user, ``owner/id``) pairs without any right.
     """
 
     def __init__(
         self,
         tokens: Mapping[str, str],
         viewers: Iterable[tuple[str, str]] = (),
-        strangers: Iterable[tuple[str, str]] = (),
+        no_access: Iterable[tuple[str, str]] = (),
     ) -> None:
         self.tokens = dict(tokens)
         self._viewers = frozenset(viewers)
-        self._strangers = frozenset(strangers)
+        self._no_access = frozenset(no_access)
 
     def user_of(self, token: str) -> str | None:
         """The user that the token was made for, None for a token that is not valid (any more)."""
@@ -47,7 +47,7 @@ class Access:
     def right(self, user: str, notebook: NotebookId) -> Right:
         """What the user may do with the notebook."""
         pair = (user, str(notebook))
-        if pair in self._strangers:
+        if pair in self._no_access:
             return Right.NONE
         return Right.VIEW if pair in self._viewers else Right.EDIT
 

@@ -10,20 +10,20 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from . import api, control, notebook_api, notebook_files, pages
+from . import admin_api, notebook_api, notebook_files, pages, run_api
 from .emulator import Emulator
 from .errors import RefusedError, refuse
-from .hosts import LOOPBACK, HostMiddleware
-from .journal import JournalMiddleware
-from .misbehaviour import FaultMiddleware
+from .fault_middleware import FaultMiddleware
+from .hosts import LOOPBACK_NAMES, HostMiddleware
+from .request_log import RequestLogMiddleware
 from .settings import Settings
 
 
-def create_app(settings: Settings, names: Collection[str] | None = LOOPBACK) -> FastAPI:
+def create_app(settings: Settings, names: Collection[str] | None = LOOPBACK_NAMES) -> FastAPI:
     """Make an emulator that any ASGI server can serve.
 
     Faults that cut a connection need a server that tells its connections to the application, see
-    :class:`.misbehaviour.ExposedProtocol`.
+    :class:`.fault_middleware.TransportProtocol`.
 
     :param names: the hosts that requests may be sent to; None for any.
     """
@@ -43,13 +43,13 @@ def create_app(settings: Settings, names: Collection[str] | None = LOOPBACK) -> 
         redoc_url=None,
     )
     app.state.emulator = emulator
-    for part in (api, notebook_api, notebook_files):
+    for part in (run_api, notebook_api, notebook_files):
         app.include_router(part.router)
-    for part in (control, pages):
+    for part in (admin_api, pages):
         app.include_router(part.router, include_in_schema=False)
     # The last one added is the first to see a request.
     app.add_middleware(FaultMiddleware, book=emulator.faults)
-    app.add_middleware(JournalMiddleware, journal=emulator.journal)
+    app.add_middleware(RequestLogMiddleware, request_log=emulator.request_log)
     if names is not None:
         app.add_middleware(HostMiddleware, names=names)
 

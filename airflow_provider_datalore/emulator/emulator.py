@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from .access import Access, Right
 from .errors import RefusedError
-from .faults import RULES, FaultBook
-from .journal import Journal
+from .faults import RULE_LIST, FaultRules
 from .library import Library, NotebookId
-from .records import Records, Run
 from .rendering import Reports
+from .request_log import RequestLog
+from .run_store import Run, RunStore
 from .runner import Runner
 from .sessions import Sessions
 from .settings import Settings
@@ -20,14 +20,14 @@ class Emulator:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.variant = settings.variant
-        self.access = Access(settings.tokens, settings.viewers, settings.strangers)
+        self.access = Access(settings.tokens, settings.viewers, settings.no_access)
         self.library = Library(settings.notebooks, settings.data)
-        self.records = Records(settings.data / "runs")
+        self.run_store = RunStore(settings.data / "runs")
         self.reports = Reports(settings.data / "reports")
-        self.journal = Journal()
-        self.faults = FaultBook(RULES.validate_python(settings.faults))
-        self.runner = Runner(self.library, self.records, self.reports, settings.max_parallel_runs)
-        self.sessions = Sessions(self.runner.slots, self.runner.spawn, self.journal, lambda: self.variant)
+        self.request_log = RequestLog()
+        self.faults = FaultRules(RULE_LIST.validate_python(settings.faults))
+        self.runner = Runner(self.library, self.run_store, self.reports, settings.max_parallel_runs)
+        self.sessions = Sessions(self.runner.slots, self.runner.spawn, self.request_log, lambda: self.variant)
 
     def is_read_only(self, run: Run) -> bool:
         """Whether the run's user may, by now, only look at its notebook."""
@@ -35,14 +35,14 @@ class Emulator:
 
     def has_artifact(self, run: Run) -> bool:
         """Whether the run left an executed notebook."""
-        return self.records.executed_copy(run).exists()
+        return self.run_store.executed_copy(run).exists()
 
     def run_of(self, user: str, run_id: str) -> Run:
         """A run that the user asked for.
 
         :raises RefusedError: 404, there is no such run for this user.
         """
-        run = self.records.get(run_id)
+        run = self.run_store.get(run_id)
         if run is None or run.user != user:
             raise RefusedError(404, f"There is no run {run_id}")
         return run

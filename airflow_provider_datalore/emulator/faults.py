@@ -125,11 +125,11 @@ Rule = Annotated[
     Delay | Drop | Hang | Status | Html | Json | Truncate | Trickle,
     Field(discriminator="kind"),
 ]
-RULES: TypeAdapter[list[Rule]] = TypeAdapter(list[Rule])
+RULE_LIST: TypeAdapter[list[Rule]] = TypeAdapter(list[Rule])
 """Reads a list of rules from JSON."""
 
 
-class FaultBook:
+class FaultRules:
     """The rules in force, and how often each has been applied. The first that applies wins."""
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
 """What this machine calls itself."""
 
 
@@ -31,7 +31,7 @@ def names(told: str, address: str) -> frozenset[str] | None:
     :param told: the host that it was told to listen on.
     :param address: the IP address that it listens on.
     """
-    return LOOPBACK | {written(told).lower()} if ip_address(address).is_loopback else None
+    return LOOPBACK_NAMES | {written(told).lower()} if ip_address(address).is_loopback else None
 
 
 class HostMiddleware:

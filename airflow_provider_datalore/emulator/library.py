@@ -95,14 +95,14 @@ def read_notebook(path: Path) -> NotebookNode:
 
     try:
         notebook: NotebookNode = nbformat.read(path, as_version=4)
-        _mend(notebook)
+        _repair(notebook)
     except Exception as error:
         # nbformat lets through whatever its parser met: KeyError, AttributeError, its own errors.
         raise ValueError(f"{path.name} is not a Jupyter notebook: {error}") from error
     return notebook
 
 
-def _mend(notebook: NotebookNode) -> None:
+def _repair(notebook: NotebookNode) -> None:
     """Leave out what is of a type that no notebook has: nbformat lets it through, and what uses it falls over it."""
     _drop_unless(dict, notebook.metadata, "kernelspec", "language_info")
     for cell in notebook.cells:
@@ -116,6 +116,16 @@ def _drop_unless(kind: type, metadata: NotebookNode, *names: str) -> None:
     for name in names:
         if not isinstance(metadata.get(name), kind):
             metadata.pop(name, None)
+
+
+def cell_id(cell: NotebookNode, index: int) -> str:
+    """The id of a cell: its own, or its position in a file that is too old to have any."""
+    return str(cell.get("id") or f"cell-{index}")
+
+
+def executes(cell: NotebookNode) -> bool:
+    """Whether a cell is one that a kernel executes."""
+    return bool(cell.cell_type == "code" and cell.source.strip())
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:

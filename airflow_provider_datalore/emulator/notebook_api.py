@@ -13,14 +13,14 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
-from . import cells
-from .api import REFUSALS
+from . import cell_json
 from .controls import ControlError, control_of, set_control
+from .dependencies import CurrentEmulator, TokenUser, documented_body, read_body
 from .emulator import Emulator
 from .errors import RefusedError
-from .intake import Caller, TheEmulator, documented_body, read_body
-from .library import NotebookId, write_notebook
-from .rendering import Kind
+from .library import NotebookId, cell_id, write_notebook
+from .rendering import ReportType
+from .run_api import ERROR_RESPONSES
 from .sessions import Pass, Session
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ class RestartBody(NotebookBody):
 class PublishBody(NotebookBody):
     """The body of ``report/publish``."""
 
-    type: Kind
+    type: ReportType
     mode: Literal["CREATE", "UPDATE"]
 
 
-def available(emulator: TheEmulator) -> None:
+def available(emulator: CurrentEmulator) -> None:
     """Let a request pass where there is a Notebook API.
 
     :raises RefusedError: 404, this is an older server.
@@ -94,7 +94,7 @@ def available(emulator: TheEmulator) -> None:
 router = APIRouter(
     prefix="/api/notebook/v1",
     dependencies=[Security(HTTPBearer(auto_error=False)), Depends(available)],
-    responses=REFUSALS,
+    responses=ERROR_RESPONSES,
 )
 
 
@@ -108,7 +108,7 @@ def session_of(emulator: Emulator, user: str, reference: NotebookReference) -> t
 
 
 @router.post("/cells", openapi_extra=documented_body(CellsBody))
-async def list_cells(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+async def list_cells(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
     """List the cells, with or without what their last execution came to."""
     body = await read_body(request, CellsBody, emulator.variant)
     _, session = session_of(emulator, user, body.notebook_id)
@@ -116,23 +116,23 @@ async def list_cells(request: Request, user: Caller, emulator: TheEmulator) -> d
         raise RefusedError(404, f"There is no worksheet {body.worksheet_index}")
     notebook = await _notebook(session)
     if body.include_outputs:
-        return cells.details(session, notebook)
-    told = [cells.summary(cell, index) for index, cell in enumerate(notebook.cells)]
+        return cell_json.details(session, notebook)
+    told = [cell_json.summary(cell, index) for index, cell in enumerate(notebook.cells)]
     return {"cells": told, "cellsWithOutputs": None, "outputsTruncated": False, "outputsTruncatedFromCellId": None}
 
 
 @router.post("/cell/outputs", openapi_extra=documented_body(CellBody))
-async def read_outputs(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+async def read_outputs(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
     """Tell what the last execution of a cell came to."""
     body = await read_body(request, CellBody, emulator.variant)
     _, session = session_of(emulator, user, body.notebook_id)
     notebook = await _notebook(session)
     index = _index(notebook, body.cell_id)
-    return cells.outcome(session, notebook.cells[index], index)
+    return cell_json.outcome(session, notebook.cells[index], index)
 
 
 @router.post("/cell/controls/update", openapi_extra=documented_body(ControlBody))
-async def update_control(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+async def update_control(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
     """Set a control, and execute its cell if that is asked for."""
     body = await read_body(request, ControlBody, emulator.variant)
     _, session = session_of(emulator, user, body.notebook_id)
@@ -151,26 +151,26 @@ async def update_control(request: Request, user: Caller, emulator: TheEmulator) 
 
 
 @router.post("/kernel/status", openapi_extra=documented_body(NotebookBody))
-async def kernel_status(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+async def kernel_status(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
     """Tell whether there is a session, and what it does."""
     body = await read_body(request, NotebookBody, emulator.variant)
     notebook_id, session = session_of(emulator, user, body.notebook_id)
-    emulator.journal.kernel_polls[notebook_id] += 1
+    emulator.request_log.kernel_polls[notebook_id] += 1
     return {"state": session.state, "runningCellId": session.executing}
 
 
 @router.post("/kernel/interrupt", openapi_extra=documented_body(NotebookBody))
-async def interrupt_kernel(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+async def interrupt_kernel(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
     """Interrupt the cell that executes."""
     body = await read_body(request, NotebookBody, emulator.variant)
     notebook_id, session = session_of(emulator, user, body.notebook_id)
     _must_have_session(session)
-    emulator.journal.interrupts[notebook_id] += 1
+    emulator.request_log.interrupts[notebook_id] += 1
     return {"interrupted": await session.interrupt()}
 
 
 @router.post("/kernel/restart", openapi_extra=documented_body(RestartBody))
-async def restart_kernel(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+async def restart_kernel(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
     """Put a new kernel in the place of the one there is."""
     body = await read_body(request, RestartBody, emulator.variant)
     _, session = session_of(emulator, user, body.notebook_id)
@@ -182,17 +182,17 @@ async def restart_kernel(request: Request, user: Caller, emulator: TheEmulator) 
 
 
 @router.post("/agent/stop", status_code=204, response_class=Response, openapi_extra=documented_body(NotebookBody))
-async def stop_agent(request: Request, user: Caller, emulator: TheEmulator) -> Response:
+async def stop_agent(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
     """End the session, if there is one."""
     body = await read_body(request, NotebookBody, emulator.variant)
     notebook_id, session = session_of(emulator, user, body.notebook_id)
-    emulator.journal.stops[notebook_id] += 1
+    emulator.request_log.stops[notebook_id] += 1
     await session.stop()
     return Response(status_code=204)
 
 
 @router.post("/report/publish", openapi_extra=documented_body(PublishBody))
-async def publish_report(request: Request, user: Caller, emulator: TheEmulator) -> Response:
+async def publish_report(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
     """Publish the notebook as it is, or replace what is published of it."""
     body = await read_body(request, PublishBody, emulator.variant)
     notebook_id, session = session_of(emulator, user, body.notebook_id)
@@ -210,11 +210,11 @@ async def _notebook(session: Session) -> NotebookNode:
         raise RefusedError(400, str(error)) from error
 
 
-def _index(notebook: NotebookNode, cell_id: str) -> int:
+def _index(notebook: NotebookNode, wanted: str) -> int:
     for index, cell in enumerate(notebook.cells):
-        if cells.cell_id(cell, index) == cell_id:
+        if cell_id(cell, index) == wanted:
             return index
-    raise RefusedError(404, f"There is no cell {cell_id}")
+    raise RefusedError(404, f"There is no cell {wanted}")
 
 
 def _must_have_session(session: Session) -> None:
@@ -223,12 +223,12 @@ def _must_have_session(session: Session) -> None:
 
 
 async def _run(session: Session, notebook: NotebookNode, index: int, seconds: float) -> dict[str, Any]:
-    asked = session.run(notebook, [cells.cell_id(notebook.cells[index], index)])
+    asked = session.run(notebook, [cell_id(notebook.cells[index], index)])
     await _wait(asked, seconds)
     if not asked.ended.is_set():
-        return {**cells.outcome(session, notebook.cells[index], index), "executionStatus": "TIMEOUT"}
+        return {**cell_json.outcome(session, notebook.cells[index], index), "executionStatus": "TIMEOUT"}
     executed = await _notebook(session)
-    return cells.outcome(session, executed.cells[index], index)
+    return cell_json.outcome(session, executed.cells[index], index)
 
 
 async def _wait(asked: Pass, seconds: float) -> None:

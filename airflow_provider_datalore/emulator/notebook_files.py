@@ -13,22 +13,22 @@ from fastapi.responses import Response, StreamingResponse
 from fastapi.security import HTTPBearer
 from pydantic import Field
 
-from .api import REFUSALS
+from .dependencies import CurrentEmulator, TokenUser, documented_body, read_body
 from .emulator import Emulator
 from .errors import RefusedError
-from .intake import Caller, TheEmulator, documented_body, read_body
 from .notebook_api import NotebookBody, NotebookReference, available, session_of
+from .run_api import ERROR_RESPONSES
 
-FILES = PurePosixPath("data/notebook_files")
+NOTEBOOK_FILES = PurePosixPath("data/notebook_files")
 """The folder of a notebook's files, in which its cells run."""
 
-_CHUNK = 256 * 1024
-_MOST_TEXT = 10 * 1024 * 1024
+_CHUNK_BYTES = 256 * 1024
+_MAX_TEXT_BYTES = 10 * 1024 * 1024
 
 router = APIRouter(
     prefix="/api/notebook/v1",
     dependencies=[Security(HTTPBearer(auto_error=False)), Depends(available)],
-    responses=REFUSALS,
+    responses=ERROR_RESPONSES,
 )
 
 
@@ -48,18 +48,18 @@ class ReadBody(FileBody):
     """The body of ``file/read``."""
 
     encoding: str = Field(default="utf-8", pattern="^(utf-8|latin-1)$")
-    max_bytes: int = Field(default=1024 * 1024, ge=1, le=_MOST_TEXT)
+    max_bytes: int = Field(default=1024 * 1024, ge=1, le=_MAX_TEXT_BYTES)
     max_lines: int | None = Field(default=None, ge=1)
 
 
 @router.post("/files", openapi_extra=documented_body(FilesBody))
-async def list_files(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+async def list_files(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
     """List a folder."""
     body = await read_body(request, FilesBody, emulator.variant)
     folder = _folder(emulator, user, body.notebook_id)
     directory = PurePosixPath(body.directory)
-    if directory in FILES.parents:
-        return {"files": [_entry(None, FILES.parts[len(directory.parts)])]}
+    if directory in NOTEBOOK_FILES.parents:
+        return {"files": [_entry(None, NOTEBOOK_FILES.parts[len(directory.parts)])]}
     place = _place(emulator, folder, directory)
     if not place.is_dir():
         raise RefusedError(404, f"There is no folder {body.directory}")
@@ -67,7 +67,7 @@ async def list_files(request: Request, user: Caller, emulator: TheEmulator) -> d
 
 
 @router.post("/file", response_class=Response, openapi_extra=documented_body(FileBody))
-async def download_file(request: Request, user: Caller, emulator: TheEmulator) -> Response:
+async def download_file(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
     """Answer the bytes of a file."""
     body = await read_body(request, FileBody, emulator.variant)
     path = _file(emulator, user, body)
@@ -79,7 +79,7 @@ async def download_file(request: Request, user: Caller, emulator: TheEmulator) -
 
 
 @router.post("/file/exists", openapi_extra=documented_body(FileBody))
-async def file_exists(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, bool]:
+async def file_exists(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, bool]:
     """Tell whether there is a file."""
     body = await read_body(request, FileBody, emulator.variant)
     folder = _folder(emulator, user, body.notebook_id)
@@ -90,7 +90,7 @@ async def file_exists(request: Request, user: Caller, emulator: TheEmulator) -> 
 
 
 @router.post("/file/read", openapi_extra=documented_body(ReadBody))
-async def read_text(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+async def read_text(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
     """Answer the text of a file."""
     body = await read_body(request, ReadBody, emulator.variant)
     content = await asyncio.to_thread(_file(emulator, user, body).read_bytes)
@@ -111,7 +111,7 @@ async def read_text(request: Request, user: Caller, emulator: TheEmulator) -> di
 
 
 @router.post("/file/delete", status_code=204, response_class=Response, openapi_extra=documented_body(FileBody))
-async def delete_file(request: Request, user: Caller, emulator: TheEmulator) -> Response:
+async def delete_file(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
     """Delete a file."""
     body = await read_body(request, FileBody, emulator.variant)
     _file(emulator, user, body).unlink()
@@ -120,8 +120,8 @@ async def delete_file(request: Request, user: Caller, emulator: TheEmulator) -> 
 
 @router.post("/file/upload")
 async def upload_file(
-    user: Caller,
-    emulator: TheEmulator,
+    user: TokenUser,
+    emulator: CurrentEmulator,
     owner_id: Annotated[str, Query(alias="ownerId")],
     notebook_id: Annotated[str, Query(alias="notebookId")],
     file: Annotated[UploadFile, File()],
@@ -137,7 +137,7 @@ async def upload_file(
     await asyncio.to_thread(place.parent.mkdir, parents=True, exist_ok=True)
     draft = place.with_name(f".{secrets.token_hex(8)}")
     with draft.open("xb") as target:
-        while piece := await file.read(_CHUNK):
+        while piece := await file.read(_CHUNK_BYTES):
             await asyncio.to_thread(target.write, piece)
     draft.replace(place)
     return {"fileName": name, "status": "uploaded"}
@@ -162,8 +162,8 @@ def _place(emulator: Emulator, folder: Path, path: PurePosixPath) -> Path:
 
     :raises RefusedError: 404, there can be no file or folder of the notebook's.
     """
-    if path.is_relative_to(FILES) and "\0" not in str(path):
-        place = folder / path.relative_to(FILES)
+    if path.is_relative_to(NOTEBOOK_FILES) and "\0" not in str(path):
+        place = folder / path.relative_to(NOTEBOOK_FILES)
         if emulator.library.has_file(folder, place):
             return place
     raise RefusedError(404, f"There is nothing at {path}")
@@ -183,5 +183,5 @@ def _entry(path: Path | None, name: str) -> dict[str, Any]:
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as source:
-        while piece := await asyncio.to_thread(source.read, _CHUNK):
+        while piece := await asyncio.to_thread(source.read, _CHUNK_BYTES):
             yield piece

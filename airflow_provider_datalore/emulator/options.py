@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from .access import parse_share, parse_token
-from .faults import RULES
+from .faults import RULE_LIST
 from .settings import DEFAULT_USER, Settings, Variant
 
 Parsed = TypeVar("Parsed")
@@ -44,7 +44,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
             data=data,
             tokens=tokens,
             viewers=frozenset(options.viewer),
-            strangers=frozenset(options.stranger),
+            no_access=frozenset(options.no_access),
             max_parallel_runs=options.max_parallel_runs,
             variant=Variant(**{name: getattr(options, name) for name in Variant.model_fields}),
             faults=options.faults,
@@ -93,7 +93,7 @@ def _add_sharing(group: argparse._ArgumentGroup) -> None:
 
     add("--token", parse_token, "[USER=]TOKEN", "a valid API token (one is made up, kept and printed)")
     add("--viewer", parse_share, "USER:OWNER/ID", "the user may only look at this notebook")
-    add("--stranger", parse_share, "USER:OWNER/ID", "this notebook is not shared with the user")
+    add("--no-access", parse_share, "USER:OWNER/ID", "this notebook is not shared with the user")
 
 
 def _add_behaviour(group: argparse._ArgumentGroup) -> None:
@@ -153,7 +153,7 @@ def _read_faults(path: str) -> list[object]:
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     try:
-        RULES.validate_python(rules)
+        RULE_LIST.validate_python(rules)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

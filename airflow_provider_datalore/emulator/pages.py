@@ -9,13 +9,13 @@ from urllib.parse import quote
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from .dialect import artifact_path
+from .dependencies import AUTH_COOKIE, CurrentEmulator, user_of
 from .emulator import Emulator
 from .errors import RefusedError
-from .intake import COOKIE, TheEmulator, user_of
 from .library import NotebookId, read_notebook
-from .records import Run
 from .rendering import render
+from .run_json import artifact_path
+from .run_store import Run
 
 router = APIRouter()
 
@@ -33,7 +33,7 @@ th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ddd; 
 
 
 @router.get("/")
-def overview(emulator: TheEmulator, token: str | None = None) -> Response:
+def overview(emulator: CurrentEmulator, token: str | None = None) -> Response:
     """List notebooks and runs; with a token, let this browser download artifacts too.
 
     :raises RefusedError: 401, the token is not valid.
@@ -42,13 +42,13 @@ def overview(emulator: TheEmulator, token: str | None = None) -> Response:
         user_of(emulator, token)
         answer = RedirectResponse("/", 303)
         # Airflow's links lead here from another site: localhost is one, and 127.0.0.1 another.
-        answer.set_cookie(COOKIE, token, httponly=True, samesite="lax")
+        answer.set_cookie(AUTH_COOKIE, token, httponly=True, samesite="lax")
         return answer
     notebooks = "".join(
         f"<li><a href='{_notebook_address(notebook)}'>{escape(str(notebook))}</a>"
         for notebook in emulator.library.notebooks()
     )
-    runs = "".join(_run_row(emulator, run) for run in reversed(list(emulator.records)))
+    runs = "".join(_run_row(emulator, run) for run in reversed(list(emulator.run_store)))
     return _page(
         "Datalore emulator",
         f"<h2>Notebooks</h2><ul>{notebooks or '<li>none yet'}</ul><h2>Runs</h2><table>"
@@ -58,25 +58,25 @@ def overview(emulator: TheEmulator, token: str | None = None) -> Response:
 
 
 @router.get("/notebook/{owner}/{notebook}")
-def show_notebook(owner: str, notebook: str, emulator: TheEmulator) -> Response:
+def show_notebook(owner: str, notebook: str, emulator: CurrentEmulator) -> Response:
     """Show a notebook with its own outputs."""
     notebook_id, path = _find(emulator, owner, notebook)
     return _notebook_page(path, notebook_id.id)
 
 
 @router.get("/runs/{run_id}")
-def show_run(run_id: str, emulator: TheEmulator) -> Response:
+def show_run(run_id: str, emulator: CurrentEmulator) -> Response:
     """Show what a run executed, or how it is doing."""
-    run = emulator.records.get(run_id)
+    run = emulator.run_store.get(run_id)
     if run is None:
         raise RefusedError(404, f"There is no run {run_id}")
     if run.ended and emulator.has_artifact(run):
-        return _notebook_page(emulator.records.executed_copy(run), run.notebook)
+        return _notebook_page(emulator.run_store.executed_copy(run), run.notebook)
     return _page(f"Run {run_id}", f"<p>{escape(_how_it_goes(run))}</p>")
 
 
 @router.get("/reports/{owner}/{notebook}")
-def show_report(owner: str, notebook: str, emulator: TheEmulator) -> Response:
+def show_report(owner: str, notebook: str, emulator: CurrentEmulator) -> Response:
     """Show the report that a notebook was published as."""
     notebook_id, _ = _find(emulator, owner, notebook)
     report = emulator.reports.read(notebook_id)

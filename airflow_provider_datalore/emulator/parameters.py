@@ -13,7 +13,7 @@ from .controls import ControlError, controls, give
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-UNDECIDED = object()
+DYNAMIC_DEFAULT = object()
 """Stands for a default that only running the notebook would tell, such as ``date.today()``."""
 
 
@@ -100,11 +100,11 @@ def _default(value: ast.expr) -> Any:
     try:
         return ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return UNDECIDED
+        return DYNAMIC_DEFAULT
 
 
 def _convert(name: str, value: Any, default: Any) -> Any:
-    if not isinstance(value, str) or default is UNDECIDED:
+    if not isinstance(value, str) or default is DYNAMIC_DEFAULT:
         return value
     try:
         match default:

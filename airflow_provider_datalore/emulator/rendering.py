@@ -10,7 +10,7 @@ from .library import NotebookId, write_atomically
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-Kind = Literal["STATIC", "INTERACTIVE"]
+ReportType = Literal["STATIC", "INTERACTIVE"]
 
 
 def render(notebook: NotebookNode, title: str) -> str:
@@ -31,7 +31,7 @@ class Reports:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def publish(self, notebook_id: NotebookId, notebook: NotebookNode, kind: Kind = "STATIC") -> None:
+    def publish(self, notebook_id: NotebookId, notebook: NotebookNode, kind: ReportType = "STATIC") -> None:
         """Make, or replace, the report of a notebook."""
         write_atomically(self._path(notebook_id, kind), render(notebook, notebook_id.id))
 
@@ -40,7 +40,7 @@ class Reports:
         for kind in self._published(notebook_id):
             self.publish(notebook_id, notebook, kind)
 
-    def has(self, notebook_id: NotebookId, kind: Kind) -> bool:
+    def has(self, notebook_id: NotebookId, kind: ReportType) -> bool:
         """Whether a notebook has a report of a kind."""
         return kind in self._published(notebook_id)
 
@@ -49,10 +49,10 @@ class Reports:
         published = self._published(notebook_id)
         return self._path(notebook_id, published[0]).read_text(encoding="utf-8") if published else None
 
-    def _published(self, notebook_id: NotebookId) -> list[Kind]:
-        kinds: tuple[Kind, ...] = ("STATIC", "INTERACTIVE")
+    def _published(self, notebook_id: NotebookId) -> list[ReportType]:
+        kinds: tuple[ReportType, ...] = ("STATIC", "INTERACTIVE")
         return [kind for kind in kinds if self._path(notebook_id, kind).exists()]
 
-    def _path(self, notebook_id: NotebookId, kind: Kind) -> Path:
+    def _path(self, notebook_id: NotebookId, kind: ReportType) -> Path:
         suffix = ".html" if kind == "STATIC" else ".interactive.html"
         return self._folder / notebook_id.owner / f"{notebook_id.id}{suffix}"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from .execution import execute
 from .isolation import copy_files
 from .library import Library, write_notebook
-from .records import Records, Run, now
 from .rendering import Reports
+from .run_store import Run, RunStore, now
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -25,14 +25,14 @@ class Runner:
     """Executes notebooks in the background, so many at a time.
 
     :param library: knows the files of the notebooks.
-    :param records: where runs are noted.
+    :param run_store: where runs are noted.
     :param reports: the reports that a run may update.
     :param max_parallel: how many execute at a time.
     """
 
-    def __init__(self, library: Library, records: Records, reports: Reports, max_parallel: int) -> None:
+    def __init__(self, library: Library, run_store: RunStore, reports: Reports, max_parallel: int) -> None:
         self._library = library
-        self._records = records
+        self._run_store = run_store
         self._reports = reports
         self._max_parallel = max_parallel
         self.slots = asyncio.Semaphore(max_parallel)
@@ -50,7 +50,7 @@ class Runner:
         :param folder: the notebook's folder: its cells execute in a copy, or in the folder itself if the run writes
             to the notebook's own files.
         """
-        self._records.save(run)
+        self._run_store.save(run)
         self.spawn(self._run(run, notebook, folder))
 
     async def stop(self) -> None:
@@ -71,7 +71,7 @@ class Runner:
         try:
             async with self.slots:
                 run.started = now()
-                self._records.save(run)
+                self._run_store.save(run)
                 failure = await self._execute(run, notebook, folder)
                 await asyncio.to_thread(self._leave, run, notebook, failure)
         except Exception as error:
@@ -79,12 +79,12 @@ class Runner:
             failure = f"The emulator failed: {error!r}"
         finally:
             run.end(failure)
-            self._records.save(run)
+            self._run_store.save(run)
 
     async def _execute(self, run: Run, notebook: NotebookNode, folder: Path) -> str | None:
         if run.direct_file_storage_write:
             return await execute(notebook, folder)
-        scratch = self._records.scratch(run)
+        scratch = self._run_store.scratch(run)
         try:
             await asyncio.to_thread(copy_files, self._library, folder, scratch)
             return await execute(notebook, scratch)
@@ -93,6 +93,6 @@ class Runner:
 
     def _leave(self, run: Run, notebook: NotebookNode, failure: str | None) -> None:
         """Leave behind what a run produced, before anybody can see that it has ended."""
-        write_notebook(notebook, self._records.executed_copy(run))
+        write_notebook(notebook, self._run_store.executed_copy(run))
         if failure is None and run.update_report == "on success":
             self._reports.update(run.notebook_id, notebook)

@@ -11,11 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .cells import cell_id, executes
-from .journal import Journal
 from .kernels import CellError, Kernel, KernelDiedError
-from .library import NotebookId, read_notebook, write_notebook
-from .records import now
+from .library import NotebookId, cell_id, executes, read_notebook, write_notebook
+from .request_log import RequestLog
+from .run_store import now
 from .settings import Variant
 
 if TYPE_CHECKING:
@@ -256,16 +255,16 @@ class Sessions:
 
     :param slots: how many notebooks may execute at a time.
     :param spawn: starts work in the background.
-    :param journal: where the ends of interactive runs are counted.
+    :param request_log: where the ends of interactive runs are counted.
     :param variant: which Datalore is played.
     """
 
     def __init__(
-        self, slots: asyncio.Semaphore, spawn: Spawn, journal: Journal, variant: Callable[[], Variant]
+        self, slots: asyncio.Semaphore, spawn: Spawn, request_log: RequestLog, variant: Callable[[], Variant]
     ) -> None:
         self._slots = slots
         self._spawn = spawn
-        self._journal = journal
+        self._request_log = request_log
         self._variant = variant
         self._sessions: dict[NotebookId, Session] = {}
 
@@ -275,7 +274,7 @@ class Sessions:
 
     def run(self, notebook_id: NotebookId, path: Path, notebook: NotebookNode) -> None:
         """Execute a notebook in place."""
-        finished = self._journal.interactive_finished
+        finished = self._request_log.interactive_finished
         self.of(notebook_id, path).run(notebook, then=lambda: finished.update([notebook_id]))
 
     async def stop(self) -> None:

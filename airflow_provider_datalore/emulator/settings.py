@@ -102,7 +102,7 @@ class Settings(BaseModel):
     :param data: where runs and reports are kept; made when missing.
     :param tokens: the user of each token.
     :param viewers: (user, ``owner/id``) pairs that may only look at the notebook.
-    :param strangers: (user, ``owner/id``) pairs that the notebook is not shared with.
+    :param no_access: (user, ``owner/id``) pairs that the notebook is not shared with.
     :param max_parallel_runs: how many notebooks execute at a time; the others wait.
     :param variant: which Datalore to play.
     :param faults: rules of misbehaviour to start with, as the JSON that :mod:`.faults` reads.
@@ -114,7 +114,7 @@ class Settings(BaseModel):
     data: Path
     tokens: dict[str, str]
     viewers: frozenset[tuple[str, str]] = frozenset()
-    strangers: frozenset[tuple[str, str]] = frozenset()
+    no_access: frozenset[tuple[str, str]] = frozenset()
     max_parallel_runs: int = Field(default=2, ge=1)
     variant: Variant = Variant()
     faults: list[object] = []

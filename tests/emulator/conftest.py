@@ -19,7 +19,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
     write_notebook(folder, "viewed", "print('looked at')")
     write_notebook(folder, "hidden", "1")
     options = ["--token", "alice=alice-token", "--token", "victor=victor-token"]
-    options += ["--viewer", "victor:me/viewed", "--stranger", "victor:me/hidden"]
+    options += ["--viewer", "victor:me/viewed", "--no-access", "victor:me/hidden"]
     with EmulatorProcess(folder, *options) as process:
         yield process
 

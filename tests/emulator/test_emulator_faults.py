@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from airflow_provider_datalore.emulator.faults import RULES, FaultBook
+from airflow_provider_datalore.emulator.faults import RULE_LIST, FaultRules
 from tests.emulator.emulator_client import PATIENCE, Client, Write, wait_until
 from tests.emulator_process import EmulatorProcess
 
@@ -181,7 +181,7 @@ def test_rules_can_follow_each_other(client: Client, datalore: EmulatorProcess) 
 
 def test_a_rate_is_kept_roughly_and_repeats_with_its_seed() -> None:
     rule = {"kind": "drop", "rate": 0.3, "seed": 7}
-    books = [FaultBook(RULES.validate_python([rule])) for _ in range(2)]
+    books = [FaultRules(RULE_LIST.validate_python([rule])) for _ in range(2)]
     meets = [[book.choose("GET", "/") is not None for _ in range(1000)] for book in books]
     assert meets[0] == meets[1]
     assert 250 < sum(meets[0]) < 350

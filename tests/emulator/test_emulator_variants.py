@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_datalore.emulator.dialect import describe
-from airflow_provider_datalore.emulator.records import Run
+from airflow_provider_datalore.emulator.run_json import describe
+from airflow_provider_datalore.emulator.run_store import Run
 from airflow_provider_datalore.emulator.settings import Variant
 from tests.emulator.emulator_client import Client, Write, code
 from tests.emulator_process import EmulatorProcess

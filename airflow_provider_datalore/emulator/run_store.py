@@ -65,7 +65,7 @@ class Run(BaseModel):
         self.ended, self.success, self.failure = now(), failure is None, failure
 
 
-class Records:
+class RunStore:
     """Every run there ever was, each in a folder of its own.
 
     :param folder: where the runs are kept; those of an earlier emulator are read at once, and the ones that

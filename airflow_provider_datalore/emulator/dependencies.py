@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from .emulator import Emulator
 from .errors import RefusedError
-from .records import UpdateReport
+from .run_store import UpdateReport
 from .settings import Variant
 
-COOKIE = "datalore-emulator-token"
+AUTH_COOKIE = "datalore-emulator-token"
 """Carries the token of a person who followed the link that the emulator prints."""
 
 
@@ -82,10 +82,10 @@ def emulator(request: Request) -> Emulator:
     return found
 
 
-TheEmulator = Annotated[Emulator, Depends(emulator)]
+CurrentEmulator = Annotated[Emulator, Depends(emulator)]
 
 
-def caller(request: Request, emulator: TheEmulator) -> str:
+def caller(request: Request, emulator: CurrentEmulator) -> str:
     """The user whose bearer token the request carries.
 
     :raises RefusedError: 401, there is no token or it is not valid.
@@ -93,19 +93,19 @@ def caller(request: Request, emulator: TheEmulator) -> str:
     return user_of(emulator, _bearer_token(request))
 
 
-def reader(request: Request, emulator: TheEmulator) -> str:
+def reader(request: Request, emulator: CurrentEmulator) -> str:
     """The user whose bearer token, or cookie, the request carries.
 
     :raises RefusedError: 401, there is no token or it is not valid.
     """
-    token = _bearer_token(request) or request.cookies.get(COOKIE, "")
+    token = _bearer_token(request) or request.cookies.get(AUTH_COOKIE, "")
     if not token:
         raise RefusedError(401, "No API token was sent. A browser gets one by the address that the emulator printed")
     return user_of(emulator, token)
 
 
-Caller = Annotated[str, Depends(caller)]
-Reader = Annotated[str, Depends(reader)]
+TokenUser = Annotated[str, Depends(caller)]
+TokenOrCookieUser = Annotated[str, Depends(reader)]
 
 
 def _bearer_token(request: Request) -> str:

@@ -5,28 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .controls import control_of
+from .library import cell_id
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from .sessions import Session
 
-LONGEST_OUTPUT = 100_000
-LONGEST_STREAM = 10_000
-MOST_OUTPUT = 5_000_000
+MAX_OUTPUT_CHARS = 100_000
+MAX_STREAM_CHARS = 10_000
+MAX_TOTAL_OUTPUT_CHARS = 5_000_000
 """Characters: of one output, of what one cell printed, of the outputs of all cells."""
 
-_TYPES = {"text/html": "HTML", "text/markdown": "MARKDOWN", "image/svg+xml": "SVG", "text/latex": "LATEX"}
-
-
-def cell_id(cell: NotebookNode, index: int) -> str:
-    """The id of a cell: its own, or its position in a file that is too old to have any."""
-    return str(cell.get("id") or f"cell-{index}")
-
-
-def executes(cell: NotebookNode) -> bool:
-    """Whether a cell is one that a kernel executes."""
-    return bool(cell.cell_type == "code" and cell.source.strip())
+_OUTPUT_TYPES = {"text/html": "HTML", "text/markdown": "MARKDOWN", "image/svg+xml": "SVG", "text/latex": "LATEX"}
 
 
 def summary(cell: NotebookNode, index: int) -> dict[str, Any]:
@@ -43,7 +34,7 @@ def summary(cell: NotebookNode, index: int) -> dict[str, Any]:
 def details(session: Session, notebook: NotebookNode) -> dict[str, Any]:
     """All cells with their outputs, as far as there is room for these."""
     told: list[dict[str, Any]] = []
-    room: int = MOST_OUTPUT
+    room: int = MAX_TOTAL_OUTPUT_CHARS
     dropped: str | None = None
     for index, cell in enumerate(notebook.cells):
         outputs = _outputs(cell)
@@ -70,13 +61,13 @@ def outcome(session: Session, cell: NotebookNode, index: int) -> dict[str, Any]:
     return {
         "cellId": cell_id(cell, index),
         **_execution(session, cell, index),
-        "stdout": streams["stdout"][:LONGEST_STREAM] or None,
-        "stdoutTruncated": len(streams["stdout"]) > LONGEST_STREAM,
-        "stderr": streams["stderr"][:LONGEST_STREAM] or None,
-        "stderrTruncated": len(streams["stderr"]) > LONGEST_STREAM,
+        "stdout": streams["stdout"][:MAX_STREAM_CHARS] or None,
+        "stdoutTruncated": len(streams["stdout"]) > MAX_STREAM_CHARS,
+        "stderr": streams["stderr"][:MAX_STREAM_CHARS] or None,
+        "stderrTruncated": len(streams["stderr"]) > MAX_STREAM_CHARS,
         "errorMessage": f"{error.ename}: {error.evalue}" if error is not None else None,
-        "errorTraceback": traceback[:LONGEST_STREAM] or None,
-        "errorTracebackTruncated": len(traceback) > LONGEST_STREAM,
+        "errorTraceback": traceback[:MAX_STREAM_CHARS] or None,
+        "errorTracebackTruncated": len(traceback) > MAX_STREAM_CHARS,
         "outputs": _outputs(cell),
     }
 
@@ -102,7 +93,7 @@ def _output(output: NotebookNode) -> dict[str, Any]:
     if output.output_type != "stream":
         data = output.get("data", {})
         kind, text = "LAST_EXPRESSION", data.get("text/plain")
-        for mime, name in _TYPES.items():
+        for mime, name in _OUTPUT_TYPES.items():
             if mime in data:
                 kind, text = name, data[mime]
                 break
@@ -111,6 +102,6 @@ def _output(output: NotebookNode) -> dict[str, Any]:
                 kind, text = "PLOT", None
     return {
         "outputType": kind,
-        "text": text if text is None else text[:LONGEST_OUTPUT],
-        "truncated": text is not None and len(text) > LONGEST_OUTPUT,
+        "text": text if text is None else text[:MAX_OUTPUT_CHARS],
+        "truncated": text is not None and len(text) > MAX_OUTPUT_CHARS,
     }

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class Journal:
+class RequestLog:
     """Counts since the emulator started."""
 
     def __init__(self) -> None:
@@ -25,19 +25,19 @@ class Journal:
         self.stops: Counter[NotebookId] = Counter()
 
 
-class JournalMiddleware:
+class RequestLogMiddleware:
     """Counts each request on its arrival, whatever becomes of it.
 
     :param app: what answers the request.
-    :param journal: where it is counted, as ``METHOD /path``.
+    :param request_log: where it is counted, as ``METHOD /path``.
     """
 
-    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+    def __init__(self, app: ASGIApp, request_log: RequestLog) -> None:
         self._app = app
-        self._journal = journal
+        self._request_log = request_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the request and pass it on."""
         if scope["type"] == "http" and not scope["path"].startswith("/emulator/"):
-            self._journal.requests[f"{scope['method']} {scope['path']}"] += 1
+            self._request_log.requests[f"{scope['method']} {scope['path']}"] += 1
         await self._app(scope, receive, send)

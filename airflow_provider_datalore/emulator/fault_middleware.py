@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .faults import Delay, Drop, FaultBook, Hang, Html, Json, Status, Trickle, Truncate
-from .records import now
+from .faults import Delay, Drop, FaultRules, Hang, Html, Json, Status, Trickle, Truncate
+from .run_store import now
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class ExposedProtocol(H11Protocol):
+class TransportProtocol(H11Protocol):
     """Tells the application its connection, which ASGI keeps from it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it so
@@ -35,7 +35,7 @@ class FaultMiddleware:
     :param book: the rules.
     """
 
-    def __init__(self, app: ASGIApp, book: FaultBook) -> None:
+    def __init__(self, app: ASGIApp, book: FaultRules) -> None:
         self._app = app
         self._book = book
 

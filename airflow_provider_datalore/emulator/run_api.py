@@ -12,33 +12,42 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 
 from . import parameters
-from .dialect import describe, has_expired, is_visible
+from .dependencies import (
+    CurrentEmulator,
+    InteractiveBody,
+    Parameter,
+    RunBody,
+    TokenOrCookieUser,
+    TokenUser,
+    documented_body,
+    read_body,
+)
 from .errors import RefusedError
-from .intake import Caller, InteractiveBody, Parameter, Reader, RunBody, TheEmulator, documented_body, read_body
 from .library import NotebookId, read_notebook
-from .records import Run
+from .run_json import describe, has_expired, is_visible
+from .run_store import Run
 from .settings import Variant
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-_ERROR = {"content": {"application/json": {"schema": {"type": "object", "required": ["error"]}}}}
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The query is incorrect", **_ERROR},
-    401: {"description": "No token, or an invalid one", **_ERROR},
-    403: {"description": "The token's owner has only view rights", **_ERROR},
-    404: {"description": "There is no such thing, or it is not shared", **_ERROR},
-    409: {"description": "Not in the state in which the notebook is", **_ERROR},
+_ERROR_BODY = {"content": {"application/json": {"schema": {"type": "object", "required": ["error"]}}}}
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The query is incorrect", **_ERROR_BODY},
+    401: {"description": "No token, or an invalid one", **_ERROR_BODY},
+    403: {"description": "The token's owner has only view rights", **_ERROR_BODY},
+    404: {"description": "There is no such thing, or it is not shared", **_ERROR_BODY},
+    409: {"description": "Not in the state in which the notebook is", **_ERROR_BODY},
     # What FastAPI adds by itself, and never happens here: what is wrong with a body is told with 400.
     422: {"description": "Not used"},
 }
 
-# The bearer scheme is for the document alone; who the caller is, is found out by `Caller`.
-router = APIRouter(dependencies=[Security(HTTPBearer(auto_error=False))], responses=REFUSALS)
+# The bearer scheme is for the document alone; who the caller is, is found out by `TokenUser`.
+router = APIRouter(dependencies=[Security(HTTPBearer(auto_error=False))], responses=ERROR_RESPONSES)
 
 
 @router.post("/api/run/v1/notebook", openapi_extra=documented_body(RunBody))
-async def start_run(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, str]:
+async def start_run(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, str]:
     """Start a run of a notebook."""
     variant = emulator.variant
     body = await read_body(request, RunBody, variant)
@@ -60,18 +69,18 @@ async def start_run(request: Request, user: Caller, emulator: TheEmulator) -> di
 
 
 @router.get("/api/run/v1/{run_id}")
-async def get_run(run_id: str, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+async def get_run(run_id: str, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
     """Tell how a run is doing."""
     run = emulator.run_of(user, run_id)
     if not is_visible(run, emulator.variant):
         raise RefusedError(404, f"There is no run {run_id}")
-    emulator.journal.polls[run_id] += 1
+    emulator.request_log.polls[run_id] += 1
     has_artifact = emulator.has_artifact(run) and not has_expired(run, emulator.variant)
     return describe(run, emulator.variant, read_only=emulator.is_read_only(run), has_artifact=has_artifact)
 
 
 @router.post("/api/computation/v1/notebook", response_class=Response, openapi_extra=documented_body(InteractiveBody))
-async def run_interactively(request: Request, user: Caller, emulator: TheEmulator) -> Response:
+async def run_interactively(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
     """Start an interactive run, which updates the notebook itself."""
     body = await read_body(request, InteractiveBody, emulator.variant)
     notebook_id = emulator.editable(user, body.notebook_id)
@@ -82,23 +91,23 @@ async def run_interactively(request: Request, user: Caller, emulator: TheEmulato
         notebook = await asyncio.to_thread(read_notebook, path)
     except ValueError as error:
         raise RefusedError(400, str(error)) from error
-    emulator.journal.interactive_started[notebook_id] += 1
+    emulator.request_log.interactive_started[notebook_id] += 1
     emulator.sessions.run(notebook_id, path, notebook)
     return Response() if emulator.variant.interactive_answer == "empty" else JSONResponse({})
 
 
 @router.get("/notebook/{owner}/{notebook}/artifacts/{run_id}/{name}", response_class=Response)
 async def download_artifact(
-    owner: str, notebook: str, run_id: str, name: str, user: Reader, emulator: TheEmulator
+    owner: str, notebook: str, run_id: str, name: str, user: TokenOrCookieUser, emulator: CurrentEmulator
 ) -> Response:
     """Answer a run's executed notebook."""
     run = emulator.run_of(user, run_id)
-    copy = emulator.records.executed_copy(run)
+    copy = emulator.run_store.executed_copy(run)
     dropped = emulator.variant.failed_artifacts == "dropped" and not run.success
     is_theirs = run.notebook_id == NotebookId(owner, notebook) and run.file_name == name
     if not is_theirs or not run.ended or dropped or has_expired(run, emulator.variant) or not copy.exists():
         raise RefusedError(404, f"There is no artifact {name} of the run {run_id}")
-    emulator.journal.downloads[run_id] += 1
+    emulator.request_log.downloads[run_id] += 1
     return Response(
         await asyncio.to_thread(copy.read_bytes),
         media_type="application/x-ipynb+json",
@@ -107,7 +116,7 @@ async def download_artifact(
 
 
 @router.get("/api/user_public/v1/workspaces")
-async def list_workspaces(user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+async def list_workspaces(user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
     """List the workspaces of the token's owner."""
     if not emulator.variant.workspaces_api:
         raise RefusedError(404, "Not found")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from .records import Run, now
+from .run_store import Run, now
 from .settings import Variant
 
 

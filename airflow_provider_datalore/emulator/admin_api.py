@@ -10,56 +10,56 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from .access import parse_token
-from .dialect import artifact_path
+from .dependencies import CurrentEmulator
 from .errors import RefusedError
-from .faults import RULES, Rule
-from .intake import TheEmulator
+from .faults import RULE_LIST, Rule
 from .library import NotebookId, read_notebook
+from .run_json import artifact_path
 from .settings import Variant
 
 router = APIRouter(prefix="/emulator")
 
 
 @router.get("/faults")
-async def get_faults(emulator: TheEmulator) -> list[dict[str, Any]]:
+async def get_faults(emulator: CurrentEmulator) -> list[dict[str, Any]]:
     """The rules in force, each with how often it was applied."""
     book = emulator.faults
-    told: list[dict[str, Any]] = RULES.dump_python(book.rules, mode="json")
+    told: list[dict[str, Any]] = RULE_LIST.dump_python(book.rules, mode="json")
     return [{**rule, "injected": injected} for rule, injected in zip(told, book.injected, strict=True)]
 
 
 @router.put("/faults", status_code=204, response_model=None)
-async def set_faults(rules: list[Rule], emulator: TheEmulator) -> None:
+async def set_faults(rules: list[Rule], emulator: CurrentEmulator) -> None:
     """Put these rules in force, in place of those before."""
     emulator.faults.replace(rules)
 
 
 @router.delete("/faults", status_code=204, response_model=None)
-async def clear_faults(emulator: TheEmulator) -> None:
+async def clear_faults(emulator: CurrentEmulator) -> None:
     """Behave."""
     emulator.faults.replace([])
 
 
 @router.get("/variant")
-async def get_variant(emulator: TheEmulator) -> Variant:
+async def get_variant(emulator: CurrentEmulator) -> Variant:
     """Which Datalore is played."""
     return emulator.variant
 
 
 @router.put("/variant", status_code=204, response_model=None)
-async def set_variant(variant: Variant, emulator: TheEmulator) -> None:
+async def set_variant(variant: Variant, emulator: CurrentEmulator) -> None:
     """Play another Datalore; what is not given takes its default."""
     emulator.variant = variant
 
 
 @router.delete("/variant", status_code=204, response_model=None)
-async def reset_variant(emulator: TheEmulator) -> None:
+async def reset_variant(emulator: CurrentEmulator) -> None:
     """Play the Datalore that the emulator was started as."""
     emulator.variant = emulator.settings.variant
 
 
 @router.put("/tokens", status_code=204, response_model=None)
-async def set_tokens(tokens: list[str], emulator: TheEmulator) -> None:
+async def set_tokens(tokens: list[str], emulator: CurrentEmulator) -> None:
     """Let these tokens (``TOKEN`` or ``USER=TOKEN``) be valid, and no others."""
     try:
         emulator.access.tokens = dict(parse_token(token) for token in tokens)
@@ -68,7 +68,7 @@ async def set_tokens(tokens: list[str], emulator: TheEmulator) -> None:
 
 
 @router.get("/runs")
-async def list_runs(emulator: TheEmulator) -> list[dict[str, Any]]:
+async def list_runs(emulator: CurrentEmulator) -> list[dict[str, Any]]:
     """Every run of every user, the oldest first."""
     return [
         {
@@ -77,33 +77,33 @@ async def list_runs(emulator: TheEmulator) -> list[dict[str, Any]]:
             "state": run.state,
             "artifact": artifact_path(run) if emulator.has_artifact(run) else None,
         }
-        for run in emulator.records
+        for run in emulator.run_store
     ]
 
 
 @router.get("/log")
-async def get_log(emulator: TheEmulator) -> dict[str, Any]:
+async def get_log(emulator: CurrentEmulator) -> dict[str, Any]:
     """What was asked of the emulator: runs since its data folder was made, the rest since it started."""
-    journal = emulator.journal
-    runs = Counter(run.notebook_id for run in emulator.records)
+    request_log = emulator.request_log
+    runs = Counter(run.notebook_id for run in emulator.run_store)
     return {
         "runs": {"total": runs.total(), "notebooks": _by_name(runs)},
         "interactive": {
-            "started": _by_name(journal.interactive_started),
-            "finished": _by_name(journal.interactive_finished),
-            "polls": _by_name(journal.kernel_polls),
-            "interrupts": _by_name(journal.interrupts),
-            "stops": _by_name(journal.stops),
+            "started": _by_name(request_log.interactive_started),
+            "finished": _by_name(request_log.interactive_finished),
+            "polls": _by_name(request_log.kernel_polls),
+            "interrupts": _by_name(request_log.interrupts),
+            "stops": _by_name(request_log.stops),
         },
-        "polls": {"total": journal.polls.total(), "runs": journal.polls},
-        "downloads": {"total": journal.downloads.total(), "runs": journal.downloads},
-        "requests": journal.requests,
+        "polls": {"total": request_log.polls.total(), "runs": request_log.polls},
+        "downloads": {"total": request_log.downloads.total(), "runs": request_log.downloads},
+        "requests": request_log.requests,
         "faults": await get_faults(emulator),
     }
 
 
 @router.post("/reports/{owner}/{notebook}", status_code=204)
-async def publish_report(owner: str, notebook: str, emulator: TheEmulator) -> Response:
+async def publish_report(owner: str, notebook: str, emulator: CurrentEmulator) -> Response:
     """Publish a notebook, as it is now, as a report."""
     notebook_id = NotebookId(owner, notebook)
     path = emulator.library.find(notebook_id)
