@@ -1,4 +1,4 @@
-"""Knows the paths below ``/emulator/``, by which a test steers the emulator and asks what happened."""
+"""The paths below ``/emulator/``: tests control the emulator and read its log through them."""
 
 from __future__ import annotations
 
@@ -22,54 +22,60 @@ router = APIRouter(prefix="/emulator")
 
 @router.get("/faults")
 async def get_faults(emulator: CurrentEmulator) -> list[dict[str, Any]]:
-    """The rules in force, each with how often it was applied."""
-    book = emulator.faults
-    told: list[dict[str, Any]] = RULE_LIST.dump_python(book.rules, mode="json")
-    return [{**rule, "injected": injected} for rule, injected in zip(told, book.injected, strict=True)]
+    """Return the active rules, each with the number of times it was applied."""
+    faults = emulator.faults
+    rules: list[dict[str, Any]] = RULE_LIST.dump_python(faults.rules, mode="json")
+    return [{**rule, "injected": injected} for rule, injected in zip(rules, faults.injected, strict=True)]
 
 
 @router.put("/faults", status_code=204, response_model=None)
 async def set_faults(rules: list[Rule], emulator: CurrentEmulator) -> None:
-    """Put these rules in force, in place of those before."""
+    """Replace the rules."""
     emulator.faults.replace(rules)
 
 
 @router.delete("/faults", status_code=204, response_model=None)
 async def clear_faults(emulator: CurrentEmulator) -> None:
-    """Behave."""
+    """Remove all rules."""
     emulator.faults.replace([])
 
 
 @router.get("/variant")
 async def get_variant(emulator: CurrentEmulator) -> Variant:
-    """Which Datalore is played."""
+    """Return the variant that the emulator plays."""
     return emulator.variant
 
 
 @router.put("/variant", status_code=204, response_model=None)
 async def set_variant(variant: Variant, emulator: CurrentEmulator) -> None:
-    """Play another Datalore; what is not given takes its default."""
+    """Play another variant; fields that are not given take their defaults."""
     emulator.variant = variant
 
 
 @router.delete("/variant", status_code=204, response_model=None)
 async def reset_variant(emulator: CurrentEmulator) -> None:
-    """Play the Datalore that the emulator was started as."""
+    """Play the variant that the emulator was started with."""
     emulator.variant = emulator.settings.variant
 
 
 @router.put("/tokens", status_code=204, response_model=None)
 async def set_tokens(tokens: list[str], emulator: CurrentEmulator) -> None:
-    """Let these tokens (``TOKEN`` or ``USER=TOKEN``) be valid, and no others."""
+    """Accept these tokens (``TOKEN`` or ``USER=TOKEN``) and no others."""
     try:
         emulator.access.tokens = dict(parse_token(token) for token in tokens)
     except ValueError as error:
         raise RefusedError(400, str(error)) from error
 
 
+@router.post("/reset", status_code=204, response_model=None)
+async def reset(emulator: CurrentEmulator) -> None:
+    """End and forget all runs, sessions and reports, and return to the faults, variant and tokens of the start."""
+    await emulator.reset()
+
+
 @router.get("/runs")
 async def list_runs(emulator: CurrentEmulator) -> list[dict[str, Any]]:
-    """Every run of every user, the oldest first."""
+    """List the runs of all users, the oldest first."""
     return [
         {
             **run.model_dump(mode="json", exclude={"owner", "notebook"}),
@@ -83,7 +89,10 @@ async def list_runs(emulator: CurrentEmulator) -> list[dict[str, Any]]:
 
 @router.get("/log")
 async def get_log(emulator: CurrentEmulator) -> dict[str, Any]:
-    """What was asked of the emulator: runs since its data folder was made, the rest since it started."""
+    """Count what was requested since the last reset.
+
+    Without a reset, runs count since the data folder was created, and everything else since the start.
+    """
     request_log = emulator.request_log
     runs = Counter(run.notebook_id for run in emulator.run_store)
     return {
@@ -104,7 +113,7 @@ async def get_log(emulator: CurrentEmulator) -> dict[str, Any]:
 
 @router.post("/reports/{owner}/{notebook}", status_code=204)
 async def publish_report(owner: str, notebook: str, emulator: CurrentEmulator) -> Response:
-    """Publish a notebook, as it is now, as a report."""
+    """Publish the present state of a notebook as a report."""
     notebook_id = NotebookId(owner, notebook)
     path = emulator.library.find(notebook_id)
     if path is None:

@@ -1,4 +1,4 @@
-"""Knows how the cells of a notebook and their outputs are told as JSON by the Notebook API."""
+"""The Notebook API's JSON for the cells of a notebook and their outputs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from .sessions import Session
 
 MAX_OUTPUT_CHARS = 100_000
+"""Characters of one output."""
 MAX_STREAM_CHARS = 10_000
+"""Characters of what one cell printed to stdout or to stderr, and of its traceback."""
 MAX_TOTAL_OUTPUT_CHARS = 5_000_000
-"""Characters: of one output, of what one cell printed, of the outputs of all cells."""
+"""Characters of the outputs of all cells."""
 
 _OUTPUT_TYPES = {"text/html": "HTML", "text/markdown": "MARKDOWN", "image/svg+xml": "SVG", "text/latex": "LATEX"}
 
@@ -23,35 +25,36 @@ _OUTPUT_TYPES = {"text/html": "HTML", "text/markdown": "MARKDOWN", "image/svg+xm
 def summary(cell: NotebookNode, index: int) -> dict[str, Any]:
     """A cell without its outputs."""
     control = control_of(cell)
-    told: dict[str, Any] = {"cellId": cell_id(cell, index), "position": index}
+    described: dict[str, Any] = {"cellId": cell_id(cell, index), "position": index}
     if control is not None:
-        return {**told, "cellType": "CONTROL", "source": "", "data": {"control": control}}
+        return {**described, "cellType": "CONTROL", "source": "", "data": {"control": control}}
     if cell.cell_type == "code":
-        return {**told, "cellType": "CODE", "source": cell.source, "data": {"language": "python"}}
-    return {**told, "cellType": "MARKDOWN", "source": cell.source, "data": {}}
+        return {**described, "cellType": "CODE", "source": cell.source, "data": {"language": "python"}}
+    return {**described, "cellType": "MARKDOWN", "source": cell.source, "data": {}}
 
 
 def details(session: Session, notebook: NotebookNode) -> dict[str, Any]:
-    """All cells with their outputs, as far as there is room for these."""
-    told: list[dict[str, Any]] = []
-    room: int = MAX_TOTAL_OUTPUT_CHARS
-    dropped: str | None = None
+    """All cells with their outputs, which are left out beyond a limit."""
+    described: list[dict[str, Any]] = []
+    remaining: int = MAX_TOTAL_OUTPUT_CHARS
+    truncated_from: str | None = None
     for index, cell in enumerate(notebook.cells):
         outputs = _outputs(cell)
-        room -= sum(len(output["text"] or "") for output in outputs)
-        if dropped is None and room < 0:
-            dropped = cell_id(cell, index)
-        told.append({**summary(cell, index), **_execution(session, cell, index), "outputs": [] if dropped else outputs})
+        remaining -= sum(len(output["text"] or "") for output in outputs)
+        if truncated_from is None and remaining < 0:
+            truncated_from = cell_id(cell, index)
+        kept = outputs if truncated_from is None else []
+        described.append({**summary(cell, index), **_execution(session, cell, index), "outputs": kept})
     return {
         "cells": [],
-        "cellsWithOutputs": told,
-        "outputsTruncated": dropped is not None,
-        "outputsTruncatedFromCellId": dropped,
+        "cellsWithOutputs": described,
+        "outputsTruncated": truncated_from is not None,
+        "outputsTruncatedFromCellId": truncated_from,
     }
 
 
 def outcome(session: Session, cell: NotebookNode, index: int) -> dict[str, Any]:
-    """What the last execution of one cell came to, in detail."""
+    """The result of the last execution of one cell, in detail."""
     streams = {
         name: "".join(output.get("text", "") for output in cell.get("outputs", []) if output.get("name") == name)
         for name in ("stdout", "stderr")
@@ -74,14 +77,14 @@ def outcome(session: Session, cell: NotebookNode, index: int) -> dict[str, Any]:
 
 def _execution(session: Session, cell: NotebookNode, index: int) -> dict[str, Any]:
     identifier = cell_id(cell, index)
-    record = session.record(identifier)
+    result = session.result(identifier)
     timing: dict[str, Any] | None = None
-    if record.executed_at is not None and record.duration is not None:
-        moment = record.executed_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        timing = {"durationMs": round(record.duration * 1000), "lastExecutedAt": moment}
-    elif record.count is not None or identifier == session.executing:
+    if result.executed_at is not None and result.duration is not None:
+        moment = result.executed_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        timing = {"durationMs": round(result.duration * 1000), "lastExecutedAt": moment}
+    elif result.count is not None or identifier == session.executing:
         timing = {"durationMs": None, "lastExecutedAt": None}
-    return {"executionStatus": session.status(identifier), "executionCount": record.count, "timing": timing}
+    return {"executionStatus": session.status(identifier), "executionCount": result.count, "timing": timing}
 
 
 def _outputs(cell: NotebookNode) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Knows what the emulator has been asked, so that a test can count it."""
+"""Counts requests, so that a test can check them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 
 class RequestLog:
-    """Counts since the emulator started."""
+    """Counts since the start of the emulator, or since its last reset."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Start counting from zero."""
         self.requests: Counter[str] = Counter()
         self.polls: Counter[str] = Counter()
         self.downloads: Counter[str] = Counter()
@@ -26,10 +30,10 @@ class RequestLog:
 
 
 class RequestLogMiddleware:
-    """Counts each request on its arrival, whatever becomes of it.
+    """Counts each request on its arrival, whatever its outcome.
 
-    :param app: what answers the request.
-    :param request_log: where it is counted, as ``METHOD /path``.
+    :param app: handles the request.
+    :param request_log: counts the request, as ``METHOD /path``.
     """
 
     def __init__(self, app: ASGIApp, request_log: RequestLog) -> None:

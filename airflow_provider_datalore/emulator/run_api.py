@@ -1,4 +1,4 @@
-"""Knows Datalore's Run API: the paths, and what each of them answers."""
+"""Datalore's Run API: its paths and their responses."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 _ERROR_BODY = {"content": {"application/json": {"schema": {"type": "object", "required": ["error"]}}}}
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "The query is incorrect", **_ERROR_BODY},
-    401: {"description": "No token, or an invalid one", **_ERROR_BODY},
-    403: {"description": "The token's owner has only view rights", **_ERROR_BODY},
-    404: {"description": "There is no such thing, or it is not shared", **_ERROR_BODY},
-    409: {"description": "Not in the state in which the notebook is", **_ERROR_BODY},
-    # What FastAPI adds by itself, and never happens here: what is wrong with a body is told with 400.
+    401: {"description": "The token is missing or not valid", **_ERROR_BODY},
+    403: {"description": "The user of the token may only view the notebook", **_ERROR_BODY},
+    404: {"description": "Not found, or not shared with the user of the token", **_ERROR_BODY},
+    409: {"description": "Not possible in the present state of the notebook", **_ERROR_BODY},
+    # FastAPI adds this status by itself. It never occurs: an incorrect body is reported with 400.
     422: {"description": "Not used"},
 }
 
-# The bearer scheme is for the document alone; who the caller is, is found out by `TokenUser`.
+# The bearer scheme is for the OpenAPI document only; `TokenUser` checks the token.
 router = APIRouter(dependencies=[Security(HTTPBearer(auto_error=False))], responses=ERROR_RESPONSES)
 
 
@@ -55,7 +55,7 @@ async def start_run(request: Request, user: TokenUser, emulator: CurrentEmulator
     path = emulator.library.notebooks()[notebook_id]
     notebook, values = await asyncio.to_thread(_prepare, path, body.parameters, variant)
     if variant.over_limit != "queue" and emulator.runner.is_full:
-        raise RefusedError(int(variant.over_limit), "Too many notebooks run at this time")
+        raise RefusedError(int(variant.over_limit), "Too many notebooks are running")
     run = Run(
         user=user,
         owner=notebook_id.owner,
@@ -70,7 +70,7 @@ async def start_run(request: Request, user: TokenUser, emulator: CurrentEmulator
 
 @router.get("/api/run/v1/{run_id}")
 async def get_run(run_id: str, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
-    """Tell how a run is doing."""
+    """Return the status of a run."""
     run = emulator.run_of(user, run_id)
     if not is_visible(run, emulator.variant):
         raise RefusedError(404, f"There is no run {run_id}")
@@ -86,27 +86,27 @@ async def run_interactively(request: Request, user: TokenUser, emulator: Current
     notebook_id = emulator.editable(user, body.notebook_id)
     path = emulator.library.notebooks()[notebook_id]
     if emulator.variant.interactive_while_busy == "409" and emulator.sessions.of(notebook_id, path).state == "BUSY":
-        raise RefusedError(409, "The notebook executes already")
+        raise RefusedError(409, "The notebook is already executing")
     try:
         notebook = await asyncio.to_thread(read_notebook, path)
     except ValueError as error:
         raise RefusedError(400, str(error)) from error
     emulator.request_log.interactive_started[notebook_id] += 1
     emulator.sessions.run(notebook_id, path, notebook)
-    return Response() if emulator.variant.interactive_answer == "empty" else JSONResponse({})
+    return Response() if emulator.variant.interactive_response == "empty" else JSONResponse({})
 
 
 @router.get("/notebook/{owner}/{notebook}/artifacts/{run_id}/{name}", response_class=Response)
 async def download_artifact(
     owner: str, notebook: str, run_id: str, name: str, user: TokenOrCookieUser, emulator: CurrentEmulator
 ) -> Response:
-    """Answer a run's executed notebook."""
+    """Return the executed notebook of a run."""
     run = emulator.run_of(user, run_id)
     copy = emulator.run_store.executed_copy(run)
     dropped = emulator.variant.failed_artifacts == "dropped" and not run.success
-    is_theirs = run.notebook_id == NotebookId(owner, notebook) and run.file_name == name
-    if not is_theirs or not run.ended or dropped or has_expired(run, emulator.variant) or not copy.exists():
-        raise RefusedError(404, f"There is no artifact {name} of the run {run_id}")
+    is_own = run.notebook_id == NotebookId(owner, notebook) and run.file_name == name
+    if not is_own or not run.ended or dropped or has_expired(run, emulator.variant) or not copy.exists():
+        raise RefusedError(404, f"The run {run_id} has no artifact {name}")
     emulator.request_log.downloads[run_id] += 1
     return Response(
         await asyncio.to_thread(copy.read_bytes),
@@ -117,15 +117,15 @@ async def download_artifact(
 
 @router.get("/api/user_public/v1/workspaces")
 async def list_workspaces(user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
-    """List the workspaces of the token's owner."""
+    """List the workspaces of the user of the token."""
     if not emulator.variant.workspaces_api:
         raise RefusedError(404, "Not found")
     return {"workspaces": [{"id": f"{user}-home", "name": "Home workspace"}]}
 
 
-def _prepare(path: Path, given: Iterable[Parameter], variant: Variant) -> tuple[NotebookNode, dict[str, Any]]:
-    """Read the notebook and put the parameters in: all that can be refused before there is a run."""
-    pairs = [(parameter.name, parameter.value) for parameter in given]
+def _prepare(path: Path, requested: Iterable[Parameter], variant: Variant) -> tuple[NotebookNode, dict[str, Any]]:
+    """Read the notebook and insert the parameters: everything that can be refused before a run is created."""
+    pairs = [(parameter.name, parameter.value) for parameter in requested]
     for name, value in pairs:
         if variant.parameter_values == "strings" and not isinstance(value, str):
             raise RefusedError(400, f"The value of the parameter {name!r} is not a string")

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.local_airflow import inherited_env
 from dev.processes import wait_for
-from tests.emulator_process import EmulatorProcess
 
 ROOT = Path(__file__).parents[2]
 QUOTED = ROOT / "docs" / "dags"

@@ -12,11 +12,11 @@ from airflow import __version__ as AIRFLOW  # noqa: N812
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datalore.api import turns
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
 from airflow_provider_datalore.triggers.interactive import DataloreInteractiveRunTrigger
 from tests.emulator.emulator_client import Client, Write, write_notebook
 from tests.emulator.notebook_client import Notebook
-from tests.emulator_process import EmulatorProcess
 from tests.tasks.conftest import TaskInstance, TaskStateStore, context, logged, quick, store, task_instance
 
 __all__ = ["context", "logged", "quick", "store", "task_instance"]
