@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_datalore.emulator.options import _parser
-from airflow_provider_datalore.hooks.fields import _NOT_HEADERS
 from airflow_provider_datalore.operators.datalore import (
     DataloreDownloadArtifactsOperator,
     DataloreDownloadFileOperator,
@@ -21,6 +20,7 @@ from airflow_provider_datalore.operators.datalore import (
     DataloreUploadFileOperator,
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from airflow_provider_datalore.transport.connection_fields import _NOT_HEADERS
 from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 from dev import diagram
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from airflow_provider_datalore.api.exchange import Call
+from airflow_provider_datalore.api.calls import Call
 from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
     DataloreUntrustedServerError,
 )
-from airflow_provider_datalore.hooks.connection import DataloreConnection
+from airflow_provider_datalore.transport.connection import DataloreConnection
 
-CONNECTING = 0.9
+CONNECT_TIMEOUT_SHARE = 0.9
 """The part of a request's time limit in which the connection has to be made: that it was not made is worth knowing."""
 
-LONGEST_ANSWER = 16 * 1024 * 1024
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 """Bytes that are read of an answer; what Datalore says of a run takes some hundred."""
 
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
@@ -45,7 +45,7 @@ def untrusted(connection: DataloreConnection, call: Call, reason: str) -> Datalo
     )
 
 
-def no_answer(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
+def no_response(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
     """The connection broke after the request was, or may have been, sent."""
     return DataloreUnavailableError(
         f"Could not {call.purpose} on {connection}: {connection.base_url} gave no whole answer "
@@ -62,10 +62,10 @@ def too_slow(
     :param can_be_raised: whether the limit is the connection's.
     """
     how = ", see timeout in the extra" if can_be_raised else ""
-    return no_answer(connection, call, f"the limit of {seconds:g} s passed{how}")
+    return no_response(connection, call, f"the limit of {seconds:g} s passed{how}")
 
 
-def answer_too_long(
+def response_too_long(
     connection: DataloreConnection, call: Call, status: int, limit: int
 ) -> DataloreUnexpectedResponseError:
     """The answer is longer than it may be."""

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
-TRIGGER_LOST = "__fail__"
+LOST_TRIGGER_METHOD = "__fail__"
 """The name by which Airflow asks a task to resume when its trigger sent no event."""
 
-BACKSTOP = 60.0
+BACKSTOP_DELAY = 60.0
 """Seconds after the deadline, which the trigger keeps itself, until the scheduler wakes the task without it."""
 
-SCHEDULER_LOOP = 2.0
+SCHEDULER_LOOP_TIME = 2.0
 """Seconds that the scheduler is given to see that a worker is done with a task."""
 
 
@@ -54,7 +54,7 @@ def earliest_deadline(timeout: object, execution_timeout: timedelta | None, now:
 
 def backstop(deadline: float | None) -> timedelta | None:
     """After how long the scheduler wakes a deferred task whose trigger did not keep the deadline."""
-    return None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + BACKSTOP)
+    return None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + BACKSTOP_DELAY)
 
 
 def earliest_event(now: float) -> float:
@@ -64,7 +64,7 @@ def earliest_event(now: float) -> float:
     has deferred. A task that was woken by then is taken for killed, and failed: "Executor … reported that the task
     instance … finished with state success, but the task instance's state attribute is queued".
     """
-    return now + float(conf.getint("workers", "min_heartbeat_interval", fallback=0)) + SCHEDULER_LOOP
+    return now + float(conf.getint("workers", "min_heartbeat_interval", fallback=0)) + SCHEDULER_LOOP_TIME
 
 
 def own_xcom(context: Context, key: str) -> str:
@@ -84,6 +84,14 @@ def still_running(run_id: str, run: Run | None, notebook_url: str) -> str:
     return (
         f"Run {run_id} had not ended by then; Datalore last reported it as {reported!r}. The notebook goes on in "
         f"Datalore, see {notebook_url or 'the notebook there'}."
+    )
+
+
+def run_left_running(run_id: str, notebook_url: str | None) -> str:
+    """What a user who kills a task has to know of its run."""
+    return (
+        f"The task was killed, but run {run_id} goes on in Datalore, which has no call to end it. To end it, open "
+        f"{notebook_url or 'the notebook in Datalore'} and stop it there."
     )
 
 
@@ -152,8 +160,8 @@ def _why(reason: dict[str, Any] | None) -> str:
     return str((reason or {}).get("error", "Airflow does not say why"))
 
 
-def _give_up(reason: dict[str, Any] | None, message: str, timed_out: DataloreError) -> NoReturn:
+def _give_up(reason: dict[str, Any] | None, message: str, timeout_error: DataloreError) -> NoReturn:
     """Fail with what Airflow says: that the time was up, or what broke the trigger."""
     if "timeout" in _why(reason).lower():
-        raise timed_out
+        raise timeout_error
     raise DataloreError(" ".join([message, *(str(line) for line in (reason or {}).get("traceback") or [])]))

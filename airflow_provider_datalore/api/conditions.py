@@ -18,10 +18,10 @@ Told_contra = TypeVar("Told_contra", contravariant=True)
 log = logging.getLogger(__name__)
 
 
-class Question(Protocol[Told_contra]):
+class Condition(Protocol[Told_contra]):
     """One thing that is waited for; :func:`airflow_provider_datalore.api.waiting.wait_for` does the waiting."""
 
-    def is_over(self, told: Told_contra, last: Told_contra | None, waited: float) -> bool:
+    def is_met(self, told: Told_contra, last: Told_contra | None, waited: float) -> bool:
         """Whether this answer ends the wait; what is new in it is logged.
 
         :param last: the answer before; None for the first.
@@ -29,15 +29,15 @@ class Question(Protocol[Told_contra]):
         :raises DataloreError: if no later answer can end the wait as it should.
         """
 
-    def may_appear(self, last: Told_contra | None, waited: float) -> bool:
+    def tolerates_not_found(self, last: Told_contra | None, waited: float) -> bool:
         """Whether a 404 may mean that Datalore does not know of it yet."""
 
-    def timed_out(self, last: Told_contra | None, deadline: float) -> DataloreError:
+    def timeout_error(self, last: Told_contra | None, deadline: float) -> DataloreError:
         """The error for a deadline, in epoch seconds, that passed before the wait was over."""
 
 
 @dataclass(frozen=True, slots=True)
-class HasRunEnded:
+class RunEnded:
     """Whether a run has ended, well or not.
 
     :param run_id: the run.
@@ -47,17 +47,17 @@ class HasRunEnded:
     run_id: str
     where: str
 
-    def is_over(self, told: Run, last: Run | None, waited: float) -> bool:
+    def is_met(self, told: Run, last: Run | None, waited: float) -> bool:
         """Whether the run has ended."""
         if last is None or (told.status, told.is_finished) != (last.status, last.is_finished):
             log.info("Run %s is %s.", self.run_id, "finished" if told.is_finished else repr(told.status or "running"))
         return told.is_finished
 
-    def may_appear(self, last: Run | None, waited: float) -> bool:
+    def tolerates_not_found(self, last: Run | None, waited: float) -> bool:
         """Whether the run is so new that it may not be listed."""
         return last is None and waited <= NEW_RUN_GRACE
 
-    def timed_out(self, last: Run | None, deadline: float) -> DataloreRunTimeoutError:
+    def timeout_error(self, last: Run | None, deadline: float) -> DataloreRunTimeoutError:
         """The run goes on when the time is up."""
         return DataloreRunTimeoutError(
             f"Run {self.run_id} had not ended when the task's time limit passed at {written(deadline)}; Datalore last "

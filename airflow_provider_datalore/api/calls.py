@@ -32,7 +32,7 @@ REFUSED_STATUSES = frozenset({429, 503})
 _RESET_BEHIND_ENVOY = b"disconnect/reset before headers"
 _NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow")
 
-EXCERPT_LENGTH = 300
+MAX_EXCERPT_CHARS = 300
 """Characters of an answer that a message repeats, at most."""
 
 
@@ -59,7 +59,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came back for a call, without the token wherever a server repeated it.
 
     :param connection: the name of the connection that was used.
@@ -78,7 +78,7 @@ class Answer:
     body: bytes = b""
 
 
-def raise_for_status(call: Call, answer: Answer) -> None:
+def raise_for_status(call: Call, answer: Response) -> None:
     """Pass an answer of 2xx, and raise for any other.
 
     :raises DataloreUnavailableError: 408, 425, 429 and 5xx.
@@ -115,7 +115,7 @@ def raise_for_status(call: Call, answer: Answer) -> None:
     raise error_class(f"{tried}. {remedy}{said}", status=status, url=answer.url, detail=detail)
 
 
-def read_json(call: Call, answer: Answer) -> Any:
+def read_json(call: Call, answer: Response) -> Any:
     """The JSON of a good answer.
 
     :raises DataloreError: the class that the answer's status stands for.
@@ -127,7 +127,7 @@ def read_json(call: Call, answer: Answer) -> Any:
         unexpected(call, answer, "is not JSON")
 
 
-def unexpected(call: Call, answer: Answer, what: str) -> NoReturn:
+def unexpected(call: Call, answer: Response, what: str) -> NoReturn:
     """Raise for an answer that is not as documented.
 
     :param what: what it is or has, in words that follow "the answer".
@@ -150,7 +150,7 @@ def wrong_fields(error: ValidationError) -> str:
 
 def excerpt(body: bytes) -> str:
     """The first part of a body in one line: Datalore's own message where there is one."""
-    text = body[: EXCERPT_LENGTH * 20].decode("utf-8", "replace")
+    text = body[: MAX_EXCERPT_CHARS * 20].decode("utf-8", "replace")
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -169,7 +169,7 @@ def listed(names: Sequence[str], most: int) -> str:
 
 def shorten(text: str) -> str:
     """The text, or as much of it as a message can bear."""
-    return text if len(text) <= EXCERPT_LENGTH else text[:EXCERPT_LENGTH] + "…"
+    return text if len(text) <= MAX_EXCERPT_CHARS else text[:MAX_EXCERPT_CHARS] + "…"
 
 
 def _documented_error(call: Call, status: int) -> tuple[type[DataloreApiError], str]:
@@ -204,7 +204,7 @@ def _status_line(status: int) -> str:
         return str(status)
 
 
-def _may_have_been_passed_on(answer: Answer) -> bool:
+def _may_have_been_passed_on(answer: Response) -> bool:
     """Whether it is Envoy that answers, as Istio does, and Datalore may have the request all the same.
 
     Envoy answers 503 also if it has passed a request on and the connection broke before the answer.
@@ -214,7 +214,7 @@ def _may_have_been_passed_on(answer: Answer) -> bool:
     return _RESET_BEHIND_ENVOY in answer.body and not any(reason in answer.body for reason in _NOT_CONNECTED)
 
 
-def _retry_after(answer: Answer) -> float | None:
+def _retry_after(answer: Response) -> float | None:
     value = answer.headers.get("retry-after", "").strip()
     try:
         seconds = float(value)

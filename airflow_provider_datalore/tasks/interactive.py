@@ -3,63 +3,40 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datalore import xcom
 from airflow_provider_datalore.exceptions import (
-    DataloreConfigurationError,
     DataloreConflictError,
     DataloreError,
+    DataloreInteractiveRunFailedError,
     DataloreNotebookBusyError,
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_datalore.api.snapshots import Snapshot, View
-    from airflow_provider_datalore.api.waiting import Patience
-    from airflow_provider_datalore.hooks.notebook import DataloreNotebook
-    from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
-    from airflow_provider_datalore.operators.memory import RunMemory
+    from airflow.providers.common.compat.sdk import Context
 
-WHEN_BUSY = ("wait", "fail")
+    from airflow_provider_datalore.api.interactive import InteractiveRun
+    from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
+    from airflow_provider_datalore.api.waiting import WaitPolicy
+    from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+    from airflow_provider_datalore.notebooks.failure import CellFailure
+    from airflow_provider_datalore.tasks.run_store import RunStore
+
+INTERRUPT_ERROR_NAME = "KeyboardInterrupt"
 
 log = logging.getLogger(__name__)
-
-
-def check_options(task: DataloreInteractiveRunOperator) -> None:
-    """Fail before the notebook runs where what is asked for cannot be.
-
-    :raises DataloreConfigurationError: for an option that is none, or that needs a task which waits.
-    """
-    from airflow_provider_datalore.api.notebook_api import check_report_type
-    from airflow_provider_datalore.api.waiting import check_seconds
-
-    if task.when_busy not in WHEN_BUSY:
-        allowed = " or ".join(map(repr, WHEN_BUSY))
-        raise DataloreConfigurationError(f"when_busy is {task.when_busy!r}; it can be {allowed}.")
-    check_seconds("start_timeout", task.start_timeout, least=1)
-    if task.update_report is not None:
-        check_report_type(task.update_report, "update_report")
-    needs_waiting = {
-        "parameters": task.parameters,
-        "update_report": task.update_report,
-        "stop_session_after": task.stop_session_after,
-        'when_busy="fail"': task.when_busy == "fail",
-    }
-    names = ", ".join(name for name, value in needs_waiting.items() if value)
-    if names and not task.wait_for_completion:
-        raise DataloreConfigurationError(
-            f"{names} of notebook {task.notebook_id} cannot be without wait_for_completion=True, since the task would "
-            "end when the notebook is started. Set that, or leave them out."
-        )
 
 
 def start_in_turn(
     notebook: DataloreNotebook,
     parameters: Mapping[str, Any] | None,
-    patience: Patience,
-    wait: Callable[[View], object],
+    policy: WaitPolicy,
+    wait: Callable[[NotebookState], object],
     *,
     has_waited: bool = False,
 ) -> Snapshot:
@@ -76,11 +53,11 @@ def start_in_turn(
     while True:
         view = notebook.look()
         settings = notebook.settings_for(parameters, view)
-        if not view.kernel.is_busy and (has_waited or notebook.is_free(view, patience.poll_interval)):
-            view = notebook.set_controls(settings, patience) if settings else view
+        if not view.kernel.is_busy and (has_waited or notebook.is_free(view, policy.poll_interval)):
+            view = notebook.set_controls(settings, policy) if settings else view
             snapshot = Snapshot.take(notebook.id, view, settings)
             try:
-                start(notebook, patience.outage_before_start(time.time()))
+                start(notebook, policy.outage_before_start(time.time()))
             except DataloreConflictError:
                 view = notebook.look()
                 if not view.kernel.is_busy:
@@ -96,9 +73,9 @@ def start(notebook: DataloreNotebook, max_outage: float) -> None:
 
     :param max_outage: for how many seconds to try again while it is certain that Datalore was not asked.
     """
-    from airflow_provider_datalore.operators.final import never_twice
+    from airflow_provider_datalore.tasks.no_retry import no_retry_if_unknown
 
-    with never_twice():
+    with no_retry_if_unknown():
         notebook.hook.run_notebook_interactively(notebook.id, max_outage=max_outage)
     log.info("Notebook %s runs in place: %s", notebook.id, notebook.url)
 
@@ -111,7 +88,7 @@ def refuse_busy(notebook: DataloreNotebook) -> DataloreNotebookBusyError:
     )
 
 
-def run_of_earlier_try(notebook: DataloreNotebook, memory: RunMemory, notebook_id: str, asked: str) -> Snapshot | None:
+def run_of_earlier_try(notebook: DataloreNotebook, memory: RunStore, notebook_id: str, asked: str) -> Snapshot | None:
     """What the notebook was like before the run that an earlier try started, if that goes on or went well.
 
     :param asked: the fingerprint of what is asked for now.
@@ -138,9 +115,8 @@ def end_killed(notebook: DataloreNotebook, snapshot: Snapshot, *, interrupt: boo
     :param stop: whether the session is stopped, if nobody else's run is in it.
     """
     from airflow_provider_datalore.api.interactive import interrupt_own, stop_own_session
-    from airflow_provider_datalore.triggers.interactive import left_running
 
-    left = left_running(str(notebook.id), notebook.url)
+    left = interactive_run_left_running(str(notebook.id), notebook.url)
     try:
         if interrupt:
             log.warning("%s", notebook.exchange(lambda: interrupt_own(snapshot)))
@@ -180,3 +156,77 @@ def _stop_session(notebook: DataloreNotebook, snapshot: str) -> None:
         log.info("%s", notebook.exchange(lambda: stop_own_session(own)))
     except DataloreError as error:
         log.warning("The session of notebook %s may still be there: %s", notebook.id, error)
+
+
+def interactive_run_left_running(notebook_id: str, notebook_url: str | None) -> str:
+    """What a user who kills a task has to know of its notebook."""
+    return (
+        f"The task was killed, but its interactive run of notebook {notebook_id} may go on in Datalore. To end it, "
+        f"open {notebook_url or 'the notebook in Datalore'} and interrupt its kernel there."
+    )
+
+
+def deliver_interactive_run(run: InteractiveRun, notebook: DataloreNotebook, context: Context) -> InteractiveRun:
+    """Hand the run to the pipeline: XCom ``run``, the failure.
+
+    :return: the run, if it went well.
+    :raises DataloreInteractiveRunFailedError: if it did not; it tells of the cell that failed.
+    """
+    context["ti"].xcom_push(key=xcom.RUN, value=run.to_json())
+    if run.success:
+        log.info("The interactive run of notebook %s went well: %d cells.", run.notebook_id, len(run.cells))
+        return run
+    message = f"The interactive run of notebook {run.notebook_id} failed in Datalore, see {notebook.url}."
+    failure = _explained(run, notebook)
+    raise DataloreInteractiveRunFailedError(
+        f"{message}\n{failure}" if failure is not None else message, failure=failure, notebook_id=run.notebook_id
+    )
+
+
+def was_interrupted(error: Exception) -> bool:
+    """Whether a run failed since its kernel was interrupted."""
+    failure = error.failure if isinstance(error, DataloreInteractiveRunFailedError) else None
+    return failure is not None and failure.error_name == INTERRUPT_ERROR_NAME
+
+
+def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:
+    """The cell that failed, if it can be read. Never fails: the run's own failure is what has to be told."""
+    from airflow_provider_datalore.tasks.outcome import masked
+
+    try:
+        failure = _read_failure(run, notebook)
+    except Exception as problem:
+        log.warning("Why the run of notebook %s failed is not known here: %s", run.notebook_id, problem)
+        return None
+    if failure is None:
+        log.warning("Cell %s, at which the run failed, is not in the notebook any more.", run.failed_cell_id)
+        return None
+    return masked(failure)
+
+
+def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:
+    from airflow_provider_datalore.notebooks.failure import describe
+    from airflow_provider_datalore.notebooks.reading import CodeCell
+
+    failed = next((cell for cell in notebook.look().cells if cell.cell_id == run.failed_cell_id), None)
+    if failed is None:
+        return None
+    outcome = notebook.cell_outcome(failed)
+    control = failed.control or {}
+    printed = [{"output_type": "stream", "text": text} for text in (outcome.stdout, outcome.stderr) if text]
+    cell = CodeCell(
+        number=failed.position + 1,
+        source=failed.source or f"control of variable {control.get('variable')}",
+        tags=(),
+        outputs=tuple(printed),
+        execution_count=failed.execution_count,
+        language="",
+    )
+    name, value = _name_and_value(outcome.error_message or "")
+    return describe(cell, error_name=name, error_value=value, traceback=outcome.error_traceback or "")
+
+
+def _name_and_value(message: str) -> tuple[str, str]:
+    """The exception's class and its message; all of it is the message where it does not begin with a class."""
+    found = re.fullmatch(r"([A-Za-z_][\w.]*)(?::\s*(.*))?", message.strip(), re.DOTALL)
+    return (found[1], found[2] or "") if found else ("", message)

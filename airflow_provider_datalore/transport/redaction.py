@@ -7,24 +7,24 @@ from collections.abc import Iterator
 from functools import lru_cache
 from html.entities import codepoint2name
 
-SHORTEST_SECRET = 8
+MIN_SECRET_CHARS = 8
 """Characters below which a token is none of Datalore's, and stands in too many words to be blanked out."""
 
-BLANK = "***"
+MASK = "***"
 
 
 def without(token: str, text: str) -> str:
     """The text without the token: plain, percent-encoded, or escaped as in JSON or HTML."""
-    return text if len(token) < SHORTEST_SECRET else _pattern(token).sub(BLANK, text)
+    return text if len(token) < MIN_SECRET_CHARS else _pattern(token).sub(MASK, text)
 
 
 def without_bytes(token: str, body: bytes) -> bytes:
     """The same for the body of an answer."""
-    if len(token) < SHORTEST_SECRET:
+    if len(token) < MIN_SECRET_CHARS:
         return body
     if b"%" not in body and b"\\" not in body and b"&" not in body:
-        return body.replace(token.encode(), BLANK.encode())
-    return _bytes_pattern(token).sub(BLANK.encode(), body)
+        return body.replace(token.encode(), MASK.encode())
+    return _bytes_pattern(token).sub(MASK.encode(), body)
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import requests
 
-AHEAD = 4
+MAX_CHUNKS_AHEAD = 4
 """Pieces that wait to be taken, at most."""
 
 
@@ -26,7 +26,7 @@ class ReadAhead:
     def __init__(self, response: requests.Response, size: int) -> None:
         self._response = response
         self._size = size
-        self._read: queue.Queue[bytes | Exception] = queue.Queue(AHEAD)
+        self._read: queue.Queue[bytes | Exception] = queue.Queue(MAX_CHUNKS_AHEAD)
         self._abandoned = False
         threading.Thread(target=self._read_all, name="datalore-download", daemon=True).start()
 

@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
-from airflow_provider_datalore.hooks.connection import DataloreConnection
+from airflow_provider_datalore.transport.connection import DataloreConnection
 
 
 def tls_context(connection: DataloreConnection) -> ssl.SSLContext | None:

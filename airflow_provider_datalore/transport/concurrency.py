@@ -6,20 +6,20 @@ import asyncio
 import time
 from collections import deque
 
-FEW = 10
+MIN_IN_FLIGHT = 10
 """Places that are always there."""
-PACE = 0.1
+ADJUST_INTERVAL = 0.1
 """Seconds that a request waits in vain before there is a place more, and between two that go again."""
-BUSY = 0.8
+BUSY_CPU_SHARE = 0.8
 """The share of a processor above which an event loop is kept from requests by its own work, not by slow answers."""
-LONG = 10.0
+MAX_QUEUE_TIME = 10.0
 """Seconds that a request waits in vain before there is a place more all the same: the work may be that of others.
 
 Longer than an event loop needs to catch up with a burst of its own: more places would hold it up further.
 """
 
 
-class Places:
+class ConcurrencyLimit:
     """Lets so many requests in that none waits for long; for one event loop.
 
     A request in flight is some fifty objects. When many of them come and go at once, as after a pause, Python
@@ -31,7 +31,7 @@ class Places:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._fewest = min(FEW, most)
+        self._fewest = min(MIN_IN_FLIGHT, most)
         self._places = self._fewest
         self._taken = 0
         self._queue: deque[tuple[float, asyncio.Future[None]]] = deque()
@@ -69,13 +69,13 @@ class Places:
 
     def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
         self._looked_at, self._used = loop.time(), time.thread_time()
-        self._timer = loop.call_later(PACE, self._adjust, loop)
+        self._timer = loop.call_later(ADJUST_INTERVAL, self._adjust, loop)
 
     def _adjust(self, loop: asyncio.AbstractEventLoop) -> None:
         """One place more while requests wait in vain for slow answers, one less while none waits."""
         now = loop.time()
-        busy = time.thread_time() - self._used > BUSY * (now - self._looked_at)
-        if self._queue and now - self._queue[0][0] >= (LONG if busy else PACE):
+        busy = time.thread_time() - self._used > BUSY_CPU_SHARE * (now - self._looked_at)
+        if self._queue and now - self._queue[0][0] >= (MAX_QUEUE_TIME if busy else ADJUST_INTERVAL):
             self._places = min(self._places + 1, self._most)
             self._let_in()
         elif busy or not self._queue:

@@ -13,20 +13,20 @@ import anyio
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from airflow_provider_datalore.plugin.policies import NOTEBOOK_HEADERS
+from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_HEADERS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Message, Receive, Scope, Send
 
-    from airflow_provider_datalore.hooks.requests_sender import Body
+    from airflow_provider_datalore.transport.requests_client import StreamedBody
 
-TAKING = 60.0
+SEND_TIMEOUT = 60.0
 """Seconds that somebody may take for one piece: others wait for the place, and the memory."""
-_PIECE = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 
 
-class NotTakenError(BaseException):
+class ClientStalledError(BaseException):
     """Somebody takes nothing of an answer, which is broken off.
 
     Not an ``Exception``: after one of those Starlette's middleware goes on, and ends the answer as if it were whole.
@@ -43,15 +43,15 @@ class _Pieces(StreamingResponse):
         """
 
         async def send_in_time(message: Message) -> None:
-            with anyio.move_on_after(TAKING) as taking:
+            with anyio.move_on_after(SEND_TIMEOUT) as taking:
                 await send(message)
             if taking.cancelled_caught:
-                raise NotTakenError(f"Nothing of the answer was taken for {TAKING:g} s.")
+                raise ClientStalledError(f"Nothing of the answer was taken for {SEND_TIMEOUT:g} s.")
 
         await super().__call__(scope, receive, send_in_time)
 
 
-class Page(_Pieces):
+class NotebookPage(_Pieces):
     """The page of a notebook, as it was compressed when it was made; most browsers unpack it themselves.
 
     :param packed: the page, compressed with gzip.
@@ -64,13 +64,13 @@ class Page(_Pieces):
         if not taken_packed:
             content = gzip.GzipFile(fileobj=content)
         super().__init__(
-            iter(partial(content.read, _PIECE), b""),
+            iter(partial(content.read, _CHUNK_BYTES), b""),
             media_type="text/html",
             headers={**NOTEBOOK_HEADERS, **({"Content-Encoding": "gzip"} if taken_packed else {})},
         )
 
 
-class Download(_Pieces):
+class FileDownload(_Pieces):
     """A file to keep, never a page to open.
 
     :param content: opened at once, since an error can be told until the answer has begun; closed when it is sent, or
@@ -79,7 +79,7 @@ class Download(_Pieces):
     :raises DataloreError: if the content cannot be opened.
     """
 
-    def __init__(self, content: AbstractContextManager[Body], name: str) -> None:
+    def __init__(self, content: AbstractContextManager[StreamedBody], name: str) -> None:
         headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
         with ExitStack() as stack:
             body = stack.enter_context(content)

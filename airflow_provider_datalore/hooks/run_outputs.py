@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore.api.exchange import listed
+from airflow_provider_datalore.api.calls import listed
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreMissingOutputError,
@@ -14,7 +14,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.notebooks.outputs import MissingOutputError, UnusableOutputError
 from airflow_provider_datalore.notebooks.outputs import read_outputs as read_from_notebook
-from airflow_provider_datalore.notebooks.reading import LONGEST_NOTEBOOK, NotANotebookError
+from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES, NotANotebookError
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
@@ -51,14 +51,14 @@ def read_outputs(hook: ArtifactsHook, run: Run, names: Sequence[str], max_outage
         content = bytearray()
         for piece in pieces:
             content += piece
-            if len(content) > LONGEST_NOTEBOOK:
-                raise DataloreOutputError(f"{asked_for}: its notebook is longer than {LONGEST_NOTEBOOK} bytes.")
+            if len(content) > MAX_NOTEBOOK_BYTES:
+                raise DataloreOutputError(f"{asked_for}: its notebook is longer than {MAX_NOTEBOOK_BYTES} bytes.")
         if content[:1000].lstrip().startswith(b"<"):
             # A gateway in front of Datalore that is in trouble, or asks people to sign in.
             raise DataloreUnexpectedResponseError(f"{asked_for}: a page came in place of artifact {notebook.name!r}.")
         return bytes(content)
 
-    content = hook.take_artifact(notebook, join, max_outage=max_outage)
+    content = hook.receive_artifact(notebook, join, max_outage=max_outage)
     try:
         return read_from_notebook(content, names)
     except NotANotebookError as error:

@@ -14,27 +14,27 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from airflow_provider_datalore.api.exchange import Answer, Call
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.exceptions import DataloreError
-from airflow_provider_datalore.hooks.connection import DataloreConnection
-from airflow_provider_datalore.hooks.places import Places
-from airflow_provider_datalore.hooks.sending import (
-    CONNECTING,
-    LONGEST_ANSWER,
-    answer_too_long,
+from airflow_provider_datalore.transport.concurrency import ConcurrencyLimit
+from airflow_provider_datalore.transport.connection import DataloreConnection
+from airflow_provider_datalore.transport.errors import (
+    CONNECT_TIMEOUT_SHARE,
+    MAX_RESPONSE_BYTES,
     lower_case_headers,
     never_connected,
-    no_answer,
+    no_response,
+    response_too_long,
     too_slow,
     untrusted,
 )
-from airflow_provider_datalore.hooks.tls import tls_context
+from airflow_provider_datalore.transport.tls import tls_context
 
-KEEP_ALIVE = 120.0
+KEEP_ALIVE_TIMEOUT = 120.0
 """Seconds that an idle connection is kept; longer than the default poll interval, so that polls reuse it."""
-DNS_CACHE = 60
+DNS_CACHE_TTL = 60
 
-FRESH = 30.0
+CONNECTION_TTL = 30.0
 """Seconds for which a connection that was read serves those who come next, so that a thousand at once read it once."""
 
 ReadConnection = Callable[[], Awaitable[DataloreConnection]]
@@ -42,7 +42,7 @@ ReadConnection = Callable[[], Awaitable[DataloreConnection]]
 log = logging.getLogger(__name__)
 
 
-class AiohttpSender:
+class AiohttpClient:
     """Sends calls over one session of aiohttp; for one event loop.
 
     :param connection: where to, and with which token.
@@ -55,21 +55,23 @@ class AiohttpSender:
         self._headers = CIMultiDict(connection.request_headers())
         self._proxy = connection.proxy()
         # The pool's own limit would count the time in its queue towards the request's.
-        self._places = Places(connection.max_connections)
+        self._places = ConcurrencyLimit(connection.max_connections)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=tls_context(connection) or True,
                 limit=0,
                 limit_per_host=connection.max_connections,
-                keepalive_timeout=KEEP_ALIVE,
-                ttl_dns_cache=DNS_CACHE,
+                keepalive_timeout=KEEP_ALIVE_TIMEOUT,
+                ttl_dns_cache=DNS_CACHE_TTL,
             ),
-            timeout=aiohttp.ClientTimeout(total=connection.timeout, sock_connect=connection.timeout * CONNECTING),
+            timeout=aiohttp.ClientTimeout(
+                total=connection.timeout, sock_connect=connection.timeout * CONNECT_TIMEOUT_SHARE
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
 
-    async def send(self, call: Call) -> Answer:
+    async def send(self, call: Call) -> Response:
         """Send a call and read the whole answer, whatever its status.
 
         :raises DataloreUnavailableError: if no answer came within the connection's ``timeout``.
@@ -93,7 +95,7 @@ class AiohttpSender:
         finally:
             self._places.leave()
         good = 200 <= response.status < 300
-        return Answer(
+        return Response(
             connection=self._name,
             status=response.status,
             url=url,
@@ -108,13 +110,13 @@ class AiohttpSender:
 
     async def _read_all(self, call: Call, response: aiohttp.ClientResponse) -> bytes:
         length = response.content_length
-        if length is not None and length <= LONGEST_ANSWER and "Content-Encoding" not in response.headers:
+        if length is not None and length <= MAX_RESPONSE_BYTES and "Content-Encoding" not in response.headers:
             return await response.read()
         body = bytearray()
         async for piece in response.content.iter_any():
             body += piece
-            if len(body) > LONGEST_ANSWER:
-                raise answer_too_long(self.connection, call, response.status, LONGEST_ANSWER)
+            if len(body) > MAX_RESPONSE_BYTES:
+                raise response_too_long(self.connection, call, response.status, MAX_RESPONSE_BYTES)
         return bytes(body)
 
     def _translate(self, call: Call, error: Exception) -> DataloreError:
@@ -129,7 +131,7 @@ class AiohttpSender:
             return never_connected(connection, call, text)
         if isinstance(error, TimeoutError):
             return too_slow(connection, call, connection.timeout)
-        return no_answer(connection, call, text)
+        return no_response(connection, call, text)
 
 
 @lru_cache(maxsize=20_000)
@@ -138,26 +140,26 @@ def _parsed(url: str) -> URL:
     return URL(url, encoded=True)
 
 
-class _Shared:
+class _ClientPool:
     """The sender of one connection in one event loop, and how many use it."""
 
     def __init__(self) -> None:
         self.users = 0
         self._lock = asyncio.Lock()
-        self._senders: list[AiohttpSender] = []
+        self._senders: list[AiohttpClient] = []
         self._read_at = 0.0
         self._error: Exception | None = None
 
-    async def open(self, read_connection: ReadConnection) -> AiohttpSender:
+    async def open(self, read_connection: ReadConnection) -> AiohttpClient:
         """The sender for another user, by the connection as it is now, or as it was when it was read the last time."""
         async with self._lock:
-            if not self._read_at or time.monotonic() - self._read_at > FRESH:
+            if not self._read_at or time.monotonic() - self._read_at > CONNECTION_TTL:
                 await self._read(read_connection)
                 if self._error is not None and self._senders:
                     log.warning("The connection is used as it was read before. %s", self._error)
             return self._senders[-1] if self._senders else self._current()
 
-    async def reread(self, refused: AiohttpSender, read_connection: ReadConnection) -> AiohttpSender:
+    async def reread(self, refused: AiohttpClient, read_connection: ReadConnection) -> AiohttpClient:
         """The sender by the connection as it is now, unless another user has read it since this one was refused."""
         asked_at = time.monotonic()
         async with self._lock:
@@ -165,7 +167,7 @@ class _Shared:
                 await self._read(read_connection)
             return self._current()
 
-    def _current(self) -> AiohttpSender:
+    def _current(self) -> AiohttpClient:
         if self._error is not None:
             raise self._error.with_traceback(None)
         return self._senders[-1]
@@ -180,50 +182,50 @@ class _Shared:
         else:
             # Others may still wait for answers on an old session, so it stays open until all are gone.
             if not self._senders or self._senders[-1].connection != connection:
-                self._senders.append(AiohttpSender(connection))
+                self._senders.append(AiohttpClient(connection))
         self._read_at = time.monotonic()
 
     async def close(self) -> None:
-        for sender in self._senders:
-            await sender.close()
+        for client in self._senders:
+            await client.close()
 
 
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shared]] = WeakKeyDictionary()
+_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _ClientPool]] = WeakKeyDictionary()
 
 
-class SharedSender:
+class SharedClient:
     """One user's hold on the sender that all users of a connection share in this event loop.
 
     It stays with the connection as it was when the user came, until Datalore refuses the token.
     """
 
-    def __init__(self, shared: _Shared, sender: AiohttpSender, read_connection: ReadConnection) -> None:
+    def __init__(self, shared: _ClientPool, client: AiohttpClient, read_connection: ReadConnection) -> None:
         self._shared = shared
-        self._sender = sender
+        self._client = client
         self._read_connection = read_connection
 
-    async def send(self, call: Call, *, reread_connection: bool = False) -> Answer:
+    async def send(self, call: Call, *, reread_connection: bool = False) -> Response:
         """Send a call; see :meth:`AiohttpSender.send`.
 
         :param reread_connection: take the token from the Airflow connection anew before.
         """
         if reread_connection:
-            self._sender = await self._shared.reread(self._sender, self._read_connection)
-        return await self._sender.send(call)
+            self._client = await self._shared.reread(self._client, self._read_connection)
+        return await self._client.send(call)
 
 
 @asynccontextmanager
-async def shared_sender(conn_id: str, read_connection: ReadConnection) -> AsyncIterator[SharedSender]:
+async def shared_client(conn_id: str, read_connection: ReadConnection) -> AsyncIterator[SharedClient]:
     """The sender for a connection: opened by its first user in this event loop, closed by its last.
 
     :param conn_id: the id of the Airflow connection.
     :param read_connection: reads that connection.
     """
-    entries = _shared.setdefault(asyncio.get_running_loop(), {})
-    entry = entries.setdefault(conn_id, _Shared())
+    entries = _pools.setdefault(asyncio.get_running_loop(), {})
+    entry = entries.setdefault(conn_id, _ClientPool())
     entry.users += 1
     try:
-        yield SharedSender(entry, await entry.open(read_connection), read_connection)
+        yield SharedClient(entry, await entry.open(read_connection), read_connection)
     finally:
         entry.users -= 1
         if not entry.users:

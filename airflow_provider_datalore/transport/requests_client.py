@@ -15,33 +15,33 @@ from requests import exceptions as failures
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from airflow_provider_datalore.api.exchange import Answer, Call, raise_for_status
+from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
-from airflow_provider_datalore.hooks.connection import DataloreConnection
-from airflow_provider_datalore.hooks.read_ahead import ReadAhead
-from airflow_provider_datalore.hooks.sending import (
-    CONNECTING,
-    LONGEST_ANSWER,
-    answer_too_long,
+from airflow_provider_datalore.transport.connection import DataloreConnection
+from airflow_provider_datalore.transport.errors import (
+    CONNECT_TIMEOUT_SHARE,
+    MAX_RESPONSE_BYTES,
     lower_case_headers,
     never_connected,
-    no_answer,
+    no_response,
+    response_too_long,
     too_slow,
     untrusted,
 )
-from airflow_provider_datalore.hooks.tls import tls_context
-from airflow_provider_datalore.hooks.transmission import ObservedSession
+from airflow_provider_datalore.transport.read_ahead import ReadAhead
+from airflow_provider_datalore.transport.sent_tracking import TrackedSession
+from airflow_provider_datalore.transport.tls import tls_context
 
 if TYPE_CHECKING:
-    from airflow_provider_datalore.hooks.notebook_files import MultipartFile
+    from airflow_provider_datalore.transport.multipart import MultipartFile
 
-_CHUNK = 256 * 1024
-_CONNECTION = re.compile(r"^<?\w+\(host=[^)]*\)(?: at 0x[0-9a-f]+>)?: ")
+CHUNK_BYTES = 256 * 1024
+_URLLIB3_PREFIX = re.compile(r"^<?\w+\(host=[^)]*\)(?: at 0x[0-9a-f]+>)?: ")
 """How urllib3 begins to say that a connection could not be made."""
 _Result = TypeVar("_Result")
 
 
-class Body(Iterator[bytes]):
+class StreamedBody(Iterator[bytes]):
     """The body of an answer, piece by piece.
 
     :param pieces: the pieces; an error among them if it breaks off.
@@ -56,7 +56,7 @@ class Body(Iterator[bytes]):
         return next(self._pieces)
 
 
-class RequestsSender:
+class RequestsClient:
     """Sends calls over one session of requests; for one thread at a time.
 
     :param connection: where to, and with which token.
@@ -64,9 +64,9 @@ class RequestsSender:
 
     def __init__(self, connection: DataloreConnection) -> None:
         self.connection = connection
-        self._session: ObservedSession | None = None
+        self._session: TrackedSession | None = None
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call) -> Response:
         """Send a call and read the whole answer, whatever its status.
 
         :raises DataloreUnavailableError: if no answer came within the connection's ``timeout``; also if an error was
@@ -80,7 +80,7 @@ class RequestsSender:
             self.close()
         return self._within_time_limit(call, lambda session: self._send(call, session))
 
-    def upload(self, call: Call, form: MultipartFile) -> Answer:
+    def upload(self, call: Call, form: MultipartFile) -> Response:
         """Send a call with a form as its body, piece by piece, and read the answer, whatever its status.
 
         The time limit is for each piece that is sent and for the answer, not for the whole.
@@ -91,7 +91,7 @@ class RequestsSender:
             return self._answer(call, response, self._within_time_limit(call, lambda _: self._read_all(call, response)))
 
     @contextmanager
-    def stream(self, call: Call) -> Iterator[Body]:
+    def stream(self, call: Call) -> Iterator[StreamedBody]:
         """Send a call and read the body of a good answer piece by piece.
 
         The time limit is for the head of the answer and for each piece, not for the whole body.
@@ -103,9 +103,9 @@ class RequestsSender:
             with response:
                 body = self._within_time_limit(call, lambda _: self._read_all(call, response))
             raise_for_status(call, self._answer(call, response, body))
-        body_ahead = ReadAhead(response, _CHUNK)
+        body_ahead = ReadAhead(response, CHUNK_BYTES)
         try:
-            yield Body(self._pieces(call, body_ahead), _length(response))
+            yield StreamedBody(self._pieces(call, body_ahead), _length(response))
         finally:
             body_ahead.abandon()
 
@@ -124,7 +124,7 @@ class RequestsSender:
                 for piece in pieces:
                     body += piece
                     if len(body) > max_bytes:
-                        raise answer_too_long(self.connection, call, 200, max_bytes)
+                        raise response_too_long(self.connection, call, 200, max_bytes)
             return bytes(body)
 
         return read() if within is None else self._within_time_limit(call, lambda _: read(), within)
@@ -135,13 +135,13 @@ class RequestsSender:
             self._session.close()
             self._session = None
 
-    def _send(self, call: Call, session: ObservedSession) -> Answer:
+    def _send(self, call: Call, session: TrackedSession) -> Response:
         with self._open(call, session) as response:
             return self._answer(call, response, self._read_all(call, response))
 
-    def _open(self, call: Call, session: ObservedSession, form: MultipartFile | None = None) -> requests.Response:
+    def _open(self, call: Call, session: TrackedSession, form: MultipartFile | None = None) -> requests.Response:
         connection = self.connection
-        session.transmission.begin()
+        session.sent_tracker.begin()
         try:
             return session.request(
                 call.method,
@@ -149,7 +149,7 @@ class RequestsSender:
                 json=call.body,
                 data=form,
                 headers=None if form is None else {"Content-Type": form.content_type},
-                timeout=(connection.timeout * CONNECTING, connection.timeout),
+                timeout=(connection.timeout * CONNECT_TIMEOUT_SHARE, connection.timeout),
                 allow_redirects=False,
                 stream=True,
             )
@@ -157,14 +157,14 @@ class RequestsSender:
             # What is uploaded could not be read.
             raise
         except Exception as error:
-            raise self._translate(call, error, has_left=session.transmission.has_left) from None
+            raise self._translate(call, error, has_left=session.sent_tracker.has_left) from None
 
-    def _open_session(self) -> ObservedSession:
+    def _open_session(self) -> TrackedSession:
         if self._session is None:
             connection = self.connection
             # Files that are no certificates are found out before anything is sent.
             tls_context(connection)
-            session = ObservedSession()
+            session = TrackedSession()
             # Proxies and certificates of the environment are in the connection's answers already, so that both
             # senders do the same; left to itself, requests would also prefer a ~/.netrc to the token.
             session.trust_env = False
@@ -187,7 +187,7 @@ class RequestsSender:
             while part := body.take(began + limit - time.monotonic()):
                 parts.append(part)
                 size += len(part)
-                if size >= _CHUNK:
+                if size >= CHUNK_BYTES:
                     yield b"".join(parts)
                     parts.clear()
                     size, began = 0, time.monotonic()
@@ -200,18 +200,18 @@ class RequestsSender:
 
     def _read_all(self, call: Call, response: requests.Response) -> bytes:
         body = bytearray()
-        pieces = response.raw.stream(_CHUNK, decode_content=True)
+        pieces = response.raw.stream(CHUNK_BYTES, decode_content=True)
         try:
-            while len(body) <= LONGEST_ANSWER and (piece := next(pieces, b"")):
+            while len(body) <= MAX_RESPONSE_BYTES and (piece := next(pieces, b"")):
                 body += piece
         except Exception as error:
             raise self._translate(call, error, has_left=True) from None
-        if len(body) > LONGEST_ANSWER:
-            raise answer_too_long(self.connection, call, response.status_code, LONGEST_ANSWER)
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise response_too_long(self.connection, call, response.status_code, MAX_RESPONSE_BYTES)
         return bytes(body)
 
-    def _answer(self, call: Call, response: requests.Response, body: bytes) -> Answer:
-        return Answer(
+    def _answer(self, call: Call, response: requests.Response, body: bytes) -> Response:
+        return Response(
             connection=str(self.connection),
             status=response.status_code,
             url=self.connection.url(call.path),
@@ -228,11 +228,11 @@ class RequestsSender:
         connection = self.connection
         reason = getattr(error.args[0], "reason", None) if error.args else None
         told = reason.args[-1] if isinstance(reason, Exception) and reason.args else reason or error
-        text = _CONNECTION.sub("", str(told)) or type(error).__name__
+        text = _URLLIB3_PREFIX.sub("", str(told)) or type(error).__name__
         if has_left:
             if isinstance(error, (failures.ReadTimeout, ReadTimeoutError)) or isinstance(reason, ReadTimeoutError):
                 return too_slow(connection, call, connection.timeout)
-            return no_answer(connection, call, text)
+            return no_response(connection, call, text)
         if "CERTIFICATE_VERIFY_FAILED" in text:
             return untrusted(connection, call, text)
         if isinstance(error, (failures.InvalidSchema, failures.InvalidURL, failures.InvalidProxyURL)) or (
@@ -247,7 +247,7 @@ class RequestsSender:
         return error
 
     def _within_time_limit(
-        self, call: Call, work: Callable[[ObservedSession], _Result], within: float | None = None
+        self, call: Call, work: Callable[[TrackedSession], _Result], within: float | None = None
     ) -> _Result:
         """Do the work in a thread of its own and leave it when the time is up.
 
@@ -271,7 +271,7 @@ class RequestsSender:
             if outcome.done():
                 return outcome.result()
             self._session = None
-            if session.transmission.give_up():
+            if session.sent_tracker.give_up():
                 raise never_connected(self.connection, call, f"not within {seconds:g} s") from None
             raise too_slow(self.connection, call, seconds, can_be_raised=within is None) from None
         except BaseException as error:
@@ -279,10 +279,10 @@ class RequestsSender:
                 raise
             # Raised into this thread from outside, as Airflow ends a task.
             self._session = None
-            if session.transmission.give_up() or call.method != "POST" or call.repeatable:
+            if session.sent_tracker.give_up() or call.method != "POST" or call.repeatable:
                 raise
             why = f"the task was interrupted meanwhile by {type(error).__name__} {error}"
-            raise no_answer(self.connection, call, why) from error
+            raise no_response(self.connection, call, why) from error
 
 
 def _length(response: requests.Response) -> int | None:

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from airflow_provider_datalore.api.exchange import (
-    EXCERPT_LENGTH,
-    Answer,
+from airflow_provider_datalore.api.calls import (
+    MAX_EXCERPT_CHARS,
     Call,
+    Response,
     read_json,
     shorten,
     unexpected,
@@ -77,7 +77,7 @@ def get_artifact(artifact: Artifact) -> Call:
     path = artifact.path
     if not path.startswith("/") or path.startswith("//") or {".", ".."} & set(re.split(r"[/\\]", path)):
         raise DataloreUnexpectedResponseError(
-            f"Datalore gave {path[:EXCERPT_LENGTH]!r} as the path of artifact {artifact.name!r}. "
+            f"Datalore gave {path[:MAX_EXCERPT_CHARS]!r} as the path of artifact {artifact.name!r}. "
             "That is not a path on its own host, so it was not asked for."
         )
     return Call(
@@ -106,7 +106,7 @@ def check_run_id(run_id: object) -> str:
     )
 
 
-def read_run_id(call: Call, answer: Answer) -> str:
+def read_run_id(call: Call, answer: Response) -> str:
     """The id of the run that was started.
 
     :raises DataloreError: the class that the answer's status stands for.
@@ -118,7 +118,7 @@ def read_run_id(call: Call, answer: Answer) -> str:
         unexpected(call, answer, "has no usable runId; a run may have been started, look at the notebook in Datalore")
 
 
-def read_run(call: Call, answer: Answer, run_id: str) -> Run:
+def read_run(call: Call, answer: Response, run_id: str) -> Run:
     """The run as the answer describes it.
 
     :raises DataloreError: the class that the answer's status stands for.
@@ -147,7 +147,7 @@ class StatusReader:
         self._body = b""
         self._run: Run | None = None
 
-    def read(self, answer: Answer) -> Run:
+    def read(self, answer: Response) -> Run:
         """The run as the answer describes it; see :func:`read_run`."""
         if self._run is None or answer.status != HTTPStatus.OK or answer.body != self._body:
             self._run = read_run(self._call, answer, self._run_id)

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
-from airflow_provider_datalore.hooks import redaction
-from airflow_provider_datalore.hooks.fields import FieldReader, is_host
+from airflow_provider_datalore.transport import redaction
+from airflow_provider_datalore.transport.connection_fields import FieldReader, is_host
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_CONNECTIONS = 100

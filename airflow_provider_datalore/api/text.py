@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-IN_NO_DATABASE = re.compile("[\x00\ud800-\udfff]")
+NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 """U+0000, and halves of a pair: what is left of a file name that is no Unicode."""
 
 
 def storable(value: Any) -> Any:
     """JSON in which U+FFFD stands for whatever Airflow could not keep."""
     if isinstance(value, str):
-        return IN_NO_DATABASE.sub("\ufffd", value)
+        return NOT_STORABLE.sub("\ufffd", value)
     if isinstance(value, dict):
         return {storable(key): storable(inner) for key, inner in value.items()}
     if isinstance(value, list):

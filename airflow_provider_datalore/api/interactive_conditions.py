@@ -7,24 +7,24 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from airflow_provider_datalore.api.cells import NOT_STARTED
+from airflow_provider_datalore.api.conditions import written
 from airflow_provider_datalore.api.interactive import Stage, check_own, stage
 from airflow_provider_datalore.api.models import NotebookId
-from airflow_provider_datalore.api.questions import written
-from airflow_provider_datalore.api.snapshots import Snapshot, View
+from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED
+from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError, DataloreKernelLostError
 
 IDLE_GRACE = 15.0
 """Seconds for which nothing may run although cells are left; between two cells, or while a kernel boots, it is so."""
 
-LOOKING = 2.0
+RESULT_GRACE = 2.0
 """Seconds that a task is given, beyond its interval, to see what came of its run."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class HasNotebookRun:
+class InteractiveRunEnded:
     """Whether an interactive run is over, well or not.
 
     :param snapshot: the notebook as it was before.
@@ -38,7 +38,7 @@ class HasNotebookRun:
     _begun: bool = field(default=False, init=False)
     _idle_since: float | None = field(default=None, init=False)
 
-    def is_over(self, told: View, last: View | None, waited: float) -> bool:
+    def is_met(self, told: NotebookState, last: NotebookState | None, waited: float) -> bool:
         """Whether the run is over.
 
         :raises DataloreKernelLostError: if it never began, or will not go on.
@@ -64,11 +64,11 @@ class HasNotebookRun:
             )
         return False
 
-    def may_appear(self, last: View | None, waited: float) -> bool:
+    def tolerates_not_found(self, last: NotebookState | None, waited: float) -> bool:
         """A notebook that Datalore does not know will not appear."""
         return False
 
-    def timed_out(self, last: View | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
+    def timeout_error(self, last: NotebookState | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
         """The run goes on when the time is up."""
         reached = stage(self.snapshot, last).value if last is not None else "was not seen"
         return DataloreInteractiveRunTimeoutError(
@@ -77,10 +77,10 @@ class HasNotebookRun:
             "task."
         )
 
-    def _executed(self, view: View) -> set[str]:
+    def _executed(self, view: NotebookState) -> set[str]:
         return {cell.cell_id for cell in view.cells if self.snapshot.has_run(cell)}
 
-    def _check_idle(self, told: View, waited: float) -> None:
+    def _check_idle(self, told: NotebookState, waited: float) -> None:
         if self._idle_since is None:
             self._idle_since = waited
         if waited - self._idle_since < IDLE_GRACE:
@@ -89,7 +89,7 @@ class HasNotebookRun:
         missing = [cell for cell in missing if not self.snapshot.has_run(cell)]
         cause = (
             "its session was stopped"
-            if told.kernel.state == NOT_STARTED
+            if told.kernel.state == KERNEL_NOT_STARTED
             else "its kernel died, or was restarted by someone (Datalore does not tell which)"
         )
         first = f", cell {missing[0].position + 1} first" if missing else ""
@@ -102,7 +102,7 @@ class HasNotebookRun:
 
 
 @dataclass(slots=True)
-class IsNotebookFree:
+class NotebookIdle:
     """Whether nothing runs in a notebook, and nothing ran right before, so that it is the task's turn.
 
     Another task may not have seen yet what came of its run: it asks every ``poll_interval`` seconds.
@@ -121,11 +121,11 @@ class IsNotebookFree:
     _was_busy: bool = field(default=False, init=False)
 
     @classmethod
-    def for_turn(cls, notebook: NotebookId, where: str, poll_interval: float) -> IsNotebookFree:
+    def for_turn(cls, notebook: NotebookId, where: str, poll_interval: float) -> NotebookIdle:
         """The question of a task, where all tasks that run the notebook have the same ``poll_interval``."""
-        return cls(notebook, where, quiet=poll_interval + LOOKING)
+        return cls(notebook, where, quiet=poll_interval + RESULT_GRACE)
 
-    def is_over(self, told: View, last: View | None, waited: float) -> bool:
+    def is_met(self, told: NotebookState, last: NotebookState | None, waited: float) -> bool:
         """Whether it is the task's turn."""
         if told.kernel.is_busy:
             if last is None:
@@ -140,18 +140,18 @@ class IsNotebookFree:
             return waited - self._free_since >= self.quiet
         return age is None or age >= self.quiet
 
-    def _age(self, told: View) -> float | None:
+    def _age(self, told: NotebookState) -> float | None:
         """How many seconds ago the last cell was executed; None if that is not told."""
         now = self.clock()
         ends = [cell.timing.ended_at(now) for cell in told.cells if cell.timing is not None]
         latest = max((end for end in ends if end is not None), default=None)
         return None if latest is None else now - latest
 
-    def may_appear(self, last: View | None, waited: float) -> bool:
+    def tolerates_not_found(self, last: NotebookState | None, waited: float) -> bool:
         """A notebook that Datalore does not know will not appear."""
         return False
 
-    def timed_out(self, last: View | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
+    def timeout_error(self, last: NotebookState | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
         """The notebook is busy when the time is up."""
         return DataloreInteractiveRunTimeoutError(
             f"Notebook {self.notebook} was busy until the task's time limit passed at {written(deadline)}, so this "

@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
-_MOST = 1_000_000_000
+_MAX_NUMBER = 1_000_000_000
 DEFAULT_HOST = "https://datalore.jetbrains.com"
-_HOW_TO_GET_ONE = "Make one in Datalore under Account settings | API tokens, and put it into the connection's password."
+_WHERE_TO_MAKE_ONE = (
+    "Make one in Datalore under Account settings | API tokens, and put it into the connection's password."
+)
 _NOT_HEADERS = frozenset(
     {
         # What is read here, and what Airflow's HTTP connection knows but nothing here needs.
@@ -90,9 +92,9 @@ class FieldReader:
     def token(self, password: str | None) -> str:
         token = (password or "").strip()
         if not token:
-            self.fail("password", f"is empty, but it has to hold the API token. {_HOW_TO_GET_ONE}")
+            self.fail("password", f"is empty, but it has to hold the API token. {_WHERE_TO_MAKE_ONE}")
         if not re.fullmatch(r"[!-~]+", token):
-            self.fail("password", f"has a blank or a character in it that no API token has. {_HOW_TO_GET_ONE}")
+            self.fail("password", f"has a blank or a character in it that no API token has. {_WHERE_TO_MAKE_ONE}")
         return token
 
     def headers(self) -> dict[str, str]:
@@ -178,8 +180,10 @@ class FieldReader:
             number = float(value) if not isinstance(value, bool) else 0.0
         except (TypeError, ValueError, OverflowError):
             number = 0.0
-        if not 0 < number <= _MOST:
-            self.fail(f"{name} in the extra", f"is {value!r:.50}; it has to be a number above 0, and {_MOST} at most.")
+        if not 0 < number <= _MAX_NUMBER:
+            self.fail(
+                f"{name} in the extra", f"is {value!r:.50}; it has to be a number above 0, and {_MAX_NUMBER} at most."
+            )
         return number
 
     def whole_number(self, name: str, default: int) -> int:

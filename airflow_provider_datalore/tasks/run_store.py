@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore.api.questions import NEW_RUN_GRACE
+from airflow_provider_datalore.api.conditions import NEW_RUN_GRACE
 from airflow_provider_datalore.exceptions import DataloreNotFoundError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def fingerprint(*asked: object) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
-class RunMemory:
+class RunStore:
     """The run that this task has started and whose outcome it has not delivered yet.
 
     Airflow keeps what is stored here when a task is retried and also when it succeeds and is cleared; so a run must

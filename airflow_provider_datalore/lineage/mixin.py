@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.notebooks.failure import CellFailure
 
 
-class TellsLineage:
+class LineageMixin:
     """A task that has to do with a run of a notebook, for OpenLineage.
 
     What the methods tell is kept here while the task runs: they are called in a fork of its process, where Airflow may

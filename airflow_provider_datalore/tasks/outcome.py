@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_datalore import xcom
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError, DataloreRunFailedError
-from airflow_provider_datalore.links.datalore import EXECUTED_NOTEBOOK_URL
-from airflow_provider_datalore.notebooks.reading import LONGEST_NOTEBOOK
+from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -19,13 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.notebooks.failure import CellFailure
 
-RUN = "run"
-"""The XCom key of the finished run."""
-
-OUTPUTS = "outputs"
-"""The XCom key of the values that the notebook handed back."""
-
-EXPLAINING = 30.0
+EXPLAIN_TIMEOUT = 30.0
 """Seconds that explaining a failure takes, at most."""
 
 log = logging.getLogger(__name__)
@@ -55,7 +49,7 @@ def check(task: RunTask) -> None:
 
         folder(task.artifacts_to)
     if task.outputs is not None:
-        from airflow_provider_datalore.hooks.outputs import check_names
+        from airflow_provider_datalore.hooks.run_outputs import check_names
 
         check_names(task.outputs)
 
@@ -73,7 +67,7 @@ def check_nothing_awaited(task: RunTask, notebook_id: str) -> None:
             )
 
 
-def deliver(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> Run:
+def deliver_run(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> Run:
     """Hand the finished run to the pipeline.
 
     XCom ``run`` and the link to the executed notebook; then the failure, or artifacts, outputs and the extra of asset
@@ -86,10 +80,10 @@ def deliver(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> Ru
     task.finished_run = run
     task.notebook_link = task.notebook_link or _notebook_link(run, hook)
     task_instance = context["ti"]
-    task_instance.xcom_push(key=RUN, value=run.to_json())
+    task_instance.xcom_push(key=xcom.RUN, value=run.to_json())
     if (notebook := run.executed_notebook) is not None:
         try:
-            task_instance.xcom_push(key=EXECUTED_NOTEBOOK_URL, value=hook.artifact_url(notebook))
+            task_instance.xcom_push(key=xcom.EXECUTED_NOTEBOOK_URL, value=hook.artifact_url(notebook))
         except DataloreError as error:
             log.warning("There is no link to the executed notebook: %s", error)
     try:
@@ -104,7 +98,7 @@ def deliver(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> Ru
     _keep_artifacts(run, hook, context, task)
     if task.outputs is not None:
         outputs = hook.read_outputs(run, task.outputs, max_outage=task.max_outage)
-        task_instance.xcom_push(key=OUTPUTS, value=outputs)
+        task_instance.xcom_push(key=xcom.OUTPUTS, value=outputs)
     _describe(run, context, task)
     return run
 
@@ -123,7 +117,7 @@ def _describe(run: Run, context: Context, task: RunTask) -> None:
 
 
 def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> None:
-    from airflow_provider_datalore.artifacts import keep
+    from airflow_provider_datalore.tasks.artifacts import keep
 
     if task.artifacts_to is not None:
         keep(run, hook, context, task.artifacts_to, task.max_outage)
@@ -167,7 +161,7 @@ def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
         log.warning("Why run %s failed is not known here: it left no executed notebook.", run.run_id)
         return None
     try:
-        failure = find_failure(hook.read_artifact(notebook, max_bytes=LONGEST_NOTEBOOK, within=EXPLAINING))
+        failure = find_failure(hook.read_artifact(notebook, max_bytes=MAX_NOTEBOOK_BYTES, within=EXPLAIN_TIMEOUT))
     except Exception as problem:
         log.warning("Why run %s failed is not known here; its notebook could not be read: %s", run.run_id, problem)
         return None

@@ -19,7 +19,7 @@ class GivenUpError(OSError):
     """Nobody waits for the answer to this request any more, so it is not sent."""
 
 
-class Transmission:
+class SentTracker:
     """What is known of the request that a session sends; one at a time."""
 
     def __init__(self) -> None:
@@ -56,13 +56,13 @@ class Transmission:
             return not self._has_left
 
 
-class ObservedSession(Session):
+class TrackedSession(Session):
     """A session whose connections tell what leaves through them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.transmission = Transmission()
-        adapter = _Adapter(self.transmission)
+        self.sent_tracker = SentTracker()
+        adapter = _Adapter(self.sent_tracker)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
 
@@ -74,10 +74,10 @@ else:
     _Connection = object
 
 
-class _Observed(_Connection):
+class _TrackedConnection(_Connection):
     """A connection that tells what leaves through it, once it leads to Datalore or to a proxy that passes it on."""
 
-    transmission: Transmission
+    sent_tracker: SentTracker
     _is_through = False
 
     def connect(self) -> None:
@@ -90,15 +90,15 @@ class _Observed(_Connection):
         if self.sock is None:
             self.connect()
         if self._is_through:
-            self.transmission.leave()
+            self.sent_tracker.leave()
         super().send(data)
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, transmission: Transmission) -> None:
-        observing = {"transmission": transmission}
-        plain = type("ObservedConnection", (_Observed, HTTPConnection), observing)
-        over_tls = type("ObservedTlsConnection", (_Observed, HTTPSConnection), observing)
+    def __init__(self, sent_tracker: SentTracker) -> None:
+        observing = {"sent_tracker": sent_tracker}
+        plain = type("ObservedConnection", (_TrackedConnection, HTTPConnection), observing)
+        over_tls = type("ObservedTlsConnection", (_TrackedConnection, HTTPSConnection), observing)
         self._pools = {
             "http": type("ObservedPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
             "https": type("ObservedTlsPool", (HTTPSConnectionPool,), {"ConnectionCls": over_tls}),

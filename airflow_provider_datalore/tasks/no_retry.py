@@ -27,7 +27,7 @@ class DataloreNotFoundError(exceptions.DataloreNotFoundError, AirflowFailExcepti
 
 
 @contextmanager
-def never_twice() -> Iterator[None]:
+def no_retry_if_unknown() -> Iterator[None]:
     """Keep Airflow from retrying a submission of which nobody knows whether it arrived."""
     try:
         yield
@@ -37,7 +37,7 @@ def never_twice() -> Iterator[None]:
         ) from error.__cause__
 
 
-def final(
+def without_retry(
     error: exceptions.DataloreOutputError | exceptions.DataloreNotFoundError,
 ) -> DataloreOutputError | DataloreNotFoundError:
     """The error in the form for which Airflow does not retry the task."""

@@ -11,16 +11,16 @@ from typing import Any
 
 from pydantic import Field, ValidatorFunctionWrapHandler, field_validator
 
-from airflow_provider_datalore.api.models import JsonAnswer
+from airflow_provider_datalore.api.models import JsonModel
 
-BUSY = "BUSY"
-NOT_STARTED = "NOT_STARTED"
-ACTIVE = frozenset({"STARTED", "WAITING", "PROCESSING_OUTPUT"})
-ENDED = frozenset({"VALID", "WARNING", "ERROR"})
-FAILED = "ERROR"
+KERNEL_BUSY = "BUSY"
+KERNEL_NOT_STARTED = "NOT_STARTED"
+ACTIVE_STATUSES = frozenset({"STARTED", "WAITING", "PROCESSING_OUTPUT"})
+ENDED_STATUSES = frozenset({"VALID", "WARNING", "ERROR"})
+FAILED_STATUS = "ERROR"
 
 
-class Kernel(JsonAnswer):
+class Kernel(JsonModel):
     """What the kernel of a notebook does.
 
     :param state: ``NOT_STARTED``, ``READY`` or ``BUSY``; one that boots or has died is told as ``READY``.
@@ -33,10 +33,10 @@ class Kernel(JsonAnswer):
     @property
     def is_busy(self) -> bool:
         """Whether a cell runs or waits."""
-        return self.state == BUSY
+        return self.state == KERNEL_BUSY
 
 
-class Timing(JsonAnswer):
+class Timing(JsonModel):
     """When a cell ran last."""
 
     duration_ms: float | None = None
@@ -58,7 +58,7 @@ class Timing(JsonAnswer):
         return end if end <= now else told
 
 
-class Cell(JsonAnswer):
+class Cell(JsonModel):
     """A cell, and what its last execution came to.
 
     :param cell_type: ``CODE``, ``SQL``, ``CONTROL`` or ``MARKDOWN``.
@@ -97,20 +97,20 @@ class Cell(JsonAnswer):
     @property
     def is_active(self) -> bool:
         """Whether it runs or waits to."""
-        return self.execution_status in ACTIVE
+        return self.execution_status in ACTIVE_STATUSES
 
     @property
     def has_ended(self) -> bool:
         """Whether its last execution is over, well or not."""
-        return self.execution_status in ENDED
+        return self.execution_status in ENDED_STATUSES
 
     @property
     def has_failed(self) -> bool:
         """Whether its last execution ended in an error."""
-        return self.execution_status == FAILED
+        return self.execution_status == FAILED_STATUS
 
 
-class CellOutcome(JsonAnswer):
+class CellOutcome(JsonModel):
     """What a cell printed, and the error that it ended in; Datalore shortens each to 10,000 characters."""
 
     stdout: str | None = None
@@ -119,7 +119,7 @@ class CellOutcome(JsonAnswer):
     error_traceback: str | None = None
 
 
-class NotebookFile(JsonAnswer):
+class NotebookFile(JsonModel):
     """A file or folder beside a notebook.
 
     :param name: without its folder.

@@ -7,35 +7,35 @@ from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
 
-from airflow_provider_datalore.api import exchange, protocol
+from airflow_provider_datalore.api import calls, run_api
 from airflow_provider_datalore.exceptions import (
     DataloreNotFoundError,
     DataloreUnauthorizedError,
     DataloreUnexpectedResponseError,
 )
-from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+from airflow_provider_datalore.transport.requests_client import RequestsClient
 
 _NO_RUN = "00000000-0000-0000-0000-000000000000"
 
 
-def check_token(sender: RequestsSender) -> None:
+def check_token(client: RequestsClient) -> None:
     """Return if it is a Datalore that takes the token.
 
     :raises DataloreError: what is wrong, in words: not reached, not trusted, token refused, not a Datalore.
     """
-    workspaces = protocol.list_workspaces()
-    answer = sender.send(workspaces)
+    workspaces = run_api.list_workspaces()
+    answer = client.send(workspaces)
     if answer.status not in (403, 404):
-        exchange.read_json(workspaces, answer)
+        calls.read_json(workspaces, answer)
         return
     # Older servers have no such call, and some tokens may not use it. Ask for a run that does not exist: a Datalore
     # answers 404 to a good token, and 401 to one that is made up.
-    probe = protocol.get_run(_NO_RUN)
+    probe = run_api.get_run(_NO_RUN)
     with suppress(DataloreNotFoundError):
-        exchange.raise_for_status(probe, sender.send(probe))
-    made_up = RequestsSender(replace(sender.connection, token=str(uuid4())))
+        calls.raise_for_status(probe, client.send(probe))
+    made_up = RequestsClient(replace(client.connection, token=str(uuid4())))
     try:
-        exchange.raise_for_status(probe, made_up.send(probe))
+        calls.raise_for_status(probe, made_up.send(probe))
     except DataloreUnauthorizedError:
         return
     except DataloreNotFoundError:
@@ -43,8 +43,8 @@ def check_token(sender: RequestsSender) -> None:
     finally:
         made_up.close()
     raise DataloreUnexpectedResponseError(
-        f"{sender.connection.base_url} answers, but not as Datalore does: it takes any token. Check the host of "
-        f"{sender.connection}."
+        f"{client.connection.base_url} answers, but not as Datalore does: it takes any token. Check the host of "
+        f"{client.connection}."
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from airflow_provider_datalore.api.exchange import listed
+from airflow_provider_datalore import xcom
+from airflow_provider_datalore.api.calls import listed
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.storage import folder
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_datalore.api.models import Artifact, Run
     from airflow_provider_datalore.hooks.datalore import DataloreHook
-
-ARTIFACTS = "artifacts"
-"""The XCom key of the paths that artifacts were written to."""
 
 log = logging.getLogger(__name__)
 
@@ -89,4 +87,4 @@ def keep(
             raise
         log.warning("Not all artifacts of the failed run %s are in %s: %s", run.run_id, destination, error)
     finally:
-        context["ti"].xcom_push(key=ARTIFACTS, value=paths)
+        context["ti"].xcom_push(key=xcom.ARTIFACTS, value=paths)

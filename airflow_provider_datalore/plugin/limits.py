@@ -13,7 +13,7 @@ class BusyError(DataloreError):
     """Too many people look at notebooks at this moment."""
 
 
-class Places:
+class Bulkhead:
     """So many may be inside, and so many may wait for a moment; whoever comes then is turned away at once.
 
     :param inside: how many may be inside.
@@ -21,8 +21,8 @@ class Places:
     :param patience: seconds for which they wait, at most.
     """
 
-    def __init__(self, inside: int, waiting: int, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, inside: int, waiting: int, policy: float) -> None:
+        self._patience = policy
         self._inside = threading.BoundedSemaphore(inside)
         self._here = threading.BoundedSemaphore(inside + waiting)
 
