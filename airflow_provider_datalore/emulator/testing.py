@@ -20,6 +20,9 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
+DEFAULT_TOKEN = "emulator-token"  # noqa: S105 - it is valid only for the emulators of tests
+"""The API token of the user ``me`` if none is given."""
+
 _READY_PREFIX = "Datalore emulator listening on "
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 60.0
@@ -41,7 +44,7 @@ class EmulatorProcess:
         folder: Path | str,
         *options: str,
         data: Path | str | None = None,
-        token: str | None = "emulator-token",  # noqa: S107 - it is valid only for this emulator
+        token: str | None = DEFAULT_TOKEN,
         ca: Path | str | None = None,
     ) -> None:
         self.folder = Path(folder)
