@@ -69,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_serving(parser.add_argument_group("server"))
     _add_sharing(parser.add_argument_group("users and permissions"))
-    _add_behaviour(parser.add_argument_group("runs"))
-    variant = parser.add_argument_group("variants of Datalore, where its documentation leaves the behavior open")
+    _add_runs(parser.add_argument_group("runs"))
+    variant = parser.add_argument_group("variants of Datalore, where its documentation leaves the behaviour open")
     for name, field in Variant.model_fields.items():
         _add_switch(variant, name, field)
     return parser
@@ -82,7 +82,7 @@ def _add_serving(group: argparse._ArgumentGroup) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="runs and reports (default: NOTEBOOKS_FOLDER/.datalore-emulator)",
+        help="folder of runs and reports (default: NOTEBOOKS_FOLDER/.datalore-emulator)",
     )
     add(
         "--host",
@@ -110,7 +110,7 @@ def _add_sharing(group: argparse._ArgumentGroup) -> None:
     add("--no-access", parse_share, "USER:OWNER/ID", "this notebook is not shared with the user")
 
 
-def _add_behaviour(group: argparse._ArgumentGroup) -> None:
+def _add_runs(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--max-parallel-runs",
