@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import signal
 import socket
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -32,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     listener = _listen(options.host, options.port)
     with _lock(settings.data):
         allowed = hosts.allowed_hosts(options.host, listener.getsockname()[0])
-        _Server(_configure(settings, options, allowed), settings, _address(options, listener)).run([listener])
+        server = _Server(_configure(settings, options, allowed), settings, _address(options, listener))
+        if options.stop_at_eof:
+            threading.Thread(target=server.stop_at_eof, daemon=True).start()
+        server.run([listener])
 
 
 class _Server(uvicorn.Server):
@@ -46,6 +51,12 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         print(_announcement(self._settings, self._address), flush=True)  # noqa: T201 - a command prints
+
+    def stop_at_eof(self) -> None:
+        """Wait for the end of standard input, then stop."""
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        self.should_exit = True
 
 
 def _announcement(settings: Settings, address: str) -> str:

@@ -90,6 +90,7 @@ def _add_serving(group: argparse._ArgumentGroup) -> None:
         help="address to listen on (default: %(default)s); clients can run any code",
     )
     add("--port", type=int, default=8080, help="port to listen on, 0 for any free port (default: %(default)s)")
+    add("--stop-at-eof", action="store_true", help="stop when standard input is closed, as at the end of its parent")
     add("--tls-cert", type=Path, metavar="PEM", help="serve HTTPS with this certificate chain")
     add("--tls-key", type=Path, metavar="PEM", help="the private key, if the file of --tls-cert does not contain it")
 

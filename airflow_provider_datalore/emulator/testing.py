@@ -32,6 +32,8 @@ _REQUEST_TIMEOUT = 30.0
 class EmulatorProcess:
     """An emulator in a process of its own, on a free port of 127.0.0.1. A context manager.
 
+    The process ends with this one, even if this one is killed.
+
     :param folder: the folder of notebooks.
     :param options: more options of the command ``datalore-emulator``, such as ``"--over-limit", "429"``.
     :param data: the folder for runs and reports; ``.datalore-emulator`` in the folder of notebooks if None.
@@ -89,11 +91,11 @@ class EmulatorProcess:
         """
         port = urlsplit(self.url).port or 0
         command = [sys.executable, "-m", "airflow_provider_datalore.emulator", str(self.folder)]
-        command += ["--port", str(port), *self.options]
+        command += ["--port", str(port), "--stop-at-eof", *self.options]
         command += ["--data", str(self.data)] if self.data else []
         command += [f"--token={self.token}"] if self.token else []
         self._process = subprocess.Popen(  # noqa: S603 - the command is this package's own
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read_output, args=(self._process, lines), daemon=True).start()
@@ -120,16 +122,19 @@ class EmulatorProcess:
             return None
         self._process.send_signal(signal_number)
         try:
-            return self._process.wait(timeout)
+            self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+        self._close_input()
+        return self._process.returncode
 
     def kill(self) -> None:
         """Kill the process (SIGKILL)."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self._close_input()
 
     def restart(self) -> None:
         """Stop the process if it is running, and start it with the same port and data."""
@@ -195,6 +200,10 @@ class EmulatorProcess:
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} /emulator/{path}: {error.code} {error.read().decode()}") from None
         return json.loads(text) if text else None
+
+    def _close_input(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
 
     def _read_output(self, process: subprocess.Popen[str], lines: queue.Queue[str]) -> None:
         assert process.stdout is not None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +60,24 @@ def test_a_stop_after_runs_is_clean(own: EmulatorProcess, tmp_path: Path, number
     assert "Traceback" not in "".join(own.output)
     own.restart()
     assert client.poll(run_id)["success"] is False
+
+
+def test_an_emulator_ends_with_a_test_process_that_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from airflow_provider_datalore.emulator.testing import EmulatorProcess\n"
+        "emulator = EmulatorProcess(sys.argv[1])\n"
+        "emulator.start()\n"
+        "print(emulator.pid, flush=True)\n"
+        "input()\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        emulator = int(parent.stdout.readline())
+        assert is_alive(emulator)
+        parent.kill()
+        wait_until(lambda: not is_alive(emulator))
 
 
 def test_a_stop_does_not_wait_for_a_client_that_hangs(own: EmulatorProcess) -> None:

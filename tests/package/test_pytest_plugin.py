@@ -37,7 +37,7 @@ def test_a_test_runs_a_notebook_through_the_hook(project: Pytester, installed: P
 
         def test_a_notebook_runs(datalore_emulator):
             hook = DataloreHook()
-            run = hook.wait_for_run(hook.run_notebook("me/sales", parameters={"region": "West"}), poll_interval=0.1)
+            run = hook.wait_for_run(hook.run_notebook("me/sales", parameters={"region": "West"}), poll_interval=1)
             assert run.success
             [listed] = datalore_emulator.runs()
             assert listed["parameters"] == {"region": "West"}
