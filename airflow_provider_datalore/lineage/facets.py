@@ -50,7 +50,7 @@ def _lineage_of(task: Any) -> OperatorLineage[Any, Any]:
 
 def _run_id(task: Any) -> str:
     """The run: of a sensor what it was given, of the operator what it has started."""
-    known = task.finished_run.run_id if task.finished_run is not None else task.started_run_id
+    known = task.outcome.run.run_id if task.outcome is not None else task.started_run_id
     return str(known or getattr(task, "run_id", ""))
 
 
@@ -62,7 +62,7 @@ def _run_facets(task: Any, run_id: str, link: str) -> Iterator[tuple[str, RunFac
             "externalQuery",
             external_query_run.ExternalQueryRunFacet(externalQueryId=run_id, source=link or CODE_TYPE),
         )
-    if (failure := task.cell_failure) is not None:
+    if task.outcome is not None and (failure := task.outcome.failure) is not None:
         yield (
             "errorMessage",
             error_message_run.ErrorMessageRunFacet(
@@ -86,8 +86,8 @@ def _notebook_link(task: Any) -> str:
     Before the task runs it is known of a pasted address, and with a connection that is an environment variable.
     """
     notebook_id = getattr(task, "notebook_id", None)
-    if task.notebook_link or not notebook_id:
-        return str(task.notebook_link)
+    if task.notebook_url or not notebook_id:
+        return str(task.notebook_url)
     try:
         if f"AIRFLOW_CONN_{task.datalore_conn_id.upper()}" in os.environ:
             return DataloreHook(task.datalore_conn_id).notebook_url(notebook_id)

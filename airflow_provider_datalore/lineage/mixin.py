@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_datalore.api.models import Run
-    from airflow_provider_datalore.notebooks.failure import CellFailure
+    from airflow_provider_datalore.tasks.outcome import Outcome
 
 
 class LineageMixin:
@@ -20,17 +19,14 @@ class LineageMixin:
     Source: https://airflow.apache.org/docs/apache-airflow-providers-openlineage/stable/guides/developer.html
     """
 
-    notebook_link: str = ""
+    notebook_url: str = ""
     """The notebook's address, as soon as it is known."""
 
     started_run_id: str = ""
     """The run that the task has started, as soon as it is known."""
 
-    finished_run: Run | None = None
-    """The run, once it has ended."""
-
-    cell_failure: CellFailure | None = None
-    """The cell at which it failed, if it did and that is known."""
+    outcome: Outcome | None = None
+    """What came of the run, once it has ended."""
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any] | None:
         """What is known when the task starts, or goes on after a deferral."""
