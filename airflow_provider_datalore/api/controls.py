@@ -45,8 +45,8 @@ def settings_for(cells: Iterable[Cell], parameters: object) -> dict[str, dict[st
             settings[cell_id] = {**control, **_setting(control, values[name])}
         except _NotAcceptedError as error:
             raise DataloreConfigurationError(
-                f"Parameter {name!r} is {values[name]!r}, which its control, {describe(control)}, does not accept: it must "
-                f"be {error}."
+                f"Parameter {name!r} is {values[name]!r}, which its control, {describe(control)}, does not accept: it "
+                f"must be {error}."
             ) from None
     return settings
 

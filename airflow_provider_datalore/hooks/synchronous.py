@@ -112,9 +112,9 @@ class SynchronousHook(DataloreBaseHook):
                 raise
             url = self.notebook_url(notebook)
             raise DataloreSubmissionUnknownError(
-                f"Notebook {notebook} may or may not be running in Datalore: its run was requested, and no clear "
-                f"response came. The request is not repeated, since that could run the notebook twice. Check at {url} "
-                f"whether it is running; if it is not, clear this task. What happened: {error}",
+                f"Notebook {notebook} may be running in Datalore: its run was requested, and no clear response came. "
+                "The request is not repeated, since that could run the notebook twice. Check whether it is running at "
+                f"{url}; if it is not, clear this task. What happened: {error}",
                 notebook_id=str(notebook),
                 notebook_url=url,
             ) from error

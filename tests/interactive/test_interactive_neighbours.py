@@ -153,7 +153,7 @@ class TestAnotherRunAtTheSameTime:
         sales.wait_while_busy()
         assert counted(sales) == [3, 4]
         event = asyncio.run(sent_by(trigger_of(waits)))
-        with pytest.raises(DataloreRunOverlapError, match="executed by someone else at the same time"):
+        with pytest.raises(DataloreRunOverlapError, match="somebody else executed at the same time"):
             resume(task, context, waits, event)
 
     def test_one_that_failed_at_the_same_time_is_not_taken_for_the_tasks_own(
@@ -217,7 +217,7 @@ class TestKilling:
         with elsewhere() as pool:
             played = pool.submit(task.execute, context)
             gate_pid(tmp_path / "never")
-            wait_until(lambda: task._waits_for is not None)
+            wait_until(lambda: task._waiting_for is not None)
             task.on_kill()
             with pytest.raises(DataloreInteractiveRunFailedError, match="KeyboardInterrupt"):
                 played.result(30)

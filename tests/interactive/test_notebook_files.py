@@ -14,6 +14,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreConflictError,
     DataloreNotebookApiMissingError,
     DataloreNotFoundError,
+    DataloreStorageError,
     DataloreUnavailableError,
 )
 from airflow_provider_datalore.hooks.datalore import DataloreHook
@@ -142,7 +143,7 @@ def test_a_source_that_is_not_there_is_named_before_anything_is_sent(
 ) -> None:
     before = emulator.log()["requests"].get(f"POST {UPLOAD}", 0)
     for source in (tmp_path / "gone.csv", tmp_path):
-        with pytest.raises(DataloreConfigurationError, match=r"Could not read .*it is no file"):
+        with pytest.raises(DataloreStorageError, match=r"Could not read .*it is not a file"):
             files.upload(str(source))
     assert emulator.log()["requests"].get(f"POST {UPLOAD}", 0) == before
 
