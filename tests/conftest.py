@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +17,10 @@ os.environ["AIRFLOW_HOME"] = _HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    # An installed package has an entry point for the plugin; a checkout that is not installed does not.
+    if not pluginmanager.has_plugin("datalore_emulator"):
+        pluginmanager.register(import_module("airflow_provider_datalore.emulator.pytest_plugin"), "datalore_emulator")
     parser.addoption("--packaged", action="store_true", help="test an installed package, and by no means the checkout")
 
 

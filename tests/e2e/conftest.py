@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.local_airflow import LocalAirflow
 from tests.emulator.emulator_client import code, write_notebook
-from tests.emulator_process import EmulatorProcess
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 HELD = "me/held"

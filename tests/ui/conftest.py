@@ -14,10 +14,10 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import loopback_session
 from dev.browser import Browser, find_browser
 from dev.local_airflow import LocalAirflow
-from tests.emulator_process import EmulatorProcess
 from tests.ui import users
 from tests.ui.notebooks import write_notebooks
 

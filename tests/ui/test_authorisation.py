@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import AirflowApiError
-from tests.emulator_process import EmulatorProcess
 from tests.ui.conftest import DATALORE_TOKEN, TIMEOUT, AirflowWithLogin, Tab
 from tests.ui.notebooks import SECRET
 from tests.ui.users import ADMIN, NOT_FOR_THE_VIEWER, VIEWER

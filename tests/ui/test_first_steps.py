@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser
 from dev.screenshots import fill_connection_form
-from tests.emulator_process import EmulatorProcess
 from tests.ui.conftest import DATALORE_TOKEN, EXAMPLES, TIMEOUT, AirflowWithLogin, Tab
 from tests.ui.users import ADMIN
 

@@ -11,9 +11,9 @@ from functools import cache
 import pytest
 from playwright.sync_api import Error, Page
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser
 from dev.processes import wait_for
-from tests.emulator_process import EmulatorProcess
 from tests.ui.conftest import AirflowWithLogin, Tab
 from tests.ui.listeners import Elsewhere
 from tests.ui.notebooks import write_hostile_notebook

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import FrameLocator, Locator, Page, expect
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser
-from tests.emulator_process import EmulatorProcess
 from tests.ui.conftest import AirflowWithLogin, Tab
 from tests.ui.notebooks import FAILING, HELD
 from tests.ui.users import ADMIN, NOT_FOR_THE_VIEWER
