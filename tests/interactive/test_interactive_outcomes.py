@@ -161,7 +161,7 @@ def test_a_cell_that_a_killed_kernel_leaves_as_an_error_fails_the_task(
 
 
 @pytest.mark.parametrize(
-    ("call", "words"), [("kernel/restart", "died, or was restarted by someone"), ("agent/stop", "session was stopped")]
+    ("call", "words"), [("kernel/restart", "died, or was restarted by somebody"), ("agent/stop", "session was stopped")]
 )
 def test_a_kernel_that_someone_restarts_or_stops_is_noticed(
     play: Play, notebook: Written, context: Context, tmp_path: Path, call: str, words: str
@@ -217,7 +217,7 @@ def test_the_time_limit_ends_the_wait_and_says_where_the_notebook_goes_on(
     sales.run_to_end()
     # Its kernel is there now: it need not boot within the time limit.
     go.unlink()
-    with pytest.raises(DataloreInteractiveRunTimeoutError, match=f"it runs. See .*/notebook/{sales.id}"):
+    with pytest.raises(DataloreInteractiveRunTimeoutError, match=f"it is running. See .*/notebook/{sales.id}"):
         play(operator(sales, timeout=4), context)
     go.touch()
 
@@ -286,7 +286,7 @@ def test_a_server_without_the_notebook_api_is_named_before_anything_runs(
 def test_a_notebook_that_does_not_exist_is_not_taken_for_a_server_without_the_notebook_api(
     play: Play, client: Client, context: Context
 ) -> None:
-    with pytest.raises(Exception, match="not shared with the token's owner, or its id is wrong"):
+    with pytest.raises(Exception, match="does not exist, or is not shared with the owner of the token"):
         play(operator(Notebook(client, "me/gone")), context)
 
 
