@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 from dev.airflow_client import AirflowClient
 from dev.local_airflow import LocalAirflow
 from dev.processes import wait_for
@@ -74,6 +76,7 @@ def test_failed_notebook_fails_the_task_and_says_why(airflow: LocalAirflow, emul
     assert emulator.token not in log
 
 
+@pytest.mark.usefixtures("one_worker_slot")
 def test_no_worker_slot_is_held_while_runs_go_on(
     airflow: LocalAirflow, emulator: EmulatorProcess, let_go: Callable[[str], None]
 ) -> None:

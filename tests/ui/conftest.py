@@ -2,78 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
-import requests
 
-from dev.airflow_client import loopback_session
 from dev.browser import Browser, find_browser
-from dev.local_airflow import LocalAirflow
 from tests.emulator_process import EmulatorProcess
-from tests.ui import users
+from tests.shared_airflow import HAS_USERS, SharedAirflow
 from tests.ui.notebooks import write_notebooks
 
-ROOT = Path(__file__).parents[2]
-EXAMPLES = ROOT / "example_dags"
-PASSWORDS = {users.ADMIN: "ann-s-password", users.VIEWER: "vic-s-password"}
 TIMEOUT = 120.0
-DATALORE_TOKEN = "a-token-that-must-not-show"
-
-
-class AirflowWithLogin(LocalAirflow):
-    """An Airflow whose users have names, passwords and roles; it is used here as its administrator.
-
-    :param dags: the folder of DAG files
-    :param folder: where the passwords are kept
-    """
-
-    def __init__(self, dags: Path, folder: Path, **options: Any) -> None:
-        passwords = folder / "passwords.json"
-        passwords.write_text(json.dumps(PASSWORDS))
-        login = {
-            "AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.auth_manager.OneDagLessAuthManager",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{users.ADMIN}:admin,{users.VIEWER}:viewer",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-            # For the auth manager; first comes whatever the tests themselves import the package from.
-            "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)])),
-        }
-        super().__init__(dags, env=login, **options)
-
-    def start(self) -> None:
-        super().start()
-        self._session.headers["Authorization"] = f"Bearer {self.log_in(users.ADMIN)}"
-
-    def log_in(self, user: str) -> str:
-        """The token that a user gets for their password."""
-        answer = loopback_session().post(
-            f"{self.url}/auth/token", json={"username": user, "password": PASSWORDS[user]}, timeout=30
-        )
-        answer.raise_for_status()
-        token: str = answer.json()["access_token"]
-        return token
-
-    def session_of(self, user: str | None) -> requests.Session:
-        """What the browser of a user sends; None is somebody who has not logged in."""
-        session = loopback_session()
-        if user is not None:
-            session.cookies.set("_token", self.log_in(user))
-        return session
 
 
 @dataclass(frozen=True)
 class Tab:
     """Where the tab of a task instance is."""
 
-    airflow: AirflowWithLogin
+    airflow: SharedAirflow
     dag_id: str
     run_id: str
     task_id: str
@@ -96,9 +43,7 @@ class Tab:
 @pytest.fixture(scope="session", autouse=True)
 def needs_tabs() -> None:
     """Airflow has tabs for plugins since 3.1."""
-    import airflow
-
-    if tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 1):
+    if not HAS_USERS:
         pytest.skip("Airflow before 3.1 has no tabs for plugins")
 
 
@@ -116,25 +61,20 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    folder = tmp_path_factory.mktemp("ui") / "notebooks"
-    shutil.copytree(EXAMPLES / "notebooks", folder)
-    write_notebooks(folder)
-    with EmulatorProcess(folder, "--max-parallel-runs", "2", token=DATALORE_TOKEN) as process:
-        yield process
+def emulator(examples_emulator: EmulatorProcess) -> EmulatorProcess:
+    """The emulator with the examples' notebooks, and those of these tests besides."""
+    write_notebooks(examples_emulator.folder)
+    return examples_emulator
 
 
 @pytest.fixture(scope="session")
-def airflow(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowWithLogin]:
-    connection = {"conn_type": "datalore", "host": emulator.url, "password": emulator.token}
-    folder = tmp_path_factory.mktemp("ui-airflow")
-    with AirflowWithLogin(EXAMPLES, folder, connections={"datalore_default": connection}, parallelism=2) as process:
-        process.wait_for_dags(f"datalore_{path.stem}" for path in EXAMPLES.glob("*.py"))
-        yield process
+def airflow(emulator: EmulatorProcess, examples_airflow: SharedAirflow) -> SharedAirflow:
+    """An Airflow with the example DAGs, connected to the emulator."""
+    return examples_airflow
 
 
 @pytest.fixture(scope="session")
-def run_notebook(airflow: AirflowWithLogin) -> Callable[..., Tab]:
+def run_notebook(airflow: SharedAirflow) -> Callable[..., Tab]:
     """Runs a notebook with the DAG datalore_daily_sales, to its end unless told otherwise."""
 
     def run(notebook_id: str, *, ends: str | None = "success", **conf: str) -> Tab:

@@ -14,7 +14,8 @@ from playwright.sync_api import Error, Page
 from dev.browser import Browser
 from dev.processes import wait_for
 from tests.emulator_process import EmulatorProcess
-from tests.ui.conftest import AirflowWithLogin, Tab
+from tests.shared_airflow import SharedAirflow
+from tests.ui.conftest import Tab
 from tests.ui.listeners import Elsewhere
 from tests.ui.notebooks import write_hostile_notebook
 from tests.ui.users import ADMIN
@@ -46,7 +47,7 @@ Hostile = Callable[[str], Tab]
 
 @pytest.fixture(scope="module")
 def hostile(
-    airflow: AirflowWithLogin, emulator: EmulatorProcess, elsewhere: Elsewhere, run_notebook: Callable[..., Tab]
+    airflow: SharedAirflow, emulator: EmulatorProcess, elsewhere: Elsewhere, run_notebook: Callable[..., Tab]
 ) -> Hostile:
     @cache
     def run(last: str) -> Tab:
@@ -57,7 +58,7 @@ def hostile(
 
 
 @pytest.fixture(scope="module", params=["leave", "nest", "leave, without the tab"])
-def visit(request: pytest.FixtureRequest, browser: Browser, airflow: AirflowWithLogin, hostile: Hostile) -> Visit:
+def visit(request: pytest.FixtureRequest, browser: Browser, airflow: SharedAirflow, hostile: Hostile) -> Visit:
     """The administrator opens it: in the tab, or by an address that somebody sent."""
     last, _, alone = request.param.partition(", ")
     tab = hostile(last)
@@ -104,7 +105,7 @@ def test_nobody_elsewhere_hears_of_it(visit: Visit, elsewhere: Elsewhere) -> Non
     assert elsewhere.heard == []
 
 
-def test_the_window_stays_where_it_is(visit: Visit, airflow: AirflowWithLogin) -> None:
+def test_the_window_stays_where_it_is(visit: Visit, airflow: SharedAirflow) -> None:
     assert visit.address.startswith(airflow.url)
     assert visit.windows == 1
 

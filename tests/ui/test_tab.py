@@ -14,7 +14,8 @@ from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 from dev.browser import Browser
 from tests.emulator_process import EmulatorProcess
-from tests.ui.conftest import AirflowWithLogin, Tab
+from tests.shared_airflow import SharedAirflow
+from tests.ui.conftest import Tab
 from tests.ui.notebooks import FAILING, HELD
 from tests.ui.users import ADMIN, NOT_FOR_THE_VIEWER
 
@@ -27,7 +28,7 @@ Open = Callable[..., AbstractContextManager[Page]]
 
 
 @pytest.fixture
-def opened(airflow: AirflowWithLogin, browser: Browser) -> Open:
+def opened(airflow: SharedAirflow, browser: Browser) -> Open:
     """Opens a tab in Airflow's page, as the administrator."""
 
     @contextmanager
@@ -171,14 +172,14 @@ def test_everything_is_reached_with_the_keyboard(opened: Open, succeeded: Tab) -
         frame.wait_for_function("() => document.scrollingElement.scrollTop > 0", timeout=SHOWN)
 
 
-def test_a_mapped_task_has_the_tab_too(opened: Open, airflow: AirflowWithLogin) -> None:
+def test_a_mapped_task_has_the_tab_too(opened: Open, airflow: SharedAirflow) -> None:
     run_id = airflow.trigger(NOT_FOR_THE_VIEWER)
     assert airflow.wait_for_run(NOT_FOR_THE_VIEWER, run_id, 120) == "success"
     with opened(Tab(airflow, NOT_FOR_THE_VIEWER, run_id, "forecast", 1)) as page:
         expect(notebook_of(page).get_by_role("heading", name="Forecast")).to_be_visible(timeout=SHOWN)
 
 
-def test_a_task_that_is_none_of_datalore_s_says_so(opened: Open, airflow: AirflowWithLogin) -> None:
+def test_a_task_that_is_none_of_datalore_s_says_so(opened: Open, airflow: SharedAirflow) -> None:
     run_id = airflow.trigger("datalore_plain_python")
     airflow.wait_for_run("datalore_plain_python", run_id, 120)
     with opened(Tab(airflow, "datalore_plain_python", run_id, "run_and_read")) as page:
