@@ -1,5 +1,5 @@
-# Everything here installs what it needs by itself, into .venv/: with uv where it is on the PATH, with venv and pip
-# where it is not. Needed beforehand: Python 3.11 or newer and make.
+# Every target installs what it needs into .venv/: with uv if it is on the PATH, otherwise with venv and pip.
+# Prerequisites: Python 3.11 or newer, and make.
 
 NEWEST := 3.3.2
 AIRFLOW ?= $(NEWEST)
@@ -9,28 +9,28 @@ VENV := .venv/airflow-$(AIRFLOW)
 RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) dev/environment.py --airflow $(AIRFLOW) --groups
 TYPED := airflow_provider_datalore dev tests/docs tests/e2e tests/examples tests/faults tests/package tests/ui
-# What is tested is the package as users get it: a wheel, from which Python imports before it looks at the checkout.
+# Tests run against the package as users install it: Python imports from this wheel before the checkout.
 WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
 PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
-# What does not depend on Airflow is run on the newest one only.
-TESTED := not faults$(if $(filter $(NEWEST),$(AIRFLOW)),, and not meets_no_airflow)
-# Which branches run depends on Airflow's version; all tests on the newest one have to cover this much.
+# On other versions of Airflow than the newest, tests that do not depend on Airflow are left out.
+TESTED := not faults$(if $(filter $(NEWEST),$(AIRFLOW)),, and not no_airflow)
+# Some branches run only on some Airflow versions; all tests on the newest one must reach this coverage.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
 .PHONY: help demo ui screenshots test test-matrix test-faults bench lint docs package clean
 
 help:
-	@echo "make demo    run an example DAG through a real Airflow and the Datalore emulator, show what comes of it"
-	@echo "make ui      the same, and leave Airflow's UI open until Ctrl-C"
-	@echo "make screenshots   take the pictures in docs/images anew, with the Chromium that is installed"
-	@echo "make test    run all tests on Airflow $(NEWEST); with AIRFLOW=2.11.2 on that one"
-	@echo "make test-matrix   on every supported Airflow and Python that is installed, and with older libraries"
-	@echo "make test-faults   kill, cut off and spoil parts of a real Airflow and of Datalore, for a quarter of an hour"
-	@echo "make bench   measure waiting against the bare loop and other providers, for more than an hour"
-	@echo "make lint    ruff, the arrows between the package's rooms, and mypy"
-	@echo "make docs    the documentation, into build/docs"
-	@echo "make package the sdist and the wheel, into dist"
-	@echo "make clean   remove the environments and everything built"
+	@echo "make demo    run an example DAG with a real Airflow and the Datalore emulator, and show the result"
+	@echo "make ui      the same, and keep Airflow's UI open until Ctrl-C"
+	@echo "make screenshots   take the pictures in docs/images again, with the installed Chromium"
+	@echo "make test    run all tests on Airflow $(NEWEST); AIRFLOW=2.11.2 selects another version"
+	@echo "make test-matrix   run the tests on every supported Airflow and installed Python, and with older libraries"
+	@echo "make test-faults   kill, disconnect and corrupt parts of a real Airflow and of Datalore (15 minutes)"
+	@echo "make bench   compare waiting with a bare loop and with other providers (more than an hour)"
+	@echo "make lint    run ruff, the import contract, mypy, and the check of wording"
+	@echo "make docs    build the documentation into build/docs"
+	@echo "make package build the sdist and the wheel into dist"
+	@echo "make clean   remove the environments and all build results"
 
 demo:
 	@$(INSTALL) demo
@@ -49,20 +49,20 @@ test:
 	@$(RUN) dev.package --unpack $(WHEEL)
 	@$(PACKAGED) $(RUN) pytest --packaged -m "$(TESTED)" -n auto --cov --cov-config=pyproject.toml $(COVERED) $(ARGS)
 
-# With ARGS="--only 3.0.6" the cells of that version, with ARGS=--list their names, with ARGS="--jobs 2" two at once, with
-# ARGS=--resume only those that were not good the last time. Takes hours.
+# ARGS="--only 3.0.6" runs the combinations with that version, ARGS=--list prints their names, ARGS="--jobs 2" runs two at
+# once, ARGS=--resume runs only those that did not pass the last time. Takes hours.
 test-matrix:
 	@$(INSTALL) test
 	@$(RUN) dev.matrix $(ARGS)
 
-# With ARGS=--write-table=docs/reliability.md the table goes into the documentation. One part needs PostgreSQL and Redis:
-# installed with apt-get where that can be done, and otherwise that part is skipped.
+# ARGS=--write-table=docs/reliability.md writes the table into the documentation. One part needs PostgreSQL and Redis, which
+# are installed with apt-get if possible; otherwise that part is skipped.
 test-faults:
 	@$(INSTALL) test faults
 	@$(RUN) tests.faults.services
 	@$(RUN) pytest tests/faults $(ARGS)
 
-# Compares only what was measured side by side; leave the machine alone meanwhile. ARGS="--parts polling --runs 200" is short.
+# Compares only what was measured side by side. Do not use the machine meanwhile. ARGS="--parts polling --runs 200" is short.
 bench:
 	@$(INSTALL) bench
 	@$(RUN) benchmarks $(ARGS)
@@ -73,14 +73,15 @@ lint:
 	$(RUN) ruff format --check
 	$(VENV)/bin/lint-imports --no-cache
 	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
+	$(RUN) dev.words
 
-# What goes to the package index. The same source makes the same files, byte by byte.
+# The files for the package index. The build is reproducible: the same source gives the same bytes.
 package:
 	@$(INSTALL) test
 	@$(RUN) dev.package --dist dist
 	@$(RUN) twine check --strict dist/*
 
-# A warning, such as a link to a heading that is not there, is an error.
+# Warnings, such as a link to a missing heading, are errors.
 docs:
 	@$(INSTALL) docs
 	AIRFLOW_HOME=$(CURDIR)/build/airflow-home $(RUN) sphinx --fail-on-warning --keep-going --fresh-env --quiet -b html docs build/docs

@@ -13,7 +13,7 @@ POLL_INTERVAL = 30.0
 START_TIMEOUT = 900.0
 """In how many seconds the first cell of an interactive run has to run."""
 
-LOOK_UP = 120.0
+CONNECTION_LOOKUP_TIMEOUT = 120.0
 """For how long a triggerer looks a connection up again that the worker had, in seconds."""
 
 MAX_OUTAGE = 1800.0

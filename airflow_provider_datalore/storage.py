@@ -15,11 +15,11 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath
 
-LOCAL = frozenset({"", "file", "local"})
-OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs"})
+LOCAL_PROTOCOLS = frozenset({"", "file", "local"})
+OBJECT_STORE_PROTOCOLS = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs"})
 """Protocols of the stores in which nothing shows of an upload until it is completed."""
 
-BLOCK = 6 * 1024 * 1024
+BLOCK_BYTES = 6 * 1024 * 1024
 """Bytes that are held and sent at once. S3 takes 5 MiB to 5 GiB, and 10,000 of them: files of up to 58 GiB."""
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def folder(destination: object) -> ObjectStoragePath:
     except Exception as error:
         raise _unusable(destination, _reason(error)) from error
     # Airflow 2 takes a relative path from the root, Airflow 3 from the folder that the worker happens to run in.
-    if path.protocol in LOCAL and not text.removeprefix(f"{path.protocol}://").startswith("/"):
+    if path.protocol in LOCAL_PROTOCOLS and not text.removeprefix(f"{path.protocol}://").startswith("/"):
         raise _unusable(destination, "it is a relative path")
     return path
 
@@ -75,7 +75,7 @@ def reading(path: ObjectStoragePath) -> Iterator[Iterator[bytes]]:
 
     def pieces() -> Iterator[bytes]:
         try:
-            while piece := source.read(BLOCK):
+            while piece := source.read(BLOCK_BYTES):
                 yield piece
         except Exception as error:
             raise _unreadable(path, _reason(error)) from error
@@ -186,7 +186,7 @@ class _Upload:
     """An object that its store shows when the upload is completed, and which closing the file completes."""
 
     def __init__(self, path: ObjectStoragePath) -> None:
-        self._file: Any = path.fs.open(path.path, "wb", block_size=BLOCK)
+        self._file: Any = path.fs.open(path.path, "wb", block_size=BLOCK_BYTES)
 
     def write(self, piece: bytes) -> None:
         self._file.write(piece)
@@ -208,7 +208,7 @@ class _RemoteFile:
         self._path = path.path
         self._temporary = f"{path.parent.path.rstrip('/')}/{_temporary_name()}"
         self._fs.makedirs(path.parent.path, exist_ok=True)
-        self._file: Any = self._fs.open(self._temporary, "wb", block_size=BLOCK)
+        self._file: Any = self._fs.open(self._temporary, "wb", block_size=BLOCK_BYTES)
 
     def write(self, piece: bytes) -> None:
         self._file.write(piece)
@@ -228,9 +228,9 @@ class _RemoteFile:
 
 
 def _open(path: ObjectStoragePath) -> _File:
-    if path.protocol in LOCAL:
+    if path.protocol in LOCAL_PROTOCOLS:
         return _LocalFile(path)
-    return _Upload(path) if path.protocol in OBJECT_STORES else _RemoteFile(path)
+    return _Upload(path) if path.protocol in OBJECT_STORE_PROTOCOLS else _RemoteFile(path)
 
 
 def _abandon(file: _File, path: ObjectStoragePath) -> None:

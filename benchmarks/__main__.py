@@ -1,4 +1,4 @@
-"""``make bench``: measures all contenders in turn against one server, prints tables and writes JSON."""
+"""``make bench``: measures all contenders in turn with one server, prints tables and writes JSON."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ DOWNLOAD_BYTES = 2 * 2**30
 LEAST_SHARE = 0.97
 MOST_LAG_MS = 250.0
 CLOSE_ENOUGH = 1.12
-"""How far the count that is held and the one that is too many may lie apart."""
+"""Maximum ratio of the lowest number of runs that is not held to the highest that is."""
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[int]:
-    """The server in a process of its own; its port."""
+    """Starts the server in a separate process; yields its port."""
     command = [sys.executable, "-m", "benchmarks.server", str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -44,12 +44,12 @@ def server(folder: Path) -> Iterator[int]:
 
 
 def measure(program: str, folder: Path, port: int, *options: str) -> Any:
-    """One measurement, in a process of its own that trusts the server and has an Airflow home of its own."""
+    """Runs one measurement in a separate process, which trusts the server and has its own Airflow home."""
     settings = {
         "AIRFLOW_HOME": str(folder / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-        # The only way to tell triggers of other providers whom to trust.
+        # The only way to make the triggers of other providers trust the server.
         "SSL_CERT_FILE": str(folder / "ca.pem"),
     }
     env = {name: value for name, value in os.environ.items() if name not in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")}
@@ -67,10 +67,10 @@ def holds(row: Row) -> bool:
 
 
 def capacity(polling: list[Row], contenders: Sequence[str], poll: Callable[[str, int], Row]) -> list[Row]:
-    """How many runs each contender holds; they take turns in looking for it.
+    """Finds how many runs each contender holds, one measurement of each contender at a time.
 
-    :param polling: what was measured already, to begin with.
-    :param poll: measures a contender with so many runs.
+    :param polling: earlier measurements to start from.
+    :param poll: measures a contender with a number of runs.
     """
     held = dict.fromkeys(contenders, 0)
     too_many: dict[str, int | None] = dict.fromkeys(contenders)
@@ -85,12 +85,12 @@ def capacity(polling: list[Row], contenders: Sequence[str], poll: Callable[[str,
 
     for row in sorted(polling, key=lambda row: (not holds(row), row["runs"])):
         learn(row)
-    looking = list(contenders)
-    while looking:
-        for contender in looking.copy():
+    unfinished = list(contenders)
+    while unfinished:
+        for contender in unfinished.copy():
             low, high = held[contender], too_many[contender]
             if high is not None and high <= max(low * CLOSE_ENOUGH, 50):
-                looking.remove(contender)
+                unfinished.remove(contender)
             elif high is None:
                 learn(poll(contender, int(max(low, 200) * 1.5)))
             else:
@@ -123,17 +123,21 @@ def say(text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS, help="what to measure (all)")
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS, help="what to measure (default: all)")
     parser.add_argument("--contenders", nargs="*", default=list(WAITERS), choices=list(WAITERS))
-    parser.add_argument("--runs", nargs="*", type=int, default=list(COUNTS), help="waiting runs (%(default)s)")
+    parser.add_argument(
+        "--runs", nargs="*", type=int, default=list(COUNTS), help="numbers of waiting runs (default: %(default)s)"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--interval", type=float, default=5.0, help="seconds between two polls of a run (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=15.0, help="for which polls are counted (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=15.0, help="seconds for which polls are counted (%(default)s)")
     parser.add_argument(
-        "--update", action="store_true", help="keep of the parts that are not measured what is in --output"
+        "--update", action="store_true", help="keep the results in --output of the parts that are not measured"
     )
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks.json"))
-    parser.add_argument("--write-table", type=Path, metavar="FILE", help="put the tables between the markers of a page")
+    parser.add_argument(
+        "--write-table", type=Path, metavar="FILE", help="write the tables between the markers in this file"
+    )
     options = parser.parse_args()
     results: dict[str, Any] = {"machine": machine(), "interval": options.interval} | {part: [] for part in PARTS}
     results["arguments"] = [" ".join(sys.argv[1:])]
@@ -164,7 +168,7 @@ def main() -> None:
                 counts = [(runs, contender) for runs in options.runs for contender in options.contenders]
                 results["polling"] += [poll(contender, runs) for runs, contender in counts]
         if "delays" in options.parts:
-            say("runs of 3, 30 and 300 s, all contenders at once, since hardly any of them is ever busy")
+            say("delays: runs of 3, 30 and 300 s, all contenders at once, since they are mostly idle")
             with ThreadPoolExecutor(len(options.contenders)) as pool:
                 results["delays"] = list(pool.map(delays, options.contenders))
         if "capacity" in options.parts:

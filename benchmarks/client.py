@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: so many runs, waited for in one way, for so many seconds."""
+"""One measurement in a separate process: one contender waits for a number of runs for a number of seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.contenders import WAITERS, Setting
 
 
 def resident() -> int:
-    """Memory of this process, in bytes."""
+    """The resident memory of this process, in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
@@ -29,15 +29,15 @@ def cpu() -> float:
 
 
 def stats(setting: Setting) -> dict[str, int]:
-    """What the server counted."""
+    """The counters of the server."""
     context = ssl.create_default_context(cafile=setting.authority)
-    with urllib.request.urlopen(f"{setting.url}/stats", context=context) as answer:
-        counted: dict[str, int] = json.load(answer)
+    with urllib.request.urlopen(f"{setting.url}/stats", context=context) as response:
+        counted: dict[str, int] = json.load(response)
     return counted
 
 
 async def lags(collected: list[float]) -> None:
-    """How late the event loop is, 50 times a second."""
+    """Collects the lag of the event loop, 50 times a second."""
     while True:
         due = time.monotonic() + 0.02
         await asyncio.sleep(0.02)
@@ -45,9 +45,9 @@ async def lags(collected: list[float]) -> None:
 
 
 async def measure(contender: str, setting: Setting, runs: int, seconds: float) -> dict[str, Any]:
-    """Let the runs be waited for, and look only once all of them have been polled."""
+    """Start the waits, and measure after all runs have been polled once."""
     async with WAITERS[contender](setting) as wait:
-        # Whatever is imported or opened by the first is there before memory is looked at.
+        # The first wait imports and opens everything before memory is measured.
         first = asyncio.create_task(wait("run-0x"))
         await asyncio.sleep(setting.interval * 1.2)
         first.cancel()
@@ -57,7 +57,7 @@ async def measure(contender: str, setting: Setting, runs: int, seconds: float) -
         await asyncio.sleep(setting.interval * 1.5)
         late: list[float] = []
         watch = asyncio.create_task(lags(late))
-        at, used, asked = time.monotonic(), cpu(), await asyncio.to_thread(stats, setting)
+        at, used, polled = time.monotonic(), cpu(), await asyncio.to_thread(stats, setting)
         await asyncio.sleep(seconds)
         took, used = time.monotonic() - at, cpu() - used
         counted = await asyncio.to_thread(stats, setting)
@@ -67,7 +67,7 @@ async def measure(contender: str, setting: Setting, runs: int, seconds: float) -
         for task in tasks:
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    polls = counted["polls"] - asked["polls"]
+    polls = counted["polls"] - polled["polls"]
     return {
         "contender": contender,
         "runs": runs,
@@ -75,7 +75,7 @@ async def measure(contender: str, setting: Setting, runs: int, seconds: float) -
         "cpu_share": used / took,
         "polls_per_second": polls / took,
         "share_of_schedule": polls / took / (runs / setting.interval),
-        "opened_per_poll": (counted["opened"] - asked["opened"] - 1) / max(polls, 1),
+        "opened_per_poll": (counted["opened"] - polled["opened"] - 1) / max(polls, 1),
         "most_open": counted["most_open"],
         "kib_per_run": memory / runs / 1024,
         "lag_p99_ms": 1000 * sorted(late)[int(len(late) * 0.99)],

@@ -1,4 +1,4 @@
-"""Ways to wait for a run: ours, the barest ones, and what official providers do. Each waits for one run."""
+"""Ways to wait for a run: this package's trigger, minimal loops, and the triggers of official providers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from typing import Any
 import aiohttp
 
 Wait = Callable[[str], Coroutine[Any, Any, Any]]
-"""Waits for a run, named by its id, until it has ended."""
+"""Waits until the run with this id has ended."""
 
 MAX_CONNECTIONS = 100
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how often to ask.
+    """The server to poll, and how often.
 
-    :param port: of the server on localhost.
+    :param port: port of the server on localhost.
     :param interval: seconds between two polls of a run.
     :param authority: file of the CA certificate.
-    :param steady: whether the runs have been going on for long (to measure polls) or start now (to measure delays).
+    :param steady: whether the runs started long ago (to measure polls) or start now (to measure delays).
     """
 
     port: int
@@ -38,11 +38,11 @@ class Setting:
 
     @property
     def since(self) -> float | None:
-        """When the runs began, for whoever asks less often the longer it waits."""
+        """When the runs began, for contenders that poll less often the longer they wait."""
         return time.time() - 3600 if self.steady else None
 
     def first_pause(self) -> float:
-        """A random moment in the first interval, so that runs are not all polled at once; none for a new run."""
+        """A random part of an interval, so that the runs are not all polled at once; 0 for new runs."""
         return random.random() * self.interval if self.steady else 0.0
 
     @property
@@ -68,7 +68,7 @@ async def datalore(setting: Setting) -> AsyncIterator[Wait]:
     setting.connect(
         "bench", conn_type="datalore", password="a-token-of-some-length", extra={"verify": setting.authority}
     )
-    # As of a run that has been going on for a while: polled at the whole interval, at a random moment in it first.
+    # Like a run that started long ago: polled at the full interval, at first after a random part of it.
     yield lambda run_id: _event_of(
         DataloreRunTrigger(run_id, "bench", poll_interval=setting.interval, since=setting.since)
     )
@@ -76,7 +76,7 @@ async def datalore(setting: Setting) -> AsyncIterator[Wait]:
 
 @asynccontextmanager
 async def bare_aiohttp(setting: Setting) -> AsyncIterator[Wait]:
-    """The loop that one would write: a task for each run, one session, jitter."""
+    """A hand-written loop: one task per run, one session, jitter."""
     context = ssl.create_default_context(cafile=setting.authority)
     connector = aiohttp.TCPConnector(ssl=context, limit=MAX_CONNECTIONS, keepalive_timeout=120)
     async with aiohttp.ClientSession(connector=connector, headers={"Authorization": "Bearer token"}) as session:
@@ -95,13 +95,13 @@ async def bare_aiohttp(setting: Setting) -> AsyncIterator[Wait]:
 
 @asynccontextmanager
 async def raw_streams(setting: Setting) -> AsyncIterator[Wait]:
-    """Not even a HTTP client: a pool of asyncio's streams, and a request as bytes."""
+    """No HTTP client: a pool of asyncio's streams, and requests as bytes."""
     context = ssl.create_default_context(cafile=setting.authority)
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-    places = asyncio.Semaphore(MAX_CONNECTIONS)
+    limit = asyncio.Semaphore(MAX_CONNECTIONS)
 
-    async def ask(run_id: str) -> Any:
-        async with places:
+    async def poll(run_id: str) -> Any:
+        async with limit:
             pair = idle.pop() if idle else await asyncio.open_connection("localhost", setting.port, ssl=context)
             reader, writer = pair
             request = f"GET /api/run/v1/{run_id} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer token\r\n\r\n"
@@ -114,7 +114,7 @@ async def raw_streams(setting: Setting) -> AsyncIterator[Wait]:
 
     async def wait(run_id: str) -> Any:
         await asyncio.sleep(setting.first_pause())
-        while not (run := await ask(run_id)).get("endTime"):
+        while not (run := await poll(run_id)).get("endTime"):
             await asyncio.sleep(setting.interval * (0.9 + random.random() / 5))
         return run
 
@@ -125,7 +125,7 @@ async def raw_streams(setting: Setting) -> AsyncIterator[Wait]:
 
 @asynccontextmanager
 async def http_sensor(setting: Setting) -> AsyncIterator[Wait]:
-    """The HTTP provider's trigger. It fires at the first good answer, so the server says 404 until the run is over."""
+    """The HTTP provider's trigger. It fires at the first successful response, so the server returns 404 before."""
     from airflow.providers.http.triggers.http import HttpSensorTrigger
 
     setting.connect("bench_http", conn_type="http")

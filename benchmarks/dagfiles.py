@@ -1,4 +1,4 @@
-"""What a DAG file pays for this package: importing an operator, and making 500 of them. One process, one sample."""
+"""The cost of this package for a DAG file: importing an operator, and creating 500. One process, one sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def resident() -> int:
 
 
 def parse(make: Callable[[str], BaseOperator]) -> float:
-    """CPU seconds that a DAG of so many operators takes."""
+    """CPU seconds to create a DAG with `OPERATORS` operators."""
     began = time.process_time()
     with DAG("parsed", schedule=None):
         for number in range(OPERATORS):

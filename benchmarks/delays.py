@@ -1,4 +1,4 @@
-"""How late a waiter notices the end of runs of several lengths; one contender, in a process of its own."""
+"""How late one contender notices the end of runs of several lengths; in a separate process."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from benchmarks.contenders import WAITERS, Setting, Wait
 
 EACH = 20
-"""Runs of each length; they differ by a tenth, so that none gains by where its end falls between two polls."""
+"""Runs of each length. Lengths vary by a tenth, so that no contender profits from when its polls happen to come."""
 PATIENCE = 300.0
-"""Seconds after the end of a run in which it has to be noticed."""
+"""Seconds after the end of a run by which it must be noticed."""
 
 
 async def delay(wait: Wait, number: int, length: float) -> float | None:
-    """Seconds from the end of one run to the waiter's word; None if that never came."""
+    """Seconds from the end of one run until it is noticed; None if it is not noticed."""
     await asyncio.sleep(random.random())
     ends = time.time() + length * (0.95 + random.random() / 10)
     try:
@@ -31,8 +31,8 @@ async def delay(wait: Wait, number: int, length: float) -> float | None:
 
 async def measure(contender: str, setting: Setting, lengths: Sequence[float]) -> dict[str, list[float | None]]:
     async with WAITERS[contender](setting) as wait:
-        told = [asyncio.gather(*(delay(wait, number, length) for number in range(EACH))) for length in lengths]
-        return {f"{length:g}": await delays for length, delays in zip(lengths, told, strict=True)}
+        measured = [asyncio.gather(*(delay(wait, number, length) for number in range(EACH))) for length in lengths]
+        return {f"{length:g}": await delays for length, delays in zip(lengths, measured, strict=True)}
 
 
 def main() -> None:

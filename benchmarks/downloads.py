@@ -1,4 +1,4 @@
-"""One download of a long artifact to a local folder, by the hook or by requests alone, in a process of its own."""
+"""One download of a large artifact to a local folder, with the hook or with requests alone, in a separate process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.contenders import Setting
 
 Download = Callable[[int, Path], None]
-"""Writes an artifact of so many bytes into a folder."""
+"""Writes an artifact of this many bytes into a folder."""
 
 
 def by_hook(setting: Setting) -> Download:
@@ -33,7 +33,7 @@ def by_hook(setting: Setting) -> Download:
 
 
 def by_requests(setting: Setting) -> Download:
-    """What one would write: a streamed answer, piece by piece into a file."""
+    """Hand-written code: a streamed response, written to a file in chunks."""
     import requests
 
     session = requests.Session()
@@ -55,7 +55,7 @@ DOWNLOADERS = {"hook": by_hook, "requests": by_requests}
 
 
 def highest_memory() -> int:
-    """The most memory that this process had since its highest was forgotten, in bytes (Linux)."""
+    """The peak memory of this process since it was last reset, in bytes (Linux)."""
     [kilobytes] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(kilobytes) * 1024
 
@@ -69,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     download = DOWNLOADERS[options.downloader](Setting(options.port, 0, options.authority))
     with tempfile.TemporaryDirectory() as name:
-        # Whatever is imported or opened by the first is there before memory is looked at.
+        # The first download imports and opens everything before memory is measured.
         download(2**20, Path(name))
         Path("/proc/self/clear_refs").write_text("5")
         before, began = highest_memory(), time.monotonic()

@@ -1,4 +1,4 @@
-"""What was measured, as tables in Markdown: medians over the rounds, in which contenders took turns."""
+"""The results as Markdown tables: medians over the rounds, in each of which all contenders were measured."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ _POLLING = {
     "kib_per_run": "KiB per run",
     "lag_p99_ms": "loop lag p99, ms",
     "polls_per_second": "polls per s",
-    "share_of_schedule": "of schedule",
+    "share_of_schedule": "share of scheduled polls",
 }
 
 
 def report(results: dict[str, Any]) -> str:
-    """All tables, each under a line that says what it shows."""
+    """All tables, each with a line that introduces it."""
     machine = results["machine"]
     commands = ", then ".join(f'`make bench ARGS="{arguments}"`' for arguments in results["arguments"])
     parts = [
         f"Measured on {machine['date']}: {machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, "
-        f"{machine['packages']}. By {commands}; of several rounds the median."
+        f"{machine['packages']}. By {commands}; medians over the rounds."
     ]
     if results["polling"]:
         parts += ["Waiting runs, each polled every {interval:g} s:".format(**results), _polling(results["polling"])]
     if results["capacity"]:
         parts += [
-            "Runs that one event loop holds, with 97% of the scheduled polls and a lag p99 of 250 ms at most:",
+            "Runs that one event loop holds while it makes at least 97% of the scheduled polls with a lag p99 of at "
+            "most 250 ms:",
             _capacity(results["capacity"]),
         ]
     if results["delays"]:
         parts += [
-            "Seconds from the end of a run to the word of it, median and longest of 20 runs, with a poll interval of "
+            "Seconds from the end of a run until it is noticed, median and maximum of 20 runs, with a poll interval of "
             "{delay_interval:g} s:".format(**results),
             _delays(results["delays"]),
         ]
@@ -50,7 +51,7 @@ def report(results: dict[str, Any]) -> str:
         size = results["download_bytes"] / 2**30
         parts += [f"Downloading an artifact of {size:g} GiB to a local folder:", _downloads(results["downloads"])]
     if results["dagfiles"]:
-        parts += ["What a DAG file pays:", _dagfiles(results["dagfiles"])]
+        parts += ["Cost for a DAG file:", _dagfiles(results["dagfiles"])]
     return "\n\n".join(parts)
 
 
@@ -68,7 +69,7 @@ def _polling(rows: list[Row]) -> str:
 def _capacity(rows: list[Row]) -> str:
     ours = next((row["runs"] for row in rows if row["contender"] == "datalore"), None)
     return table(
-        ["contender", "runs held", "first that was too many", "datalore holds times as many"],
+        ["contender", "runs held", "lowest number not held", "runs held by datalore, relative"],
         (
             [
                 row["contender"],
@@ -87,8 +88,8 @@ def _delays(rows: list[Row]) -> str:
     def cell(delays: list[float | None]) -> str:
         noticed = [delay for delay in delays if delay is not None]
         missed = len(delays) - len(noticed)
-        said = f"{statistics.median(noticed):.1f}, {max(noticed):.1f}" if noticed else ""
-        return f"{said} ({missed} never)" if missed else said
+        text = f"{statistics.median(noticed):.1f}, {max(noticed):.1f}" if noticed else ""
+        return f"{text} ({missed} never)" if missed else text
 
     return table(
         ["contender", *(f"after {length} s" for length in lengths)],
@@ -106,7 +107,7 @@ def _downloads(rows: list[Row]) -> str:
 
 def _dagfiles(rows: list[Row]) -> str:
     return table(
-        ["import, ms of CPU", "import, MiB", "500 operators, against 500 EmptyOperators"],
+        ["import, ms of CPU", "import, MiB", "500 operators, relative to 500 EmptyOperators"],
         [[_median(rows, "import_cpu_ms"), _median(rows, "import_mib"), _median(rows, "parse_ratio")]],
     )
 

@@ -1,8 +1,8 @@
-"""A server that answers any poll of any contender, from a process of its own, over TLS and kept connections.
+"""A server for the polls of all contenders, in a separate process, with TLS and keep-alive.
 
-It does as little as a server can, so that what is measured is the client. A run's id says when it ends:
-``<name>-<epoch milliseconds>``; one without a time never ends. ``GET /stats`` tells what was asked so far, and
-``GET /artifact/<bytes>`` sends so many.
+It does as little work as possible, so that the client is what is measured. A run's id says when the run ends:
+``<name>-<epoch milliseconds>``; a run without a time never ends. ``GET /stats`` returns the counters, and
+``GET /artifact/<bytes>`` sends this many bytes.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _HEAD = b"HTTP/1.1 %d Status\r\nContent-Type: application/json\r\nContent-Length
 
 @dataclass
 class Stats:
-    """What was asked since the server started.
+    """Counters since the server started.
 
     :param polls: requests, except those for the statistics.
     :param opened: connections opened.
-    :param open: connections open now.
-    :param most_open: connections open at once, at most.
+    :param open: open connections.
+    :param most_open: maximum number of connections open at once.
     """
 
     polls: int = 0
@@ -41,7 +41,7 @@ class Stats:
 
 
 class Polls(asyncio.Protocol):
-    """Answers requests one after the other; what they have as a body counts as a part of their address."""
+    """Handles requests one after the other; a body counts as a part of the request's address."""
 
     stats = Stats()
     artifacts: ClassVar[set[asyncio.Task[None]]] = set()
@@ -83,12 +83,12 @@ class Polls(asyncio.Protocol):
                 self.artifacts.add(sending)
                 sending.add_done_callback(self.artifacts.discard)
                 return
-            answer = self._answer(target)
-            body = json.dumps(answer).encode()
-            self._transport.write(_HEAD % (200 if answer else 404, len(body)) + body)
+            found = self._respond(target)
+            body = json.dumps(found).encode()
+            self._transport.write(_HEAD % (200 if found else 404, len(body)) + body)
 
     async def _send(self, size: int) -> None:
-        """An artifact of so many bytes, no faster than it is taken."""
+        """Sends an artifact of this many bytes, no faster than the client reads it."""
         block = bytes(256 * 1024)
         self._transport.write(_HEAD % (200, size))
         while size > 0 and not self._transport.is_closing():
@@ -96,17 +96,17 @@ class Polls(asyncio.Protocol):
             size -= len(block)
             await self._flowing.wait()
 
-    def _answer(self, target: str) -> dict[str, Any]:
+    def _respond(self, target: str) -> dict[str, Any]:
         if target == "/stats":
-            answer = asdict(self.stats)
+            counters = asdict(self.stats)
             self.stats.most_open = self.stats.open
-            return answer
+            return counters
         self.stats.polls += 1
-        return poll_answer(target)
+        return poll_response(target)
 
 
-def poll_answer(target: str) -> dict[str, Any]:
-    """What each API says of a run: Datalore, dbt Cloud and Databricks; nothing where it is to be a 404."""
+def poll_response(target: str) -> dict[str, Any]:
+    """The status of a run as Datalore, dbt Cloud and Databricks return it; empty for a 404."""
     name = target.rstrip("/").rpartition("=" if "run_id=" in target else "/")[2]
     ends = name.rpartition("-")[2]
     over = ends.isdigit() and time.time() * 1000 >= int(ends)
@@ -124,7 +124,7 @@ def poll_answer(target: str) -> dict[str, Any]:
 
 
 async def serve(folder: Path) -> None:
-    """Listen on a free port, say which, and answer until standard input ends."""
+    """Listen on a free port, print it, and serve until standard input is closed."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -1,1 +1,1 @@
-"""Developer machinery: the environments, the local Airflow and the demo behind the Makefile."""
+"""Development tools behind the Makefile: environments, a local Airflow, the demo."""

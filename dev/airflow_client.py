@@ -1,4 +1,4 @@
-"""Knows how to talk to a running Airflow over its REST API: v2 of Airflow 3, v1 of Airflow 2.11."""
+"""A client for the REST API of a running Airflow: v2 of Airflow 3, v1 of Airflow 2.11."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ FINISHED_RUN = {"success", "failed"}
 ABOUT_THE_TASK = {"ti_id", "dag_id", "run_id", "task_id", "map_index", "try_number"}
 ABOUT_THE_LINE = {"timestamp", "event", "level", "logger", "filename", "lineno", "error_detail"}
 NOT_SHOWN = ABOUT_THE_TASK | ABOUT_THE_LINE
-"""What each entry of a structured log carries, and a reader of one task's log knows or is shown otherwise."""
+"""Fields of structured log entries that are left out: the reader of a task's log knows them, or sees them elsewhere."""
 
 
 class AirflowApiError(Exception):
-    """Airflow answered a request with an error."""
+    """Airflow returned an error."""
 
     def __init__(self, response: requests.Response) -> None:
         self.status = response.status_code
         request = f"{response.request.method} {response.url}"
-        super().__init__(f"{request} was answered with {response.status_code}: {response.text[:500]}")
+        super().__init__(f"{request} returned {response.status_code}: {response.text[:500]}")
 
 
 @dataclass(frozen=True)
 class TaskState:
-    """One task instance of a run at one moment. `map_index` is -1 for a task that is not mapped."""
+    """The state of one task instance at one moment. `map_index` is -1 if the task is not mapped."""
 
     task_id: str
     map_index: int
@@ -43,14 +43,14 @@ class TaskState:
 
 
 def loopback_session() -> requests.Session:
-    """A session for servers on this machine: it asks no proxy and reads no ~/.netrc of the developer's."""
+    """A session for servers on this machine: it uses neither a proxy nor the developer's ~/.netrc."""
     session = requests.Session()
     session.trust_env = False
     return session
 
 
 class AirflowClient:
-    """What a test or a demo asks of a running Airflow.
+    """The calls that tests and the demo need.
 
     :param url: where its API server (its webserver before Airflow 3) listens
     :param major: 2 or 3, the Airflow's major version
@@ -62,16 +62,16 @@ class AirflowClient:
         self._session = loopback_session()
 
     def request(self, method: str, path: str, *, accept: str = "application/json", **options: Any) -> Any:
-        """One call of the REST API; its JSON, or its text where the answer is not JSON.
+        """Sends one request; returns the JSON of the response, or its text if it is not JSON.
 
-        :raises AirflowApiError: when the answer is an error
+        :raises AirflowApiError: if the response is an error
         """
         url = f"{self.url}/api/{'v2' if self.major >= 3 else 'v1'}{path}"
         response = self._session.request(method, url, headers={"Accept": accept}, timeout=30, **options)
         if response.status_code == 401 and "Authorization" not in self._session.headers:
-            # Airflow 3.0 and 3.1 want a token even where everybody is an administrator, and give one to everybody.
-            given = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
-            self._session.headers["Authorization"] = f"Bearer {given}"
+            # Airflow 3.0 and 3.1 require a token even if every user is an administrator, and give one to every user.
+            token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+            self._session.headers["Authorization"] = f"Bearer {token}"
             return self.request(method, path, accept=accept, **options)
         if not response.ok:
             raise AirflowApiError(response)
@@ -79,12 +79,12 @@ class AirflowClient:
         return response.json() if is_json else response.text
 
     def health(self) -> dict[str, str | None]:
-        """The state of each part: `healthy`, `unhealthy` or None where it has not been seen yet."""
-        answer = self.request("GET", "/monitor/health" if self.major >= 3 else "/health")
-        return {part: details.get("status") for part, details in answer.items() if details}
+        """The state of each component: `healthy`, `unhealthy`, or None if it has not reported yet."""
+        health = self.request("GET", "/monitor/health" if self.major >= 3 else "/health")
+        return {component: details.get("status") for component, details in health.items() if details}
 
     def import_errors(self) -> list[str]:
-        """What went wrong in each DAG file that cannot be read."""
+        """The error of each DAG file that cannot be imported."""
         errors = self.request("GET", "/importErrors")["import_errors"]
         return [f"{error['filename']}\n{error['stack_trace']}" for error in errors]
 
@@ -92,7 +92,7 @@ class AirflowClient:
         return {dag["dag_id"] for dag in self.request("GET", "/dags", params={"limit": 100})["dags"]}
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Starts a run of a DAG and returns the run's id."""
+        """Starts a DAG run and returns its id."""
         body: dict[str, Any] = {"conf": dict(conf or {})}
         if self.major >= 3:
             body["logical_date"] = None
@@ -100,7 +100,7 @@ class AirflowClient:
         return run_id
 
     def dag_runs(self, dag_id: str) -> list[str]:
-        """The ids of a DAG's runs, whoever started them."""
+        """The ids of all runs of a DAG."""
         return [run["dag_run_id"] for run in self.request("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]]
 
     def run_state(self, dag_id: str, run_id: str) -> str:
@@ -109,16 +109,16 @@ class AirflowClient:
         return state
 
     def task_states(self, dag_id: str, run_id: str) -> list[TaskState]:
-        """All task instances of a run, in the order of their names."""
-        answer = self.request("GET", f"{_run(dag_id, run_id)}/taskInstances", params={"limit": 100})
+        """All task instances of a DAG run, sorted by name."""
+        listed = self.request("GET", f"{_run(dag_id, run_id)}/taskInstances", params={"limit": 100})
         states = [
             TaskState(row["task_id"], row["map_index"], row["state"], row["try_number"])
-            for row in answer["task_instances"]
+            for row in listed["task_instances"]
         ]
         return sorted(states, key=lambda task: (task.task_id, task.map_index))
 
     def watch(self, dag_id: str, run_id: str, timeout: float) -> Iterator[TaskState]:
-        """Yields each change of a task instance's state as it is seen, until the run has ended.
+        """Yields each change of a task instance's state until the run has ended.
 
         :param timeout: seconds, for the whole run
         """
@@ -156,7 +156,7 @@ class AirflowClient:
         )
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """What a task has pushed under a key. Text that holds a JSON object or list is read."""
+        """The XCom value of a task. Text that contains a JSON object or list is parsed."""
         answer = self.request(
             "GET",
             f"{_task(dag_id, run_id, task_id)}/xcomEntries/{quote(key, safe='')}",
@@ -186,17 +186,17 @@ class AirflowClient:
         return "\n".join(_log_line(entry) for entry in answer["content"])
 
     def failure(self, dag_id: str, run_id: str, lines: int = 25) -> str:
-        """Why a run has failed: the state of each task, and the end of the log of each that failed."""
+        """Explains why a run failed: the state of each task, and the end of the log of each failed task."""
         tasks = self.task_states(dag_id, run_id)
-        told = [f"{task.name} is {task.state}, try {task.try_number}" for task in tasks]
+        report = [f"{task.name} is {task.state}, try {task.try_number}" for task in tasks]
         for task in tasks:
             if task.state == "failed":
                 log = self.task_log(dag_id, run_id, task.task_id, task.try_number, task.map_index)
-                told += [f"The end of the log of {task.name}:", *log.splitlines()[-lines:]]
-        return "\n".join(told)
+                report += [f"The end of the log of {task.name}:", *log.splitlines()[-lines:]]
+        return "\n".join(report)
 
     def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
-        """Clears a task, as the UI's button does: it runs again."""
+        """Clears a task, as the button in the UI does, so that it runs again."""
         body = {
             "dry_run": False,
             "dag_run_id": run_id,
@@ -207,7 +207,7 @@ class AirflowClient:
         self.request("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str, map_index: int = -1) -> None:
-        """Marks a task `success` or `failed`, as the UI's button does."""
+        """Marks a task `success` or `failed`, as the button in the UI does."""
         path = _task(dag_id, run_id, task_id) + (f"/{map_index}" if map_index >= 0 else "")
         body: dict[str, Any] = {"new_state": state}
         if self.major < 3:
@@ -224,7 +224,7 @@ def _task(dag_id: str, run_id: str, task_id: str) -> str:
 
 
 def _log_line(entry: Any) -> str:
-    """One entry of a structured log in one line, the error's traceback after it."""
+    """One entry of a structured log in one line, followed by the traceback of its error."""
     if not isinstance(entry, dict):
         return str(entry)
     line = f"{entry.get('timestamp') or ''} {str(entry.get('level') or '').upper()} {entry.get('event', '')}"

@@ -1,4 +1,4 @@
-"""Knows how to drive a browser that is installed on this machine, such as Debian's chromium."""
+"""Drives a browser that is installed on this machine, such as Debian's chromium."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ OPTIONS = (
 
 
 def find_browser() -> str | None:
-    """The path of an installed Chromium or Chrome, None if there is none."""
+    """The path of an installed Chromium or Chrome, or None."""
     return next((path for path in map(shutil.which, NAMES) if path), None)
 
 
 class Browser:
-    """A headless browser; each page is in a profile of its own.
+    """A headless browser. Each page has its own profile.
 
-    :param executable: what :func:`find_browser` found
+    :param executable: the path that :func:`find_browser` returned
     """
 
     def __init__(self, executable: str) -> None:
@@ -49,17 +49,17 @@ class Browser:
     def page(self, url: str, *, token: str = "", theme: str = "light", **options: Any) -> Iterator[Page]:
         """A page in a new profile.
 
-        :param url: of Airflow; its cookie and theme are set beforehand
-        :param token: the user's token of Airflow
-        :param theme: the user's choice in Airflow, ``light`` or ``dark``
-        :param options: what Playwright takes for a new context, such as ``viewport``
+        :param url: of Airflow; its cookie and theme are set before the page is opened
+        :param token: the user's token for Airflow
+        :param theme: the user's theme in Airflow, ``light`` or ``dark``
+        :param options: options of a Playwright context, such as ``viewport``
         """
         context: BrowserContext = self._browser.new_context(color_scheme="light", **options)
         try:
             if token:
                 context.add_cookies([{"name": "_token", "value": token, "url": url}])
             context.add_init_script(
-                f"try {{ localStorage.theme ??= {theme!r} }} catch {{ /* a document without an origin has none */ }}"
+                f"try {{ localStorage.theme ??= {theme!r} }} catch {{ /* no storage without an origin */ }}"
             )
             yield context.new_page()
         finally:

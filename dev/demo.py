@@ -1,4 +1,4 @@
-"""Knows how to show the whole of it: the emulator, a real Airflow, an example DAG, and what comes of them."""
+"""The demo: runs an example DAG with a real Airflow and the emulator, and shows the result."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ DAG_ID = "datalore_daily_sales"
 TASK_ID = "daily_sales"
 CONF = {"region": "West", "from_date": "2026-03-01", "to_date": "2026-05-31"}
 RUN_TIMEOUT = 180.0
-"""Seconds for the DAG's run. It takes 15 to 20."""
+"""Seconds for the DAG run, which takes 15 to 20."""
 NEEDED_DISK = 300_000_000
-"""Bytes, for the Airflow's home and the runs."""
+"""Bytes, for Airflow's home and the runs."""
 
 
 class DemoError(Exception):
-    """The demo did not get to its end; the message says why."""
+    """The demo failed; the message says why."""
 
 
 class Clock:
-    """Says what happens, with the seconds since the start."""
+    """Prints progress with the seconds since the start."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -46,9 +46,9 @@ class Clock:
 
 
 def demo(stay: bool) -> None:
-    """Runs the example DAG through a real Airflow and shows what came of it.
+    """Runs the example DAG with a real Airflow and shows the result.
 
-    :param stay: whether Airflow stays up for looking around, until Ctrl-C
+    :param stay: whether to keep Airflow running until Ctrl-C
     """
     clock = Clock()
     token = secrets.token_hex(16)
@@ -67,18 +67,18 @@ def demo(stay: bool) -> None:
                     wait_for_interrupt(airflow, emulator)
                 else:
                     clock.say("Stopping Airflow and the emulator.")
-    clock.say("Stopped all that was started.")
+    clock.say("Stopped Airflow and the emulator.")
 
 
 def run_dag(airflow: LocalAirflow, clock: Clock) -> str:
-    """Triggers the example DAG and shows its task's states as they change.
+    """Triggers the example DAG and prints the states of its task.
 
-    :return: the id of the DAG's run
+    :return: the id of the DAG run
     """
     run_id = airflow.trigger(DAG_ID, CONF)
     clock.say(f"Triggered {DAG_ID} with {', '.join(f'{name}={value}' for name, value in CONF.items())}.")
     for task in airflow.watch(DAG_ID, run_id, RUN_TIMEOUT):
-        meaning = ": the triggerer waits, no worker does" if task.state == "deferred" else ""
+        meaning = ": the triggerer waits, and no worker slot is held" if task.state == "deferred" else ""
         clock.say(f"  task {task.name} is {task.state}{meaning}")
     state = airflow.run_state(DAG_ID, run_id)
     if state != "success":
@@ -87,37 +87,37 @@ def run_dag(airflow: LocalAirflow, clock: Clock) -> str:
 
 
 def show_result(airflow: LocalAirflow, dag_run: str, datalore: str, token: str) -> None:
-    """Prints what the task left: the run, the executed notebook, something that it printed, the links."""
+    """Prints the results of the task: the run, the executed notebook, its last printed output, the links."""
     run = airflow.xcom(DAG_ID, dag_run, TASK_ID, "run")
     print(f"\nThe task's XCom 'run':\n{json.dumps(run, indent=2)}")
     for artifact in run["artifacts"]:
-        answer = loopback_session().get(
+        response = loopback_session().get(
             datalore + quote(artifact["path"]), headers={"Authorization": f"Bearer {token}"}, timeout=30
         )
-        answer.raise_for_status()
+        response.raise_for_status()
         RESULTS.mkdir(parents=True, exist_ok=True)
         saved = RESULTS / Path(artifact["name"]).name
-        saved.write_bytes(answer.content)
+        saved.write_bytes(response.content)
         print(f"\nThe executed notebook was saved as {saved}")
-        print(f"Its last output:\n  {last_printed(answer.json())}")
-    print("\nThe buttons of the task in Airflow's UI:")
+        print(f"Its last output:\n  {last_printed(response.json())}")
+    print("\nThe links of the task in Airflow's UI:")
     for name, url in airflow.links(DAG_ID, dag_run, TASK_ID).items():
         print(f"  {name}: {url}")
     print(flush=True)
 
 
 def last_printed(notebook: Any) -> str:
-    """The last text that an executed notebook printed; it cannot be there unless a kernel ran the cells."""
+    """The last text that an executed notebook printed, which proves that a kernel ran the cells."""
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
     printed = ["".join(output["text"]).strip() for output in outputs if output["output_type"] == "stream"]
     if not printed:
-        raise DemoError("The executed notebook holds no output: no kernel has run it.")
+        raise DemoError("The executed notebook has no output: no kernel has run it.")
     return printed[-1]
 
 
 def wait_for_interrupt(airflow: LocalAirflow, emulator: EmulatorProcess) -> None:
-    """Keeps everything up until Ctrl-C, and says where it is."""
-    print("Open the emulator's page first: it lets this browser see what the buttons in Airflow's UI lead to.")
+    """Prints the addresses, and keeps everything running until Ctrl-C."""
+    print("Open the emulator's page first: this browser can then open the links in Airflow's UI.")
     print(f"  the emulator's page:            {emulator.url}/?token={emulator.token}")
     print(f"  Airflow's UI, no login needed:  {airflow.url}/dags/{DAG_ID}")
     print("Press Ctrl-C to stop both.", flush=True)
@@ -129,20 +129,20 @@ def check_disk(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < NEEDED_DISK:
         raise DemoError(
-            f"There is {free / 1e6:.0f} MB free at {folder}, and the demo needs {NEEDED_DISK / 1e6:.0f} MB. "
-            "Make room, or set TMPDIR to a folder that has some."
+            f"The demo needs {NEEDED_DISK / 1e6:.0f} MB, and {folder} has {free / 1e6:.0f} MB free. "
+            "Free some space, or set TMPDIR to a folder with more."
         )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Run an example DAG through a real Airflow and the emulator.")
-    parser.add_argument("--stay", action="store_true", help="leave Airflow's UI open until Ctrl-C")
+    parser = argparse.ArgumentParser(description="Run an example DAG with a real Airflow and the emulator.")
+    parser.add_argument("--stay", action="store_true", help="keep Airflow's UI open until Ctrl-C")
     options = parser.parse_args()
     try:
-        with interrupted_once("Interrupted. Stopping all that was started, which takes a few seconds."):
+        with interrupted_once("Interrupted. Stopping Airflow and the emulator, which takes a few seconds."):
             demo(options.stay)
     except KeyboardInterrupt:
-        sys.exit("Stopped all that was started.")
+        sys.exit("Stopped Airflow and the emulator.")
     except (DemoError, ChildEndedError, NotInTimeError, AirflowApiError, RuntimeError, OSError) as failure:
         sys.exit(f"\nThe demo failed. {failure}")
 

@@ -1,4 +1,4 @@
-"""Knows how docs/architecture.svg is drawn: the rooms of the package, each above those that it may import."""
+"""Draws docs/architecture.svg: the layers of the package, each above those that it may import."""
 
 from __future__ import annotations
 
@@ -7,87 +7,112 @@ from pathlib import Path
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "architecture.svg"
 
-ROWS = {
-    "What a DAG author writes, and what Airflow's UI shows": {
+LAYERS = {
+    "DAG files and Airflow's UI": {
         "plugin/": "the tab in the UI",
         "decorators/": "@task.datalore_notebook",
-        "operators/": "run, files, artifacts",
+    },
+    "Tasks, as a DAG author writes them": {
+        "operators/": "runs, files, artifacts",
         "sensors/": "wait for a run",
     },
-    "What a task does with a run": {
-        "lineage/": "for OpenLineage",
-        "resuming.py": "the trigger is gone",
-        "interactive_outcome.py": "run in place",
-        "outcome.py": "XCom, links, failure",
-    },
-    "What it keeps, how it waits without a worker, what it shows": {
-        "artifacts.py": "which files, which names",
+    "Waiting without a worker slot, and what Airflow shows": {
         "triggers/": "each sends one event",
-        "links/": "buttons",
+        "links/": "buttons in the UI",
+        "lineage/": "for OpenLineage",
     },
-    "The Airflow connection, assets and storage": {
-        "hooks/": "requests, and aiohttp",
+    "A task around its run": {
+        "tasks/": "store the run, defer, resume, outcome",
+    },
+    "The Airflow connection": {
+        "hooks/": "DataloreHook, DataloreAsyncHook, DataloreNotebook",
+    },
+    "Requests, storage, files": {
+        "transport/": "requests, aiohttp",
         "assets/": "notebooks as assets",
-        "storage.py": "complete files, or none",
+        "storage.py": "complete files",
+        "notebooks/": "failures, values",
     },
-    "What Datalore speaks": {
-        "api/": "models, calls, how to wait: no socket",
-        "notebooks/": "failures and values",
+    "Datalore's API: no Airflow, no socket, no clock": {
+        "api/": "calls, models, and flows that wait for runs",
     },
-    "Everywhere": {
+    "Used by all layers": {
         "exceptions.py": "what can go wrong",
-        "defaults.py": "where nothing is said",
+        "defaults.py": "default values",
+        "xcom.py": "XCom keys",
         "get_provider_info.py": "what Airflow reads",
     },
 }
-"""The rooms from the top down, and what each knows."""
+"""The layers of the import contract from the top down: their packages and modules, and what these are for."""
 BESIDE = {
-    "The Airflow connection, assets and storage": ("Datalore", ["two APIs, over HTTP"], "#fff6e5", "#d9a441"),
-    "Everywhere": ("emulator/", ["plays Datalore,", "imports nothing of the rest"], "#eef1fb", "#7b8bc4"),
+    "Requests, storage, files": ("Datalore", ["two APIs, over HTTP"], "#fff6e5", "#d9a441"),
+    "Used by all layers": ("emulator/", ["a local Datalore,", "shares no code with the rest"], "#eef1fb", "#7b8bc4"),
 }
+"""What is drawn to the right of a layer. The emulator is in the top layer of the contract."""
+ABOVE_FLOW = "Requests, storage, files"
+"""The layer whose pumps carry out the flows of the layer below it."""
 
-WIDTH, LEFT, ROW_WIDTH, ROW_HEIGHT, GAP = 820, 28, 560, 72, 20
+WIDTH, LEFT, ROW_WIDTH, ROW_HEIGHT, GAP, FLOW_GAP = 820, 28, 560, 72, 20, 44
 BESIDE_LEFT, BESIDE_WIDTH = 628, 164
-HEIGHT = 24 + len(ROWS) * (ROW_HEIGHT + GAP) + 4
-INK, ARROW = "#33574a", "#5b6b7b"
+HEIGHT = 24 + len(LAYERS) * (ROW_HEIGHT + GAP) + FLOW_GAP - GAP + 4
+INK, ARROW, FLOW = "#33574a", "#5b6b7b", "#9a6a00"
 
 
 def svg() -> str:
-    """The diagram; on a ground of its own, so that it reads well on light and dark pages."""
-    tops = {title: 24 + number * (ROW_HEIGHT + GAP) for number, title in enumerate(ROWS)}
+    """The diagram, with its own background, so that it is readable on light and dark pages."""
+    tops = _tops()
+    middle = BESIDE_LEFT + BESIDE_WIDTH / 2
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         'role="img" font-family="system-ui, sans-serif">',
-        "<title>The rooms of the package; imports go downwards only</title>",
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-        f'<path d="M0 0 8 4 0 8z" fill="{ARROW}"/></marker></defs>',
+        "<title>The layers of the package; imports go downwards only</title>",
+        f"<defs>{_tip('tip', ARROW)}{_tip('flow-tip', FLOW)}</defs>",
         _box(0, 0, WIDTH, HEIGHT, "#ffffff", "#d5dde5"),
-        _text(BESIDE_LEFT + BESIDE_WIDTH / 2, 50, "Imports go downwards only", 12, ARROW, bold=True),
+        _text(middle, 50, "Imports go downwards only", 12, ARROW, bold=True),
     ]
-    for title, rooms in ROWS.items():
-        lines += _row(tops[title], title, rooms)
+    for number, (title, members) in enumerate(LAYERS.items(), 1):
+        lines += _layer(tops[title], f"{number}  {title}", members)
+        if number < len(LAYERS):
+            gap = FLOW_GAP if title == ABOVE_FLOW else GAP
+            lines.append(_arrow(f"M{LEFT + ROW_WIDTH / 2:g} {tops[title] + ROW_HEIGHT + 1}v{gap - 3}"))
     for title, (name, words, fill, edge) in BESIDE.items():
         lines.append(_box(BESIDE_LEFT, tops[title], BESIDE_WIDTH, ROW_HEIGHT, fill, edge))
-        middle = BESIDE_LEFT + BESIDE_WIDTH / 2
         lines.append(_text(middle, tops[title] + 28, name, 13, INK, bold=True))
         lines += [_text(middle, tops[title] + 45 + 15 * number, word, 11, INK) for number, word in enumerate(words)]
+    lines += _flow(tops[ABOVE_FLOW] + ROW_HEIGHT)
     datalore, emulator = (tops[title] for title in BESIDE)
     lines.append(_arrow(f"M{LEFT + ROW_WIDTH + 2} {datalore + ROW_HEIGHT / 2:g}H{BESIDE_LEFT - 3}"))
-    lines.append(_arrow(f"M{BESIDE_LEFT + BESIDE_WIDTH / 2:g} {emulator - 2}V{datalore + ROW_HEIGHT + 3}", dashed=True))
+    lines.append(_arrow(f"M{middle:g} {emulator - 2}V{datalore + ROW_HEIGHT + 3}", dashed=True))
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _row(top: int, title: str, rooms: dict[str, str]) -> Iterator[str]:
+def _tops() -> dict[str, int]:
+    """The vertical position of each layer."""
+    tops, top = {}, 24
+    for title in LAYERS:
+        tops[title] = top
+        top += ROW_HEIGHT + (FLOW_GAP if title == ABOVE_FLOW else GAP)
+    return tops
+
+
+def _layer(top: int, title: str, members: dict[str, str]) -> Iterator[str]:
     yield _box(LEFT, top, ROW_WIDTH, ROW_HEIGHT, "#f3f7fa", "none")
     yield f'<text x="{LEFT + 12}" y="{top + 17}" font-size="11" fill="{ARROW}">{title}</text>'
-    width = (ROW_WIDTH - 24 - 10 * (len(rooms) - 1)) / len(rooms)
-    for number, (name, knows) in enumerate(rooms.items()):
+    width = (ROW_WIDTH - 24 - 10 * (len(members) - 1)) / len(members)
+    for number, (name, purpose) in enumerate(members.items()):
         left = LEFT + 12 + number * (width + 10)
         yield _box(left, top + 24, width, 40, "#e4f6ee", "#4da582")
         yield _text(left + width / 2, top + 41, name, 13 if len(name) * 8 < width else 9, "#12372a", bold=True)
-        yield _text(left + width / 2, top + 56, knows, 11 if len(knows) * 6 < width else 9, INK)
-    if top + ROW_HEIGHT + GAP + 4 < HEIGHT:
-        yield _arrow(f"M{LEFT + ROW_WIDTH / 2:g} {top + ROW_HEIGHT + 1}v{GAP - 3}")
+        yield _text(left + width / 2, top + 56, purpose, 11 if len(purpose) * 6 < width else 9, INK)
+
+
+def _flow(top: int) -> Iterator[str]:
+    """The flow protocol, in the gap between two layers."""
+    up, down = LEFT + 60, LEFT + ROW_WIDTH / 2 + 60
+    yield _arrow(f"M{up} {top + FLOW_GAP - 3}v{6 - FLOW_GAP}", colour=FLOW, tip="flow-tip")
+    yield _arrow(f"M{down:g} {top + 3}v{FLOW_GAP - 6}", colour=FLOW, tip="flow-tip")
+    for left, words in ((up, "a flow yields Call, Sleep, Refresh"), (down, "and is sent a Response")):
+        yield f'<text x="{left + 10:g}" y="{top + FLOW_GAP / 2 + 4:g}" font-size="11" fill="{FLOW}">{words}</text>'
 
 
 def _box(left: float, top: float, width: float, height: float, fill: str, edge: str) -> str:
@@ -104,9 +129,16 @@ def _text(middle: float, baseline: float, words: str, size: int, colour: str, *,
     )
 
 
-def _arrow(path: str, *, dashed: bool = False) -> str:
+def _arrow(path: str, *, dashed: bool = False, colour: str = ARROW, tip: str = "tip") -> str:
     dashes = ' stroke-dasharray="4 4"' if dashed else ""
-    return f'<path d="{path}" fill="none" stroke="{ARROW}" stroke-width="1.5"{dashes} marker-end="url(#tip)"/>'
+    return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.5"{dashes} marker-end="url(#{tip})"/>'
+
+
+def _tip(name: str, colour: str) -> str:
+    return (
+        f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+        f'<path d="M0 0 8 4 0 8z" fill="{colour}"/></marker>'
+    )
 
 
 if __name__ == "__main__":

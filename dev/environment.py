@@ -1,7 +1,7 @@
-"""Knows how to make `.venv/airflow-<version>`: a virtual environment for each Airflow, and each Python if one is named.
+"""Creates `.venv/airflow-<version>`: a virtual environment for each Airflow, and for each Python if one is named.
 
-Run by any Python 3.11 or newer before anything is installed, so only the standard library is used here.
-Installs with uv where it is on the PATH, with venv and pip where it is not, and not at all when nothing changed.
+Any Python 3.11 or newer can run this before anything is installed, so it uses only the standard library. It installs
+with uv if it is on the PATH, otherwise with venv and pip, and does nothing if the environment is up to date.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXTRA = "emulator"
 TESTED_PYTHON = (3, 13)
-"""The newest Python that the package is tested with; a newer one is used only where there is no other."""
+"""The newest Python that the package is tested with; a newer one is used only if there is no other."""
 HELD_BACK = {
     "2.11": ["universal-pathlib<0.3"],
     "3.0": ["fastapi<0.118", "pyjwt<2.11", "universal-pathlib<0.3"],
     "3.2": ["fastapi<0.137", "svcs<26"],
 }
-"""What an Airflow does not get along with, though its own requirements allow it; its constraints files keep it out."""
+"""Excludes versions that break an Airflow although its requirements allow them; its constraints files exclude them."""
 RELEASED = {"2.11.2": "2026-03-15", "3.1.8": "2026-03-12", "3.2.2": "2026-05-30", "3.3.2": "2026-09-18"}
-"""The day by which an Airflow and its constraints files were out. Those of 2.11.0 and 3.0 hold older providers than the
-package can use."""
+"""The day by which an Airflow and its constraints files were published. Those of 2.11.0 and 3.0 pin providers that are
+too old for this package."""
 NEEDED_DISK = 1_500_000_000
-"""Bytes. An environment takes 0.6 GB; the installer's cache and temporary files as much again."""
+"""Bytes. An environment takes 0.6 GB, and the installer's cache and temporary files the same again."""
 
 
 class SetupError(Exception):
-    """The environment could not be made; the message says why and what to do."""
+    """The environment could not be created; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python that is installed on this machine."""
+    """A Python installed on this machine."""
 
     path: Path
     version: tuple[int, int]
@@ -52,7 +52,7 @@ class Interpreter:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What an environment was made from; kept in it, so that the next run can see whether it still fits."""
+    """What an environment was created from. Stored in it, so that the next run can check whether it is up to date."""
 
     root: str
     airflow: str
@@ -62,19 +62,19 @@ class Stamp:
     groups: list[str]
 
     def covers(self, wanted: Stamp) -> bool:
-        """Whether an environment made from this has all that is wanted."""
+        """Whether an environment created from this has everything that is wanted."""
         return replace(self, groups=wanted.groups) == wanted and set(wanted.groups) <= set(self.groups)
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Which environment is wanted.
+    """The environment that is wanted.
 
     :param airflow: the version of Airflow.
-    :param python: the version of Python, such as ``3.12``; empty is the best that is installed.
-    :param lowest: whether everything that the package needs is to be as old as its metadata allow.
-    :param as_released: whether everything is to be as it was when that Airflow was released, as with its constraints
-        files.
+    :param python: the version of Python, such as ``3.12``; if empty, the best one that is installed.
+    :param lowest: whether to install the lowest versions that the package's metadata allow.
+    :param as_released: whether to install the versions of the day on which that Airflow was released, as its
+        constraints files do.
     """
 
     airflow: str
@@ -84,7 +84,7 @@ class Wish:
 
     @property
     def folder(self) -> Path:
-        """Where the environment is."""
+        """The folder of the environment."""
         parts = {
             f"airflow-{self.airflow}": True,
             f"python-{self.python}": self.python,
@@ -95,18 +95,18 @@ class Wish:
 
     @property
     def pins(self) -> list[str]:
-        """Requirements that narrow what the installer may choose."""
+        """Requirements that limit the installer's choice."""
         held_back = HELD_BACK.get(self.airflow.rpartition(".")[0], [])
         return [f"apache-airflow=={self.airflow}", *held_back, *(lowest_allowed() if self.lowest else [])]
 
     @property
     def as_of(self) -> str:
-        """The day after which nothing was released that the installer may choose; empty is today."""
+        """The installer ignores what was released after this day; empty means no limit."""
         return RELEASED[self.airflow] if self.as_released else ""
 
 
 def lowest_allowed() -> list[str]:
-    """What the package and its extra need, each in the lowest version that pyproject.toml allows."""
+    """The dependencies of the package and its extra, each in the lowest version that pyproject.toml allows."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = [*project["dependencies"], *project["optional-dependencies"][EXTRA]]
     return [requirement.replace(">=", "==") for requirement in needed if not requirement.startswith("apache-airflow>")]
@@ -131,11 +131,11 @@ def installed_interpreters() -> Iterator[Interpreter]:
 
 
 def interpreter_version(path: str) -> tuple[int, int] | None:
-    """Asks a Python for its version; None when it does not run, as a pyenv shim with no version behind it."""
-    question = "import sys; print(*sys.version_info[:2])"
+    """The version of a Python; None if it does not run, such as a pyenv shim without a version behind it."""
+    code = "import sys; print(*sys.version_info[:2])"
     try:
-        answer = subprocess.run([path, "-c", question], capture_output=True, text=True, timeout=30, check=False)
-        major, minor = answer.stdout.split()
+        done = subprocess.run([path, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+        major, minor = done.stdout.split()
         return int(major), int(minor)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
@@ -151,7 +151,7 @@ def choose_interpreter(wish: Wish) -> Interpreter | None:
 
 
 def run_quietly(command: Sequence[str | Path], doing: str, log: Path) -> None:
-    """Runs an installer command; says every ten seconds that it goes on, and shows its output if it fails."""
+    """Runs an installer command; prints every ten seconds that it is still running, and its output if it fails."""
     started = time.monotonic()
     with log.open("ab") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -167,11 +167,11 @@ def run_quietly(command: Sequence[str | Path], doing: str, log: Path) -> None:
                 process.wait()
     if process.returncode != 0:
         last_words = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise SetupError(f"{last_words}\nThis failed while {doing}. The whole output is in {log}.")
+        raise SetupError(f"{last_words}\nFailed while {doing}. The whole output is in {log}.")
 
 
 def create(folder: Path, wish: Wish, uv: str | None, log: Path) -> None:
-    """Makes an empty virtual environment with a Python that the Airflow version supports."""
+    """Creates an empty virtual environment with a Python that the Airflow version supports."""
     chosen = choose_interpreter(wish)
     if uv:
         python = chosen.path if chosen else wish.python or "3.12"
@@ -180,19 +180,19 @@ def create(folder: Path, wish: Wish, uv: str | None, log: Path) -> None:
     if chosen is None:
         oldest, newest = (".".join(map(str, version)) for version in python_range(wish.airflow))
         raise SetupError(
-            f"Airflow {wish.airflow} needs Python {oldest} to {newest}, and there is none on the PATH or under "
-            "pyenv. Install Python 3.12, or uv, which fetches one by itself."
+            f"Airflow {wish.airflow} requires Python {oldest} to {newest}, but none was found on the PATH or under "
+            "pyenv. Install Python 3.12, or uv, which downloads one."
         )
     try:
         run_quietly([chosen.path, "-m", "venv", folder], "creating the environment", log)
     except SetupError as failure:
         package = f"python{chosen.version[0]}.{chosen.version[1]}-venv"
-        hint = f"Where it says that ensurepip is not available: apt-get install {package}"
+        hint = f"If it reports that ensurepip is not available: apt-get install {package}"
         raise SetupError(f"{failure}\n{hint}") from None
 
 
 def install(python: Path, wanted: Stamp, uv: str | None, log: Path) -> None:
-    """Installs the asked Airflow, the package in editable mode and the dependency groups, in one go."""
+    """Installs Airflow, the package in editable mode and the dependency groups with one command."""
     pip: list[str | Path] = [python, "-m", "pip", "install"]
     if uv:
         pip = [uv, "pip", "install", "--python", python]
@@ -206,7 +206,7 @@ def install(python: Path, wanted: Stamp, uv: str | None, log: Path) -> None:
 
 
 def ensure(wish: Wish, groups: Sequence[str]) -> Path:
-    """Makes or updates an environment, unless it has all that is wanted already.
+    """Creates or updates an environment, unless it is up to date.
 
     :param groups: dependency groups of pyproject.toml.
     :return: its Python.
@@ -251,19 +251,19 @@ def check_disk(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < NEEDED_DISK:
         raise SetupError(
-            f"There is {free / 1e9:.1f} GB free at {folder}, and an environment needs "
-            f"{NEEDED_DISK / 1e9:.1f} GB. Make room and run this again."
+            f"An environment needs {NEEDED_DISK / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB free. "
+            "Free some space and run this again."
         )
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Held by one process at a time, so that two make commands do not install into one environment."""
+    """A lock, so that two make commands do not install into the same environment at once."""
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another make is preparing this environment; waiting for it.")
+            say("Another make command is preparing this environment; waiting for it.")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -273,13 +273,13 @@ def say(sentence: str) -> None:
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python is told so here
+    if sys.version_info < (3, 11):  # noqa: UP036 - reports an older Python
         found = ".".join(map(str, sys.version_info[:2]))
         sys.exit(
-            f"Python 3.11 or newer is needed, and {sys.executable} is {found}. "
-            "Install one, or name it: make PYTHON=/path/to/python3.12 ..."
+            f"Python 3.11 or newer is required, but {sys.executable} is {found}. "
+            "Install a newer one, or name it: make PYTHON=/path/to/python3.12 ..."
         )
-    parser = argparse.ArgumentParser(description="Make the virtual environment of one Airflow version.")
+    parser = argparse.ArgumentParser(description="Create the virtual environment of one Airflow version.")
     parser.add_argument("--airflow", required=True, metavar="VERSION", help="such as 3.3.2")
     parser.add_argument("--groups", nargs="*", default=[], help="dependency groups of pyproject.toml")
     options = parser.parse_args()
@@ -288,7 +288,7 @@ def main() -> None:
     except SetupError as failure:
         sys.exit(f"\n{failure}")
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. The environment is not complete; the next run goes on with it.")
+        sys.exit("\nInterrupted. The environment is not complete; the next run completes it.")
 
 
 if __name__ == "__main__":

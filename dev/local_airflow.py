@@ -1,4 +1,4 @@
-"""Knows how to run a whole Airflow on this machine: free ports, an empty home, nothing left behind."""
+"""Runs a whole Airflow on this machine: on free ports, in an empty home, and removes it afterwards."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from dev.airflow_client import AirflowApiError, AirflowClient
 from dev.processes import Child, free_port, kill_marked, stop_all, wait_for
 
 START_TIMEOUT = 180.0
-"""Seconds for Airflow to be up. It takes 15 to 30 on two idle cores."""
+"""Seconds for Airflow to start, which takes 15 to 30 on two idle cores."""
 
 
 class LocalAirflow(AirflowClient):
-    """A real Airflow: scheduler, triggerer, API server and DAG processor, each a process of its own.
+    """A real Airflow: scheduler, triggerer, API server and DAG processor, each in its own process.
 
-    It is the Airflow that is installed beside this Python. On Airflow 2.11 the API server is the webserver,
-    the scheduler reads the DAG files, and tasks run one at a time: on SQLite nothing else works there.
+    It is the Airflow that is installed with this Python. On Airflow 2.11, the API server is the webserver, the
+    scheduler reads the DAG files, and tasks run one at a time, because SQLite allows nothing else there.
 
     :param dags: the folder of DAG files
-    :param connections: Airflow Connections by id, each as the fields of its JSON form; they are in the database, as
-        those that people make in the form
-    :param env: more environment for all of Airflow, such as `AIRFLOW_VAR_...`
-    :param parallelism: how many tasks may run at a time (Airflow 3)
+    :param connections: Airflow connections by id, each as the fields of its JSON form; stored in the database, like
+        connections that users create in the form
+    :param env: additional environment variables for all components, such as `AIRFLOW_VAR_...`
+    :param parallelism: maximum number of tasks that run at the same time (Airflow 3)
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class LocalAirflow(AirflowClient):
         self._connections = dict(connections or {})
 
     def _settings(self, dags: Path, parallelism: int) -> dict[str, str]:
-        """What makes an Airflow quick to start, open without a login, and alone on its ports."""
+        """Settings that make Airflow start quickly, need no login, and use its own ports."""
         common = {
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags.resolve()),
@@ -63,7 +63,7 @@ class LocalAirflow(AirflowClient):
             "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2",
-            # How soon another triggerer takes over from one that died.
+            # Another triggerer takes over soon after one has died.
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
         }
@@ -78,8 +78,8 @@ class LocalAirflow(AirflowClient):
                 "AIRFLOW__CORE__PARALLELISM": str(parallelism),
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
                 "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-                # A worker can notice only so much later that a task has deferred, and Airflow 3.3 fails the task
-                # when its trigger has fired by then: with the default of 5 s, in runs of a few seconds.
+                # A worker may notice only this much later that a task has deferred. Airflow 3.3 fails the task if its
+                # trigger has fired by then: with the default of 5 s, runs of a few seconds fail.
                 "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             }
         return common | {
@@ -106,9 +106,9 @@ class LocalAirflow(AirflowClient):
         self.stop()
 
     def start(self) -> None:
-        """Makes the database, starts every part and waits until all say that they are healthy."""
+        """Creates the database, starts every component and waits until all report that they are healthy."""
         if self.major < 3:
-            # Whoever opens the page is the administrator: it listens on the loopback address only.
+            # Every visitor is an administrator; the webserver listens only on the loopback address.
             (self.home / "webserver_config.py").write_text("AUTH_ROLE_PUBLIC = 'Admin'\n")
         self._start_part("database", "db", "migrate").wait(START_TIMEOUT)
         if self._connections:
@@ -123,7 +123,7 @@ class LocalAirflow(AirflowClient):
         wait_for("Airflow is healthy", lambda: self._is_healthy(wanted), START_TIMEOUT)
 
     def stop(self) -> None:
-        """Ends every process that this Airflow has started and removes its home. May be called again."""
+        """Ends every process that this Airflow has started, and removes its home. May be called more than once."""
         stop_all(self._children.values(), grace=5)
         kill_marked("AIRFLOW_HOME", str(self.home))
         self._children.clear()
@@ -133,29 +133,29 @@ class LocalAirflow(AirflowClient):
         self._start_part("triggerer", "triggerer")
 
     def kill_triggerer(self) -> None:
-        """Ends the triggerer as a power cut would, with all triggers that run in it."""
+        """Kills the triggerer without a chance to shut down, as a power cut would."""
         self._children.pop("triggerer").kill()
 
     def wait_for_dags(self, dag_ids: Iterable[str], timeout: float = 90.0) -> None:
         """Waits until Airflow lists DAGs.
 
         :param timeout: seconds
-        :raises RuntimeError: when a DAG file cannot be read, with its traceback
+        :raises RuntimeError: if a DAG file cannot be imported, with the traceback
         """
         wanted = set(dag_ids)
 
         def listed() -> bool:
             self._must_run()
             if errors := self.import_errors():
-                raise RuntimeError("Airflow cannot read a DAG file: " + "\n".join(errors))
+                raise RuntimeError("Airflow cannot import a DAG file: " + "\n".join(errors))
             return wanted <= self.dag_ids()
 
         wait_for(f"Airflow lists {', '.join(sorted(wanted))}", listed, timeout)
 
     def wait_while_running(self) -> None:
-        """Returns never; raises when a part of Airflow has ended by itself.
+        """Never returns; raises if a component of Airflow ends by itself.
 
-        :raises ChildEndedError: with the part's last words
+        :raises ChildEndedError: with the last lines of the component's output
         """
         while True:
             self._must_run()
@@ -181,7 +181,7 @@ class LocalAirflow(AirflowClient):
 
 
 def inherited_env() -> dict[str, str]:
-    """The developer's environment without their own Airflow, and with the loopback kept off their proxy."""
+    """The developer's environment without their own Airflow settings, and without a proxy for the loopback address."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", "")])
     for name in ("NO_PROXY", "no_proxy"):

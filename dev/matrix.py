@@ -1,4 +1,4 @@
-"""Knows how the package is tested with all versions that it supports: `make test-matrix`."""
+"""Tests the package with all versions that it supports: `make test-matrix`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from dev.package import build, unpack
 AIRFLOWS = ("2.11.2", "3.0.6", "3.1.8", "3.2.2", "3.3.2")
 PYTHONS = ("3.11", "3.12", "3.13")
 LOWEST = Wish("2.11.0", "3.11", lowest=True)
-"""The oldest Airflow and Python that pyproject.toml allows, and everything else as old as it allows."""
+"""The oldest Airflow and Python that pyproject.toml allows, and the lowest versions of everything else."""
 
 WHAT_MEETS_AIRFLOW = (
     *("tests/api", "tests/tasks", "tests/hooks", "tests/examples"),
     *("tests/test_provider_info.py", "tests/test_house.py"),
     "tests/e2e/test_real_airflow.py::test_deferred_run_with_parameters_is_executed_by_a_kernel",
 )
-"""What is run where another Python has run everything on the same Airflow."""
+"""The tests to run if another Python runs all tests on the same Airflow."""
 
 FOLDER = ROOT / "build" / "matrix"
 BEGIN = "<!-- versions, written by: make test-matrix ARGS=--write-table=docs/installation.md -->"
@@ -38,7 +38,7 @@ END = "<!-- end of versions -->"
 class Cell:
     """One Airflow with one Python.
 
-    :param whole: whether all tests are run, or those that meet Airflow.
+    :param whole: whether to run all tests, or only those that involve Airflow.
     """
 
     wish: Wish
@@ -50,13 +50,13 @@ class Cell:
 
     @property
     def report(self) -> Path:
-        """Where pytest writes what came of it; its output is in a file beside that."""
+        """The file for pytest's report; its output is in the same folder."""
         return FOLDER / f"{self.name}.xml"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a cell: how many tests passed, were skipped, and did not pass."""
+    """The result of a cell: how many tests passed, were skipped, and failed."""
 
     passed: int
     skipped: int
@@ -68,8 +68,8 @@ class Result:
 
 
 def cells() -> Iterator[Cell]:
-    """All that can be run here: of each Airflow everything on the newest Python, what meets Airflow on the others, and
-    with what was there when it was released."""
+    """All cells that can run here. For each Airflow: all tests on the newest Python; the tests that involve Airflow on
+    the other Pythons, and with the libraries of its release date."""
     for airflow in AIRFLOWS:
         wishes = [Wish(airflow, python) for python in PYTHONS if is_supported(airflow, python)]
         installed = [wish for wish in wishes if choose_interpreter(wish) is not None]
@@ -100,11 +100,11 @@ def run(cell: Cell, wheel: Path) -> Result:
 
 
 def run_all(chosen: Sequence[Cell], jobs: int) -> dict[Cell, Result]:
-    """Run cells, and say what came of each as soon as it is known."""
+    """Run cells, and print the result of each."""
     wheel = FOLDER / "wheel"
     unpack(build(FOLDER / "dist", kinds=("wheel",))["wheel"], wheel)
 
-    def told(cell: Cell) -> Result:
+    def run_and_print(cell: Cell) -> Result:
         started = time.monotonic()
         result = run(cell, wheel)
         outcome = f"{result.passed} passed, {result.skipped} skipped, {result.failed} failed"
@@ -112,11 +112,11 @@ def run_all(chosen: Sequence[Cell], jobs: int) -> dict[Cell, Result]:
         return result
 
     with ThreadPoolExecutor(jobs) as pool:
-        return dict(zip(chosen, pool.map(told, chosen), strict=True))
+        return dict(zip(chosen, pool.map(run_and_print, chosen), strict=True))
 
 
 def read(report: Path) -> Result:
-    """What a report of pytest tells; tests that did not get to report have failed."""
+    """The result in a report of pytest. Without a report, the tests have failed."""
     if not report.exists():
         return Result(0, 0, 1)
     suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314 - pytest has just written it
@@ -138,11 +138,11 @@ def table(results: dict[Cell, Result]) -> str:
         by_python |= {it: "not run" if is_supported(airflow, it) else "not supported by Airflow" for it in missing}
         rows.append([f"Airflow {airflow}", *(by_python[python] for python in PYTHONS)])
     for cell, result in results.items():
-        name = f"Airflow {cell.wish.airflow}, and "
+        name = f"Airflow {cell.wish.airflow}, "
         if cell.wish.as_released:
-            name += f"all else as on {cell.wish.as_of}, when it was released"
+            name += f"everything else as of its release on {cell.wish.as_of}"
         elif cell.wish.lowest:
-            name += "the lowest allowed of all else"
+            name += "everything else at the lowest version allowed"
         else:
             continue
         rows.append([name, *(words(cell, result) if python == cell.wish.python else "" for python in PYTHONS)])
@@ -150,18 +150,22 @@ def table(results: dict[Cell, Result]) -> str:
 
 
 def words(cell: Cell, result: Result) -> str:
-    """What came of a cell, in words."""
+    """The result of a cell, for the table."""
     skipped = f", {result.skipped} skipped" if result.skipped else ""
-    return f"{'all: ' if cell.whole else ''}{result.passed:,} pass{skipped}"
+    return f"{'all tests: ' if cell.whole else ''}{result.passed:,} passed{skipped}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Run the tests on every supported Airflow and Python.")
-    parser.add_argument("--only", metavar="NAME", action="append", help="cells whose name has this in it; repeatable")
-    parser.add_argument("--list", action="store_true", help="show the cells and run none")
-    parser.add_argument("--jobs", type=int, default=1, help="how many cells are run at once (%(default)s)")
-    parser.add_argument("--resume", action="store_true", help="leave out the cells that were good the last time")
-    parser.add_argument("--write-table", type=Path, metavar="FILE", help="put the table between its markers in a file")
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", help="run only cells whose name contains this; repeatable"
+    )
+    parser.add_argument("--list", action="store_true", help="print the names of the cells and run none")
+    parser.add_argument("--jobs", type=int, default=1, help="number of cells to run at the same time (%(default)s)")
+    parser.add_argument("--resume", action="store_true", help="skip the cells that passed the last time")
+    parser.add_argument(
+        "--write-table", type=Path, metavar="FILE", help="write the table between its markers in this file"
+    )
     options = parser.parse_args(arguments)
     chosen = [cell for cell in cells() if not options.only or any(it in cell.name for it in options.only)]
     if options.list:
@@ -175,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"\n{failure}")
     bad = [cell.name for cell in chosen if not results[cell].is_good]
     if bad:
-        sys.exit(f"Not all is well; see {FOLDER}/*.log for {', '.join(bad)}.")
+        sys.exit(f"Some tests failed: {', '.join(bad)}. See {FOLDER}/*.log.")
     if options.write_table:
         markdown.write_between(options.write_table, BEGIN, END, table({cell: results[cell] for cell in chosen}))
         print(f"Written to {options.write_table}.")

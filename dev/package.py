@@ -1,4 +1,4 @@
-"""Knows how the package is built, and how tests meet it as a user does: from the wheel, and not from the checkout."""
+"""Builds the package, and unpacks its wheel so that tests import it from there and not from the checkout."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def build(into: Path, *, source: Path = ROOT, kinds: tuple[str, ...] = ("sdist", "wheel")) -> dict[str, Path]:
-    """Build distributions, with what is installed beside this Python.
+    """Build distributions with the tools that are installed with this Python.
 
-    :param into: the folder for them; emptied before.
+    :param into: the folder for them; it is emptied first.
     :param source: a checkout, or an unpacked sdist.
     :param kinds: which to build.
     :return: the files by kind.
@@ -29,7 +29,7 @@ def build(into: Path, *, source: Path = ROOT, kinds: tuple[str, ...] = ("sdist",
 
 
 def unpack(wheel: Path, into: Path) -> None:
-    """Lay the wheel's files out as an installer does; on ``PYTHONPATH`` they come before the checkout."""
+    """Unpack the wheel as an installer does, to put it on ``PYTHONPATH`` before the checkout."""
     shutil.rmtree(into, ignore_errors=True)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(into)
@@ -47,7 +47,7 @@ def main() -> None:
         if options.unpack:
             unpack(build(options.unpack.with_suffix(".dist"), kinds=("wheel",))["wheel"], options.unpack)
     except subprocess.CalledProcessError as failure:
-        sys.exit(f"The package cannot be built:\n{failure.stderr.decode(errors='replace')}")
+        sys.exit(f"The build failed:\n{failure.stderr.decode(errors='replace')}")
 
 
 if __name__ == "__main__":

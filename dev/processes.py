@@ -1,4 +1,4 @@
-"""Knows how to run a program as a child that is never left behind, and how to wait for a condition."""
+"""Runs programs as child processes that are always cleaned up, and waits for conditions."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ T = TypeVar("T")
 
 
 class NotInTimeError(Exception):
-    """A condition did not come true before its deadline."""
+    """A condition was not met before its deadline."""
 
 
 class ChildEndedError(Exception):
-    """A program that should be running has ended; the message has its last words."""
+    """A program that should be running has ended; the message has the last lines of its output."""
 
 
 class Child:
-    """A program with its own process group, so that a Ctrl-C reaches us alone, and its output in a file."""
+    """A program with its own process group, so that Ctrl-C does not reach it, and with its output in a file."""
 
     def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.name = name
@@ -47,36 +47,36 @@ class Child:
         return self._process.pid
 
     def wait(self, timeout: float) -> int:
-        """Waits until the program ends by itself, and returns its exit code."""
+        """Waits until the program has ended, and returns its exit code."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise NotInTimeError(f"{self.name} has not ended after {timeout:.0f} s.\n{self.last_words()}") from None
 
     def must_run(self) -> None:
-        """:raises ChildEndedError: when the program has ended."""
+        """:raises ChildEndedError: if the program has ended."""
         code = self._process.poll()
         if code is None:
             return
         words = self.last_words()
         hint = ""
         if "address already in use" in words.lower():
-            hint = "\nAnother program has taken its port since it was chosen. Running this again chooses another."
+            hint = "\nAnother program has taken its port meanwhile. Run this again to choose another port."
         raise ChildEndedError(f"{self.name} ended with exit code {code}.\n{words}{hint}")
 
     def last_words(self, lines: int = 20) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def stop(self) -> None:
-        """Asks the program to end; `wait` for it or `kill` it after that."""
+        """Sends SIGTERM to the program; call `wait` or `kill` after that."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """Ends the program and all that it has started at once, as a power cut does."""
+        """Kills the program and all its descendants at once, as a power cut would."""
         tree = []
         with contextlib.suppress(psutil.NoSuchProcess):
             tree = psutil.Process(self.pid).children(recursive=True)
-        # The group can outlive its leader, and its number is not given to another while it does.
+        # The group can outlive its leader, and its number is not reused while it does.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         for process in tree:
@@ -86,7 +86,7 @@ class Child:
 
 
 def stop_all(children: Iterable[Child], grace: float) -> None:
-    """Ends programs together: asks all, gives them `grace` seconds, and kills what is left of them."""
+    """Ends programs together: sends SIGTERM to all, waits for `grace` seconds, and kills those that are left."""
     children = list(children)
     for child in children:
         child.stop()
@@ -98,7 +98,7 @@ def stop_all(children: Iterable[Child], grace: float) -> None:
 
 
 def kill_marked(variable: str, value: str) -> None:
-    """Kills every process of ours that carries an environment variable: also those that left their group."""
+    """Kills every process with this environment variable, including those that left their process group."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.pid != os.getpid() and process.environ().get(variable) == value:
@@ -106,9 +106,9 @@ def kill_marked(variable: str, value: str) -> None:
 
 
 def free_port() -> int:
-    """A port on the loopback address that nobody listens on at this moment.
+    """A free port on the loopback address.
 
-    From below those that systems hand out to whoever names none, so that nobody is given it before it is used.
+    It is below the range from which operating systems assign ports, so that no other program gets it meanwhile.
     """
     while True:
         port = random.randrange(20_000, 32_000)  # noqa: S311  (no secret)
@@ -118,28 +118,28 @@ def free_port() -> int:
 
 
 def wait_for(what: str, check: Callable[[], T | None], timeout: float, interval: float = 0.25) -> T:
-    """Asks `check` until it returns something true.
+    """Calls `check` until it returns something true.
 
     :param what: the condition in words, for the message of :class:`NotInTimeError`
     :param timeout: seconds
-    :param interval: seconds between two asks
-    :return: what `check` returned
+    :param interval: seconds between two calls
+    :return: the result of `check`
     """
     deadline = time.monotonic() + timeout
-    while not (answer := check()):
+    while not (result := check()):
         if time.monotonic() > deadline:
-            raise NotInTimeError(f"{what}: not after {timeout:.0f} s.")
+            raise NotInTimeError(f"{what}: not within {timeout:.0f} s.")
         time.sleep(interval)
-    return answer
+    return result
 
 
 @contextlib.contextmanager
 def interrupted_once(notice: str) -> Iterator[None]:
-    """Makes SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt the first time, and do nothing after that.
+    """Makes SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt the first time, and ignores them after that.
 
-    So whatever ends us, what we started is cleaned up, and a second Ctrl-C does not cut the cleaning short.
+    So all child processes are cleaned up, and a second Ctrl-C does not interrupt the cleanup.
 
-    :param notice: what to tell the user then
+    :param notice: the message to print at the first signal
     """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -1,4 +1,4 @@
-"""Knows how to make the pictures in docs/images: of a real Airflow, the emulator and example DAGs in a real browser."""
+"""Takes the pictures in docs/images: a real Airflow, the emulator and example DAGs in a real browser."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ IMAGES = ROOT / "docs" / "images"
 FAILS = {**CONF, "region": "Atlantis"}
 RUN_TIMEOUT = 180.0
 SHOWN = 60_000
-"""Milliseconds until what a picture is of has to be there."""
+"""Milliseconds until the subject of a picture must be visible."""
 SETTLED = 5_000
-"""Milliseconds that a page may go on loading after that."""
+"""Milliseconds for which a page may keep loading after that."""
 WINDOW = {"width": 1280, "height": 760}
 COLOURS = 256
-"""Of a picture; the fewer, the smaller the file."""
+"""Number of colours in a picture; fewer colours make smaller files."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Camera:
     def tab(self, name: str, run_id: str, ready: str, theme: str = "light") -> None:
         """A picture of the tab of a run.
 
-        :param ready: a selector of what has to be there, in the notebook if it starts with "notebook: "
+        :param ready: selector of an element to wait for; in the notebook if it starts with "notebook: "
         """
         path = f"/dags/{DAG_ID}/runs/{quote(run_id)}/tasks/{TASK_ID}/plugin/datalore"
         with self.at(path, theme) as page:
@@ -71,11 +71,11 @@ class Camera:
             self.take(page, name)
 
     def take(self, page: Page, name: str) -> None:
-        """Writes a picture, as small as it can be without looking worse."""
+        """Takes a picture and writes it to a small file."""
         from PIL import Image
         from playwright.sync_api import TimeoutError
 
-        # Airflow's page is made of many requests; that of a task that goes on never ends to ask.
+        # Airflow's page sends many requests; the page of a running task never stops.
         with contextlib.suppress(TimeoutError):
             page.wait_for_load_state("networkidle", timeout=SETTLED)
         picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
@@ -85,7 +85,7 @@ class Camera:
 
 
 def take_all(camera: Camera, let_go: Callable[[], None]) -> None:
-    """Takes every picture that docs and README show."""
+    """Takes all pictures of the documentation and the README."""
     airflow = camera.airflow
     went_well = airflow.trigger(DAG_ID, CONF)
     failed = airflow.trigger(DAG_ID, FAILS)
@@ -108,7 +108,7 @@ def take_all(camera: Camera, let_go: Callable[[], None]) -> None:
 
 
 def fill_connection_form(page: Page, host: str, token: str, conn_id: str = "datalore_default") -> None:
-    """Opens Airflow's form for a new connection and fills it in, as the README tells people to."""
+    """Opens Airflow's form for a new connection and fills it in as the README describes."""
     page.get_by_role("button", name="Add Connection").click(timeout=SHOWN)
     form = page.get_by_role("dialog")
     form.locator("input[name='connection_id']").fill(conn_id)
@@ -120,7 +120,7 @@ def fill_connection_form(page: Page, host: str, token: str, conn_id: str = "data
 
 
 def hold(folder: Path) -> Callable[[], None]:
-    """Adds a notebook that runs until the function that is returned is called."""
+    """Adds a notebook that keeps running until the returned function is called."""
     import nbformat
 
     gate = folder / "me" / "go"
@@ -133,7 +133,7 @@ def hold(folder: Path) -> Callable[[], None]:
 
 
 def screenshots(executable: str, images: Path) -> None:
-    """Runs everything and takes the pictures.
+    """Starts everything and takes the pictures.
 
     :param executable: the browser
     :param images: where the pictures go
@@ -152,13 +152,13 @@ def screenshots(executable: str, images: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Make the pictures in docs/images.")
-    parser.add_argument("--into", type=Path, default=IMAGES, help="another folder than docs/images")
+    parser = argparse.ArgumentParser(description="Take the pictures in docs/images.")
+    parser.add_argument("--into", type=Path, default=IMAGES, help="write to this folder instead of docs/images")
     options = parser.parse_args()
     executable = find_browser()
     if executable is None:
-        sys.exit("No browser is installed: apt-get install chromium, or another Chromium or Chrome on the PATH.")
-    with interrupted_once("Interrupted. Stopping all that was started, which takes a few seconds."):
+        sys.exit("No browser found: install one (apt-get install chromium), or put a Chromium or Chrome on the PATH.")
+    with interrupted_once("Interrupted. Stopping Airflow and the emulator, which takes a few seconds."):
         screenshots(executable, options.into)
 
 

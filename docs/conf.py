@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation: MyST Markdown, the API reference from docstrings, no warning left standing."""
+"""Sphinx configuration: MyST Markdown, the API reference from docstrings, warnings are errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ nitpicky = True
 # Airflow, pydantic and Python are documented elsewhere.
 nitpick_ignore_regex = [
     ("py:.*", r"(airflow|pydantic|collections\.abc)\..*"),
-    # What Airflow's OpenLineage provider asks of operators, and nobody else.
+    # Methods that only Airflow's OpenLineage provider calls.
     ("py:.*", r"airflow_provider_datalore\.lineage\..*"),
     # Private base classes are not documented.
     ("py:.*", r"airflow_provider_datalore\..*\._\w+"),
@@ -23,7 +23,7 @@ nitpick_ignore_regex = [
 ]
 
 myst_enable_extensions = ["colon_fence"]
-# `page.md#a-heading` is a link, and a wrong one a warning.
+# Makes `page.md#a-heading` a link; a wrong one is a warning.
 myst_heading_anchors = 4
 
 autodoc_typehints = "description"

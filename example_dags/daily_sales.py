@@ -1,7 +1,7 @@
 """Runs one notebook with parameters and waits for it without holding a worker slot.
 
-Runs as it stands against the emulator. Against Datalore, give your own notebook's id when you trigger it, and
-make an interactive control for each of its variables.
+Runs unchanged in the emulator. In Datalore, enter the id of your own notebook when you trigger the DAG, and
+create an interactive control for each of the variables.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ with DAG(
     "datalore_daily_sales",
     schedule=None,
     tags=["datalore"],
-    # The defaults of the form that Airflow shows when you trigger the DAG.
+    # Defaults of the form that Airflow shows when you trigger the DAG.
     params={
         "notebook_id": "me/daily_sales",
         "region": "North",
@@ -26,14 +26,14 @@ with DAG(
     DataloreRunNotebookOperator(
         task_id="daily_sales",
         notebook_id="{{ params.notebook_id }}",
-        # The name of a parameter is the "Variable" of the control in Datalore.
+        # The name of each parameter is the "Variable" of a control in Datalore.
         parameters={
             "region": "{{ params.region }}",
             "from_date": "{{ params.from_date }}",
             "to_date": "{{ params.to_date }}",
         },
         update_report="on success",
-        # The task gives its worker slot back; the triggerer waits for the run.
+        # The task releases its worker slot, and the triggerer waits for the run.
         deferrable=True,
         poll_interval=5,
         timeout=15 * 60,

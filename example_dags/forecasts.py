@@ -1,7 +1,7 @@
-"""Runs one notebook for each region, all at once, by dynamic task mapping.
+"""Runs one notebook for each region, all at once, with dynamic task mapping.
 
-No worker slot is held while the runs go on, so a hundred of them need no more workers than one. How many
-really run at a time is up to your Datalore plan; what has to wait, waits there.
+The tasks hold no worker slots while the notebooks run, so a hundred runs need no more workers than one. Your
+Datalore plan limits how many really run at the same time; the others wait in Datalore.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ with DAG(
 
     @task
     def regions(params: dict[str, object]) -> list[dict[str, object]]:
-        """One mapping of parameters for each run; a real DAG would ask a database for it."""
+        """One mapping of parameters for each run; a real DAG would query a database."""
         return [{"region": region, "days": params["days"]} for region in ("North", "South", "East", "West")]
 
     # [START map_over_parameters]
@@ -28,8 +28,8 @@ with DAG(
         notebook_id="{{ params.notebook_id }}",
         deferrable=True,
         poll_interval=5,
-        # Against a small plan: how many of these tasks may be active at a time. Before Airflow 3.2 deferred ones do not
-        # count; a pool that includes deferred tasks does it on all versions.
+        # For a small plan: how many of these tasks may be active at the same time. Before Airflow 3.2, deferred tasks
+        # do not count; use a pool that includes deferred tasks instead, which works on all versions.
         max_active_tis_per_dag=8,
     ).expand(parameters=regions())
     # [END map_over_parameters]

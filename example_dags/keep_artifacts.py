@@ -1,7 +1,7 @@
-"""Keeps what a run has made: all of it as a part of the run, or the executed notebook in a task of its own.
+"""Saves the artifacts of a run: all of them in the task that runs it, or only the executed notebook in a separate task.
 
-Runs as it stands. A folder on a disk is of use only where all workers see it: for a real DAG, put an object
-storage into ``folder``, such as ``s3://aws_default@my-bucket/notebooks``.
+Runs unchanged. A local folder works only if all workers share it: in a real DAG, set ``folder`` to an object
+storage, such as ``s3://aws_default@my-bucket/notebooks``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ with DAG(
     run_notebook = DataloreRunNotebookOperator(
         task_id="run_notebook",
         notebook_id="{{ params.notebook_id }}",
-        # Also when the run fails. XCom "artifacts" holds the paths.
+        # Saved even if the run fails. XCom "artifacts" holds the paths.
         artifacts_to="{{ params.folder }}/{{ run_id | replace(':', '-') }}/all",
         deferrable=True,
         poll_interval=5,

@@ -1,6 +1,6 @@
-"""Puts a file beside a notebook, runs the notebook in place with parameters, and fetches what it wrote.
+"""Uploads a file to a notebook, runs the notebook interactively with parameters, and downloads the file that it wrote.
 
-Needs Datalore Cloud, or Datalore on-premises 2026.2 or later.
+Requires Datalore Cloud, or Datalore on-premises 2026.2 or later.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ with DAG(
 
     @task
     def write_prices(folder: str) -> str:
-        """Stands for whatever made the file, in whatever storage."""
+        """Writes the file; in a real DAG, this is any task and any storage."""
         path = ObjectStoragePath(folder) / "prices.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
@@ -43,7 +43,7 @@ with DAG(
     run = DataloreInteractiveRunOperator(
         task_id="run",
         notebook_id="{{ params.notebook_id }}",
-        # The notebook's controls are set, as by hand: it keeps these values.
+        # Sets the notebook's controls, as a user does: the notebook keeps these values.
         parameters={"discount": "{{ params.discount }}", "currency": "USD"},
         wait_for_completion=True,
         deferrable=True,
@@ -64,7 +64,7 @@ with DAG(
 
     @task
     def read_offers(path: str) -> list[str]:
-        """What the notebook wrote."""
+        """Reads the file that the notebook wrote."""
         with ObjectStoragePath(path).open("r") as file:
             return str(file.read()).splitlines()
 

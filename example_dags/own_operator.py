@@ -1,4 +1,4 @@
-"""An operator of one's own that waits with the trigger: its task starts a run, defers, and goes on with what came."""
+"""Your own operator: it starts a run, defers with this package's trigger, and continues with the finished run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_datalore.triggers.event import read
 
 # [START defer_to_the_trigger]
 class ArtifactSizesOperator(BaseOperator):
-    """Runs a notebook, and returns how long each file is that it made, in bytes."""
+    """Runs a notebook, and returns the size of each of its artifacts in bytes."""
 
     template_fields = ("notebook_id",)
 
@@ -32,11 +32,11 @@ class ArtifactSizesOperator(BaseOperator):
                 # Airflow 3 fails a task that is woken before the scheduler has seen it defer.
                 not_before=now + 7,
             ),
-            method_name="tell",
+            method_name="return_sizes",
         )
 
-    def tell(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, int]:
-        # Raises what ended the wait, if that was not the end of the run.
+    def return_sizes(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, int]:
+        # Raises the error that ended the wait, if it ended before the run.
         run = read(event)
         run.raise_for_failure()
         hook = DataloreHook()

@@ -1,8 +1,8 @@
-"""The plain-Python example of Datalore's API page as a task, with the hook doing what takes care.
+"""The plain Python example from Datalore's API page as a task that uses the hook.
 
-The page posts, asks every second until the run has ended, and keeps each artifact by its name. So does this,
-with the connection's token, errors that say what to do, and a wait that outlives an outage. It holds its
-worker slot all the while: for long notebooks, take the operator.
+The page's example starts a run, polls it every second until it has ended, and reads each artifact by name. This
+task does the same with the token from the connection, errors that say what to do, and a wait that tolerates
+outages. It holds its worker slot the whole time: for long notebooks, use the operator.
 
 Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
 """

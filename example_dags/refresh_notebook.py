@@ -1,4 +1,4 @@
-"""Runs a notebook in place, so that whoever opens it in Datalore sees fresh outputs."""
+"""Runs a notebook interactively, so that everyone who opens it in Datalore sees fresh outputs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ with DAG(
     tags=["datalore"],
     params={"notebook_id": "team/stock_check"},
 ) as dag:
-    # [START run_in_place]
+    # [START interactive_run]
     DataloreInteractiveRunOperator(task_id="refresh", notebook_id="{{ params.notebook_id }}")
-    # [END run_in_place]
+    # [END interactive_run]

@@ -1,6 +1,7 @@
-"""Runs a notebook and branches on a value that it hands back.
+"""Runs a notebook and branches on a value that it returns.
 
-In the notebook, a cell that is tagged ``xcom:to_order`` leaves the value; scrapbook's ``glue`` does as well.
+In the notebook, the value is the last output of a cell that is tagged ``xcom:to_order``; scrapbook's ``glue`` works as
+well.
 """
 
 from __future__ import annotations

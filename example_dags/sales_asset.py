@@ -1,6 +1,6 @@
-"""A notebook that is an asset: a DAG that runs it, and one that Airflow starts whenever it has run.
+"""A notebook as an asset: one DAG runs it, and Airflow starts another DAG whenever it has run.
 
-On Airflow 2 assets are called datasets; nothing else differs.
+On Airflow 2, assets are called datasets; nothing else differs.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ with DAG("datalore_sales_asset", schedule=None, tags=["datalore"], params={"note
 # [END asset]
 
 # [START event]
-# Airflow 2 asks every scheduled DAG for a start_date.
+# Airflow 2 requires a start_date in every scheduled DAG.
 with DAG("datalore_after_sales", schedule=[SALES], start_date=datetime(2026, 1, 1, tzinfo=UTC), tags=["datalore"]):
 
     @task
     def read_events(**context: Any) -> list[dict[str, Any]]:
-        """What the events that started this DAG tell of the notebook's runs."""
+        """The details of the runs, from the events that started this DAG."""
         events = context.get("triggering_asset_events") or context.get("triggering_dataset_events") or {}
         return [event.extra for asset in events for event in events[asset]]
 

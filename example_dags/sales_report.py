@@ -1,4 +1,4 @@
-"""Runs two notebooks one after the other; the second is told which run prepared its data, and when."""
+"""Runs two notebooks one after the other; parameters tell the second which run prepared its data, and when."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ with DAG(
         parameters={
             # The operator returns the run's id ...
             "prepared_by_run": prepare.output,
-            # ... and leaves the finished run in XCom "run": its times, its artifacts, whether it succeeded.
+            # ... and pushes the finished run to XCom "run": its times, its artifacts, whether it succeeded.
             "prepared_at": "{{ ti.xcom_pull('prepare', key='run')['end_time'] }}",
         },
         deferrable=True,

@@ -18,14 +18,14 @@ with DAG(
         task_id="start",
         notebook_id="{{ params.notebook_id }}",
         parameters={"safety_days": "{{ params.safety_days }}"},
-        # Submits the run and succeeds at once; its return value is the run's id.
+        # The task starts the run, succeeds at once, and returns the run's id.
         wait_for_completion=False,
     )
     # [END start_run]
 
     @task
     def collect_prices() -> dict[str, float]:
-        """Whatever need not wait for the notebook."""
+        """Work that does not depend on the notebook."""
         return {"Travel mug": 7.5, "Oat milk": 1.9}
 
     # [START wait_for_run]
@@ -34,7 +34,7 @@ with DAG(
 
     @task
     def place_orders(run: dict[str, object], prices: dict[str, float]) -> str:
-        """The sensor returns the finished run."""
+        """Uses the finished run, which the sensor returns."""
         return f"ordered with {len(prices)} prices after run {run['run_id']}, which ended at {run['end_time']}"
 
     start >> wait

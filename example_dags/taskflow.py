@@ -1,4 +1,4 @@
-"""TaskFlow: a function returns the parameters of a notebook, which runs with them, once for each region."""
+"""TaskFlow: a function returns the parameters, and the notebook runs with them, once for each region."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ TESTS = Path(__file__).parent
 SHARE_AN_AIRFLOW = ("e2e", "faults", "ui")
 """Folders whose tests are all on one process, since they meet one Airflow and change things in it."""
 LONGEST_FIRST = (*SHARE_AN_AIRFLOW, "examples", "lineage", "interactive", "emulator", "artifacts", "notebooks", "hooks")
-MEET_NO_AIRFLOW = ("api", "emulator", "notebooks")
+NO_AIRFLOW = ("api", "emulator", "notebooks")
 """Folders whose tests import no Airflow: one version of it is enough for them. tests/test_house.py holds that."""
 
 
@@ -47,8 +47,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first, so that no process is alone with it at the end."""
     for item in items:
-        if folder_of(item.path) in MEET_NO_AIRFLOW:
-            item.add_marker("meets_no_airflow")
+        if folder_of(item.path) in NO_AIRFLOW:
+            item.add_marker("no_airflow")
     order = {folder: number for number, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(folder_of(item.path), len(order)))
 

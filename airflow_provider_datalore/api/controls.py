@@ -10,7 +10,7 @@ from datetime import datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from airflow_provider_datalore.api.cells import Cell
+from airflow_provider_datalore.api.notebook_models import Cell
 from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 

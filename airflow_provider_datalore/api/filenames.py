@@ -7,15 +7,15 @@ import unicodedata
 from collections.abc import Iterable
 from itertools import count
 
-LONGEST_NAME = 255
+MAX_NAME_BYTES = 255
 """Bytes in UTF-8; the limit of most file systems."""
-NAMELESS = "artifact"
+FALLBACK_NAME = "artifact"
 
-_LONGEST_EXTENSION = 32
-_NOT_IN_NAMES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_MAX_EXTENSION_BYTES = 32
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories: control and format characters (which turn text around), halves of pairs, line separators."""
-_FORBIDDEN = re.compile(r'[<>:"|?*]')
-_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
+_FORBIDDEN_CHARS = re.compile(r'[<>:"|?*]')
+_RESERVED_NAMES = re.compile(r"(CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 
 
 def safe_name(name: str) -> str:
@@ -28,10 +28,10 @@ def safe_name(name: str) -> str:
     :param name: for example ``"analysis.ipynb"``, or ``"../../etc/passwd"``, which becomes ``"passwd"``.
     """
     segment = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
-    written = "".join(c for c in segment if unicodedata.category(c) not in _NOT_IN_NAMES)
-    allowed = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", written))
-    trimmed = _trim(allowed) or NAMELESS
-    return _with_suffix(f"_{trimmed}" if _RESERVED.fullmatch(trimmed) else trimmed)
+    written = "".join(c for c in segment if unicodedata.category(c) not in _FORBIDDEN_CATEGORIES)
+    allowed = _FORBIDDEN_CHARS.sub("_", unicodedata.normalize("NFC", written))
+    trimmed = _trim(allowed) or FALLBACK_NAME
+    return _with_suffix(f"_{trimmed}" if _RESERVED_NAMES.fullmatch(trimmed) else trimmed)
 
 
 def distinct_names(names: Iterable[str]) -> list[str]:
@@ -64,11 +64,11 @@ def _with_suffix(name: str, suffix: str = "") -> str:
     """The name with a suffix before its extension, shortened to what file systems take."""
     stem, dot, extension = name.rpartition(".")
     tail = dot + extension
-    if not stem or len(tail.encode()) > _LONGEST_EXTENSION:
+    if not stem or len(tail.encode()) > _MAX_EXTENSION_BYTES:
         stem, tail = name, ""
-    room = LONGEST_NAME - len((suffix + tail).encode())
+    room = MAX_NAME_BYTES - len((suffix + tail).encode())
     # What is left of a name that begins with hundreds of dots may be nothing.
-    return _trim(stem.encode()[:room].decode(errors="ignore") + suffix + tail) or NAMELESS
+    return _trim(stem.encode()[:room].decode(errors="ignore") + suffix + tail) or FALLBACK_NAME
 
 
 def _trim(name: str) -> str:

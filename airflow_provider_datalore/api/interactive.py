@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_datalore.api import notebook_api
-from airflow_provider_datalore.api.cells import NOT_STARTED, Cell, Kernel
-from airflow_provider_datalore.api.exchange import Answer, Call, raise_for_status
-from airflow_provider_datalore.api.models import JsonAnswer, NotebookId
-from airflow_provider_datalore.api.snapshots import Snapshot, View
-from airflow_provider_datalore.api.texts import storable
+from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
+from airflow_provider_datalore.api.models import JsonModel, NotebookId
+from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell, Kernel
+from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
+from airflow_provider_datalore.api.text import storable
 from airflow_provider_datalore.exceptions import DataloreRunOverlapError
 
 Result = TypeVar("Result")
-Exchange: TypeAlias = Generator[Call, Answer, Result]
+Exchange: TypeAlias = Generator[Call, Response, Result]
 """Calls that depend on one another: yields a call, is sent its answer, and so on."""
 
 
-class InteractiveRun(JsonAnswer):
+class InteractiveRun(JsonModel):
     """An interactive run that is over.
 
     :param notebook_id: ``owner/id``.
@@ -40,7 +40,7 @@ class InteractiveRun(JsonAnswer):
     cells: tuple[dict[str, Any], ...] = ()
 
     @classmethod
-    def of(cls, snapshot: Snapshot, view: View) -> InteractiveRun:
+    def of(cls, snapshot: Snapshot, view: NotebookState) -> InteractiveRun:
         """What a run came to."""
         failed = failed_cell(snapshot, view)
         return cls(
@@ -70,7 +70,7 @@ class Stage(enum.Enum):
     FAILED = "failed"
 
 
-def stage(snapshot: Snapshot, view: View) -> Stage:
+def stage(snapshot: Snapshot, view: NotebookState) -> Stage:
     """How far the run has come for which the snapshot was taken."""
     if failed_cell(snapshot, view) is not None:
         return Stage.FAILED
@@ -84,12 +84,12 @@ def stage(snapshot: Snapshot, view: View) -> Stage:
     return Stage.NOT_BEGUN
 
 
-def is_over(snapshot: Snapshot, view: View) -> bool:
+def is_over(snapshot: Snapshot, view: NotebookState) -> bool:
     """Whether the run has ended, well or not."""
     return stage(snapshot, view) in (Stage.SUCCEEDED, Stage.FAILED)
 
 
-def may_be_joined(snapshot: Snapshot, view: View) -> bool:
+def may_be_joined(snapshot: Snapshot, view: NotebookState) -> bool:
     """Whether the run goes on or went well, as far as can be told, so that one can wait for it."""
     match stage(snapshot, view):
         case Stage.SUCCEEDED:
@@ -97,16 +97,16 @@ def may_be_joined(snapshot: Snapshot, view: View) -> bool:
         case Stage.RUNNING:
             return is_own(snapshot, view)
         case Stage.NOT_BEGUN:
-            return view.kernel.state != NOT_STARTED
+            return view.kernel.state != KERNEL_NOT_STARTED
     return False
 
 
-def failed_cell(snapshot: Snapshot, view: View) -> Cell | None:
+def failed_cell(snapshot: Snapshot, view: NotebookState) -> Cell | None:
     """The first cell that has ended in an error since."""
     return next((cell for cell in view.cells if cell.has_failed and snapshot.has_run(cell)), None)
 
 
-def is_own(snapshot: Snapshot, view: View) -> bool:
+def is_own(snapshot: Snapshot, view: NotebookState) -> bool:
     """Whether what runs now can only be the run for which the snapshot was taken, as far as can be told.
 
     Where cells were executed before and then deleted, the first number is a higher one, and this errs on the safe side.
@@ -123,7 +123,7 @@ def is_own(snapshot: Snapshot, view: View) -> bool:
     return numbers.are_contiguous and numbers.left_out == 0
 
 
-def check_own(snapshot: Snapshot, view: View) -> None:
+def check_own(snapshot: Snapshot, view: NotebookState) -> None:
     """Make sure that what the notebook shows came of the run for which the snapshot was taken, as far as can be told.
 
     :raises DataloreRunOverlapError: if somebody else ran it, or set its controls, at the same time.
@@ -143,7 +143,7 @@ def check_own(snapshot: Snapshot, view: View) -> None:
         )
 
 
-def _required(snapshot: Snapshot, view: View) -> Iterator[Cell]:
+def _required(snapshot: Snapshot, view: NotebookState) -> Iterator[Cell]:
     return (cell for cell in view.cells if cell.cell_id in snapshot.required)
 
 
@@ -158,7 +158,7 @@ class _Numbers:
     left_out: int
 
     @classmethod
-    def of(cls, snapshot: Snapshot, view: View) -> _Numbers:
+    def of(cls, snapshot: Snapshot, view: NotebookState) -> _Numbers:
         counts = [cell.execution_count for cell in view.cells if snapshot.has_run(cell)]
         numbers = tuple(sorted(count for count in counts if count))
         # A session that is new, or whose kernel is, counts from 1 again.
@@ -170,7 +170,7 @@ class _Numbers:
         return not self.numbers or self.numbers[-1] - self.numbers[0] == len(self.numbers) - 1
 
 
-def _overtaken(snapshot: Snapshot, view: View) -> bool:
+def _overtaken(snapshot: Snapshot, view: NotebookState) -> bool:
     """Whether the numbers of the cells tell of somebody else's executions since.
 
     One run numbers its cells one after the other, from top to bottom. A gap before the cell by which the outcome is
@@ -193,16 +193,16 @@ def _overtaken(snapshot: Snapshot, view: View) -> bool:
     )
 
 
-def look(notebook: NotebookId, last: View | None = None) -> Exchange[View]:
+def look(notebook: NotebookId, last: NotebookState | None = None) -> Exchange[NotebookState]:
     """Look at a notebook; while the same cell runs on, only its kernel is asked.
 
     :param last: what was seen before.
     """
     kernel = yield from look_at_kernel(notebook)
     if last is not None and kernel.is_busy and kernel.running_cell_id and kernel == last.kernel:
-        return View(kernel, last.cells)
+        return NotebookState(kernel, last.cells)
     call = notebook_api.list_cells(notebook)
-    return View(kernel, tuple(notebook_api.read_cells(call, (yield call))))
+    return NotebookState(kernel, tuple(notebook_api.read_cells(call, (yield call))))
 
 
 def look_at_kernel(notebook: NotebookId) -> Exchange[Kernel]:
@@ -211,7 +211,7 @@ def look_at_kernel(notebook: NotebookId) -> Exchange[Kernel]:
     return notebook_api.read_kernel(call, (yield from make(call)))
 
 
-def make(call: Call) -> Exchange[Answer]:
+def make(call: Call) -> Exchange[Response]:
     """Make one call of the Notebook API.
 
     :return: its answer, if that is a good one.

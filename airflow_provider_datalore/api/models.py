@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
-from airflow_provider_datalore.api.texts import storable
+from airflow_provider_datalore.api.text import storable
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreRunFailedError
 
 __all__ = ["Artifact", "NotebookId", "Run", "RunRequest"]
@@ -83,7 +83,7 @@ class RunRequest:
         return body
 
 
-class JsonAnswer(BaseModel):
+class JsonModel(BaseModel):
     """JSON that Datalore sent: fields that are not known are ignored, names are camelCase there."""
 
     model_config = ConfigDict(
@@ -96,7 +96,7 @@ class JsonAnswer(BaseModel):
     )
 
 
-class Artifact(JsonAnswer):
+class Artifact(JsonModel):
     """A file that a run made.
 
     :param name: its file name, such as ``analysis.ipynb``.
@@ -107,7 +107,7 @@ class Artifact(JsonAnswer):
     path: str
 
 
-class Run(JsonAnswer):
+class Run(JsonModel):
     """A run of a notebook as Datalore reports it.
 
     Only ``run_id`` is always there. Times are aware, in UTC. ``success`` means something once the run is

@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
-from airflow_provider_datalore.api.cells import Cell, CellOutcome, Kernel, NotebookFile
-from airflow_provider_datalore.api.exchange import Answer, Call, read_json, unexpected, wrong_fields
-from airflow_provider_datalore.api.models import JsonAnswer, NotebookId
-from airflow_provider_datalore.api.protocol import missing_notebook
+from airflow_provider_datalore.api.calls import Call, Response, read_json, unexpected, wrong_fields
+from airflow_provider_datalore.api.models import JsonModel, NotebookId
+from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome, Kernel, NotebookFile
+from airflow_provider_datalore.api.run_api import missing_notebook
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreNotebookApiMissingError
 
 REPORT_TYPES = ("STATIC", "INTERACTIVE")
@@ -138,7 +138,7 @@ def upload_file(notebook: NotebookId, name: str, directory: str) -> Call:
     )
 
 
-def read_kernel(call: Call, answer: Answer) -> Kernel:
+def read_kernel(call: Call, answer: Response) -> Kernel:
     """What the kernel does.
 
     :raises DataloreError: the class that the answer's status stands for.
@@ -146,7 +146,7 @@ def read_kernel(call: Call, answer: Answer) -> Kernel:
     return _read(Kernel, call, answer, read_json(call, answer))
 
 
-def raise_if_missing(call: Call, probe: Answer) -> None:
+def raise_if_missing(call: Call, probe: Response) -> None:
     """Tell a server without a Notebook API from one that does not know a notebook or a file.
 
     :param call: what was answered with 404.
@@ -162,7 +162,7 @@ def raise_if_missing(call: Call, probe: Answer) -> None:
         )
 
 
-def read_cells(call: Call, answer: Answer) -> list[Cell]:
+def read_cells(call: Call, answer: Response) -> list[Cell]:
     """The cells in their order.
 
     :raises DataloreError: the class that the answer's status stands for.
@@ -174,7 +174,7 @@ def read_cells(call: Call, answer: Answer) -> list[Cell]:
     return [_read(Cell, call, answer, cell) for cell in cells]
 
 
-def read_outcome(call: Call, answer: Answer) -> CellOutcome:
+def read_outcome(call: Call, answer: Response) -> CellOutcome:
     """What a cell printed, and the error it ended in.
 
     :raises DataloreError: the class that the answer's status stands for.
@@ -182,7 +182,7 @@ def read_outcome(call: Call, answer: Answer) -> CellOutcome:
     return _read(CellOutcome, call, answer, read_json(call, answer))
 
 
-def read_files(call: Call, answer: Answer) -> list[NotebookFile]:
+def read_files(call: Call, answer: Response) -> list[NotebookFile]:
     """The content of a folder.
 
     :raises DataloreError: the class that the answer's status stands for.
@@ -194,7 +194,7 @@ def read_files(call: Call, answer: Answer) -> list[NotebookFile]:
     return [_read(NotebookFile, call, answer, each) for each in files]
 
 
-def read_flag(call: Call, answer: Answer, name: str) -> bool:
+def read_flag(call: Call, answer: Response, name: str) -> bool:
     """A field that is true or false.
 
     :raises DataloreError: the class that the answer's status stands for.
@@ -206,10 +206,10 @@ def read_flag(call: Call, answer: Answer, name: str) -> bool:
     return flag
 
 
-_Read = TypeVar("_Read", bound=JsonAnswer)
+_Read = TypeVar("_Read", bound=JsonModel)
 
 
-def _read(model: type[_Read], call: Call, answer: Answer, data: object) -> _Read:
+def _read(model: type[_Read], call: Call, answer: Response, data: object) -> _Read:
     try:
         return model.model_validate(data)
     except ValidationError as error:

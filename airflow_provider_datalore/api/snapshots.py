@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from airflow_provider_datalore.api.cells import NOT_STARTED, Cell, Kernel
 from airflow_provider_datalore.api.models import NotebookId
+from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell, Kernel
 from airflow_provider_datalore.exceptions import DataloreError
 
 Fingerprint: TypeAlias = tuple[int | None, str | None, str | None]
@@ -19,7 +19,7 @@ _NEVER: Fingerprint = (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class NotebookState:
     """A notebook as it is now."""
 
     kernel: Kernel
@@ -73,7 +73,7 @@ class Snapshot:
     controls: Mapping[str, ControlSeal] = field(default_factory=dict)
 
     @classmethod
-    def take(cls, notebook: NotebookId, view: View, controls: Mapping[str, Mapping[str, Any]]) -> Snapshot:
+    def take(cls, notebook: NotebookId, view: NotebookState, controls: Mapping[str, Mapping[str, Any]]) -> Snapshot:
         """Note what a notebook looks like before a run.
 
         :param controls: what was set for it, by the id of the control's cell.
@@ -84,7 +84,7 @@ class Snapshot:
             notebook,
             before={cell.cell_id: fingerprint(cell) for cell in view.cells if fingerprint(cell) != _NEVER},
             required=code or tuple(cell.cell_id for cell in view.cells if cell.control is not None),
-            highest=0 if view.kernel.state == NOT_STARTED else max(counts, default=0),
+            highest=0 if view.kernel.state == KERNEL_NOT_STARTED else max(counts, default=0),
             controls={cell_id: ControlSeal.of(control) for cell_id, control in controls.items()},
         )
 

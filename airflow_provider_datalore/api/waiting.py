@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_datalore import defaults
+from airflow_provider_datalore.api.conditions import Condition, RunEnded
 from airflow_provider_datalore.api.models import Run
-from airflow_provider_datalore.api.questions import HasRunEnded, Question
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreNotFoundError,
@@ -26,11 +26,11 @@ from airflow_provider_datalore.exceptions import (
     DataloreUntrustedServerError,
 )
 
-SHORTEST_INTERVAL = 1.0
-LONGEST_BACKOFF = 60.0
-LONGEST_PAUSE = 60.0
+MIN_POLL_INTERVAL = 1.0
+MAX_BACKOFF = 60.0
+MAX_START_DELAY = 60.0
 """Seconds until the first request, at most: another machine, whose clock may be wrong, says when it is due."""
-LONGEST = 1e10
+MAX_SECONDS = 1e10
 """Seconds that a limit may have, and an epoch second too: what is added to now has to be a date."""
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ CLOCK = Clock()
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WaitPolicy:
     """How long, how often and until when to wait; checked when it is made.
 
     :param poll_interval: the longest time between two requests, in seconds; at least 1.
@@ -97,7 +97,7 @@ class Patience:
     not_before: float | None = None
 
     def __post_init__(self) -> None:
-        check_seconds("poll_interval", self.poll_interval, least=SHORTEST_INTERVAL)
+        check_seconds("poll_interval", self.poll_interval, least=MIN_POLL_INTERVAL)
         check_seconds("max_outage", self.max_outage, least=0)
         for name in ("deadline", "since", "not_before"):
             if (moment := getattr(self, name)) is not None:
@@ -105,7 +105,7 @@ class Patience:
 
     def interval(self, waited: float) -> float:
         """Seconds until the next request of a run that was waited for so long: about an eighth of that time."""
-        return min(max(SHORTEST_INTERVAL, waited / 8), self.poll_interval)
+        return min(max(MIN_POLL_INTERVAL, waited / 8), self.poll_interval)
 
     def outage_before_start(self, now: float) -> float:
         """How many seconds an outage may last before there is a run: what starts after the deadline is for nothing."""
@@ -126,10 +126,10 @@ def check_seconds(name: str, value: object, *, least: float) -> float:
 
     :raises DataloreConfigurationError: if it is none, or less than the least.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= LONGEST:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= MAX_SECONDS:
         return float(value)
     raise DataloreConfigurationError(
-        f"{name} is {value!r:.50}; it has to be a number of seconds, {least:g} or more, and {LONGEST:g} at most."
+        f"{name} is {value!r:.50}; it has to be a number of seconds, {least:g} or more, and {MAX_SECONDS:g} at most."
     )
 
 
@@ -175,8 +175,8 @@ class Outage:
         """
         left = self.bear(error)
         asked_for = getattr(error, "retry_after", None) or 0.0
-        backoff = min(LONGEST_BACKOFF, SHORTEST_INTERVAL * 2.0 ** min(self.failures - 1, 10))
-        delay = max(asked_for, backoff * (0.5 + self.clock.chance() / 2), SHORTEST_INTERVAL / 2)
+        backoff = min(MAX_BACKOFF, MIN_POLL_INTERVAL * 2.0 ** min(self.failures - 1, 10))
+        delay = max(asked_for, backoff * (0.5 + self.clock.chance() / 2), MIN_POLL_INTERVAL / 2)
         log.warning("%s Asking again in %.1f s; giving up when it lasts %.0f s more.", error, min(delay, left), left)
         return min(delay, left)
 
@@ -195,7 +195,7 @@ def submit(max_outage: float, clock: Clock = CLOCK) -> Wait[Any]:
     :raises DataloreUnavailableError: when ``max_outage`` is used up; at once, and with ``never_received``
         unset, when a run may have been started.
     """
-    outage = Outage(Patience(max_outage=max_outage).max_outage, clock)
+    outage = Outage(WaitPolicy(max_outage=max_outage).max_outage, clock)
     while True:
         try:
             told = yield Ask()
@@ -218,7 +218,7 @@ def ask(max_outage: float, grace: float, clock: Clock = CLOCK) -> Wait[Any]:
     :return: the answer.
     :raises DataloreError: when Datalore refuses, or ``max_outage`` is used up.
     """
-    outage = Outage(Patience(max_outage=max_outage).max_outage, clock)
+    outage = Outage(WaitPolicy(max_outage=max_outage).max_outage, clock)
     began = clock.monotonic()
     while True:
         try:
@@ -226,12 +226,12 @@ def ask(max_outage: float, grace: float, clock: Clock = CLOCK) -> Wait[Any]:
         except DataloreNotFoundError:
             if clock.monotonic() - began >= grace:
                 raise
-            yield Sleep(SHORTEST_INTERVAL)
+            yield Sleep(MIN_POLL_INTERVAL)
         except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
             yield Sleep(outage.delay(error))
 
 
-def wait_until_finished(run_id: str, patience: Patience, clock: Clock = CLOCK, *, where: str = "Datalore") -> Steps:
+def wait_until_finished(run_id: str, policy: WaitPolicy, clock: Clock = CLOCK, *, where: str = "Datalore") -> Steps:
     """Ask for the status of a run until it has ended.
 
     :param where: what an error names as the place to look for the notebook, such as its address.
@@ -242,50 +242,50 @@ def wait_until_finished(run_id: str, patience: Patience, clock: Clock = CLOCK, *
     :raises DataloreApiError: when Datalore refuses: 400, 403, 404 (after a short grace for a new run), and 401
         if the connection's token, read anew, is refused as well.
     """
-    return wait_for(HasRunEnded(run_id, where), patience, clock)
+    return wait_for(RunEnded(run_id, where), policy, clock)
 
 
-def wait_for(question: Question[Told], patience: Patience, clock: Clock = CLOCK) -> Wait[Told]:
+def wait_for(question: Condition[Told], policy: WaitPolicy, clock: Clock = CLOCK) -> Wait[Told]:
     """Ask a question until its answer ends the wait; errors as :func:`wait_until_finished` has them.
 
     :return: the answer that ended it.
     """
-    since = clock.wall() if patience.since is None else patience.since
-    outage = Outage(patience.max_outage, clock)
+    since = clock.wall() if policy.since is None else policy.since
+    outage = Outage(policy.max_outage, clock)
     last: Told | None = None
 
     # Spread over an interval: a triggerer that starts again finds all its runs at once.
     waited = clock.wall() - since
-    delay = 0.0 if patience.not_before is None else min(LONGEST_PAUSE, max(0.0, patience.not_before - clock.wall()))
-    delay += patience.interval(waited) * clock.chance()
+    delay = 0.0 if policy.not_before is None else min(MAX_START_DELAY, max(0.0, policy.not_before - clock.wall()))
+    delay += policy.interval(waited) * clock.chance()
     while True:
-        if patience.deadline is not None:
-            delay = min(delay, patience.deadline - clock.wall())
+        if policy.deadline is not None:
+            delay = min(delay, policy.deadline - clock.wall())
         due = clock.monotonic() + delay
         if delay > 0:
             yield Sleep(delay)
-        final = patience.deadline is not None and clock.wall() >= patience.deadline
+        final = policy.deadline is not None and clock.wall() >= policy.deadline
         try:
             told: Told = yield from _ask_with_a_valid_token()
         except DataloreNotFoundError as error:
-            if not question.may_appear(last, clock.wall() - since):
+            if not question.tolerates_not_found(last, clock.wall() - since):
                 raise
             log.info("Datalore does not know of it yet: %s", error)
-            delay = SHORTEST_INTERVAL
+            delay = MIN_POLL_INTERVAL
         except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
             delay = 0.0 if final else outage.delay(error)
         else:
             outage.end()
-            if question.is_over(told, last, clock.wall() - since):
+            if question.is_met(told, last, clock.wall() - since):
                 return told
             last = told
-            interval = patience.interval(clock.wall() - since) * (0.95 + clock.chance() / 20)
+            interval = policy.interval(clock.wall() - since) * (0.95 + clock.chance() / 20)
             # From when this request was due, so that neither slow answers nor a busy event loop make polls rarer.
-            delay = max(due + interval - clock.monotonic(), interval / 2, SHORTEST_INTERVAL / 2)
+            delay = max(due + interval - clock.monotonic(), interval / 2, MIN_POLL_INTERVAL / 2)
             log.debug("Nothing new; asking again in %.1f s.", delay)
         if final:
-            assert patience.deadline is not None
-            raise question.timed_out(last, patience.deadline)
+            assert policy.deadline is not None
+            raise question.timeout_error(last, policy.deadline)
 
 
 def _ask_with_a_valid_token() -> Wait[Any]:

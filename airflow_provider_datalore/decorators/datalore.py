@@ -11,6 +11,8 @@ from airflow.providers.common.compat.sdk import (
     task_decorator_factory,
 )
 
+from airflow_provider_datalore import xcom
+
 try:
     from airflow.providers.common.compat.sdk import determine_kwargs
 except ImportError:  # common-compat before 1.14.3, newer than what Airflow 2.11.2 and 3.1.8 came out with
@@ -47,10 +49,6 @@ if TYPE_CHECKING:
             """The same function with other options of the task."""
 
 
-PARAMETERS = "parameters"
-"""The XCom key of what the notebook was started with."""
-
-
 class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOperator):
     """Runs a notebook with the parameters that a function returns; does all else as its base class does.
 
@@ -64,7 +62,7 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
 
     template_fields: Sequence[str] = (
         *DecoratedOperator.template_fields,
-        *(name for name in DataloreRunNotebookOperator.template_fields if name != PARAMETERS),
+        *(name for name in DataloreRunNotebookOperator.template_fields if name != xcom.PARAMETERS),
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {**DecoratedOperator.template_fields_renderers}
     custom_operator_name = "@task.datalore_notebook"
@@ -77,7 +75,7 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
         op_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if PARAMETERS in kwargs:
+        if xcom.PARAMETERS in kwargs:
             raise TypeError("@task.datalore_notebook takes no parameters=…: the function returns them")
         if kwargs.get("multiple_outputs"):
             raise TypeError("@task.datalore_notebook has one output, the run id: leave multiple_outputs out")
@@ -103,7 +101,7 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
                 "notebook's parameters as a mapping such as {'region': 'eu'}, or None for none."
             )
         shown: Any = redact(to_datalore(returned))
-        context["ti"].xcom_push(key=PARAMETERS, value=shown)
+        context["ti"].xcom_push(key=xcom.PARAMETERS, value=shown)
         self.parameters = returned
         return returned
 
@@ -116,7 +114,7 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
         """Know again what the function returned, for the asset events, where another process called it."""
         if self.parameters is None:
             own = context["ti"]
-            self.parameters = own.xcom_pull(task_ids=own.task_id, key=PARAMETERS, map_indexes=own.map_index)
+            self.parameters = own.xcom_pull(task_ids=own.task_id, key=xcom.PARAMETERS, map_indexes=own.map_index)
         return super()._deliver(run, hook, context)
 
 

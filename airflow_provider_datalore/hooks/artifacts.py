@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_datalore.api import protocol, waiting
-from airflow_provider_datalore.hooks.drivers import drive
+from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.hooks.synchronous import SynchronousHook
+from airflow_provider_datalore.transport.drivers import drive
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Taken = TypeVar("Taken")
 
-LONGEST_ARTIFACT = 512 * 1024 * 1024
+MAX_ARTIFACT_BYTES = 512 * 1024 * 1024
 """Bytes that :meth:`ArtifactsHook.read_artifact` reads into memory, at most."""
 
 
@@ -36,7 +36,9 @@ class ArtifactsHook(SynchronousHook):
         :raises DataloreUnexpectedResponseError: if it is longer, or has a path that is not Datalore's.
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
-        return self.sender.read(protocol.get_artifact(artifact), max_bytes=max_bytes or LONGEST_ARTIFACT, within=within)
+        return self.client.read(
+            run_api.get_artifact(artifact), max_bytes=max_bytes or MAX_ARTIFACT_BYTES, within=within
+        )
 
     def read_outputs(self, run: Run, names: Sequence[str], *, max_outage: float = 0.0) -> dict[str, Any]:
         """Values that a notebook handed back: glued as scrapbook does, or left by a cell tagged ``xcom:<name>``.
@@ -49,7 +51,7 @@ class ArtifactsHook(SynchronousHook):
         :raises DataloreOutputError: for a value that is no JSON or too long, or a notebook that cannot be read.
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
-        from airflow_provider_datalore.hooks.outputs import read_outputs
+        from airflow_provider_datalore.hooks.run_outputs import read_outputs
 
         return read_outputs(self, run, names, max_outage)
 
@@ -85,14 +87,14 @@ class ArtifactsHook(SynchronousHook):
         storage.check_max_bytes(max_bytes)
         path = storage.folder(destination) / safe_name(artifact.name if name is None else name)
         what = f"artifact {artifact.name!r:.200}"
-        size = self.take_artifact(
+        size = self.receive_artifact(
             artifact, lambda pieces: storage.write(pieces, path, what, max_bytes=max_bytes), max_outage=max_outage
         )
         self.log.info("Wrote artifact %.200r to %s, %d bytes.", artifact.name, path, size)
         storage.register_lineage(path, self)
         return path
 
-    def take_artifact(
+    def receive_artifact(
         self, artifact: Artifact, take: Callable[[Iterator[bytes]], Taken], *, max_outage: float = 0.0
     ) -> Taken:
         """Hand the content of an artifact to a function, piece by piece.
@@ -103,11 +105,11 @@ class ArtifactsHook(SynchronousHook):
         :return: what the function returned.
         :raises DataloreError: whatever goes wrong, by its own class.
         """
-        call = protocol.get_artifact(artifact)
+        call = run_api.get_artifact(artifact)
 
         def ask(step: Ask) -> Taken:
-            self.heed(step)
-            with self.sender.stream(call) as pieces:
+            self.refresh_if_asked(step)
+            with self.client.stream(call) as pieces:
                 return take(pieces)
 
         taken: Taken = drive(waiting.ask(max_outage, 0.0), ask)
@@ -118,4 +120,4 @@ class ArtifactsHook(SynchronousHook):
 
         :param artifact: one of :attr:`.Run.artifacts`.
         """
-        return self.connection.browser_url(protocol.get_artifact(artifact).path)
+        return self.connection.browser_url(run_api.get_artifact(artifact).path)

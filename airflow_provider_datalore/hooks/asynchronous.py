@@ -9,22 +9,27 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 
 from airflow_provider_datalore import defaults
-from airflow_provider_datalore.api import protocol, waiting
+from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.api.models import Run
-from airflow_provider_datalore.api.waiting import Ask, Patience, deadline_after
-from airflow_provider_datalore.hooks.base import DataloreBaseHook
-from airflow_provider_datalore.hooks.connection import DataloreConnection, naming_connection, not_defined, not_looked_up
-from airflow_provider_datalore.hooks.drivers import drive_async
+from airflow_provider_datalore.api.waiting import Ask, WaitPolicy, deadline_after
+from airflow_provider_datalore.hooks.synchronous import DataloreBaseHook
+from airflow_provider_datalore.transport.connection import (
+    DataloreConnection,
+    naming_connection,
+    not_defined,
+    not_looked_up,
+)
+from airflow_provider_datalore.transport.drivers import drive_async
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from airflow_provider_datalore.api.models import NotebookId
-    from airflow_provider_datalore.hooks.aiohttp_sender import SharedSender
     from airflow_provider_datalore.hooks.notebook import DataloreAsyncNotebook
+    from airflow_provider_datalore.transport.aiohttp_client import SharedClient
 
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+MIN_LOOKUP_INTERVAL, MAX_LOOKUP_INTERVAL = 1.0, 15.0
 """Seconds between two look-ups of a connection that was not found."""
 
 
@@ -58,21 +63,21 @@ class DataloreAsyncHook(DataloreBaseHook):
         """Wait until a run has ended, well or not; as :meth:`DataloreHook.wait_for_run`."""
         now = time.time()
         with naming_connection(self.datalore_conn_id):
-            patience = Patience(poll_interval, max_outage, deadline_after(timeout, now), since=now)
-        return await self.wait_patiently(run_id, patience)
+            policy = WaitPolicy(poll_interval, max_outage, deadline_after(timeout, now), since=now)
+        return await self.wait_with_policy(run_id, policy)
 
-    async def wait_patiently(self, run_id: str, patience: Patience, *, where: str = "Datalore") -> Run:
+    async def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "Datalore") -> Run:
         """Wait until a run has ended, or until the patience is over; as :meth:`DataloreHook.wait_patiently`."""
         with naming_connection(self.datalore_conn_id):
-            return await self._drive(waiting.wait_until_finished(run_id, patience, where=where), run_id)
+            return await self._drive(waiting.wait_until_finished(run_id, policy, where=where), run_id)
 
     async def _drive(self, steps: waiting.Steps, run_id: str) -> Run:
-        call = protocol.get_run(run_id)
-        status = protocol.StatusReader(call, run_id)
-        async with self.shared_sender() as sender:
+        call = run_api.get_run(run_id)
+        status = run_api.StatusReader(call, run_id)
+        async with self.shared_client() as client:
 
             async def ask(step: Ask) -> Run:
-                return status.read(await sender.send(call, reread_connection=step.reread_connection))
+                return status.read(await client.send(call, reread_connection=step.reread_connection))
 
             return await drive_async(steps, ask)
 
@@ -82,15 +87,15 @@ class DataloreAsyncHook(DataloreBaseHook):
 
         return DataloreAsyncNotebook(self, notebook)
 
-    def shared_sender(self) -> AbstractAsyncContextManager[SharedSender]:
+    def shared_client(self) -> AbstractAsyncContextManager[SharedClient]:
         """What sends the calls; shared by all that use this connection in the event loop."""
-        from airflow_provider_datalore.hooks.aiohttp_sender import shared_sender
+        from airflow_provider_datalore.transport.aiohttp_client import shared_client
 
-        return shared_sender(self.datalore_conn_id, self._read_connection)
+        return shared_client(self.datalore_conn_id, self._read_connection)
 
     async def _read_connection(self) -> DataloreConnection:
         until = time.monotonic() + self.look_up_for
-        pause = FIRST_PAUSE
+        pause = MIN_LOOKUP_INTERVAL
         while True:
             try:
                 connection, extra = await self._look_up()
@@ -101,7 +106,7 @@ class DataloreAsyncHook(DataloreBaseHook):
                     raise told from None
                 self.log.warning("%s Looking it up again in %.0f s.", told, pause)
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, MAX_LOOKUP_INTERVAL)
             else:
                 return DataloreConnection.read(connection, extra)
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import defaults
-from airflow_provider_datalore.api import exchange, protocol, waiting
+from airflow_provider_datalore.api import calls, run_api, waiting
 from airflow_provider_datalore.api.models import NotebookId, Run, RunRequest
-from airflow_provider_datalore.api.waiting import Ask, Patience, deadline_after
+from airflow_provider_datalore.api.waiting import Ask, WaitPolicy, deadline_after
 from airflow_provider_datalore.exceptions import (
     DataloreError,
     DataloreSubmissionUnknownError,
@@ -19,8 +19,8 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.get_provider_info import connection_type
 from airflow_provider_datalore.hooks.artifacts import ArtifactsHook
 from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
-from airflow_provider_datalore.hooks.connection import naming_connection
-from airflow_provider_datalore.hooks.drivers import drive
+from airflow_provider_datalore.transport.connection import naming_connection
+from airflow_provider_datalore.transport.drivers import drive
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
@@ -49,7 +49,7 @@ class DataloreHook(ArtifactsHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """The form's own fields on Airflow before 3.2; later ones read the provider info."""
-        from airflow_provider_datalore.hooks.form import widgets
+        from airflow_provider_datalore.hooks.connection_form import widgets
 
         return widgets(connection_type()["conn-fields"])
 
@@ -85,10 +85,10 @@ class DataloreHook(ArtifactsHook):
                 update_report=update_report,
                 direct_file_storage_write=direct_file_storage_write,
             )
-        call = protocol.start_run(request)
+        call = run_api.start_run(request)
 
         def ask(_: Ask) -> str:
-            return protocol.read_run_id(call, self.sender.send(call))
+            return run_api.read_run_id(call, self.client.send(call))
 
         url = self.notebook_url(request.notebook_id)
         run_id = self._submit(request.notebook_id, max_outage, ask)
@@ -107,10 +107,10 @@ class DataloreHook(ArtifactsHook):
         :raises DataloreError: as :meth:`run_notebook` does.
         """
         notebook = self._notebook_id(notebook_id)
-        call = protocol.start_interactive_run(notebook)
+        call = run_api.start_interactive_run(notebook)
 
         def ask(_: Ask) -> str:
-            exchange.raise_for_status(call, self.sender.send(call))
+            calls.raise_for_status(call, self.client.send(call))
             return ""
 
         self._submit(notebook, max_outage, ask)
@@ -127,7 +127,7 @@ class DataloreHook(ArtifactsHook):
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
         with naming_connection(self.datalore_conn_id):
-            call = protocol.get_run(run_id)
+            call = run_api.get_run(run_id)
         steps: waiting.Steps = waiting.ask(max_outage, grace)
         return drive(steps, self._asker(call, run_id))
 
@@ -152,17 +152,17 @@ class DataloreHook(ArtifactsHook):
         """
         now = time.time()
         with naming_connection(self.datalore_conn_id):
-            patience = Patience(poll_interval, max_outage, deadline_after(timeout, now), since=now)
-        return self.wait_patiently(run_id, patience)
+            policy = WaitPolicy(poll_interval, max_outage, deadline_after(timeout, now), since=now)
+        return self.wait_with_policy(run_id, policy)
 
-    def wait_patiently(self, run_id: str, patience: Patience, *, where: str = "Datalore") -> Run:
+    def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "Datalore") -> Run:
         """Wait until a run has ended, well or not, or until the patience is over; as :meth:`wait_for_run`.
 
         :param where: what an error names as the place to look for the notebook, such as its address.
         """
         with naming_connection(self.datalore_conn_id):
-            call = protocol.get_run(run_id)
-        return drive(waiting.wait_until_finished(run_id, patience, where=where), self._asker(call, run_id))
+            call = run_api.get_run(run_id)
+        return drive(waiting.wait_until_finished(run_id, policy, where=where), self._asker(call, run_id))
 
     def notebook(self, notebook_id: str | NotebookId, *, max_outage: float = 0.0) -> DataloreNotebook:
         """A notebook, by the Notebook API of Datalore Cloud and on-premises 2026.2 and later.
@@ -180,20 +180,20 @@ class DataloreHook(ArtifactsHook):
         :return: whether it is, and what was found, in words; without the connection's id, since Airflow's form tries
             what was entered under an id of its own.
         """
-        from airflow_provider_datalore.hooks.checking import check_token, without_id
+        from airflow_provider_datalore.transport.token_check import check_token, without_id
 
         try:
-            check_token(self.sender)
+            check_token(self.client)
         except DataloreError as error:
             return False, without_id(self.datalore_conn_id, str(error))
         return True, f"Datalore at {self.connection.base_url} accepts the token."
 
-    def _asker(self, call: exchange.Call, run_id: str) -> Callable[[Ask], Run]:
-        status = protocol.StatusReader(call, run_id)
+    def _asker(self, call: calls.Call, run_id: str) -> Callable[[Ask], Run]:
+        status = run_api.StatusReader(call, run_id)
 
         def ask(step: Ask) -> Run:
-            self.heed(step)
-            return status.read(self.sender.send(call))
+            self.refresh_if_asked(step)
+            return status.read(self.client.send(call))
 
         return ask
 

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import interactive, notebook_api, waiting
-from airflow_provider_datalore.api.cells import Cell, CellOutcome, Kernel
+from airflow_provider_datalore.api.calls import Call, Response
+from airflow_provider_datalore.api.conditions import Condition
 from airflow_provider_datalore.api.controls import settings_for
-from airflow_provider_datalore.api.exchange import Answer, Call
 from airflow_provider_datalore.api.interactive import Exchange, Result
+from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
 from airflow_provider_datalore.api.models import NotebookId
-from airflow_provider_datalore.api.questions import Question
-from airflow_provider_datalore.api.snapshots import Snapshot, View
-from airflow_provider_datalore.api.turns import HasNotebookRun, IsNotebookFree
-from airflow_provider_datalore.api.waiting import Ask, Patience
+from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome, Kernel
+from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
+from airflow_provider_datalore.api.waiting import Ask, WaitPolicy
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreNotFoundError
-from airflow_provider_datalore.hooks.connection import naming_connection
-from airflow_provider_datalore.hooks.drivers import drive, drive_async
+from airflow_provider_datalore.transport.connection import naming_connection
+from airflow_provider_datalore.transport.drivers import drive, drive_async
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
@@ -65,7 +65,7 @@ class DataloreNotebook:
         """What the kernel does."""
         return self.exchange(lambda: interactive.look_at_kernel(self.id))
 
-    def look(self) -> View:
+    def look(self) -> NotebookState:
         """The kernel and the cells, with what became of their last executions."""
         return self.exchange(lambda: interactive.look(self.id))
 
@@ -74,7 +74,7 @@ class DataloreNotebook:
         call = notebook_api.cell_outputs(self.id, cell.cell_id)
         return notebook_api.read_outcome(call, self.send(call))
 
-    def settings_for(self, parameters: Mapping[str, Any] | None, view: View) -> dict[str, dict[str, Any]]:
+    def settings_for(self, parameters: Mapping[str, Any] | None, view: NotebookState) -> dict[str, dict[str, Any]]:
         """What the controls have to be set to for parameters.
 
         :param parameters: values by the *Variable* of the notebook's controls, as for a run.
@@ -96,10 +96,10 @@ class DataloreNotebook:
         :return: the controls as they are now, by the id of their cell.
         """
         settings = self.settings_for(parameters, self.look())
-        self.set_controls(settings, Patience(max_outage=self.max_outage))
+        self.set_controls(settings, WaitPolicy(max_outage=self.max_outage))
         return settings
 
-    def set_controls(self, settings: Mapping[str, Mapping[str, Any]], patience: Patience) -> View:
+    def set_controls(self, settings: Mapping[str, Mapping[str, Any]], policy: WaitPolicy) -> NotebookState:
         """Set controls to what ``settings_for`` said.
 
         Some notebooks run the cells that depend on a control as soon as it is set; this waits for them.
@@ -109,7 +109,7 @@ class DataloreNotebook:
         for cell_id, control in settings.items():
             call = notebook_api.update_control(self.id, cell_id, control)
             self.send(call)
-        return self._wait(IsNotebookFree(self.id, self.url, quiet=0.0), patience)
+        return self._wait(NotebookIdle(self.id, self.url, quiet=0.0), policy)
 
     def interrupt(self) -> bool:
         """Interrupt the cell that runs.
@@ -144,20 +144,20 @@ class DataloreNotebook:
         call = notebook_api.publish_report(self.id, report_type, mode)
         self.send(call)
 
-    def is_free(self, view: View, poll_interval: float) -> bool:
+    def is_free(self, view: NotebookState, poll_interval: float) -> bool:
         """Whether ``wait_until_free`` has nothing to wait for."""
-        return IsNotebookFree.for_turn(self.id, self.url, poll_interval).is_over(view, None, 0.0)
+        return NotebookIdle.for_turn(self.id, self.url, poll_interval).is_met(view, None, 0.0)
 
-    def wait_until_free(self, patience: Patience) -> View:
+    def wait_until_free(self, policy: WaitPolicy) -> NotebookState:
         """Wait until nothing runs in the notebook, and another task that ran it has seen what came of that.
 
         :raises DataloreInteractiveRunTimeoutError: if the patience is over before.
         """
-        return self._wait(IsNotebookFree.for_turn(self.id, self.url, patience.poll_interval), patience)
+        return self._wait(NotebookIdle.for_turn(self.id, self.url, policy.poll_interval), policy)
 
     def wait_for_run(
-        self, snapshot: Snapshot, patience: Patience, *, start_timeout: float = defaults.START_TIMEOUT
-    ) -> View:
+        self, snapshot: Snapshot, policy: WaitPolicy, *, start_timeout: float = defaults.START_TIMEOUT
+    ) -> NotebookState:
         """Wait until the interactive run is over for which the snapshot was taken.
 
         :param start_timeout: in how many seconds its first cell has to run.
@@ -166,24 +166,24 @@ class DataloreNotebook:
         :raises DataloreRunOverlapError: if what the notebook shows may be someone else's run.
         :raises DataloreInteractiveRunTimeoutError: if the patience is over before.
         """
-        return self._wait(HasNotebookRun(snapshot, start_timeout, self.url), patience)
+        return self._wait(InteractiveRunEnded(snapshot, start_timeout, self.url), policy)
 
     def exchange(self, exchange: Callable[[], Exchange[Result]]) -> Result:
         """Carry out calls that depend on one another, from the start again while Datalore does not answer."""
 
         def ask(step: Ask) -> Result:
-            self.hook.heed(step)
-            return converse(exchange(), self.hook.sender.send)
+            self.hook.refresh_if_asked(step)
+            return converse(exchange(), self.hook.client.send)
 
         result: Result = drive(waiting.ask(self.max_outage, 0.0), ask)
         return result
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call) -> Response:
         """Send a call; again while Datalore does not answer, but never twice what must not arrive twice."""
         if call.repeatable:
             return self.exchange(lambda: interactive.make(call))
-        answer: Answer = drive(
-            waiting.submit(self.max_outage), lambda _: converse(interactive.make(call), self.hook.sender.send)
+        answer: Response = drive(
+            waiting.submit(self.max_outage), lambda _: converse(interactive.make(call), self.hook.client.send)
         )
         return answer
 
@@ -193,19 +193,19 @@ class DataloreNotebook:
         try:
             yield
         except DataloreNotFoundError:
-            notebook_api.raise_if_missing(call, self.hook.sender.send(notebook_api.without_notebook()))
+            notebook_api.raise_if_missing(call, self.hook.client.send(notebook_api.without_notebook()))
             raise
 
-    def _wait(self, question: Question[View], patience: Patience) -> View:
-        last: View | None = None
+    def _wait(self, question: Condition[NotebookState], policy: WaitPolicy) -> NotebookState:
+        last: NotebookState | None = None
 
-        def ask(step: Ask) -> View:
+        def ask(step: Ask) -> NotebookState:
             nonlocal last
-            self.hook.heed(step)
-            last = converse(interactive.look(self.id, last), self.hook.sender.send)
+            self.hook.refresh_if_asked(step)
+            last = converse(interactive.look(self.id, last), self.hook.client.send)
             return last
 
-        return drive(waiting.wait_for(question, patience), ask)
+        return drive(waiting.wait_for(question, policy), ask)
 
 
 class DataloreAsyncNotebook:
@@ -219,32 +219,32 @@ class DataloreAsyncNotebook:
         self.hook = hook
         self.id = notebook
 
-    async def wait(self, question: Question[View], patience: Patience) -> View:
+    async def wait(self, question: Condition[NotebookState], policy: WaitPolicy) -> NotebookState:
         """Wait until what is seen of the notebook answers a question."""
-        last: View | None = None
-        async with self.hook.shared_sender() as sender:
+        last: NotebookState | None = None
+        async with self.hook.shared_client() as client:
 
-            async def ask(step: Ask) -> View:
+            async def ask(step: Ask) -> NotebookState:
                 nonlocal last
                 reread = step.reread_connection
 
-                async def send(call: Call) -> Answer:
+                async def send(call: Call) -> Response:
                     nonlocal reread
                     now, reread = reread, False
-                    return await sender.send(call, reread_connection=now)
+                    return await client.send(call, reread_connection=now)
 
                 last = await converse_async(interactive.look(self.id, last), send)
                 return last
 
-            return await drive_async(waiting.wait_for(question, patience), ask)
+            return await drive_async(waiting.wait_for(question, policy), ask)
 
     async def exchange(self, exchange: Exchange[Result]) -> Result:
         """Carry out calls that depend on one another, once."""
-        async with self.hook.shared_sender() as sender:
-            return await converse_async(exchange, sender.send)
+        async with self.hook.shared_client() as client:
+            return await converse_async(exchange, client.send)
 
 
-def converse(exchange: Exchange[Result], send: Callable[[Call], Answer]) -> Result:
+def converse(exchange: Exchange[Result], send: Callable[[Call], Response]) -> Result:
     """Carry out calls that depend on one another, once."""
     try:
         call = next(exchange)
@@ -255,7 +255,7 @@ def converse(exchange: Exchange[Result], send: Callable[[Call], Answer]) -> Resu
         return result
 
 
-async def converse_async(exchange: Exchange[Result], send: Callable[[Call], Awaitable[Answer]]) -> Result:
+async def converse_async(exchange: Exchange[Result], send: Callable[[Call], Awaitable[Response]]) -> Result:
     """The same in the running event loop."""
     try:
         call = next(exchange)

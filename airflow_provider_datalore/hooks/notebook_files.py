@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from airflow_provider_datalore.api import notebook_api, waiting
-from airflow_provider_datalore.api.cells import NotebookFile
-from airflow_provider_datalore.api.exchange import raise_for_status
+from airflow_provider_datalore.api.calls import raise_for_status
 from airflow_provider_datalore.api.filenames import safe_name
+from airflow_provider_datalore.api.notebook_models import NotebookFile
 from airflow_provider_datalore.api.waiting import Ask
 from airflow_provider_datalore.defaults import NOTEBOOK_FILES
-from airflow_provider_datalore.hooks.drivers import drive
+from airflow_provider_datalore.transport.drivers import drive
+from airflow_provider_datalore.transport.multipart import MultipartFile
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -64,9 +63,9 @@ class NotebookFiles:
         call = notebook_api.download_file(self._notebook.id, full_path(path))
 
         def ask(step: Ask) -> bytes:
-            hook.heed(step)
+            hook.refresh_if_asked(step)
             with self._notebook.telling_missing_api(call):
-                return hook.sender.read(call, max_bytes=max_bytes)
+                return hook.client.read(call, max_bytes=max_bytes)
 
         content: bytes = drive(waiting.ask(self._notebook.max_outage, 0.0), ask)
         return content
@@ -97,8 +96,8 @@ class NotebookFiles:
         call = notebook_api.download_file(self._notebook.id, full_path(path))
 
         def ask(step: Ask) -> int:
-            hook.heed(step)
-            with self._notebook.telling_missing_api(call), hook.sender.stream(call) as pieces:
+            hook.refresh_if_asked(step)
+            with self._notebook.telling_missing_api(call), hook.client.stream(call) as pieces:
                 return storage.write(pieces, target, f"file {path!r:.200}", max_bytes=max_bytes)
 
         size = drive(waiting.ask(self._notebook.max_outage, 0.0), ask)
@@ -130,10 +129,10 @@ class NotebookFiles:
         call = notebook_api.upload_file(self._notebook.id, named, directory)
 
         def ask(step: Ask) -> int:
-            hook.heed(step)
+            hook.refresh_if_asked(step)
             size = int(origin.stat().st_size)
             with self._notebook.telling_missing_api(call), storage.reading(origin) as pieces:
-                raise_for_status(call, hook.sender.upload(call, MultipartFile(named, size, pieces)))
+                raise_for_status(call, hook.client.upload(call, MultipartFile(named, size, pieces)))
             return size
 
         began = time.monotonic()
@@ -146,44 +145,3 @@ class NotebookFiles:
 def full_path(path: str) -> str:
     """The path of a file as Datalore has it; one without a folder is a file of the notebook's own."""
     return path if "/" in path else f"{NOTEBOOK_FILES}/{path}"
-
-
-class MultipartFile:
-    """A form with one file, made while it is sent. Its length is known before: not every server takes one without.
-
-    :param name: the file's name.
-    :param size: its bytes.
-    :param pieces: its content.
-    """
-
-    def __init__(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
-        self.boundary = uuid4().hex
-        # Quotes and line breaks would end the field; browsers write them in this way.
-        quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-        self._head = (
-            f'--{self.boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n"
-        ).encode()
-        self._tail = f"\r\n--{self.boundary}--\r\n".encode()
-        self._size = size
-        self._pieces = pieces
-
-    @property
-    def content_type(self) -> str:
-        """What the request has to say of its body."""
-        return f"multipart/form-data; boundary={self.boundary}"
-
-    def __len__(self) -> int:
-        return len(self._head) + self._size + len(self._tail)
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._head
-        sent = 0
-        for piece in self._pieces:
-            sent += len(piece)
-            if sent > self._size:
-                break
-            yield piece
-        if sent != self._size:
-            raise OSError(f"the file changed while it was read: it had {self._size} bytes, and now has others")
-        yield self._tail

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import Dataset
     from openlineage.client.facet_v2 import JobFacet, RunFacet
 
-    from airflow_provider_datalore.lineage.task import TellsLineage
+    from airflow_provider_datalore.lineage.mixin import LineageMixin
 
 CODE_TYPE = "datalore"
 """The kind of place, in OpenLineage's facet of it, where the source code is."""
@@ -27,7 +27,7 @@ CODE_TYPE = "datalore"
 log = logging.getLogger(__name__)
 
 
-def lineage_of(task: TellsLineage) -> OperatorLineage[Any, Any] | None:
+def lineage_of(task: LineageMixin) -> OperatorLineage[Any, Any] | None:
     """All that the task knows by now. Never fails: None if something keeps it from being told."""
     try:
         return _lineage_of(task)

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
+from airflow_provider_datalore import xcom
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskInstanceKey
-
-RUN_ID = "run_id"
-NOTEBOOK_URL = "notebook_url"
-EXECUTED_NOTEBOOK_URL = "executed_notebook_url"
 
 
 class _XComLink(BaseOperatorLink):
@@ -33,11 +31,11 @@ class DataloreNotebookLink(_XComLink):
     """Opens the notebook in Datalore."""
 
     name = "Datalore notebook"
-    key = NOTEBOOK_URL
+    key = xcom.NOTEBOOK_URL
 
 
 class DataloreExecutedNotebookLink(_XComLink):
     """Opens the executed copy of the notebook, which is an artifact of the run."""
 
     name = "Executed notebook"
-    key = EXECUTED_NOTEBOOK_URL
+    key = xcom.EXECUTED_NOTEBOOK_URL

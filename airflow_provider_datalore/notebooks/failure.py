@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from airflow_provider_datalore.notebooks.reading import Cell, code_cells, is_printed, plain, text
+from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells, is_printed, plain, text
 
-_MOST_TRACEBACK = 4000
-_MOST_OUTPUT_LINES = 20
-_MOST_OUTPUT = 2000
-_MOST_VALUE = 1000
-_LINES_AROUND = 3
-_LOOKED_AT = 100_000
+_MAX_TRACEBACK_CHARS = 4000
+_MAX_OUTPUT_LINES = 20
+_MAX_OUTPUT_CHARS = 2000
+_MAX_MESSAGE_CHARS = 1000
+_CONTEXT_LINES = 3
+_MAX_SCANNED_CHARS = 100_000
 """Characters of one text that are looked at, at most: what is to be shown is far shorter, and files may be hostile."""
 _FRAME_IN_CELL = re.compile(
     r"(?:Cell In ?\[|Input In \[|<ipython-input-)(\d{1,9})"  # the cell's execution count
@@ -20,7 +20,7 @@ _FRAME_IN_CELL = re.compile(
 )
 """How IPython 8, and IPython 7 with an arrow at the line, tell of a frame that is in a cell."""
 
-_ERROR_EXPECTED = "raises-exception"
+_EXPECTED_ERROR_TAG = "raises-exception"
 """The tag of a cell whose error does not end the run."""
 
 
@@ -76,11 +76,11 @@ def find_failure(content: bytes) -> CellFailure | None:
     :param content: the executed ``.ipynb`` file.
     :raises NotANotebookError: if it is no notebook.
     """
-    last: Cell | None = None
+    last: CodeCell | None = None
     for cell in code_cells(content):
         if cell.execution_count is not None and (last is None or cell.execution_count > (last.execution_count or 0)):
             last = cell
-        for output in () if _ERROR_EXPECTED in cell.tags else cell.outputs:
+        for output in () if _EXPECTED_ERROR_TAG in cell.tags else cell.outputs:
             if output.get("output_type") in ("error", "pyerr"):
                 return describe(
                     cell,
@@ -91,20 +91,20 @@ def find_failure(content: bytes) -> CellFailure | None:
     return None if last is None else _failure(last, None)
 
 
-def describe(cell: Cell, *, error_name: str, error_value: str, traceback: str) -> CellFailure:
+def describe(cell: CodeCell, *, error_name: str, error_value: str, traceback: str) -> CellFailure:
     """A cell that ended in an error, in the form in which it is told; the rest of it is in its outputs."""
     traceback = _plain(traceback)
     return _failure(
         cell,
         _failing_line(traceback, cell),
         error_name=_plain(error_name)[:200] or "an error without a name",
-        error_value=_shortened(_plain(error_value), _MOST_VALUE),
-        traceback=_shortened(traceback, _MOST_TRACEBACK),
+        error_value=_shortened(_plain(error_value), _MAX_MESSAGE_CHARS),
+        traceback=_shortened(traceback, _MAX_TRACEBACK_CHARS),
     )
 
 
 def _failure(
-    cell: Cell, line: int | None, *, error_name: str = "", error_value: str = "", traceback: str = ""
+    cell: CodeCell, line: int | None, *, error_name: str = "", error_value: str = "", traceback: str = ""
 ) -> CellFailure:
     return CellFailure(
         cell=cell.label,
@@ -122,7 +122,7 @@ def _lines(traceback: object) -> list[object]:
     return traceback if isinstance(traceback, list) else [traceback]
 
 
-def _failing_line(traceback: str, cell: Cell) -> int | None:
+def _failing_line(traceback: str, cell: CodeCell) -> int | None:
     """The line of the cell at which the innermost of its frames was, counted from 1, if the traceback says so."""
     frames = [(int(count), int(line or arrow)) for count, line, arrow in _FRAME_IN_CELL.findall(traceback)]
     lines = [line for count, line in frames if cell.execution_count in (None, count)]
@@ -131,8 +131,8 @@ def _failing_line(traceback: str, cell: Cell) -> int | None:
 
 def _source_around(source: str, line: int | None) -> str:
     lines = source.splitlines()
-    first = max(0, (line or 1) - 1 - _LINES_AROUND)
-    shown = lines[first : (line + _LINES_AROUND) if line else 2 * _LINES_AROUND + 1]
+    first = max(0, (line or 1) - 1 - _CONTEXT_LINES)
+    shown = lines[first : (line + _CONTEXT_LINES) if line else 2 * _CONTEXT_LINES + 1]
     numbered = (
         f"{'->' if number == line else '  '} {number:>3} {_plain(code)[:200]}"
         for number, code in enumerate(shown, start=first + 1)
@@ -140,19 +140,19 @@ def _source_around(source: str, line: int | None) -> str:
     return "\n".join(numbered)
 
 
-def _printed(cell: Cell) -> str:
+def _printed(cell: CodeCell) -> str:
     """The last lines that the cell wrote to its output; only the tail is looked at, however much there is."""
     tail = ""
     for output in reversed(cell.outputs):
         if is_printed(output):
-            tail = text(output.get("text"))[-_MOST_OUTPUT:] + tail
-        if len(tail) >= _MOST_OUTPUT:
+            tail = text(output.get("text"))[-_MAX_OUTPUT_CHARS:] + tail
+        if len(tail) >= _MAX_OUTPUT_CHARS:
             break
-    return "\n".join(plain(tail[-_MOST_OUTPUT:]).splitlines()[-_MOST_OUTPUT_LINES:])
+    return "\n".join(plain(tail[-_MAX_OUTPUT_CHARS:]).splitlines()[-_MAX_OUTPUT_LINES:])
 
 
 def _plain(value: str) -> str:
-    return plain(_shortened(value, _LOOKED_AT))
+    return plain(_shortened(value, _MAX_SCANNED_CHARS))
 
 
 def _shortened(value: str, most: int) -> str:

@@ -14,22 +14,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from airflow_provider_datalore.api.texts import IN_NO_DATABASE
-from airflow_provider_datalore.notebooks.reading import Cell, code_cells, data, is_printed, plain, text
+from airflow_provider_datalore.api.text import NOT_STORABLE
+from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells, data, is_printed, plain, text
 
-LONGEST = 256 * 1024
+MAX_OUTPUT_BYTES = 256 * 1024
 """Bytes of JSON that one value may have."""
 
-TAG = "xcom:"
+XCOM_TAG_PREFIX = "xcom:"
 """What the tag of a cell begins with that leaves a value; the value's name follows."""
 
-_DEEPEST = 100
-_READ_AT_MOST = 4 * LONGEST
+_MAX_DEPTH = 100
+_MAX_TEXT_CHARS = 4 * MAX_OUTPUT_BYTES
 _SCRAP = re.compile(r"application/scrapbook\.scrap\.([\w.-]+)\+json")
 _NOT_FINITE = frozenset({"nan", "inf", "-inf", "NaN", "Infinity", "-Infinity"})
 _NUMPY_SCALAR = re.compile(r"(?:u?int|float)\d+|str_")
 _NUMPY_BOOLEANS = {"True_": True, "False_": False}
-_SHORTENED = re.compile(r"[\[{(].*^[ \t]*\.\.\.[\]})]", re.DOTALL | re.MULTILINE)
+_SHORTENED_REPR = re.compile(r"[\[{(].*^[ \t]*\.\.\.[\]})]", re.DOTALL | re.MULTILINE)
 """How IPython shows a list or mapping of more than a thousand entries."""
 
 
@@ -82,7 +82,7 @@ class _Scrap:
 class _Left:
     """What a tagged cell left."""
 
-    cell: Cell
+    cell: CodeCell
 
     def value(self) -> Any:
         outputs = [output for output in self.cell.outputs if not _is_aside(output)]
@@ -106,7 +106,7 @@ def read_outputs(content: bytes, names: Iterable[str]) -> dict[str, Any]:
 
     :param content: the executed ``.ipynb`` file.
     :param names: which values.
-    :return: by name; JSON all of it, and each no longer than :data:`LONGEST`.
+    :return: by name; JSON all of it, and each no longer than :data:`MAX_OUTPUT_BYTES`.
     :raises NotANotebookError: if the content is no notebook.
     :raises MissingOutputError: for a name that the notebook left no value of.
     :raises UnusableOutputError: for a value that is no JSON, or too long.
@@ -117,14 +117,14 @@ def read_outputs(content: bytes, names: Iterable[str]) -> dict[str, Any]:
     return {name: _read(name, found) for name in names}
 
 
-def _left_by(cell: Cell) -> Iterator[tuple[str, _Scrap | _Left]]:
+def _left_by(cell: CodeCell) -> Iterator[tuple[str, _Scrap | _Left]]:
     for output in cell.outputs:
         for kind, payload in data(output).items():
             if _SCRAP.fullmatch(str(kind)) and isinstance(payload, Mapping) and isinstance(payload.get("name"), str):
                 yield payload["name"], _Scrap(str(payload.get("encoder")), payload.get("data"))
     for tag in cell.tags:
-        if tag.startswith(TAG) and len(tag) > len(TAG):
-            yield tag.removeprefix(TAG), _Left(cell)
+        if tag.startswith(XCOM_TAG_PREFIX) and len(tag) > len(XCOM_TAG_PREFIX):
+            yield tag.removeprefix(XCOM_TAG_PREFIX), _Left(cell)
 
 
 def _read(name: str, found: Mapping[str, _Scrap | _Left]) -> Any:
@@ -142,14 +142,14 @@ def _check(value: Any) -> None:
     """Make sure that a value can be kept as XCom in any database, and is no longer than it may be."""
     level, depth = [value], 0
     while level:
-        if depth > _DEEPEST:
-            raise ValueError(f"is nested deeper than {_DEEPEST} levels")
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"is nested deeper than {_MAX_DEPTH} levels")
         inner: list[Any] = []
         for part in level:
             if isinstance(part, float) and not math.isfinite(part):
                 told = f"is {part}" if part is value else f"has the number {part} in it"
                 raise ValueError(f"{told}, which JSON does not have")
-            if isinstance(part, str) and IN_NO_DATABASE.search(part):
+            if isinstance(part, str) and NOT_STORABLE.search(part):
                 raise ValueError("has a character in it that databases do not take (U+0000, or half of a pair)")
             if isinstance(part, Mapping):
                 inner += [*part, *part.values()]
@@ -157,9 +157,9 @@ def _check(value: Any) -> None:
                 inner += part
         level, depth = inner, depth + 1
     length = len(json.dumps(value, ensure_ascii=False).encode())
-    if length > LONGEST:
+    if length > MAX_OUTPUT_BYTES:
         raise ValueError(
-            f"has {length} bytes as JSON, more than the {LONGEST} that it may have; write it to where "
+            f"has {length} bytes as JSON, more than the {MAX_OUTPUT_BYTES} that it may have; write it to where "
             "other tasks can read it, and hand back where that is"
         )
 
@@ -189,14 +189,14 @@ def _read_text(value: str) -> Any:
 
 def _plain(value: str) -> str:
     """What is too long in any case may be so as it is."""
-    return plain(value) if len(value) <= _READ_AT_MOST else value
+    return plain(value) if len(value) <= _MAX_TEXT_CHARS else value
 
 
 def _read_shown(value: str) -> Any:
     """What a kernel shows of a cell's last value: JSON, or how Python writes a number, a string, a list, a mapping."""
     if value in _NOT_FINITE:
         raise ValueError(f"is {value}, which JSON does not have")
-    if _SHORTENED.match(value):
+    if _SHORTENED_REPR.match(value):
         raise ValueError("is so long that IPython shows only its beginning; end the cell with print(json.dumps(…))")
     try:
         return json.loads(value)
@@ -204,7 +204,7 @@ def _read_shown(value: str) -> Any:
         pass
     try:
         # Back from JSON, so that what is no JSON (a set, a tuple as a key) stays the text that it is.
-        literal = _evaluate(value) if len(value) <= _READ_AT_MOST else value
+        literal = _evaluate(value) if len(value) <= _MAX_TEXT_CHARS else value
         return json.loads(json.dumps(literal)) if _is_json(literal) else _plain(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return _plain(value)

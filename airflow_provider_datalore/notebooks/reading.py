@@ -15,7 +15,7 @@ _TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-LONGEST_NOTEBOOK = 32 * 1024 * 1024
+MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
 """Bytes of a file that are read, at most. In memory it takes some five times as many, 25 times if it is hostile."""
 
 _SHORT_NAMES = {"text": "text/plain", "html": "text/html", "png": "image/png", "svg": "image/svg+xml"}
@@ -26,7 +26,7 @@ class NotANotebookError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CodeCell:
     """A code cell.
 
     :param number: its position among all cells, counted from 1.
@@ -56,7 +56,7 @@ class Cell:
         return f"{place}, {name}" if told else place
 
 
-def code_cells(content: bytes) -> Iterator[Cell]:
+def code_cells(content: bytes) -> Iterator[CodeCell]:
     """The code cells of a notebook, in order.
 
     :param content: the file.
@@ -78,7 +78,7 @@ def code_cells(content: bytes) -> Iterator[Cell]:
             count = cell.get("execution_count", cell.get("prompt_number"))
             metadata = cell.get("metadata")
             tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
-            yield Cell(
+            yield CodeCell(
                 number=number,
                 source=text(cell.get("source", cell.get("input"))),
                 tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),

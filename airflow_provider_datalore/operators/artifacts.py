@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_datalore import defaults
-from airflow_provider_datalore.links.datalore import NOTEBOOK_URL, DataloreNotebookLink
+from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -60,17 +60,17 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
 
         :return: the paths, in the run's order.
         """
-        from airflow_provider_datalore.artifacts import download
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
         from airflow_provider_datalore.hooks.datalore import DataloreHook
+        from airflow_provider_datalore.tasks.artifacts import download
 
         task_instance = context["ti"]
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
-        task_instance.xcom_push(key=NOTEBOOK_URL, value="")
+        task_instance.xcom_push(key=xcom.NOTEBOOK_URL, value="")
         hook = DataloreHook(self.datalore_conn_id)
         run = hook.get_run(self.run_id, max_outage=self.max_outage)
         with suppress(DataloreConfigurationError):
-            task_instance.xcom_push(key=NOTEBOOK_URL, value=hook.notebook_url(run.notebook_id or ""))
+            task_instance.xcom_push(key=xcom.NOTEBOOK_URL, value=hook.notebook_url(run.notebook_id or ""))
         if not run.is_finished:
             raise DataloreConfigurationError(
                 f"Run {run.run_id} has not ended ({run.status or 'running'!r}), so its artifacts are not there yet. "

@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_datalore import defaults
-from airflow_provider_datalore.lineage.task import TellsLineage
-from airflow_provider_datalore.links.datalore import (
-    EXECUTED_NOTEBOOK_URL,
-    NOTEBOOK_URL,
-    RUN_ID,
-    DataloreExecutedNotebookLink,
-    DataloreNotebookLink,
-)
+from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.lineage.mixin import LineageMixin
+from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
 from airflow_provider_datalore.operators.artifacts import DataloreDownloadArtifactsOperator
 from airflow_provider_datalore.operators.files import DataloreDownloadFileOperator, DataloreUploadFileOperator
 from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
@@ -27,9 +21,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_datalore.api.models import Run
-    from airflow_provider_datalore.api.waiting import Patience
+    from airflow_provider_datalore.api.waiting import WaitPolicy
     from airflow_provider_datalore.hooks.datalore import DataloreHook
-    from airflow_provider_datalore.operators.memory import RunMemory
+    from airflow_provider_datalore.tasks.run_store import RunStore
 
 __all__ = [
     "DataloreDownloadArtifactsOperator",
@@ -40,7 +34,7 @@ __all__ = [
 ]
 
 
-class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
+class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
     """Runs a notebook in Datalore, and waits for the run without holding a worker slot if ``deferrable``.
 
     Returns the run id. XCom ``run`` holds the finished run as JSON, XCom ``notebook_url`` the address of the
@@ -142,37 +136,37 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
 
         :return: the run id.
         """
-        from airflow_provider_datalore import outcome
-        from airflow_provider_datalore.operators.memory import RunMemory
+        from airflow_provider_datalore.tasks import outcome
+        from airflow_provider_datalore.tasks.run_store import RunStore
 
-        patience = self._patience()
+        policy = self._patience()
         if not self.wait_for_completion:
             outcome.check_nothing_awaited(self, self.notebook_id)
         outcome.check(self)
         hook = self.hook
         task_instance = context["ti"]
         url = hook.notebook_url(self.notebook_id)
-        task_instance.xcom_push(key=NOTEBOOK_URL, value=url)
+        task_instance.xcom_push(key=xcom.NOTEBOOK_URL, value=url)
         self.notebook_link = url
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
-        task_instance.xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
-        memory = RunMemory(context, self.durable)
+        task_instance.xcom_push(key=xcom.EXECUTED_NOTEBOOK_URL, value="")
+        memory = RunStore(context, self.durable)
         parameters = cache(lambda: self.parameters_for(context))
-        outage = patience.outage_before_start(time.time())
+        outage = policy.outage_before_start(time.time())
         earlier = memory.find_run(hook, self.notebook_id, self.outputs, outage, lambda: self._fingerprint(parameters()))
-        run_id = earlier or self._start(hook, memory, parameters(), patience)
-        patience = replace(patience, since=time.time())
-        task_instance.xcom_push(key=RUN_ID, value=run_id)
+        run_id = earlier or self._start(hook, memory, parameters(), policy)
+        policy = replace(policy, since=time.time())
+        task_instance.xcom_push(key=xcom.RUN_ID, value=run_id)
         self.started_run_id = run_id
         if not self.wait_for_completion:
             memory.forget()
             outcome.describe_started(run_id, self.notebook_id, context, self)
             return run_id
         if not self.deferrable:
-            return self._deliver(self._wait_here(hook, run_id, patience, url), hook, context)
+            return self._deliver(self._wait_here(hook, run_id, policy, url), hook, context)
         if (run := self._already_finished(hook, run_id)) is not None:
             return self._deliver(run, hook, context)
-        self._defer(run_id, patience, url)
+        self._defer(run_id, policy, url)
 
     def parameters_for(self, context: Context) -> Mapping[str, Any] | None:
         """The parameters of the run that is about to be started."""
@@ -195,9 +189,9 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; where Airflow only says that the trigger is gone, find out about the run."""
-        from airflow_provider_datalore.resuming import TRIGGER_LOST, run_after_lost_trigger
+        from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, run_after_lost_trigger
 
-        if next_method != TRIGGER_LOST:
+        if next_method != LOST_TRIGGER_METHOD:
             return super().resume_execution(next_method, next_kwargs, context)
         hook = self.hook
         self._recall(context)
@@ -209,50 +203,50 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
 
         Datalore documents no call that ends a run, so nothing is asked of it.
         """
-        from airflow_provider_datalore.triggers.datalore import left_running
+        from airflow_provider_datalore.tasks.deferral import run_left_running
 
         if self._waiting_for is not None:
-            self.log.warning(left_running(*self._waiting_for))
+            self.log.warning(run_left_running(*self._waiting_for))
 
     def _recall(self, context: Context) -> None:
         """Know again what was known before the deferral."""
-        from airflow_provider_datalore.resuming import own_xcom
+        from airflow_provider_datalore.tasks.deferral import own_xcom
 
-        self.started_run_id, self.notebook_link = (own_xcom(context, key) for key in (RUN_ID, NOTEBOOK_URL))
+        self.started_run_id, self.notebook_link = (own_xcom(context, key) for key in (xcom.RUN_ID, xcom.NOTEBOOK_URL))
 
-    def _patience(self) -> Patience:
-        from airflow_provider_datalore.api.waiting import Patience
-        from airflow_provider_datalore.resuming import earliest_deadline
+    def _patience(self) -> WaitPolicy:
+        from airflow_provider_datalore.api.waiting import WaitPolicy
+        from airflow_provider_datalore.tasks.deferral import earliest_deadline
 
         now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
-        return Patience(self.poll_interval, self.max_outage, deadline, since=now)
+        return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=now)
 
     def _start(
-        self, hook: DataloreHook, memory: RunMemory, parameters: Mapping[str, Any] | None, patience: Patience
+        self, hook: DataloreHook, memory: RunStore, parameters: Mapping[str, Any] | None, policy: WaitPolicy
     ) -> str:
-        from airflow_provider_datalore.operators.final import never_twice
+        from airflow_provider_datalore.tasks.no_retry import no_retry_if_unknown
 
-        with never_twice():
+        with no_retry_if_unknown():
             run_id = hook.run_notebook(
                 self.notebook_id,
                 parameters=parameters,
                 update_report=self.update_report,
                 direct_file_storage_write=self.direct_file_storage_write,
-                max_outage=patience.outage_before_start(time.time()),
+                max_outage=policy.outage_before_start(time.time()),
             )
         memory.remember(self.notebook_id, run_id, self._fingerprint(parameters))
         return run_id
 
     def _fingerprint(self, parameters: Mapping[str, Any] | None) -> str:
-        from airflow_provider_datalore.operators.memory import fingerprint
+        from airflow_provider_datalore.tasks.run_store import fingerprint
 
         return fingerprint(parameters, self.update_report, self.direct_file_storage_write)
 
-    def _wait_here(self, hook: DataloreHook, run_id: str, patience: Patience, url: str) -> Run:
+    def _wait_here(self, hook: DataloreHook, run_id: str, policy: WaitPolicy, url: str) -> Run:
         # Airflow calls on_kill after the error by which it ends a task, so that an error leaves this as it is.
         self._waiting_for = run_id, url
-        run = hook.wait_patiently(run_id, patience, where=url)
+        run = hook.wait_with_policy(run_id, policy, where=url)
         self._waiting_for = None
         return run
 
@@ -267,8 +261,8 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
             return None
         return run if run.is_finished else None
 
-    def _defer(self, run_id: str, patience: Patience, url: str) -> NoReturn:
-        from airflow_provider_datalore.resuming import backstop, earliest_event
+    def _defer(self, run_id: str, policy: WaitPolicy, url: str) -> NoReturn:
+        from airflow_provider_datalore.tasks.deferral import backstop, earliest_event
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         self.log.info("The triggerer waits for run %s from here on.", run_id)
@@ -278,13 +272,13 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
                 datalore_conn_id=self.datalore_conn_id,
                 poll_interval=self.poll_interval,
                 max_outage=self.max_outage,
-                deadline=patience.deadline,
-                since=patience.since,
+                deadline=policy.deadline,
+                since=policy.since,
                 not_before=earliest_event(time.time()),
                 notebook_url=url,
             ),
             method_name="execute_complete",
-            timeout=backstop(patience.deadline),
+            timeout=backstop(policy.deadline),
         )
 
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
@@ -293,23 +287,23 @@ class DataloreRunNotebookOperator(TellsLineage, BaseOperator):
             DataloreOutputError,
             DataloreRunFailedError,
         )
-        from airflow_provider_datalore.operators.final import final
-        from airflow_provider_datalore.operators.memory import RunMemory
-        from airflow_provider_datalore.outcome import deliver
+        from airflow_provider_datalore.tasks.no_retry import without_retry
+        from airflow_provider_datalore.tasks.outcome import deliver_run
+        from airflow_provider_datalore.tasks.run_store import RunStore
 
         # A run whose artifacts or outputs could not be had is not forgotten: a retry goes for them, and runs nothing.
-        memory = RunMemory(context, self.durable)
+        memory = RunStore(context, self.durable)
         try:
-            deliver(run, hook, context, self)
+            deliver_run(run, hook, context, self)
         except DataloreRunFailedError:
             memory.forget()
             raise
         except DataloreOutputError as error:
             memory.note_missing(self.outputs)
-            raise final(error) from None
+            raise without_retry(error) from None
         except DataloreNotFoundError as error:
             # What it made is gone for good. To have it, a user runs the notebook again, by clearing the task.
             memory.forget()
-            raise final(error) from None
+            raise without_retry(error) from None
         memory.forget()
         return run.run_id

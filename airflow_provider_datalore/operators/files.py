@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_datalore import defaults
-from airflow_provider_datalore.links.datalore import NOTEBOOK_URL, DataloreNotebookLink
+from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -39,7 +39,7 @@ class _FileOperator(BaseOperator):
         from airflow_provider_datalore.hooks.datalore import DataloreHook
 
         notebook = DataloreHook(self.datalore_conn_id).notebook(self.notebook_id, max_outage=self.max_outage)
-        context["ti"].xcom_push(key=NOTEBOOK_URL, value=notebook.url)
+        context["ti"].xcom_push(key=xcom.NOTEBOOK_URL, value=notebook.url)
         return notebook
 
 

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_datalore import defaults
-from airflow_provider_datalore.links.datalore import NOTEBOOK_URL, DataloreNotebookLink
+from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datalore.api.interactive import InteractiveRun
-    from airflow_provider_datalore.api.snapshots import Snapshot, View
-    from airflow_provider_datalore.api.waiting import Patience
+    from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
+    from airflow_provider_datalore.api.waiting import WaitPolicy
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
-    from airflow_provider_datalore.operators.memory import RunMemory
+    from airflow_provider_datalore.tasks.run_store import RunStore
 
-SNAPSHOT = "interactive_run"
-"""The XCom key of the notebook as it was before the run, by which the run is known."""
+WHEN_BUSY = ("wait", "fail")
 
 
 class DataloreInteractiveRunOperator(BaseOperator):
@@ -110,22 +109,22 @@ class DataloreInteractiveRunOperator(BaseOperator):
 
         :return: the finished run as JSON; None without waiting.
         """
-        from airflow_provider_datalore.operators.turn import check_options, run_of_earlier_try, start
+        from airflow_provider_datalore.tasks.interactive import run_of_earlier_try, start
 
-        patience = self._patience()
-        check_options(self)
+        policy = self._patience()
+        self._check_options()
         notebook = self._notebook()
-        context["ti"].xcom_push(key=NOTEBOOK_URL, value=notebook.url)
+        context["ti"].xcom_push(key=xcom.NOTEBOOK_URL, value=notebook.url)
         if not self.wait_for_completion:
-            start(notebook, patience.outage_before_start(time.time()))
+            start(notebook, policy.outage_before_start(time.time()))
             return None
         snapshot = run_of_earlier_try(notebook, self._memory(context), self.notebook_id, self._fingerprint())
         if snapshot is not None:
-            context["ti"].xcom_push(key=SNAPSHOT, value=snapshot.to_text())
-            return self._wait(snapshot, notebook, context, patience, recalled=True)
-        return self._take_turn(notebook, context, patience)
+            context["ti"].xcom_push(key=xcom.INTERACTIVE_RUN, value=snapshot.to_text())
+            return self._wait(snapshot, notebook, context, policy, recalled=True)
+        return self._take_turn(notebook, context, policy)
 
-    def execute_turn(
+    def execute_when_idle(
         self, context: Context, event: dict[str, Any] | None = None, deadline: float | None = None
     ) -> dict[str, Any]:
         """Resume when the trigger says that nothing runs in the notebook any more."""
@@ -145,12 +144,12 @@ class DataloreInteractiveRunOperator(BaseOperator):
 
         :return: the finished run as JSON.
         """
-        from airflow_provider_datalore.resuming import own_xcom
+        from airflow_provider_datalore.tasks.deferral import own_xcom
         from airflow_provider_datalore.triggers.event import read_interactive
 
         return self._conclude(
             lambda: read_interactive(event),
-            own_xcom(context, SNAPSHOT),
+            own_xcom(context, xcom.INTERACTIVE_RUN),
             self._notebook(),
             context,
             self._patience_until(deadline),
@@ -159,12 +158,16 @@ class DataloreInteractiveRunOperator(BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; where Airflow only says that the trigger is gone, find out about the run."""
-        from airflow_provider_datalore.resuming import TRIGGER_LOST, interactive_run_after_lost_trigger, own_xcom
+        from airflow_provider_datalore.tasks.deferral import (
+            LOST_TRIGGER_METHOD,
+            interactive_run_after_lost_trigger,
+            own_xcom,
+        )
 
-        if next_method != TRIGGER_LOST:
+        if next_method != LOST_TRIGGER_METHOD:
             return super().resume_execution(next_method, next_kwargs, context)
         notebook = self._notebook()
-        snapshot = own_xcom(context, SNAPSHOT)
+        snapshot = own_xcom(context, xcom.INTERACTIVE_RUN)
         return self._conclude(
             lambda: interactive_run_after_lost_trigger(next_kwargs, notebook, snapshot),
             snapshot,
@@ -178,79 +181,107 @@ class DataloreInteractiveRunOperator(BaseOperator):
 
         Never fails: the task is over, and a line in its log is all that can be had.
         """
-        from airflow_provider_datalore.operators.turn import end_killed
+        from airflow_provider_datalore.tasks.interactive import end_killed
 
         if self._waits_for is not None:
             notebook, snapshot = self._waits_for
             end_killed(notebook.apart(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
 
-    def _memory(self, context: Context) -> RunMemory:
-        from airflow_provider_datalore.operators.memory import RunMemory
+    def _check_options(self) -> None:
+        """Fail before the notebook runs where what is asked for cannot be.
 
-        return RunMemory(context, self.durable, "datalore_interactive_run")
+        :raises DataloreConfigurationError: for an option that is none, or that needs a task which waits.
+        """
+        from airflow_provider_datalore.api.notebook_api import check_report_type
+        from airflow_provider_datalore.api.waiting import check_seconds
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+        if self.when_busy not in WHEN_BUSY:
+            allowed = " or ".join(map(repr, WHEN_BUSY))
+            raise DataloreConfigurationError(f"when_busy is {self.when_busy!r}; it can be {allowed}.")
+        check_seconds("start_timeout", self.start_timeout, least=1)
+        if self.update_report is not None:
+            check_report_type(self.update_report, "update_report")
+        needs_waiting = {
+            "parameters": self.parameters,
+            "update_report": self.update_report,
+            "stop_session_after": self.stop_session_after,
+            'when_busy="fail"': self.when_busy == "fail",
+        }
+        names = ", ".join(name for name, value in needs_waiting.items() if value)
+        if names and not self.wait_for_completion:
+            raise DataloreConfigurationError(
+                f"{names} of notebook {self.notebook_id} requires wait_for_completion=True: without it the task ends "
+                "as soon as the notebook is started. Set it, or remove them."
+            )
+
+    def _memory(self, context: Context) -> RunStore:
+        from airflow_provider_datalore.tasks.run_store import RunStore
+
+        return RunStore(context, self.durable, "datalore_interactive_run")
 
     def _fingerprint(self) -> str:
-        from airflow_provider_datalore.operators.memory import fingerprint
+        from airflow_provider_datalore.tasks.run_store import fingerprint
 
         return fingerprint(self.parameters, self.update_report)
 
     def _notebook(self) -> DataloreNotebook:
         return self.hook.notebook(self.notebook_id, max_outage=self.max_outage)
 
-    def _patience(self) -> Patience:
-        from airflow_provider_datalore.resuming import earliest_deadline
+    def _patience(self) -> WaitPolicy:
+        from airflow_provider_datalore.tasks.deferral import earliest_deadline
 
         return self._patience_until(earliest_deadline(self.timeout, self.execution_timeout, time.time()))
 
-    def _patience_until(self, deadline: float | None) -> Patience:
-        from airflow_provider_datalore.api.waiting import Patience
+    def _patience_until(self, deadline: float | None) -> WaitPolicy:
+        from airflow_provider_datalore.api.waiting import WaitPolicy
 
-        return Patience(self.poll_interval, self.max_outage, deadline, since=time.time())
+        return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=time.time())
 
     def _take_turn(
-        self, notebook: DataloreNotebook, context: Context, patience: Patience, *, has_waited: bool = False
+        self, notebook: DataloreNotebook, context: Context, policy: WaitPolicy, *, has_waited: bool = False
     ) -> dict[str, Any]:
         """Run the notebook when nothing else runs in it, and wait for it."""
-        from airflow_provider_datalore.operators.turn import refuse_busy, start_in_turn
+        from airflow_provider_datalore.tasks.interactive import refuse_busy, start_in_turn
 
-        def wait(seen: View) -> None:
+        def wait(seen: NotebookState) -> None:
             if self.when_busy == "fail" and seen.kernel.is_busy:
                 raise refuse_busy(notebook)
             if self.deferrable:
-                self._defer(notebook, None, patience, "execute_turn")
-            notebook.wait_until_free(patience)
+                self._defer(notebook, None, policy, "execute_when_idle")
+            notebook.wait_until_free(policy)
 
-        snapshot = start_in_turn(notebook, self.parameters, patience, wait, has_waited=has_waited)
+        snapshot = start_in_turn(notebook, self.parameters, policy, wait, has_waited=has_waited)
         self._memory(context).remember(self.notebook_id, snapshot.to_text(), self._fingerprint())
-        context["ti"].xcom_push(key=SNAPSHOT, value=snapshot.to_text())
-        return self._wait(snapshot, notebook, context, self._patience_until(patience.deadline))
+        context["ti"].xcom_push(key=xcom.INTERACTIVE_RUN, value=snapshot.to_text())
+        return self._wait(snapshot, notebook, context, self._patience_until(policy.deadline))
 
     def _wait(
         self,
         snapshot: Snapshot,
         notebook: DataloreNotebook,
         context: Context,
-        patience: Patience,
+        policy: WaitPolicy,
         *,
         recalled: bool = False,
     ) -> dict[str, Any]:
         from airflow_provider_datalore.api.interactive import InteractiveRun, is_over
 
         if self.deferrable and not is_over(snapshot, notebook.look()):
-            self._defer(notebook, snapshot, patience, "execute_complete", recalled=recalled)
+            self._defer(notebook, snapshot, policy, "execute_complete", recalled=recalled)
 
         def outcome() -> InteractiveRun:
             self._waits_for = notebook, snapshot
-            view = notebook.wait_for_run(snapshot, patience, start_timeout=self.start_timeout)
+            view = notebook.wait_for_run(snapshot, policy, start_timeout=self.start_timeout)
             self._waits_for = None
             return InteractiveRun.of(snapshot, view)
 
-        return self._conclude(outcome, snapshot.to_text(), notebook, context, patience, recalled=recalled)
+        return self._conclude(outcome, snapshot.to_text(), notebook, context, policy, recalled=recalled)
 
     def _defer(
-        self, notebook: DataloreNotebook, snapshot: Snapshot | None, patience: Patience, method: str, **kwargs: Any
+        self, notebook: DataloreNotebook, snapshot: Snapshot | None, policy: WaitPolicy, method: str, **kwargs: Any
     ) -> NoReturn:
-        from airflow_provider_datalore.resuming import backstop, earliest_event
+        from airflow_provider_datalore.tasks.deferral import backstop, earliest_event
         from airflow_provider_datalore.triggers.interactive import DataloreInteractiveRunTrigger
 
         self.log.info("The triggerer waits for notebook %s from here on.", notebook.id)
@@ -261,8 +292,8 @@ class DataloreInteractiveRunOperator(BaseOperator):
                 datalore_conn_id=self.datalore_conn_id,
                 poll_interval=self.poll_interval,
                 max_outage=self.max_outage,
-                deadline=patience.deadline,
-                since=patience.since,
+                deadline=policy.deadline,
+                since=policy.since,
                 not_before=earliest_event(time.time()),
                 notebook_url=notebook.url,
                 start_timeout=self.start_timeout,
@@ -270,8 +301,8 @@ class DataloreInteractiveRunOperator(BaseOperator):
                 stop_session_after=self.stop_session_after,
             ),
             method_name=method,
-            kwargs={"deadline": patience.deadline, **kwargs},
-            timeout=backstop(patience.deadline),
+            kwargs={"deadline": policy.deadline, **kwargs},
+            timeout=backstop(policy.deadline),
         )
 
     def _conclude(
@@ -280,7 +311,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         snapshot: str,
         notebook: DataloreNotebook,
         context: Context,
-        patience: Patience,
+        policy: WaitPolicy,
         *,
         recalled: bool = False,
     ) -> dict[str, Any]:
@@ -294,13 +325,16 @@ class DataloreInteractiveRunOperator(BaseOperator):
             DataloreKernelLostError,
             DataloreRunOverlapError,
         )
-        from airflow_provider_datalore.interactive_outcome import deliver, was_interrupted
-        from airflow_provider_datalore.operators.turn import session_stopped_after
+        from airflow_provider_datalore.tasks.interactive import (
+            deliver_interactive_run,
+            session_stopped_after,
+            was_interrupted,
+        )
 
         memory = self._memory(context)
         try:
             with session_stopped_after(notebook, snapshot, self.stop_session_after):
-                run = deliver(outcome(), notebook, context)
+                run = deliver_interactive_run(outcome(), notebook, context)
                 if self.update_report is not None:
                     notebook.publish_report(self.update_report)
         except (DataloreInteractiveRunFailedError, DataloreKernelLostError, DataloreRunOverlapError) as error:
@@ -312,4 +346,4 @@ class DataloreInteractiveRunOperator(BaseOperator):
             return run.to_json()
         # Airflow may end the try before only after this one has begun.
         self.log.info("The run was interrupted when the earlier try was killed; the notebook is run anew.")
-        return self._take_turn(notebook, context, patience)
+        return self._take_turn(notebook, context, policy)

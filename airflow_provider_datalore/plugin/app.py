@@ -17,12 +17,12 @@ from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import DataloreError, DataloreUnavailableError
 from airflow_provider_datalore.plugin import tasks
-from airflow_provider_datalore.plugin.answers import Download, Page
-from airflow_provider_datalore.plugin.places import BusyError
-from airflow_provider_datalore.plugin.policies import NOTEBOOK_HEADERS, PAGE_HEADERS
-from airflow_provider_datalore.plugin.runs import CannotBeShownError, Datalore
+from airflow_provider_datalore.plugin.limits import BusyError
+from airflow_provider_datalore.plugin.responses import FileDownload, NotebookPage
+from airflow_provider_datalore.plugin.runs import CannotBeShownError, TabClient
+from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_HEADERS, PAGE_HEADERS
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
-from airflow_provider_datalore.plugin.view import View
+from airflow_provider_datalore.plugin.view import TabView
 
 STATIC = Path(__file__).with_name("static")
 TASK = "/dags/{dag_id}/dagRuns/{run_id}/tasks/{task_id}/{map_index}"
@@ -69,7 +69,7 @@ async def guard(request: Request, call_next: Any) -> Response:
 @app.get(TASK, dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
 def show(task: FoundTask, request: Request) -> HTMLResponse:
     """The tab: the facts of the run, and a frame for its notebook."""
-    view = View.of(task)
+    view = TabView.of(task)
     here = quote(request.path_params["map_index"])
     return HTMLResponse(templates.get_template("tab.html").render(view=view, static=STATIC_FROM_TASK, here=here))
 
@@ -77,7 +77,7 @@ def show(task: FoundTask, request: Request) -> HTMLResponse:
 @app.get(TASK + "/state", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
 def state(task: FoundTask) -> JSONResponse:
     """What an open tab asks for again and again: it loads anew when ``version`` changes."""
-    view = View.of(task)
+    view = TabView.of(task)
     return JSONResponse({"version": view.version, "state": view.state})
 
 
@@ -88,7 +88,7 @@ def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(patt
         return RedirectResponse("../" + quote(request.path_params["map_index"]))
     try:
         datalore, run = _finished_run(task)
-        return Page(datalore.page(run, theme), request)
+        return NotebookPage(datalore.page(run, theme), request)
     except DataloreError as error:
         problem = templates.get_template("problem.html").render(problem=error, theme=theme)
         status = 200 if isinstance(error, CannotBeShownError) else _status(error)
@@ -96,7 +96,7 @@ def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(patt
 
 
 @app.get(TASK + "/artifacts/{number}/{name}", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def artifact(task: FoundTask, number: int, name: str) -> Download:
+def artifact(task: FoundTask, number: int, name: str) -> FileDownload:
     """An artifact of the run as a file to keep, never as a page to open."""
     try:
         datalore, run = _finished_run(task)
@@ -104,7 +104,7 @@ def artifact(task: FoundTask, number: int, name: str) -> Download:
         file_name, wanted = named.get(number, ("", None))
         if wanted is None or file_name != name:
             raise HTTPException(404, "The run has no such artifact.")
-        return Download(datalore.download(wanted), file_name)
+        return FileDownload(datalore.download(wanted), file_name)
     except DataloreError as error:
         raise HTTPException(_status(error), str(error)) from None
 
@@ -122,10 +122,10 @@ def _status(error: DataloreError) -> int:
     return 503 if isinstance(error, (BusyError, DataloreUnavailableError)) else 502
 
 
-def _finished_run(task: NotebookTask) -> tuple[Datalore, Run]:
+def _finished_run(task: NotebookTask) -> tuple[TabClient, Run]:
     if task.conn_id is None or task.run is None:
         raise HTTPException(404, "The task has no run in Datalore.")
-    datalore = Datalore(task.conn_id, task.team)
+    datalore = TabClient(task.conn_id, task.team)
     run = datalore.run(task)
     if not run.is_finished:
         raise HTTPException(409, "The notebook is still running.")

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
+from airflow_provider_datalore.plugin.render import HOW_TO_INSTALL
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
 PREFIX = "/datalore"
-HOW_TO_INSTALL = "pip install 'airflow-provider-datalore[ui]' where Airflow's API server runs"
 
 log = logging.getLogger(__name__)
 

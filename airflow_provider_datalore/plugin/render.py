@@ -12,16 +12,18 @@ import json
 import sys
 from typing import Any
 
-FAILED = "datalore-failed"
+HOW_TO_INSTALL = "pip install 'airflow-provider-datalore[ui]' where Airflow's API server runs"
+
+FAILED_CELL_TAG = "datalore-failed"
 """The tag and the id of the cell that failed, by which the tab finds it."""
 
-LONGEST_PAGE = 40 * 1024**2
+MAX_PAGE_BYTES = 40 * 1024**2
 """Bytes: the longest notebook that is read, and the rest of its page, if it is mostly pictures."""
-TOO_LONG = 3
+EXIT_PAGE_TOO_LONG = 3
 """How the program ends if the page is longer."""
 
-_MEMORY = 2 * 1024**3
-_CPU_SECONDS = 60
+_MAX_MEMORY_BYTES = 2 * 1024**3
+_MAX_CPU_SECONDS = 60
 _TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}
@@ -82,15 +84,15 @@ def _with_failure_marked(content: bytes) -> Any:
         cells = notebook.get("cells") or [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
         cell = cells[failure.number - 1]
         metadata = cell.setdefault("metadata", {})
-        metadata["tags"] = [*(tag for tag in metadata.get("tags", []) if isinstance(tag, str)), FAILED]
-        cell["id"] = FAILED
+        metadata["tags"] = [*(tag for tag in metadata.get("tags", []) if isinstance(tag, str)), FAILED_CELL_TAG]
+        cell["id"] = FAILED_CELL_TAG
     return notebook
 
 
 def _limit_myself() -> None:
     import resource
 
-    for what, most in ((resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_CPU, _CPU_SECONDS)):
+    for what, most in ((resource.RLIMIT_AS, _MAX_MEMORY_BYTES), (resource.RLIMIT_CPU, _MAX_CPU_SECONDS)):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(what, (most, most))
 
@@ -100,8 +102,8 @@ def main() -> None:
     _limit_myself()
     theme, *failed = sys.argv[1:]
     page = render(sys.stdin.buffer.read(), theme, failed=bool(failed)).encode("utf-8", "replace")
-    if len(page) > LONGEST_PAGE:
-        sys.exit(TOO_LONG)
+    if len(page) > MAX_PAGE_BYTES:
+        sys.exit(EXIT_PAGE_TOO_LONG)
     sys.stdout.buffer.write(gzip.compress(page, 1))
 
 

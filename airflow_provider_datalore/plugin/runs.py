@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore.api import protocol
+from airflow_provider_datalore.api import run_api
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -20,38 +20,37 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
-from airflow_provider_datalore.hooks.connection import DataloreConnection, not_defined
-from airflow_provider_datalore.hooks.requests_sender import Body, RequestsSender
-from airflow_provider_datalore.notebooks.reading import LONGEST_NOTEBOOK
+from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 from airflow_provider_datalore.plugin.cache import BoundedCache
-from airflow_provider_datalore.plugin.datalore import HOW_TO_INSTALL
-from airflow_provider_datalore.plugin.places import Places
-from airflow_provider_datalore.plugin.render import TOO_LONG
+from airflow_provider_datalore.plugin.limits import Bulkhead
+from airflow_provider_datalore.plugin.render import EXIT_PAGE_TOO_LONG, HOW_TO_INSTALL
+from airflow_provider_datalore.transport.connection import DataloreConnection, not_defined
+from airflow_provider_datalore.transport.requests_client import RequestsClient, StreamedBody
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.plugin.tasks import NotebookTask
 
-PATIENCE = 15.0
+DATALORE_TIMEOUT = 15.0
 """Seconds that a person waits for one answer of Datalore's, at most."""
-READING = 60.0
+NOTEBOOK_READ_TIMEOUT = 60.0
 """Seconds for reading a notebook, at most."""
-RENDERING = 60.0
+RENDER_TIMEOUT = 60.0
 """Seconds for making a page of a notebook, at most."""
-PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
+RENDER_PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
 """What makes a page of a notebook."""
-AT_ONCE = 4
+MAX_CONCURRENT_REQUESTS = 4
 """Questions to Datalore that one API server has under way at a time."""
-DOWNLOADS = 4
+MAX_CONCURRENT_DOWNLOADS = 4
 """Downloads beside them, which may be slow for the sake of whoever downloads."""
-QUEUEING = 3.0
+QUEUE_TIMEOUT = 3.0
 """Seconds that one waits for one of these places."""
-WAITING = 4
+MAX_QUEUED = 4
 """Who may wait for a place, of each kind: all together take half of Airflow's threads at most."""
-FRESH = 3.0
+RUNNING_RUN_TTL = 3.0
 """Seconds for which it is not asked again about a run that goes on, however many people look."""
-UNREACHABLE = 15.0
+UNREACHABLE_TTL = 15.0
 """Seconds for which it is not asked again about a run when it could not be reached."""
-KEPT = 600.0
+FINISHED_RUN_TTL = 600.0
 """Seconds for which a finished run, its page, or why there is none, is kept."""
 
 _ARE_REMOVED = "Datalore may remove those of old runs; artifacts_to=… on the task keeps them in a storage of yours."
@@ -59,10 +58,10 @@ _ARE_REMOVED = "Datalore may remove those of old runs; artifacts_to=… on the t
 _runs: BoundedCache[Run] = BoundedCache(1000)
 _unreachable: BoundedCache[str] = BoundedCache(1000)
 _pages: BoundedCache[bytes] = BoundedCache(64 * 1024 * 1024, len)
-_unshowable: BoundedCache[str] = BoundedCache(1000)
-_questions = Places(AT_ONCE, WAITING, QUEUEING)
-_downloads = Places(DOWNLOADS, WAITING, QUEUEING)
-_making = Places(1, WAITING, PATIENCE)
+_unrenderable: BoundedCache[str] = BoundedCache(1000)
+_request_limit = Bulkhead(MAX_CONCURRENT_REQUESTS, MAX_QUEUED, QUEUE_TIMEOUT)
+_download_limit = Bulkhead(MAX_CONCURRENT_DOWNLOADS, MAX_QUEUED, QUEUE_TIMEOUT)
+_rendering_limit = Bulkhead(1, MAX_QUEUED, DATALORE_TIMEOUT)
 
 
 class CannotBeShownError(DataloreError):
@@ -77,7 +76,7 @@ class Links:
     executed: str | None = None
 
 
-class Datalore:
+class TabClient:
     """The Datalore of one connection, as the API server asks it.
 
     :param conn_id: the connection of the task that is looked at.
@@ -97,7 +96,7 @@ class Datalore:
         except AirflowNotFoundException:
             raise not_defined(conn_id) from None
         read = DataloreConnection.read(connection, connection.extra_dejson)
-        self.connection = replace(read, timeout=min(read.timeout, PATIENCE))
+        self.connection = replace(read, timeout=min(read.timeout, DATALORE_TIMEOUT))
         self._key = (conn_id, team)
 
     def run(self, task: NotebookTask) -> Run:
@@ -111,7 +110,7 @@ class Datalore:
         run = _runs.get(key)
         if run is None:
             run = self._ask(run_id, key)
-            _runs.put(key, run, KEPT if run.is_finished else FRESH)
+            _runs.put(key, run, FINISHED_RUN_TTL if run.is_finished else RUNNING_RUN_TTL)
         if task.notebook_id is not None and not self._is_of(run, task.notebook_id):
             raise DataloreUnexpectedResponseError(
                 f"Run {run_id} is one of notebook {run.notebook_id}, and this task runs {task.notebook_id}: somebody "
@@ -133,7 +132,7 @@ class Datalore:
         page = _kept_page(key)
         if page is not None:
             return page
-        with _making.place():
+        with _rendering_limit.place():
             # Whoever had the place before may have made the same page.
             page = _kept_page(key)
             if page is not None:
@@ -141,17 +140,17 @@ class Datalore:
             try:
                 page = _rendered(self._read(notebook), theme, failed=not run.succeeded)
             except CannotBeShownError as error:
-                _unshowable.put(key, str(error), KEPT)
+                _unrenderable.put(key, str(error), FINISHED_RUN_TTL)
                 raise
-            _pages.put(key, page, KEPT)
+            _pages.put(key, page, FINISHED_RUN_TTL)
             return page
 
     @contextmanager
-    def download(self, artifact: Artifact) -> Iterator[Body]:
+    def download(self, artifact: Artifact) -> Iterator[StreamedBody]:
         """The content of an artifact, piece by piece; an error comes before the first piece, or breaks it off."""
-        with self._asking(_downloads) as sender, sender.stream(protocol.get_artifact(artifact)) as pieces:
+        with self._asking(_download_limit) as client, client.stream(run_api.get_artifact(artifact)) as pieces:
             first = next(pieces, b"")
-            yield Body(chain([first], pieces), pieces.length)
+            yield StreamedBody(chain([first], pieces), pieces.length)
 
     def links(self, task: NotebookTask, run: Run | None) -> Links:
         """The notebook, and its executed copy, in Datalore."""
@@ -161,7 +160,7 @@ class Datalore:
                 notebook=self.connection.browser_url(self.connection.notebook_id(task.notebook_id).path)
                 if task.notebook_id
                 else None,
-                executed=self.connection.browser_url(protocol.get_artifact(executed).path) if executed else None,
+                executed=self.connection.browser_url(run_api.get_artifact(executed).path) if executed else None,
             )
         except DataloreError:
             return Links()
@@ -178,37 +177,39 @@ class Datalore:
         silence = _unreachable.get(key)
         if silence is not None:
             raise DataloreUnavailableError(silence)
-        call = protocol.get_run(run_id)
+        call = run_api.get_run(run_id)
         try:
-            with self._asking() as sender:
-                return protocol.read_run(call, sender.send(call), run_id)
+            with self._asking() as client:
+                return run_api.read_run(call, client.send(call), run_id)
         except DataloreUnavailableError as error:
-            _unreachable.put(key, str(error), UNREACHABLE)
+            _unreachable.put(key, str(error), UNREACHABLE_TTL)
             raise
 
     def _read(self, notebook: Artifact) -> bytes:
-        with self._asking() as sender:
+        with self._asking() as client:
             try:
-                return sender.read(protocol.get_artifact(notebook), max_bytes=LONGEST_NOTEBOOK, within=READING)
+                return client.read(
+                    run_api.get_artifact(notebook), max_bytes=MAX_NOTEBOOK_BYTES, within=NOTEBOOK_READ_TIMEOUT
+                )
             except DataloreNotFoundError:
                 raise CannotBeShownError(f"Datalore does not have {notebook.name!r} any more. {_ARE_REMOVED}") from None
             except DataloreUnexpectedResponseError as error:
                 if error.status != 200:
                     raise
                 raise CannotBeShownError(
-                    f"{notebook.name!r} is longer than {LONGEST_NOTEBOOK // 1024**2} MiB, which is too long to be "
+                    f"{notebook.name!r} is longer than {MAX_NOTEBOOK_BYTES // 1024**2} MiB, which is too long to be "
                     "shown here. Download it, or open it in Datalore."
                 ) from None
 
     @contextmanager
-    def _asking(self, places: Places | None = None) -> Iterator[RequestsSender]:
-        with (places or _questions).place(), closing(RequestsSender(self.connection)) as sender:
-            yield sender
+    def _asking(self, places: Bulkhead | None = None) -> Iterator[RequestsClient]:
+        with (places or _request_limit).place(), closing(RequestsClient(self.connection)) as client:
+            yield client
 
 
 def _kept_page(key: Hashable) -> bytes | None:
     """The page that was made before; as an error, if it could not be."""
-    why_not = _unshowable.get(key)
+    why_not = _unrenderable.get(key)
     if why_not is not None:
         raise CannotBeShownError(why_not)
     return _pages.get(key)
@@ -216,18 +217,19 @@ def _kept_page(key: Hashable) -> bytes | None:
 
 def _rendered(content: bytes, theme: str, *, failed: bool) -> bytes:
     """The page that the program :mod:`.render` makes."""
-    program = [sys.executable, *PROGRAM, theme, *(["failed"] if failed else [])]
+    program = [sys.executable, *RENDER_PROGRAM, theme, *(["failed"] if failed else [])]
     # Nothing of the API server's environment: its secrets are no business of a program that reads notebooks.
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1", "LANG": "C.UTF-8"}
     try:
         done = subprocess.run(  # noqa: S603  (a program of this package)
-            program, input=content, capture_output=True, timeout=RENDERING, env=environment, cwd="/", check=False
+            program, input=content, capture_output=True, timeout=RENDER_TIMEOUT, env=environment, cwd="/", check=False
         )
     except subprocess.TimeoutExpired:
         raise CannotBeShownError(
-            f"Making a page of the notebook takes longer than {RENDERING:.0f} s. Download it, or open it in Datalore."
+            f"Making a page of the notebook takes longer than {RENDER_TIMEOUT:.0f} s. "
+            "Download it, or open it in Datalore."
         ) from None
-    if done.returncode == TOO_LONG:
+    if done.returncode == EXIT_PAGE_TOO_LONG:
         raise CannotBeShownError("As a page the notebook is too long to be shown here. Download it instead.")
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip().splitlines()

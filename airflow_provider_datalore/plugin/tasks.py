@@ -8,16 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore import defaults
-from airflow_provider_datalore.decorators.datalore import PARAMETERS
-from airflow_provider_datalore.links.datalore import RUN_ID
-from airflow_provider_datalore.outcome import RUN
+from airflow_provider_datalore import defaults, xcom
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-_GOES_ON = frozenset({None, "scheduled", "queued", "running", "deferred", "restarting", "up_for_reschedule"})
-_NOT_STARTED = frozenset({None, "scheduled", "queued"})
+_UNFINISHED_STATES = frozenset({None, "scheduled", "queued", "running", "deferred", "restarting", "up_for_reschedule"})
+_NOT_STARTED_STATES = frozenset({None, "scheduled", "queued"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +53,14 @@ class NotebookTask:
     reported: Mapping[str, Any] | None = None
 
     @property
-    def goes_on(self) -> bool:
+    def is_unfinished(self) -> bool:
         """Whether Airflow is not done with it."""
-        return self.state in _GOES_ON
+        return self.state in _UNFINISHED_STATES
 
     @property
     def has_started(self) -> bool:
         """Whether it has been given to a worker."""
-        return self.state not in _NOT_STARTED
+        return self.state not in _NOT_STARTED_STATES
 
 
 def find(key: TaskKey, session: Session) -> NotebookTask | None:
@@ -88,10 +85,10 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
         return None
     fields = _rendered_fields(key, session) or _declared_fields(instance, session)
     # A decorated function returns them when the task runs.
-    parameters = fields.get("parameters") or _xcom(key, PARAMETERS, session)
-    reported = _xcom(key, RUN, session)
+    parameters = fields.get("parameters") or _xcom(key, xcom.PARAMETERS, session)
+    reported = _xcom(key, xcom.RUN, session)
     notebook_id = _text(fields.get("notebook_id"))
-    run = fields.get("run_id") or (_xcom(key, RUN_ID, session) if notebook_id else None)
+    run = fields.get("run_id") or (_xcom(key, xcom.RUN_ID, session) if notebook_id else None)
     return NotebookTask(
         state=None if instance.state is None else str(instance.state),
         started=instance.start_date,

@@ -14,16 +14,16 @@ from pydantic import ValidationError
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import DataloreError
-from airflow_provider_datalore.plugin.runs import Datalore, Links
+from airflow_provider_datalore.plugin.runs import Links, TabClient
 from airflow_provider_datalore.plugin.tasks import NotebookTask
 
-_LONGEST_VALUE = 300
+_MAX_VALUE_CHARS = 300
 """Characters of a parameter that are shown."""
-_MOST_PARAMETERS = 50
+_MAX_PARAMETERS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class TabView:
     """One look at a task.
 
     :param state: the run's state: ``running``, ``success``, ``failed``, ``unknown``, or ``none`` if there is no run.
@@ -41,12 +41,12 @@ class View:
     links: Links = field(default_factory=Links)
 
     @classmethod
-    def of(cls, task: NotebookTask) -> View:
+    def of(cls, task: NotebookTask) -> TabView:
         """Ask Airflow's and Datalore's side together; never fails because Datalore does."""
         if task.conn_id is None:
             return cls("none", "No run", task, problem=_no_connection(task))
         try:
-            datalore = Datalore(task.conn_id, task.team)
+            datalore = TabClient(task.conn_id, task.team)
         except DataloreError as error:
             return cls("unknown", "Not known", task, run=_reported(task), problem=str(error))
         if task.run is None:
@@ -64,7 +64,7 @@ class View:
     def refreshes(self) -> bool:
         """Whether there will be something new to see."""
         if self.state in ("none", "unknown"):
-            return self.task.goes_on
+            return self.task.is_unfinished
         return self.state == "running" or self.task.state == "up_for_retry"
 
     @property
@@ -100,9 +100,9 @@ class View:
     @property
     def parameters(self) -> Iterable[tuple[str, str]]:
         """The parameters that the task was told to run the notebook with, shortened."""
-        for name, value in list(self.task.parameters.items())[:_MOST_PARAMETERS]:
+        for name, value in list(self.task.parameters.items())[:_MAX_PARAMETERS]:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-            yield str(name)[:_LONGEST_VALUE], text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+            yield str(name)[:_MAX_VALUE_CHARS], text if len(text) <= _MAX_VALUE_CHARS else f"{text[:_MAX_VALUE_CHARS]}…"
 
     @property
     def artifacts(self) -> list[tuple[int, str]]:
@@ -134,7 +134,7 @@ def _no_connection(task: NotebookTask) -> str:
 
 
 def _no_run(task: NotebookTask) -> str:
-    if task.goes_on:
+    if task.is_unfinished:
         return "The notebook has not been started yet."
     if task.notebook_id is None:
         return "Airflow keeps no record of which notebook or run this task was given, so no run can be shown."

@@ -15,14 +15,9 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_datalore import defaults
-from airflow_provider_datalore.lineage.task import TellsLineage
-from airflow_provider_datalore.links.datalore import (
-    EXECUTED_NOTEBOOK_URL,
-    NOTEBOOK_URL,
-    DataloreExecutedNotebookLink,
-    DataloreNotebookLink,
-)
+from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.lineage.mixin import LineageMixin
+from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -33,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.datalore import DataloreHook
 
 
-class DataloreRunSensor(TellsLineage, BaseSensorOperator):
+class DataloreRunSensor(LineageMixin, BaseSensorOperator):
     """Waits until a run of a notebook has ended, and fails if it did not end well.
 
     Returns the finished run as JSON, and leaves it in XCom ``run`` as well. ``soft_fail`` skips the task when the
@@ -89,8 +84,8 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
         :return: the finished run as JSON.
         :raises AirflowSensorTimeout: if the run goes on when the time is up; with ``soft_fail`` the task is skipped.
         """
-        from airflow_provider_datalore.outcome import check
-        from airflow_provider_datalore.resuming import still_running
+        from airflow_provider_datalore.tasks.deferral import still_running
+        from airflow_provider_datalore.tasks.outcome import check
 
         check(self)
         try:
@@ -129,10 +124,10 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; where Airflow only says that the trigger is gone, find out about the run."""
         from airflow_provider_datalore.exceptions import DataloreError
-        from airflow_provider_datalore.resuming import TRIGGER_LOST
+        from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
 
         try:
-            if next_method != TRIGGER_LOST:
+            if next_method != LOST_TRIGGER_METHOD:
                 return super().resume_execution(next_method, next_kwargs, context)
             return self._resume_without_event(next_kwargs, context)
         except AirflowSkipException as error:
@@ -145,18 +140,18 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
 
     def on_kill(self) -> None:
         """Say what becomes of the run when the sensor is killed, or out of ``execution_timeout``, on its worker."""
-        from airflow_provider_datalore.triggers.datalore import left_running
+        from airflow_provider_datalore.tasks.deferral import run_left_running
 
         run = self._last_seen
         if run is not None and not run.is_finished:
-            self.log.warning(left_running(self.run_id, self._url(run)))
+            self.log.warning(run_left_running(self.run_id, self._url(run)))
 
     def _resume_without_event(self, reason: dict[str, Any] | None, context: Context) -> dict[str, Any]:
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
-        from airflow_provider_datalore.resuming import own_xcom, run_after_lost_trigger
+        from airflow_provider_datalore.tasks.deferral import own_xcom, run_after_lost_trigger
 
         try:
-            run = run_after_lost_trigger(reason, self.hook, self.run_id, own_xcom(context, NOTEBOOK_URL))
+            run = run_after_lost_trigger(reason, self.hook, self.run_id, own_xcom(context, xcom.NOTEBOOK_URL))
         except DataloreRunTimeoutError as error:
             self._time_is_up(error)
         return self._deliver(run, context)
@@ -168,12 +163,9 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
 
     def _look(self, context: Context) -> Run | None:
         """The run as it is now; None while Datalore does not answer and the outage may still last."""
-        from airflow_provider_datalore.api.questions import NEW_RUN_GRACE
+        from airflow_provider_datalore.api.conditions import NEW_RUN_GRACE
         from airflow_provider_datalore.api.waiting import CLOCK, Outage
-        from airflow_provider_datalore.exceptions import (
-            DataloreUnavailableError,
-            DataloreUnexpectedResponseError,
-        )
+        from airflow_provider_datalore.exceptions import DataloreUnavailableError, DataloreUnexpectedResponseError
 
         if self._outage is None:
             self._outage = Outage(self.max_outage, CLOCK)
@@ -189,8 +181,8 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
         if not run.is_finished:
             self.log.info("Run %s is %r: %s", self.run_id, run.status or "running", url)
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
-        context["ti"].xcom_push(key=EXECUTED_NOTEBOOK_URL, value="")
-        context["ti"].xcom_push(key=NOTEBOOK_URL, value=url)
+        context["ti"].xcom_push(key=xcom.EXECUTED_NOTEBOOK_URL, value="")
+        context["ti"].xcom_push(key=xcom.NOTEBOOK_URL, value=url)
         self.notebook_link = url
         return run
 
@@ -204,8 +196,8 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
             return ""
 
     def _defer(self, url: str) -> NoReturn:
-        from airflow_provider_datalore.api.waiting import SHORTEST_INTERVAL
-        from airflow_provider_datalore.resuming import backstop, earliest_deadline, earliest_event
+        from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL
+        from airflow_provider_datalore.tasks.deferral import backstop, earliest_deadline, earliest_event
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         now = time.time()
@@ -214,7 +206,7 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
             trigger=DataloreRunTrigger(
                 run_id=self.run_id,
                 datalore_conn_id=self.datalore_conn_id,
-                poll_interval=max(SHORTEST_INTERVAL, self.poke_interval),
+                poll_interval=max(MIN_POLL_INTERVAL, self.poke_interval),
                 max_outage=self.max_outage,
                 deadline=deadline,
                 since=now,
@@ -226,6 +218,6 @@ class DataloreRunSensor(TellsLineage, BaseSensorOperator):
         )
 
     def _deliver(self, run: Run, context: Context) -> dict[str, Any]:
-        from airflow_provider_datalore.outcome import deliver
+        from airflow_provider_datalore.tasks.outcome import deliver_run
 
-        return deliver(run, self.hook, context, self).to_json()
+        return deliver_run(run, self.hook, context, self).to_json()

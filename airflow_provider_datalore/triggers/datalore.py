@@ -68,16 +68,16 @@ class DataloreRunTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
-        from airflow_provider_datalore.api.waiting import Patience
+        from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
         from airflow_provider_datalore.triggers import event
 
         try:
-            patience = Patience(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
-            run = await DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.LOOK_UP).wait_patiently(
-                self.run_id, patience, where=self.notebook_url or "the notebook there"
-            )
+            policy = WaitPolicy(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
+            run = await DataloreAsyncHook(
+                self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT
+            ).wait_with_policy(self.run_id, policy, where=self.notebook_url or "the notebook there")
         except DataloreError as error:
             yield TriggerEvent(event.failed(error))
         else:
@@ -88,12 +88,6 @@ class DataloreRunTrigger(BaseTrigger):
 
         Datalore documents no call that ends a run, so nothing is asked of it.
         """
-        self.log.warning(left_running(self.run_id, self.notebook_url))
+        from airflow_provider_datalore.tasks.deferral import run_left_running
 
-
-def left_running(run_id: str, notebook_url: str | None) -> str:
-    """What a user who kills a task has to know of its run."""
-    return (
-        f"The task was killed, but run {run_id} goes on in Datalore, which has no call to end it. To end it, open "
-        f"{notebook_url or 'the notebook in Datalore'} and stop it there."
-    )
+        self.log.warning(run_left_running(self.run_id, self.notebook_url))

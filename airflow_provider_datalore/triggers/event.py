@@ -9,7 +9,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from airflow_provider_datalore import exceptions
 from airflow_provider_datalore.api.interactive import InteractiveRun
 from airflow_provider_datalore.api.models import Run
-from airflow_provider_datalore.api.texts import storable
+from airflow_provider_datalore.api.text import storable
 from airflow_provider_datalore.exceptions import DataloreError
 
 VERSION = 1

@@ -10,7 +10,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_datalore import defaults
 
 if TYPE_CHECKING:
-    from airflow_provider_datalore.api.waiting import Patience
+    from airflow_provider_datalore.api.waiting import WaitPolicy
 
 
 class DataloreInteractiveRunTrigger(BaseTrigger):
@@ -87,13 +87,13 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
-        from airflow_provider_datalore.api.waiting import Patience
+        from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.triggers import event
 
         try:
             payload = await self._wait(
-                Patience(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
+                WaitPolicy(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
             )
         except DataloreError as error:
             payload = event.failed(error)
@@ -107,6 +107,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         from airflow_provider_datalore.api import interactive
         from airflow_provider_datalore.api.snapshots import Snapshot
         from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
+        from airflow_provider_datalore.tasks.interactive import interactive_run_left_running
 
         if not self.snapshot:
             return
@@ -118,34 +119,28 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
             if self.stop_session_after:
                 self.log.warning("%s", await notebook.exchange(interactive.stop_own_session(snapshot)))
             if not self.interrupt_on_kill and not self.stop_session_after:
-                self.log.warning(left_running(str(snapshot.notebook), self.notebook_url))
+                self.log.warning(interactive_run_left_running(str(snapshot.notebook), self.notebook_url))
         except Exception as error:
-            self.log.warning("%s What went wrong: %s", left_running(self.notebook_id, self.notebook_url), error)
+            self.log.warning(
+                "%s What went wrong: %s", interactive_run_left_running(self.notebook_id, self.notebook_url), error
+            )
 
-    async def _wait(self, patience: Patience) -> dict[str, Any]:
+    async def _wait(self, policy: WaitPolicy) -> dict[str, Any]:
         from airflow_provider_datalore.api.interactive import InteractiveRun
+        from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
         from airflow_provider_datalore.api.models import NotebookId
         from airflow_provider_datalore.api.snapshots import Snapshot
-        from airflow_provider_datalore.api.turns import HasNotebookRun, IsNotebookFree
         from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
         from airflow_provider_datalore.triggers import event
 
-        hook = DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.LOOK_UP)
+        hook = DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT)
         where = self.notebook_url or "the notebook there"
         if not self.snapshot:
             notebook = NotebookId.parse(self.notebook_id)
-            question = IsNotebookFree.for_turn(notebook, where, patience.poll_interval)
-            await hook.notebook(notebook).wait(question, patience)
+            question = NotebookIdle.for_turn(notebook, where, policy.poll_interval)
+            await hook.notebook(notebook).wait(question, policy)
             return event.free()
         snapshot = Snapshot.from_text(self.snapshot)
-        run = HasNotebookRun(snapshot, self.start_timeout, where)
-        view = await hook.notebook(snapshot.notebook).wait(run, patience)
+        run = InteractiveRunEnded(snapshot, self.start_timeout, where)
+        view = await hook.notebook(snapshot.notebook).wait(run, policy)
         return event.interactive_finished(InteractiveRun.of(snapshot, view))
-
-
-def left_running(notebook_id: str, notebook_url: str | None) -> str:
-    """What a user who kills a task has to know of its notebook."""
-    return (
-        f"The task was killed, but its interactive run of notebook {notebook_id} may go on in Datalore. To end it, "
-        f"open {notebook_url or 'the notebook in Datalore'} and interrupt its kernel there."
-    )

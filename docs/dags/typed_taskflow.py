@@ -1,4 +1,4 @@
-"""The decorator by its own name, with the arguments that type checkers see."""
+"""The decorator imported by its own name, so that type checkers know its arguments."""
 
 from __future__ import annotations
 

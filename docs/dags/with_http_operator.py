@@ -1,4 +1,4 @@
-"""What one writes without this package, with Airflow's HTTP provider: for the page on migration."""
+"""Code without this package, with Airflow's HTTP provider: for the page on migration."""
 
 from __future__ import annotations
 

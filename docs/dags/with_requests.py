@@ -1,4 +1,4 @@
-"""What one writes without this package, with requests in a Python task: for the page on migration."""
+"""Code without this package, with requests in a Python task: for the page on migration."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ with DAG("with_requests", schedule=None) as dag:
         session = requests.Session()
         session.headers["Authorization"] = f"Bearer {connection.password}"
         body = {"notebookId": "me/daily_sales", "parameters": [{"name": "region", "value": "North"}]}
-        answer = session.post(f"{connection.host}/api/run/v1/notebook", json=body, timeout=60)
-        answer.raise_for_status()
-        run_id = answer.json()["runId"]
+        response = session.post(f"{connection.host}/api/run/v1/notebook", json=body, timeout=60)
+        response.raise_for_status()
+        run_id = response.json()["runId"]
         while True:
             run = session.get(f"{connection.host}/api/run/v1/{run_id}", timeout=60).json()
             if run.get("endTime"):

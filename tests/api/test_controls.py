@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.api.cells import Cell
 from airflow_provider_datalore.api.controls import settings_for
+from airflow_provider_datalore.api.notebook_models import Cell
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 CHECKBOX = {"controlType": "CHECKBOX", "value": False}

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.api import interactive, turns
-from airflow_provider_datalore.api.cells import Cell, Kernel
-from airflow_provider_datalore.api.exchange import Answer, Call
+from airflow_provider_datalore.api import interactive, interactive_conditions
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.interactive import InteractiveRun, Stage
+from airflow_provider_datalore.api.interactive_conditions import IDLE_GRACE, InteractiveRunEnded, NotebookIdle
 from airflow_provider_datalore.api.models import NotebookId
-from airflow_provider_datalore.api.snapshots import Snapshot, View
-from airflow_provider_datalore.api.turns import IDLE_GRACE, HasNotebookRun, IsNotebookFree
-from airflow_provider_datalore.api.waiting import Patience, wait_for
+from airflow_provider_datalore.api.notebook_models import Cell, Kernel
+from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
+from airflow_provider_datalore.api.waiting import WaitPolicy, wait_for
 from airflow_provider_datalore.exceptions import (
     DataloreError,
     DataloreInteractiveRunTimeoutError,
@@ -36,11 +36,11 @@ def cell(position: int, status: str = "NONE", count: int | None = None, at: str 
     return Cell.model_validate({**told, "executionStatus": status, "executionCount": count, "timing": timing, **more})
 
 
-def view(*cells: Cell, state: str = "READY", running: int | None = None) -> View:
-    return View(Kernel(state=state, running_cell_id=None if running is None else f"c{running}"), cells)
+def view(*cells: Cell, state: str = "READY", running: int | None = None) -> NotebookState:
+    return NotebookState(Kernel(state=state, running_cell_id=None if running is None else f"c{running}"), cells)
 
 
-def ran(*counts: int | None, state: str = "READY", running: int | None = None) -> View:
+def ran(*counts: int | None, state: str = "READY", running: int | None = None) -> NotebookState:
     """Cells that went well with these numbers; None is one that never ran."""
     made = (cell(i, "NONE" if count is None else "VALID", count) for i, count in enumerate(counts))
     return view(*made, state=state, running=running)
@@ -80,7 +80,7 @@ NEVER = before(None, None, None, state="NOT_STARTED")
          Stage.SUCCEEDED),
     ],
 )  # fmt: skip
-def test_how_far_a_run_has_come(snapshot: Snapshot, now: View, expected: Stage) -> None:
+def test_how_far_a_run_has_come(snapshot: Snapshot, now: NotebookState, expected: Stage) -> None:
     assert interactive.stage(snapshot, now) is expected
 
 
@@ -117,7 +117,7 @@ def test_without_numbers_and_times_a_change_of_status_tells() -> None:
         (before(None), view(cell(0, "VALID"))),
     ],
 )
-def test_a_run_that_nobody_disturbed_is_the_tasks_own(snapshot: Snapshot, now: View) -> None:
+def test_a_run_that_nobody_disturbed_is_the_tasks_own(snapshot: Snapshot, now: NotebookState) -> None:
     interactive.check_own(snapshot, now)
 
 
@@ -134,7 +134,7 @@ def test_a_run_that_nobody_disturbed_is_the_tasks_own(snapshot: Snapshot, now: V
         (NEVER, ran(1, 2, 4)),
     ],
 )
-def test_a_run_that_may_be_someone_elses_is_not_taken_for_the_tasks_own(snapshot: Snapshot, now: View) -> None:
+def test_a_run_that_may_be_someone_elses_is_not_taken_for_the_tasks_own(snapshot: Snapshot, now: NotebookState) -> None:
     with pytest.raises(DataloreRunOverlapError, match="executed by someone else"):
         interactive.check_own(snapshot, now)
 
@@ -152,7 +152,7 @@ def test_a_run_that_may_be_someone_elses_is_not_taken_for_the_tasks_own(snapshot
         (view(cell(0, "WAITING", 1), cell(1, "WAITING", 2), state="BUSY"), False),
     ],
 )
-def test_what_runs_is_interrupted_only_if_it_can_be_no_one_elses(now: View, own: bool) -> None:
+def test_what_runs_is_interrupted_only_if_it_can_be_no_one_elses(now: NotebookState, own: bool) -> None:
     assert interactive.is_own(NEVER, now) is own
 
 
@@ -194,9 +194,9 @@ def test_a_run_tells_which_cells_it_executed() -> None:
 
 
 class TestTheWait:
-    def wait(self, time: FakeTime, answers: Answers, **patience: Any) -> FakeTime:
-        question = HasNotebookRun(NEVER, 60.0, "https://datalore.example/n")
-        return time.play(wait_for(question, Patience(**patience), time.clock), answers)
+    def wait(self, time: FakeTime, answers: Answers, **policy: Any) -> FakeTime:
+        question = InteractiveRunEnded(NEVER, 60.0, "https://datalore.example/n")
+        return time.play(wait_for(question, WaitPolicy(**policy), time.clock), answers)
 
     def test_it_ends_when_every_cell_has_run(self) -> None:
         running, over = ran(1, None, None, state="BUSY", running=1), ran(1, 2, 3)
@@ -204,20 +204,20 @@ class TestTheWait:
         assert time.outcome == over
 
     def test_a_moment_without_a_running_cell_is_borne(self) -> None:
-        def answers(now: float) -> View:
+        def answers(now: float) -> NotebookState:
             return ran(1, 2, 3) if now > 60 else ran(1, None, None) if 20 < now < 21 + IDLE_GRACE / 3 else busy
 
         busy = ran(1, None, None, state="BUSY", running=1)
         assert self.wait(FakeTime(), answers).outcome == ran(1, 2, 3)
 
     def test_a_run_that_is_only_seen_between_two_cells_goes_on(self) -> None:
-        def answers(now: float) -> View:
+        def answers(now: float) -> NotebookState:
             done = min(9, 1 + int(now / (IDLE_GRACE * 0.8)))
             return ran(*range(1, done + 1), *[None] * (9 - done))
 
-        question = HasNotebookRun(before(*[None] * 9), 60.0, "https://datalore.example/n")
+        question = InteractiveRunEnded(before(*[None] * 9), 60.0, "https://datalore.example/n")
         time = FakeTime()
-        time.play(wait_for(question, Patience(poll_interval=IDLE_GRACE), time.clock), answers)
+        time.play(wait_for(question, WaitPolicy(poll_interval=IDLE_GRACE), time.clock), answers)
         assert time.outcome == ran(*range(1, 10))
 
     def test_a_kernel_that_is_lost_is_given_up_after_a_grace(self) -> None:
@@ -251,8 +251,8 @@ class TestTheWait:
 class TestTheTurn:
     def wait(self, answers: Answers, quiet: float = 32.0) -> FakeTime:
         time = FakeTime()
-        question = IsNotebookFree(NOTEBOOK, "there", quiet, clock=time.clock.wall)
-        return time.play(wait_for(question, Patience(poll_interval=5), time.clock), answers)
+        question = NotebookIdle(NOTEBOOK, "there", quiet, clock=time.clock.wall)
+        return time.play(wait_for(question, WaitPolicy(poll_interval=5), time.clock), answers)
 
     def test_it_comes_at_once_when_nothing_ran_for_long(self) -> None:
         assert self.wait(lambda _: ran(1, 2)).passed < 2
@@ -279,7 +279,7 @@ class TestTheTurn:
 
 
 class TestLooking:
-    def answers(self, exchange: Any, *answers: Answer) -> tuple[list[Call], Any]:
+    def answers(self, exchange: Any, *answers: Response) -> tuple[list[Call], Any]:
         asked: list[Call] = [next(exchange)]
         for answer in answers:
             try:
@@ -289,8 +289,8 @@ class TestLooking:
         return asked, None
 
     @staticmethod
-    def answer(status: int = 200, body: str = "{}") -> Answer:
-        return Answer(
+    def answer(status: int = 200, body: str = "{}") -> Response:
+        return Response(
             connection="connection 'dl'", status=status, url="https://dl/x", received_at=0, body=body.encode()
         )
 
@@ -330,4 +330,4 @@ class TestLooking:
 
 
 def test_the_grace_is_longer_than_a_kernel_takes_between_two_cells() -> None:
-    assert turns.IDLE_GRACE >= 10
+    assert interactive_conditions.IDLE_GRACE >= 10

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.api import exchange, notebook_api, protocol
-from airflow_provider_datalore.api.exchange import Answer, Call
+from airflow_provider_datalore.api import calls, notebook_api, run_api
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.exceptions import (
     DataloreApiError,
@@ -27,14 +27,14 @@ from airflow_provider_datalore.exceptions import (
 
 NOW = 1_700_000_000.0
 NOTEBOOK = NotebookId("ann", "sales")
-START = protocol.start_run(RunRequest(NOTEBOOK))
-STATUS = protocol.get_run("r1")
+START = run_api.start_run(RunRequest(NOTEBOOK))
+STATUS = run_api.get_run("r1")
 ANY = Call("GET", "/somewhere", "do something")
 
 
-def answer(status: int = 200, body: Any = b"", **headers: str) -> Answer:
+def answer(status: int = 200, body: Any = b"", **headers: str) -> Response:
     """An answer; a body that is not bytes is sent as JSON."""
-    return Answer(
+    return Response(
         connection="connection 'dl'",
         status=status,
         url="https://dl.example.com/api/x",
@@ -49,14 +49,14 @@ def answer(status: int = 200, body: Any = b"", **headers: str) -> Answer:
 
 def test_a_run_is_started_with_a_post_of_the_request() -> None:
     request = RunRequest.build("ann/sales", parameters={"top": 5})
-    call = protocol.start_run(request)
+    call = run_api.start_run(request)
     assert (call.method, call.path) == ("POST", "/api/run/v1/notebook")
     assert call.body == request.body()
     assert "ann/sales" in call.purpose
 
 
 def test_a_notebook_is_run_interactively_with_a_post_of_its_id_alone() -> None:
-    call = protocol.start_interactive_run(NOTEBOOK)
+    call = run_api.start_interactive_run(NOTEBOOK)
     assert (call.method, call.path, call.body) == (
         "POST",
         "/api/computation/v1/notebook",
@@ -84,7 +84,7 @@ def test_the_status_of_a_run_is_asked_for_by_its_id() -> None:
     ],
 )
 def test_a_run_id_is_encoded_into_the_path(run_id: str, path: str) -> None:
-    assert protocol.get_run(run_id).path == path
+    assert run_api.get_run(run_id).path == path
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_a_run_id_is_encoded_into_the_path(run_id: str, path: str) -> None:
 )
 def test_what_is_no_run_id_is_refused_with_the_remedy(run_id: object) -> None:
     with pytest.raises(DataloreConfigurationError, match="DataloreRunNotebookOperator returns") as caught:
-        protocol.get_run(run_id)
+        run_api.get_run(run_id)
     assert "is not a run id" in str(caught.value)
     assert len(str(caught.value)) < 700
 
 
 def test_the_workspaces_are_listed_to_check_a_token() -> None:
-    call = protocol.list_workspaces()
+    call = run_api.list_workspaces()
     assert (call.method, call.path, call.body) == ("GET", "/api/user_public/v1/workspaces", None)
 
 
@@ -130,7 +130,7 @@ def test_the_workspaces_are_listed_to_check_a_token() -> None:
     ],
 )
 def test_the_path_of_an_artifact_is_percent_encoded_whole(path: str, asked: str) -> None:
-    call = protocol.get_artifact(Artifact(name="a", path=path))
+    call = run_api.get_artifact(Artifact(name="a", path=path))
     assert (call.method, call.path) == ("GET", asked)
 
 
@@ -165,18 +165,18 @@ def test_the_path_of_an_artifact_is_percent_encoded_whole(path: str, asked: str)
 )
 def test_a_path_that_is_none_of_datalore_s_own_is_not_asked_for(path: str) -> None:
     with pytest.raises(DataloreUnexpectedResponseError, match="not a path on its own host") as caught:
-        protocol.get_artifact(Artifact(name="sales.ipynb", path=path))
+        run_api.get_artifact(Artifact(name="sales.ipynb", path=path))
     assert "'sales.ipynb'" in str(caught.value)
     assert repr(path) in str(caught.value)
 
 
 def test_half_a_character_in_the_path_of_an_artifact_is_no_crash() -> None:
-    assert protocol.get_artifact(Artifact(name="a", path="/\ud800")).path.startswith("/")
+    assert run_api.get_artifact(Artifact(name="a", path="/\ud800")).path.startswith("/")
 
 
 def test_a_path_without_end_is_not_repeated_in_full() -> None:
     with pytest.raises(DataloreUnexpectedResponseError) as caught:
-        protocol.get_artifact(Artifact(name="a", path="x" * 100_000))
+        run_api.get_artifact(Artifact(name="a", path="x" * 100_000))
     assert len(str(caught.value)) < 1000
 
 
@@ -185,7 +185,7 @@ def test_a_path_without_end_is_not_repeated_in_full() -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_a_status_of_2xx_passes(status: int) -> None:
-    exchange.raise_for_status(ANY, answer(status, b"whatever"))
+    calls.raise_for_status(ANY, answer(status, b"whatever"))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_documented_error_is_a_class_of_its_own_and_says_what_to_do(
     status: int, error_class: type[DataloreApiError], phrase: str, remedy: str
 ) -> None:
     with pytest.raises(DataloreApiError) as caught:
-        exchange.raise_for_status(ANY, answer(status, {"error": "no, thanks"}))
+        calls.raise_for_status(ANY, answer(status, {"error": "no, thanks"}))
     error = caught.value
     assert type(error) is error_class
     assert (error.status, error.url, error.detail) == (status, "https://dl.example.com/api/x", "no, thanks")
@@ -220,14 +220,14 @@ def test_a_documented_error_is_a_class_of_its_own_and_says_what_to_do(
     ("call", "hint"),
     [
         (START, "Notebook ann/sales is not shared with the token's owner"),
-        (protocol.start_interactive_run(NOTEBOOK), "Notebook ann/sales is not shared with the token's owner"),
+        (run_api.start_interactive_run(NOTEBOOK), "Notebook ann/sales is not shared with the token's owner"),
         (STATUS, "does not know run r1"),
-        (protocol.get_artifact(Artifact(name="a", path="/a")), "removed the artifacts of an old run"),
+        (run_api.get_artifact(Artifact(name="a", path="/a")), "removed the artifacts of an old run"),
     ],
 )
 def test_a_404_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
     with pytest.raises(DataloreNotFoundError, match=hint):
-        exchange.raise_for_status(call, answer(404))
+        calls.raise_for_status(call, answer(404))
 
 
 @pytest.mark.parametrize(
@@ -240,13 +240,13 @@ def test_a_404_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
 )
 def test_a_400_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
     with pytest.raises(DataloreBadRequestError, match=hint):
-        exchange.raise_for_status(call, answer(400))
+        calls.raise_for_status(call, answer(400))
 
 
 @pytest.mark.parametrize("status", [402, 405, 410, 413, 415, 418, 422, 431, 451, 499])
 def test_any_other_4xx_is_final(status: int) -> None:
     with pytest.raises(DataloreApiError, match="not documented") as caught:
-        exchange.raise_for_status(ANY, answer(status))
+        calls.raise_for_status(ANY, answer(status))
     assert type(caught.value) is DataloreApiError
     assert caught.value.status == status
 
@@ -254,7 +254,7 @@ def test_any_other_4xx_is_final(status: int) -> None:
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 507, 520, 599, 600, 999])
 def test_what_another_try_may_change_is_unavailable(status: int) -> None:
     with pytest.raises(DataloreUnavailableError) as caught:
-        exchange.raise_for_status(START, answer(status, b"busy"))
+        calls.raise_for_status(START, answer(status, b"busy"))
     error = caught.value
     assert (error.status, error.url, error.retry_after) == (status, "https://dl.example.com/api/x", None)
     assert "start a run of notebook ann/sales" in str(error)
@@ -264,21 +264,21 @@ def test_what_another_try_may_change_is_unavailable(status: int) -> None:
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 599])
 def test_only_429_and_503_say_that_the_request_was_not_taken(status: int) -> None:
     with pytest.raises(DataloreUnavailableError) as caught:
-        exchange.raise_for_status(START, answer(status))
+        calls.raise_for_status(START, answer(status))
     assert caught.value.never_received is (status in (429, 503))
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 399])
 def test_a_redirect_is_unexpected_and_names_where_it_leads(status: int) -> None:
     with pytest.raises(DataloreUnexpectedResponseError, match=r"'https://elsewhere\.example\.com/'") as caught:
-        exchange.raise_for_status(ANY, answer(status, location="https://elsewhere.example.com/"))
+        calls.raise_for_status(ANY, answer(status, location="https://elsewhere.example.com/"))
     assert caught.value.status == status
     assert "not followed" in str(caught.value)
 
 
 def test_a_redirect_to_nowhere_is_unexpected_too() -> None:
     with pytest.raises(DataloreUnexpectedResponseError, match="nowhere"):
-        exchange.raise_for_status(ANY, answer(302))
+        calls.raise_for_status(ANY, answer(302))
 
 
 # Retry-After
@@ -301,7 +301,7 @@ def test_a_redirect_to_nowhere_is_unexpected_too() -> None:
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float) -> None:
     with pytest.raises(DataloreUnavailableError) as caught:
-        exchange.raise_for_status(ANY, answer(503, retry_after=value))
+        calls.raise_for_status(ANY, answer(503, retry_after=value))
     assert caught.value.retry_after == pytest.approx(seconds)
 
 
@@ -327,7 +327,7 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: float) -> None:
 )
 def test_a_retry_after_that_cannot_be_read_is_as_none(value: str) -> None:
     with pytest.raises(DataloreUnavailableError) as caught:
-        exchange.raise_for_status(ANY, answer(429, retry_after=value))
+        calls.raise_for_status(ANY, answer(429, retry_after=value))
     assert caught.value.retry_after is None
 
 
@@ -358,12 +358,12 @@ def test_a_retry_after_that_cannot_be_read_is_as_none(value: str) -> None:
     ],
 )
 def test_the_excerpt_of_a_body_is_one_short_line_and_datalore_s_own_words(body: bytes, said: str) -> None:
-    assert exchange.excerpt(body) == said
+    assert calls.excerpt(body) == said
 
 
 def test_an_error_without_a_body_puts_no_words_into_datalore_s_mouth() -> None:
     with pytest.raises(DataloreApiError) as caught:
-        exchange.raise_for_status(ANY, answer(400))
+        calls.raise_for_status(ANY, answer(400))
     assert caught.value.detail == ""
     assert "Datalore said" not in str(caught.value)
 
@@ -372,7 +372,7 @@ def test_an_error_without_a_body_puts_no_words_into_datalore_s_mouth() -> None:
 
 
 def test_the_run_id_is_read() -> None:
-    assert protocol.read_run_id(START, answer(200, {"runId": "0f-1", "more": 1})) == "0f-1"
+    assert run_api.read_run_id(START, answer(200, {"runId": "0f-1", "more": 1})) == "0f-1"
 
 
 @pytest.mark.parametrize(
@@ -395,7 +395,7 @@ def test_the_run_id_is_read() -> None:
 )
 def test_an_answer_without_a_usable_run_id_is_unexpected_and_warns_that_it_may_run(body: Any) -> None:
     with pytest.raises(DataloreUnexpectedResponseError, match="a run may have been started") as caught:
-        protocol.read_run_id(START, answer(200, body))
+        run_api.read_run_id(START, answer(200, body))
     assert caught.value.status == 200
     assert "runId" in str(caught.value)
 
@@ -404,23 +404,23 @@ def test_an_answer_without_a_usable_run_id_is_unexpected_and_warns_that_it_may_r
 
 
 def test_a_run_is_read() -> None:
-    assert protocol.read_run(STATUS, answer(200, {"runId": "r1", "status": "RUNNING"}), "r1") == Run(
+    assert run_api.read_run(STATUS, answer(200, {"runId": "r1", "status": "RUNNING"}), "r1") == Run(
         run_id="r1", status="RUNNING"
     )
 
 
 @pytest.mark.parametrize("own", [None, 5, "other", ["r1"]])
 def test_a_run_has_the_id_that_was_asked_for_whatever_the_answer_says(own: object) -> None:
-    assert protocol.read_run(STATUS, answer(200, {"runId": own, "success": None}), "r1").run_id == "r1"
+    assert run_api.read_run(STATUS, answer(200, {"runId": own, "success": None}), "r1").run_id == "r1"
 
 
 @pytest.mark.parametrize("field", ["runId", "notebookId", "startTime", "endTime", "status", "success"])
 def test_one_field_of_a_run_is_enough_to_know_it_by(field: str) -> None:
-    assert protocol.read_run(STATUS, answer(200, {field: None}), "r1") == Run(run_id="r1")
+    assert run_api.read_run(STATUS, answer(200, {field: None}), "r1") == Run(run_id="r1")
 
 
 def test_an_answer_that_says_the_same_again_is_not_parsed_again() -> None:
-    status = protocol.StatusReader(STATUS, "r1")
+    status = run_api.StatusReader(STATUS, "r1")
     first = status.read(answer(200, {"runId": "r1", "status": "RUNNING"}))
     assert status.read(answer(200, {"runId": "r1", "status": "RUNNING"})) is first
     assert status.read(answer(200, {"runId": "r1", "status": "SAVING"})).status == "SAVING"
@@ -430,8 +430,8 @@ def test_an_answer_that_says_the_same_again_is_not_parsed_again() -> None:
 @pytest.mark.parametrize(
     "said", [answer(502, {"runId": "r1"}), answer(404, {"runId": "r1"}), answer(302, {"runId": "r1"})]
 )
-def test_the_same_words_with_another_status_are_an_error_all_the_same(said: Answer) -> None:
-    status = protocol.StatusReader(STATUS, "r1")
+def test_the_same_words_with_another_status_are_an_error_all_the_same(said: Response) -> None:
+    status = run_api.StatusReader(STATUS, "r1")
     status.read(answer(200, {"runId": "r1"}))
     with pytest.raises(DataloreError):
         status.read(said)
@@ -443,7 +443,7 @@ def test_the_same_words_with_another_status_are_an_error_all_the_same(said: Answ
 )
 def test_json_that_does_not_describe_a_run_is_unexpected(body: Any) -> None:
     with pytest.raises(DataloreUnexpectedResponseError, match="does not describe a run"):
-        protocol.read_run(STATUS, answer(200, body), "r1")
+        run_api.read_run(STATUS, answer(200, body), "r1")
 
 
 @pytest.mark.parametrize(
@@ -453,15 +453,15 @@ def test_a_run_whose_outcome_cannot_be_read_is_unexpected_and_names_the_field(
     fields: dict[str, object], name: str
 ) -> None:
     with pytest.raises(DataloreUnexpectedResponseError, match=f"unreadable {name}"):
-        protocol.read_run(STATUS, answer(200, {"runId": "r1", **fields}), "r1")
+        run_api.read_run(STATUS, answer(200, {"runId": "r1", **fields}), "r1")
 
 
 # What all readers do
 
-READERS: list[Callable[[Answer], object]] = [
-    lambda said: exchange.read_json(STATUS, said),
-    lambda said: protocol.read_run(STATUS, said, "r1"),
-    lambda said: protocol.read_run_id(START, said),
+READERS: list[Callable[[Response], object]] = [
+    lambda said: calls.read_json(STATUS, said),
+    lambda said: run_api.read_run(STATUS, said, "r1"),
+    lambda said: run_api.read_run_id(START, said),
 ]
 NOT_JSON = [
     b"",
@@ -478,12 +478,12 @@ NOT_JSON = [
 
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("body", NOT_JSON, ids=lambda body: repr(body[:20]))
-def test_what_is_not_json_is_unexpected(read: Callable[[Answer], object], body: bytes) -> None:
+def test_what_is_not_json_is_unexpected(read: Callable[[Response], object], body: bytes) -> None:
     with pytest.raises(DataloreUnexpectedResponseError, match="is not JSON") as caught:
         read(answer(200, body))
     error = caught.value
     assert (error.status, error.url) == (200, "https://dl.example.com/api/x")
-    assert error.body == exchange.excerpt(body)
+    assert error.body == calls.excerpt(body)
     assert "connection 'dl'" in str(error)
     assert "no login page" in str(error)
     assert len(str(error)) < 1000
@@ -491,7 +491,7 @@ def test_what_is_not_json_is_unexpected(read: Callable[[Answer], object], body: 
 
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 429, 500, 502, 503, 504])
-def test_the_status_counts_before_the_body(read: Callable[[Answer], object], status: int) -> None:
+def test_the_status_counts_before_the_body(read: Callable[[Response], object], status: int) -> None:
     with pytest.raises(DataloreError, match=str(status)):
         read(answer(status, {"runId": "r1", "endTime": "2026-01-31T12:30:00Z", "success": True}))
 
@@ -499,10 +499,10 @@ def test_the_status_counts_before_the_body(read: Callable[[Answer], object], sta
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_json_is_read_in_each_of_its_encodings(encoding: str) -> None:
     body = '{"runId": "r1", "status": "läuft"}'.encode(encoding)
-    assert protocol.read_run(STATUS, answer(200, body), "r1").status == "läuft"
+    assert run_api.read_run(STATUS, answer(200, body), "r1").status == "läuft"
 
 
 @pytest.mark.parametrize("status", [0, 100, 101, 199])
 def test_a_status_that_no_answer_has_is_an_error(status: int) -> None:
     with pytest.raises(DataloreError):
-        exchange.raise_for_status(ANY, answer(status))
+        calls.raise_for_status(ANY, answer(status))

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_datalore import defaults
+from airflow_provider_datalore.api.conditions import NEW_RUN_GRACE
 from airflow_provider_datalore.api.models import Run
-from airflow_provider_datalore.api.questions import NEW_RUN_GRACE
 from airflow_provider_datalore.api.waiting import (
-    SHORTEST_INTERVAL,
-    Patience,
+    MIN_POLL_INTERVAL,
+    WaitPolicy,
     ask,
     deadline_after,
     submit,
@@ -64,9 +64,9 @@ def always(answer: Any) -> Answers:
     return lambda now: answer
 
 
-def waited(time: FakeTime, answers: Answers, **patience: Any) -> FakeTime:
+def waited(time: FakeTime, answers: Answers, **policy: Any) -> FakeTime:
     """A wait, carried out."""
-    return time.play(wait_until_finished("r1", Patience(**patience), time.clock), answers)
+    return time.play(wait_until_finished("r1", WaitPolicy(**policy), time.clock), answers)
 
 
 # The schedule
@@ -122,7 +122,7 @@ def test_the_end_of_a_long_run_is_noticed_within_the_poll_interval(
 @pytest.mark.parametrize("chance", CHANCES)
 def test_two_requests_are_never_closer_than_nine_tenths_of_the_shortest_interval(chance: float) -> None:
     time = waited(FakeTime(chance), finishes_at(60), poll_interval=1)
-    assert min(time.gaps) >= 0.9 * SHORTEST_INTERVAL
+    assert min(time.gaps) >= 0.9 * MIN_POLL_INTERVAL
 
 
 def test_the_time_between_two_requests_only_grows() -> None:
@@ -138,7 +138,7 @@ def test_runs_that_a_triggerer_finds_all_at_once_are_spread_over_an_interval(run
         time = FakeTime(chance, passed=running_for)
         waited(time, finishes_at(running_for), since=START)
         firsts.append(time.asked[0] - running_for)
-    interval = Patience().interval(running_for)
+    interval = WaitPolicy().interval(running_for)
     assert firsts == pytest.approx([0, interval / 4, interval / 2, interval * 3 / 4, interval])
 
 
@@ -165,7 +165,7 @@ def test_a_time_to_begin_that_has_passed_does_not_count() -> None:
 def test_a_run_that_has_ended_already_is_asked_for_once(time: FakeTime) -> None:
     assert waited(time, always(FINISHED)).outcome is FINISHED
     assert len(time.asked) == 1
-    assert time.passed <= SHORTEST_INTERVAL
+    assert time.passed <= MIN_POLL_INTERVAL
 
 
 @pytest.mark.parametrize("success", [None, False, True])
@@ -195,11 +195,11 @@ def test_a_wait_ends_with_the_run_whether_it_ended_well_or_not(time: FakeTime, s
 )
 def test_patience_that_is_no_number_in_range_is_refused_naming_it(field: str, value: Any) -> None:
     with pytest.raises(DataloreConfigurationError, match=f"^{field} is {value!r}"):
-        Patience(**{field: value})
+        WaitPolicy(**{field: value})
 
 
 def test_the_defaults_are_those_that_are_documented() -> None:
-    assert (Patience().poll_interval, Patience().max_outage, Patience().deadline) == (30.0, 1800.0, None)
+    assert (WaitPolicy().poll_interval, WaitPolicy().max_outage, WaitPolicy().deadline) == (30.0, 1800.0, None)
 
 
 # What a log says
@@ -307,7 +307,7 @@ def test_retry_after_is_obeyed(chance: float) -> None:
 @pytest.mark.parametrize("retry_after", [0.0, 0.001])
 def test_a_retry_after_that_is_too_short_does_not_make_requests_come_faster(retry_after: float) -> None:
     time = waited(FakeTime(chance=0.0), in_turn(RUNNING, down(retry_after)))
-    assert time.gaps[1] >= SHORTEST_INTERVAL / 2
+    assert time.gaps[1] >= MIN_POLL_INTERVAL / 2
 
 
 @pytest.mark.parametrize("retry_after", [601.0, 1e9, 1e300])
@@ -366,9 +366,9 @@ def test_the_error_says_when_and_that_the_notebook_goes_on(time: FakeTime) -> No
 
 
 def test_the_error_says_where_to_look(time: FakeTime) -> None:
-    patience = Patience(deadline=START + 100)
+    policy = WaitPolicy(deadline=START + 100)
     address = "https://dl.example.com/notebook/ann/sales"
-    time.play(wait_until_finished("r1", patience, time.clock, where=address), always(RUNNING))
+    time.play(wait_until_finished("r1", policy, time.clock, where=address), always(RUNNING))
     assert address in str(time.error)
 
 
@@ -454,7 +454,7 @@ def test_what_comes_after_the_token_was_read_anew_means_what_it_always_means(
 ) -> None:
     assert waited(time, in_turn(refused(), error)).outcome is FINISHED
     assert time.rereads == [False, True, False]
-    assert time.gaps[1] >= SHORTEST_INTERVAL / 2
+    assert time.gaps[1] >= MIN_POLL_INTERVAL / 2
 
 
 @pytest.mark.parametrize("error", REFUSALS)
@@ -469,7 +469,7 @@ def test_a_connection_that_cannot_be_read_anew_ends_the_wait(time: FakeTime, err
 def test_a_new_run_that_is_not_listed_yet_is_waited_for(chance: float) -> None:
     time = waited(FakeTime(chance), lambda now: missing() if now < NEW_RUN_GRACE - 2 else FINISHED)
     assert time.outcome is FINISHED
-    assert min(time.gaps) >= SHORTEST_INTERVAL
+    assert min(time.gaps) >= MIN_POLL_INTERVAL
 
 
 def test_a_run_that_is_never_listed_is_given_up_after_a_short_grace(time: FakeTime) -> None:
@@ -592,7 +592,7 @@ def test_a_submission_that_may_have_been_received_after_others_were_not_is_not_r
 def test_a_submission_that_was_certainly_not_received_is_repeated(time: FakeTime) -> None:
     assert submitted(time, in_turn(*[turned_away()] * 5, then="r1")).outcome == "r1"
     assert len(time.asked) == 6
-    assert min(time.gaps) >= SHORTEST_INTERVAL / 2
+    assert min(time.gaps) >= MIN_POLL_INTERVAL / 2
 
 
 def test_a_submission_obeys_retry_after(time: FakeTime) -> None:

@@ -16,11 +16,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_datalore import exceptions
-from airflow_provider_datalore.api import exchange, protocol
-from airflow_provider_datalore.api.exchange import Answer, Call
+from airflow_provider_datalore.api import calls, run_api
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.api.parameters import to_datalore
-from airflow_provider_datalore.api.waiting import SHORTEST_INTERVAL, Patience, ask, submit, wait_until_finished
+from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy, ask, submit, wait_until_finished
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -69,7 +69,7 @@ STATUSES = st.integers(-1, 1100) | st.sampled_from([200, 204, 302, 400, 401, 403
 DATES = st.from_regex(r"\A[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{1,5} \d{2}:\d{2}:\d{2} [+-]?\w{0,22}\Z")
 HEADER_VALUES = ANY_TEXT | st.integers().map(str) | st.floats().map(str) | DATES
 ANSWERS = st.builds(
-    Answer,
+    Response,
     connection=st.just("connection 'dl'"),
     status=STATUSES | st.just(200),
     url=st.just("https://dl.example.com/api/x"),
@@ -94,8 +94,8 @@ ANYTHING = st.recursive(
     ),
     max_leaves=6,
 )
-START_CALL = protocol.start_run(RunRequest(NotebookId("ann", "sales")))
-STATUS_CALL = protocol.get_run("r1")
+START_CALL = run_api.start_run(RunRequest(NotebookId("ann", "sales")))
+STATUS_CALL = run_api.get_run("r1")
 KNOWN = {name for name in vars(exceptions) if name.startswith("Datalore")}
 
 
@@ -119,9 +119,9 @@ def told_on(error: DataloreError) -> DataloreError:
 
 @given(ANSWERS)
 @pytest.mark.parametrize("call", [START_CALL, STATUS_CALL])
-def test_a_status_passes_or_is_a_documented_error(call: Call, answer: Answer) -> None:
+def test_a_status_passes_or_is_a_documented_error(call: Call, answer: Response) -> None:
     try:
-        exchange.raise_for_status(call, answer)
+        calls.raise_for_status(call, answer)
     except DataloreError as error:
         told_on(error)
         retry_after = getattr(error, "retry_after", None) or 0.0
@@ -132,20 +132,20 @@ def test_a_status_passes_or_is_a_documented_error(call: Call, answer: Answer) ->
 
 
 @given(ANSWERS)
-def test_json_is_read_or_a_documented_error_comes(answer: Answer) -> None:
+def test_json_is_read_or_a_documented_error_comes(answer: Response) -> None:
     try:
-        exchange.read_json(STATUS_CALL, answer)
+        calls.read_json(STATUS_CALL, answer)
     except DataloreError as error:
         told_on(error)
 
 
 @given(ANSWERS)
-@example(Answer("c", 200, "u", 0.0, {}, b'{"endTime": NaN}'))
-@example(Answer("c", 200, "u", 0.0, {}, b'{"endTime": 1e400}'))
-@example(Answer("c", 200, "u", 0.0, {}, b'{"endTime": "0001-01-01T00:00:00+14:00", "success": true}'))
-def test_a_run_that_is_read_can_be_handed_on_whatever_is_in_it(answer: Answer) -> None:
+@example(Response("c", 200, "u", 0.0, {}, b'{"endTime": NaN}'))
+@example(Response("c", 200, "u", 0.0, {}, b'{"endTime": 1e400}'))
+@example(Response("c", 200, "u", 0.0, {}, b'{"endTime": "0001-01-01T00:00:00+14:00", "success": true}'))
+def test_a_run_that_is_read_can_be_handed_on_whatever_is_in_it(answer: Response) -> None:
     try:
-        run = protocol.read_run(STATUS_CALL, answer, "r1")
+        run = run_api.read_run(STATUS_CALL, answer, "r1")
     except DataloreError as error:
         told_on(error)
         return
@@ -162,18 +162,18 @@ def test_a_run_that_is_read_can_be_handed_on_whatever_is_in_it(answer: Answer) -
 
 
 @given(ANSWERS)
-def test_a_run_id_that_is_read_can_be_asked_for(answer: Answer) -> None:
+def test_a_run_id_that_is_read_can_be_asked_for(answer: Response) -> None:
     try:
-        run_id = protocol.read_run_id(START_CALL, answer)
+        run_id = run_api.read_run_id(START_CALL, answer)
     except DataloreError as error:
         told_on(error)
     else:
-        assert protocol.get_run(run_id).path.isascii()
+        assert run_api.get_run(run_id).path.isascii()
 
 
 @given(st.binary(max_size=2000) | BODIES)
 def test_an_excerpt_is_one_short_printable_line(body: bytes) -> None:
-    excerpt = exchange.excerpt(body)
+    excerpt = calls.excerpt(body)
     assert len(excerpt) <= 301
     assert excerpt.isprintable()
 
@@ -181,7 +181,7 @@ def test_an_excerpt_is_one_short_printable_line(body: bytes) -> None:
 @given(ANY_TEXT, ANY_TEXT | ANY_TEXT.map(lambda path: "/" + path))
 def test_an_artifact_is_asked_for_on_datalore_s_own_host_or_not_at_all(name: str, path: str) -> None:
     try:
-        call = protocol.get_artifact(Artifact(name=name, path=path))
+        call = run_api.get_artifact(Artifact(name=name, path=path))
     except DataloreUnexpectedResponseError:
         return
     assert call.path.isascii()
@@ -221,7 +221,7 @@ def test_a_pasted_address_is_read_or_refused(scheme: str, host: str, path: str) 
 @given(ANYTHING)
 def test_a_run_id_is_taken_or_refused(run_id: object) -> None:
     try:
-        assert protocol.get_run(run_id).path.isascii()
+        assert run_api.get_run(run_id).path.isascii()
     except DataloreConfigurationError:
         return
 
@@ -356,7 +356,7 @@ def assert_requests_are_apart(time: FakeTime, told: list[Any], max_outage: float
         last = (deadline is not None and asked >= deadline - 1e-3) or (
             began is not None and asked >= began + max_outage - 1e-3
         )
-        if gap < SHORTEST_INTERVAL / 2 and not time.rereads[position + 1]:
+        if gap < MIN_POLL_INTERVAL / 2 and not time.rereads[position + 1]:
             assert last, f"request {position + 1} came {gap} s after the answer before it"
 
 
@@ -396,10 +396,10 @@ def test_a_wait_ends_whatever_it_is_told_and_never_asks_too_fast(
     not_before: float | None,
 ) -> None:
     deadline = None if without_deadline and then is not RUNNING else seconds_left
-    patience = Patience(
+    policy = WaitPolicy(
         poll_interval, max_outage, None if deadline is None else START + deadline, since=since, not_before=not_before
     )
-    time = carried_out(lambda clock: wait_until_finished("r1", patience, clock), script, chances, then)
+    time = carried_out(lambda clock: wait_until_finished("r1", policy, clock), script, chances, then)
 
     told = what_was_told(time, script, then)
     assert time.outcome is FINISHED or isinstance(time.error, DataloreError)

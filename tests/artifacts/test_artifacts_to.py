@@ -17,7 +17,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
 )
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
-from airflow_provider_datalore.resuming import TRIGGER_LOST
+from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
 from airflow_provider_datalore.triggers import event
 from tests.artifacts.conftest import LocalPlace, Place
 from tests.scripted_server import Reply, reply
@@ -64,7 +64,7 @@ class TestWhenTheRunHasEnded:
 
     def test_the_same_when_the_trigger_was_lost(self, ran: Datalore, context: Context, local: LocalPlace) -> None:
         context["ti"].xcom_push("run_id", "run-1")
-        operator(local.destination).resume_execution(TRIGGER_LOST, {"error": "Trigger failure"}, context)
+        operator(local.destination).resume_execution(LOST_TRIGGER_METHOD, {"error": "Trigger failure"}, context)
         assert local.files() == {"sales.ipynb": b"{}"}
 
     def test_the_same_for_a_run_of_an_earlier_try(

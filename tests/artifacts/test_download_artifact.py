@@ -28,12 +28,12 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.hooks.datalore import DataloreHook
-from airflow_provider_datalore.storage import BLOCK
+from airflow_provider_datalore.storage import BLOCK_BYTES
 from tests.artifacts.conftest import LocalPlace, Place, S3Place, artifact
 from tests.scripted_server import Reply
 from tests.tasks.conftest import TOKEN, Datalore, Logged
 
-LONG = bytes(range(256)) * (BLOCK // 100)
+LONG = bytes(range(256)) * (BLOCK_BYTES // 100)
 """More than is sent to a storage at once."""
 
 

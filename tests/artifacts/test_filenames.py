@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_datalore.api.filenames import LONGEST_NAME, distinct_names, safe_name
+from airflow_provider_datalore.api.filenames import MAX_NAME_BYTES, distinct_names, safe_name
 
 # Everything that JSON can hold, half surrogate pairs included, and more of what makes trouble than chance would bring.
 TROUBLE = st.sampled_from(
@@ -63,7 +63,7 @@ def test_what_is_cut_off_is_whole_characters() -> None:
 
 
 def test_an_extension_as_long_as_a_name_is_none() -> None:
-    assert len(safe_name("a." + "b" * 300)) == LONGEST_NAME
+    assert len(safe_name("a." + "b" * 300)) == MAX_NAME_BYTES
 
 
 @given(NAMES)
@@ -75,7 +75,7 @@ def test_whatever_comes_it_is_one_segment_that_every_storage_takes(name: str) ->
     assert safe not in ("", ".", "..")
     assert not re.search(r'[<>:"/\\|?*]', safe)
     assert not {unicodedata.category(character) for character in safe} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    assert len(safe.encode()) <= LONGEST_NAME
+    assert len(safe.encode()) <= MAX_NAME_BYTES
     assert safe[-1] not in ". "
     assert safe[0] != " "
     assert not re.match(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\.|$)", safe, re.IGNORECASE)
@@ -103,7 +103,7 @@ class TestSeveral:
 
     def test_numbered_names_are_not_too_long(self) -> None:
         first, second = distinct_names(["a" * 300 + ".csv"] * 2)
-        assert (len(first), len(second)) == (LONGEST_NAME, LONGEST_NAME)
+        assert (len(first), len(second)) == (MAX_NAME_BYTES, MAX_NAME_BYTES)
         assert second.endswith("a-2.csv")
 
     def test_a_hundred_thousand_of_one_name_take_no_time(self) -> None:

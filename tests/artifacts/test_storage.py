@@ -11,11 +11,11 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreUnavailableError
-from airflow_provider_datalore.storage import BLOCK, asset_uri, folder, write
+from airflow_provider_datalore.storage import BLOCK_BYTES, asset_uri, folder, write
 from tests.artifacts.conftest import AWS, HalfWrittenPlace, LocalPlace, Place
 
 WHAT = "artifact 'a.bin'"
-MORE_THAN_A_BLOCK = [b"x" * (BLOCK // 2)] * 5
+MORE_THAN_A_BLOCK = [b"x" * (BLOCK_BYTES // 2)] * 5
 
 
 def breaking_off(*pieces: bytes, error: BaseException) -> Iterator[bytes]:

@@ -6,13 +6,13 @@ import inspect
 import json
 import re
 import textwrap
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_datalore.emulator.options import _parser
-from airflow_provider_datalore.hooks.fields import _NOT_HEADERS
 from airflow_provider_datalore.operators.datalore import (
     DataloreDownloadArtifactsOperator,
     DataloreDownloadFileOperator,
@@ -21,6 +21,7 @@ from airflow_provider_datalore.operators.datalore import (
     DataloreUploadFileOperator,
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from airflow_provider_datalore.transport.connection_fields import _NOT_HEADERS
 from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 from dev import diagram
 
@@ -116,7 +117,7 @@ def test_an_option_of_the_emulator_that_is_named_is_one(page: Path) -> None:
     [
         (DataloreRunNotebookOperator, "howto/run-notebook.md"),
         (DataloreDownloadArtifactsOperator, "howto/keep-artifacts.md"),
-        (DataloreInteractiveRunOperator, "howto/run-in-place.md"),
+        (DataloreInteractiveRunOperator, "howto/interactive-run.md"),
         (DataloreUploadFileOperator, "howto/notebook-files.md"),
         (DataloreDownloadFileOperator, "howto/notebook-files.md"),
         (DataloreRunSensor, "howto/wait-for-run.md"),
@@ -134,15 +135,28 @@ def test_each_field_of_the_extra_has_a_line_on_the_page_about_the_connection() -
     assert lines == _NOT_HEADERS - FOR_THE_HTTP_CONNECTION
 
 
-def test_the_diagram_is_as_it_is_drawn() -> None:
-    assert diagram.TARGET.read_text() == diagram.svg(), "python -m dev.diagram draws it anew"
+def test_the_diagram_is_up_to_date() -> None:
+    assert diagram.TARGET.read_text() == diagram.svg(), "Draw it again with: python -m dev.diagram"
 
 
-def test_each_room_of_the_package_is_in_the_diagram_and_in_the_table_for_contributors() -> None:
+def layers_of_the_contract() -> list[set[str]]:
+    """The layers that import-linter checks, from the top down; each module by the name of its file or folder."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    [contract] = [contract for contract in settings["contracts"] if contract["type"] == "layers"]
     package = ROOT / "airflow_provider_datalore"
-    rooms = {f"{path.name}/" for path in package.iterdir() if (path / "__init__.py").exists()}
-    rooms |= {path.name for path in package.glob("*.py") if path.name != "__init__.py"}
-    drawn = {name for row in diagram.ROWS.values() for name in row} | {name for name, *_ in diagram.BESIDE.values()}
-    assert drawn - {"Datalore"} == rooms
-    table = (ROOT / "CONTRIBUTING.md").read_text()
-    assert not [room for room in rooms if f"`{room}`" not in table]
+    names = [layer.replace("|", " ").split() for layer in contract["layers"]]
+    return [{f"{name}/" if (package / name).is_dir() else f"{name}.py" for name in layer} for layer in names]
+
+
+def test_the_diagram_shows_the_layers_of_the_contract() -> None:
+    top, *rest = layers_of_the_contract()
+    assert [set(members) for members in diagram.LAYERS.values()] == [top - {"emulator/"}, *rest]
+    assert "emulator/" in {name for name, *_ in diagram.BESIDE.values()}
+
+
+def test_the_table_for_contributors_shows_the_layers_of_the_contract() -> None:
+    rows = re.findall(r"^\| (\d) \| (`[^|]+`) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    table: dict[int, set[str]] = {}
+    for number, names in rows:
+        table.setdefault(int(number), set()).update(re.findall(r"`([^`]+)`", names))
+    assert table == dict(enumerate(layers_of_the_contract(), 1))

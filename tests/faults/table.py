@@ -12,7 +12,7 @@ from dev import markdown
 
 BEGIN = "<!-- faults, written by: make test-faults ARGS=--write-table=docs/reliability.md -->"
 END = "<!-- end of faults -->"
-HEADER = ("fault", "times injected", "tasks", "runs asked for", "outcome", "for you")
+HEADER = ("fault", "times injected", "tasks", "runs requested", "outcome", "what it means for you")
 
 
 @dataclass

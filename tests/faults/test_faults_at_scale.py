@@ -58,7 +58,7 @@ def test_one_of_two_triggerers_killed(stage: Stage, airflow: AirflowAtScale) -> 
 @pytest.mark.remembers_runs
 @pytest.mark.scenario(
     "at scale: the Celery worker that waits is killed with SIGKILL",
-    means="The retry, on the other worker, goes on with the run that is there.",
+    means="The retry, on the other worker, keeps waiting for the same run.",
 )
 def test_one_of_two_workers_killed(stage: Stage) -> None:
     task = stage.start_task("faults_waiting", "waiting")

@@ -15,8 +15,8 @@ WATCHED = 8
 
 @pytest.mark.remembers_runs
 @pytest.mark.scenario(
-    "in place: the worker that waits is killed with SIGKILL",
-    means="The retry goes on with the run that the dead worker had started.",
+    "interactive run: the worker that waits is killed with SIGKILL",
+    means="The retry keeps waiting for the run that the dead worker had started.",
 )
 def test_in_place_worker_killed(stage: Stage) -> None:
     task = stage.start_in_place("faults_in_place_waiting", "waiting")
@@ -32,8 +32,8 @@ def test_in_place_worker_killed(stage: Stage) -> None:
 
 
 @pytest.mark.scenario(
-    "in place: the triggerer is killed with SIGKILL and started again",
-    means="The task waits on as if nothing had happened.",
+    "interactive run: the triggerer is killed with SIGKILL and started again",
+    means="The task keeps waiting.",
 )
 def test_in_place_triggerer_killed(stage: Stage) -> None:
     task = stage.start_in_place("faults_in_place", "deferred")
@@ -48,8 +48,8 @@ def test_in_place_triggerer_killed(stage: Stage) -> None:
 
 
 @pytest.mark.scenario(
-    "in place: the kernel is killed with SIGKILL",
-    means="The task fails within a minute and says that the kernel died or was restarted, and which cells are left.",
+    "interactive run: the kernel is killed with SIGKILL",
+    means="The task fails within a minute and says that the kernel died or was restarted, and which cells did not run.",
 )
 def test_in_place_kernel_killed(stage: Stage) -> None:
     task = stage.start_in_place("faults_in_place", "deferred")
@@ -62,8 +62,8 @@ def test_in_place_kernel_killed(stage: Stage) -> None:
 
 
 @pytest.mark.scenario(
-    "in place: Datalore cannot be reached for a while, and is back",
-    means="The task waits it out, for up to `max_outage`; the notebook goes on meanwhile.",
+    "interactive run: Datalore is unreachable for a while",
+    means="The task keeps waiting for up to `max_outage`; the notebook keeps running.",
 )
 def test_in_place_outage(stage: Stage) -> None:
     task = stage.start_in_place("faults_in_place", "deferred")
@@ -80,7 +80,7 @@ def test_in_place_outage(stage: Stage) -> None:
 
 @pytest.mark.remembers_runs
 @pytest.mark.scenario(
-    "in place: the task is marked failed while it is deferred",
+    "interactive run: the task is marked failed while it is deferred",
     means="The kernel is interrupted within seconds.",
 )
 def test_in_place_marked_failed(stage: Stage) -> None:
@@ -95,8 +95,8 @@ def test_in_place_marked_failed(stage: Stage) -> None:
 
 @pytest.mark.remembers_runs
 @pytest.mark.scenario(
-    "in place: the task is cleared while it is deferred",
-    means="Its run is interrupted, and the new try runs the notebook anew.",
+    "interactive run: the task is cleared while it is deferred",
+    means="The run is interrupted, and the new try runs the notebook again.",
 )
 def test_in_place_cleared(stage: Stage) -> None:
     task = stage.start_in_place("faults_in_place", "deferred")
@@ -110,8 +110,8 @@ def test_in_place_cleared(stage: Stage) -> None:
 
 
 @pytest.mark.scenario(
-    "in place: two tasks want the same notebook at once",
-    means="The second waits for its turn, and each has its own result.",
+    "interactive run: two tasks run the same notebook at the same time",
+    means="The second task waits until the first has finished; each gets its own result.",
 )
 def test_in_place_two_tasks(stage: Stage) -> None:
     first = stage.start_in_place("faults_in_place", "deferred")

@@ -13,7 +13,7 @@ MAPPED = 50
 @pytest.mark.remembers_runs
 @pytest.mark.scenario(
     "the worker that waits is killed with SIGKILL",
-    means="The retry goes on with the run that the dead worker had started.",
+    means="The retry keeps waiting for the run that the dead worker had started.",
 )
 def test_worker_killed(stage: Stage) -> None:
     task = stage.start_task("faults_waiting", "waiting")
@@ -30,7 +30,7 @@ def test_worker_killed(stage: Stage) -> None:
 
 @pytest.mark.scenario(
     "the triggerer is killed with SIGKILL and started again",
-    means="The task waits on as if nothing had happened.",
+    means="The task keeps waiting.",
 )
 def test_triggerer_killed(stage: Stage) -> None:
     task = stage.start_task("faults_deferred", "deferred")
@@ -49,7 +49,7 @@ def test_triggerer_killed(stage: Stage) -> None:
 
 @pytest.mark.scenario(
     "the same, while a sensor waits",
-    means="A deferred sensor outlives it too.",
+    means="A deferred sensor keeps waiting too.",
 )
 def test_triggerer_killed_under_a_sensor(stage: Stage) -> None:
     task = stage.start_task("faults_sensor", "deferred")
@@ -65,7 +65,7 @@ def test_triggerer_killed_under_a_sensor(stage: Stage) -> None:
 
 @pytest.mark.scenario(
     f"{MAPPED} mapped notebooks, and the triggerer is killed twice",
-    means="Each of many notebooks runs once, whatever becomes of the triggerer.",
+    means="Each notebook runs exactly once.",
 )
 def test_triggerer_killed_twice_under_mapped_tasks(stage: Stage) -> None:
     if stage.airflow.major < 3:

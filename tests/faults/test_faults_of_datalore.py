@@ -16,8 +16,8 @@ POLL = {"method": "GET", "path": STATUS}
 
 @pytest.mark.quick
 @pytest.mark.scenario(
-    "Datalore cannot be reached for a while, and is back",
-    means="Tasks wait it out, for up to `max_outage`; the notebook goes on meanwhile.",
+    "Datalore is unreachable for a while",
+    means="Tasks keep waiting for up to `max_outage`; the notebooks keep running.",
 )
 def test_outage(stage: Stage) -> None:
     tasks = stage.start_both()
@@ -35,8 +35,8 @@ def test_outage(stage: Stage) -> None:
 
 
 @pytest.mark.scenario(
-    "Datalore cannot be reached when a run is to be started",
-    means="The request was not sent, so it is repeated until it is.",
+    "Datalore is unreachable when a task starts its run",
+    means="The request was never sent, so the task repeats it until Datalore is reachable.",
 )
 def test_outage_at_the_start(stage: Stage) -> None:
     stage.datalore.road.cut()
@@ -51,8 +51,8 @@ def test_outage_at_the_start(stage: Stage) -> None:
 
 
 @pytest.mark.scenario(
-    "30% of requests fail at random: 500, 502, 503, cut connections, half answers, HTML",
-    means="Tasks ask again; a run is asked for again only where Datalore refused it with 429 or 503.",
+    "30% of requests fail at random: 500, 502, 503, dropped connections, truncated responses, HTML",
+    means="Tasks retry their requests; the one that starts a run only if Datalore refused it with 429 or 503.",
 )
 def test_random_failures(stage: Stage) -> None:
     # The first rule that applies wins: six of 5.8% each leave 70% of the requests alone.
@@ -87,8 +87,8 @@ def test_random_failures(stage: Stage) -> None:
         pytest.param(
             form,
             marks=pytest.mark.scenario(
-                f"a storm of 429 with `Retry-After` as {text}",
-                means="Tasks come back when they are told to, and no run is asked for twice.",
+                f"many 429 responses with `Retry-After` as {text}",
+                means="Tasks retry after the requested time, and no run is requested twice.",
             ),
         )
         for form, text in {"seconds": "seconds", "date": "a date"}.items()
@@ -113,8 +113,8 @@ def test_too_many_requests(stage: Stage, form: str) -> None:
 
 
 @pytest.mark.scenario(
-    "requests hang, without an answer",
-    means="Each is given up after `timeout` in the connection's extra, and the status is asked for again.",
+    "requests hang without a response",
+    means="Each request times out after `timeout` in the connection's extra, and is retried.",
 )
 def test_requests_hang(stage: Stage) -> None:
     stage.misbehave({"kind": "hang", "times": 2, **POLL})
@@ -129,8 +129,8 @@ def test_requests_hang(stage: Stage) -> None:
 
 
 @pytest.mark.scenario(
-    "the token is replaced in the connection, and the old one revoked",
-    means="Waiting tasks read the connection anew; nobody has to touch them.",
+    "the token in the connection is replaced, and the old one is revoked",
+    means="Waiting tasks reload the connection by themselves.",
 )
 def test_token_rotated(stage: Stage) -> None:
     tasks = stage.start_both()
@@ -149,8 +149,8 @@ def test_token_rotated(stage: Stage) -> None:
 
 
 @pytest.mark.scenario(
-    "the connection is cut after Datalore took the request to run, before it said so",
-    means="Nobody knows whether the notebook runs: the task fails without a retry, says so and where to look.",
+    "the connection drops after Datalore received the request to run, before its response",
+    means="Whether the notebook is running is unknown: the task fails without a retry and says where to look.",
 )
 def test_ambiguous_submission(stage: Stage) -> None:
     requests = stage.datalore.requests_to_run()

@@ -16,7 +16,7 @@ LIMIT = 25.0
 @pytest.mark.remembers_runs
 @pytest.mark.scenario(
     "the task is cleared while it is deferred",
-    means="The new try goes on with the run that is there.",
+    means="The new try keeps waiting for the same run.",
 )
 def test_cleared_while_deferred(stage: Stage) -> None:
     task = stage.start_task("faults_deferred", "deferred")
@@ -33,7 +33,7 @@ def test_cleared_while_deferred(stage: Stage) -> None:
 
 @pytest.mark.scenario(
     "the task is cleared after its notebook failed",
-    means="The notebook is run anew.",
+    means="The notebook runs again.",
 )
 def test_cleared_after_failure(stage: Stage) -> None:
     stage.let_fail()
@@ -49,7 +49,7 @@ def test_cleared_after_failure(stage: Stage) -> None:
 
 @pytest.mark.scenario(
     "the task is cleared after it succeeded",
-    means="The notebook is run anew.",
+    means="The notebook runs again.",
 )
 def test_cleared_after_success(stage: Stage) -> None:
     stage.let_go()
@@ -66,7 +66,7 @@ def test_cleared_after_success(stage: Stage) -> None:
 @pytest.mark.remembers_runs
 @pytest.mark.scenario(
     "the task is marked failed while it is deferred",
-    means="The log says within seconds that the notebook goes on in Datalore, and where to stop it.",
+    means="Within seconds, the log says that the notebook is still running in Datalore, and where to stop it.",
 )
 def test_marked_failed_while_deferred(stage: Stage) -> None:
     mark_failed(stage, "faults_deferred", "deferred")
@@ -74,7 +74,7 @@ def test_marked_failed_while_deferred(stage: Stage) -> None:
 
 @pytest.mark.scenario(
     "the task is marked failed while a worker waits",
-    means="The same words, from the worker before it stops.",
+    means="The worker logs the same before it stops.",
 )
 def test_marked_failed_while_a_worker_waits(stage: Stage) -> None:
     mark_failed(stage, "faults_waiting", "waiting")
@@ -95,7 +95,7 @@ def mark_failed(stage: Stage, dag_id: str, task_id: str) -> None:
 
 @pytest.mark.scenario(
     "`execution_timeout` passes while the task is deferred",
-    means="The task fails in time and says where the notebook goes on; on Airflow 3.3 a retry goes on with that run.",
+    means="The task fails in time and links to the running notebook; on Airflow 3.3 a retry waits for that run.",
 )
 def test_execution_timeout_while_deferred(stage: Stage) -> None:
     task = stage.start_task("faults_limited", "deferred")
@@ -114,7 +114,7 @@ def test_execution_timeout_while_deferred(stage: Stage) -> None:
 
 @pytest.mark.scenario(
     "the `timeout` of a sensor in mode `reschedule` passes",
-    means="The sensor fails and says where the notebook goes on; nothing asks for it anew.",
+    means="The sensor fails and links to the running notebook; it starts no other run.",
 )
 def test_sensor_timeout_while_rescheduled(stage: Stage) -> None:
     task = stage.start_task("faults_rescheduled", "rescheduled")

@@ -30,7 +30,7 @@ def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that last no longer than they must."""
-    monkeypatch.setattr(waiting, "SHORTEST_INTERVAL", 0.01)
+    monkeypatch.setattr(waiting, "MIN_POLL_INTERVAL", 0.01)
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from airflow_provider_datalore.api.exchange import Answer, Call
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.models import Run
-from airflow_provider_datalore.hooks.aiohttp_sender import AiohttpSender
-from airflow_provider_datalore.hooks.connection import DataloreConnection
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook
-from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+from airflow_provider_datalore.transport.aiohttp_client import AiohttpClient
+from airflow_provider_datalore.transport.connection import DataloreConnection
+from airflow_provider_datalore.transport.requests_client import RequestsClient
 from tests.scripted_server import ScriptedServer
 
 TOKEN = "dl-token-0123456789abcdef"
@@ -64,7 +64,7 @@ def seconds_at_most(limit: float) -> Iterator[None]:
 class Side(Protocol):
     """One half of the hooks."""
 
-    def send(self, connection: DataloreConnection, *calls: Call) -> Answer:
+    def send(self, connection: DataloreConnection, *calls: Call) -> Response:
         """Send calls over one sender; the answer to the last."""
 
     def get_run(self, run_id: str = "r1", conn_id: str = "datalore_default") -> Run:
@@ -77,12 +77,12 @@ class Side(Protocol):
 class Sync:
     """requests, as in a worker."""
 
-    def send(self, connection: DataloreConnection, *calls: Call) -> Answer:
-        sender = RequestsSender(connection)
+    def send(self, connection: DataloreConnection, *calls: Call) -> Response:
+        client = RequestsClient(connection)
         try:
-            return [sender.send(call) for call in calls][-1]
+            return [client.send(call) for call in calls][-1]
         finally:
-            sender.close()
+            client.close()
 
     def get_run(self, run_id: str = "r1", conn_id: str = "datalore_default") -> Run:
         return DataloreHook(conn_id).get_run(run_id)
@@ -94,13 +94,13 @@ class Sync:
 class Async:
     """aiohttp, as in the triggerer; in an event loop of its own each time."""
 
-    def send(self, connection: DataloreConnection, *calls: Call) -> Answer:
-        async def send_all() -> Answer:
-            sender = AiohttpSender(connection)
+    def send(self, connection: DataloreConnection, *calls: Call) -> Response:
+        async def send_all() -> Response:
+            client = AiohttpClient(connection)
             try:
-                return [await sender.send(call) for call in calls][-1]
+                return [await client.send(call) for call in calls][-1]
             finally:
-                await sender.close()
+                await client.close()
 
         return asyncio.run(send_all())
 

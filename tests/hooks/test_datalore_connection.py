@@ -12,8 +12,8 @@ from certifi import where
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.get_provider_info import connection_type
-from airflow_provider_datalore.hooks.connection import DataloreConnection
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook
+from airflow_provider_datalore.transport.connection import DataloreConnection
 from tests.hooks.sides import TOKEN, Connect, Fields, connection_to
 
 HOST = "https://dl.example.com"

@@ -160,7 +160,7 @@ def test_an_artifact_that_does_not_come_does_not_hold_the_worker(
 def test_an_artifact_that_is_too_long_for_memory_is_not_read_to_its_end(
     server: ScriptedServer, hook: DataloreHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifacts, "LONGEST_ARTIFACT", 1 << 20)
+    monkeypatch.setattr(artifacts, "MAX_ARTIFACT_BYTES", 1 << 20)
     server.otherwise(body=b"x" * (1 << 20))
     assert len(hook.read_artifact(ARTIFACT)) == 1 << 20
     server.otherwise(body=b"x" * ((1 << 20) + 1))

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from airflow_provider_datalore.hooks import places
-from airflow_provider_datalore.hooks.places import FEW, Places
+from airflow_provider_datalore.transport import concurrency
+from airflow_provider_datalore.transport.concurrency import MIN_IN_FLIGHT, ConcurrencyLimit
 from tests.hooks.sides import until
 
 
@@ -18,7 +18,7 @@ class Requests:
     """Requests that stay in flight until they are answered, and the most that were in flight at once."""
 
     def __init__(self, most: int) -> None:
-        self.places = Places(most)
+        self.places = ConcurrencyLimit(most)
         self.in_flight: list[int] = []
         self.most_in_flight = 0
         self.answered = asyncio.Event()
@@ -58,16 +58,16 @@ async def settle() -> None:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "PACE", 0.02)
+    monkeypatch.setattr(concurrency, "ADJUST_INTERVAL", 0.02)
 
 
 async def test_few_are_in_flight_while_none_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "PACE", 60)
+    monkeypatch.setattr(concurrency, "ADJUST_INTERVAL", 60)
     requests = Requests(100)
     requests.answered.set()
     async with requests.sent(2000) as tasks:
         assert await asyncio.gather(*tasks) == list(range(2000))
-    assert requests.most_in_flight == FEW
+    assert requests.most_in_flight == MIN_IN_FLIGHT
 
 
 async def test_all_get_in_one_after_the_other_while_the_answers_are_slow() -> None:
@@ -77,12 +77,12 @@ async def test_all_get_in_one_after_the_other_while_the_answers_are_slow() -> No
         assert requests.in_flight == list(range(30))
 
 
-@pytest.mark.parametrize("most", [1, 4, FEW + 5])
+@pytest.mark.parametrize("most", [1, 4, MIN_IN_FLIGHT + 5])
 async def test_there_are_never_more_than_may_be(most: int) -> None:
     requests = Requests(most)
     async with requests.sent(60) as tasks:
         await requests.until(most)
-        await asyncio.sleep(5 * places.PACE)
+        await asyncio.sleep(5 * concurrency.ADJUST_INTERVAL)
         requests.answered.set()
         await asyncio.gather(*tasks)
     assert requests.most_in_flight == most
@@ -90,31 +90,31 @@ async def test_there_are_never_more_than_may_be(most: int) -> None:
 
 async def test_the_places_go_again_once_nobody_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     requests = Requests(100)
-    async with requests.sent(FEW + 5) as tasks:
-        await requests.until(FEW + 5)
+    async with requests.sent(MIN_IN_FLIGHT + 5) as tasks:
+        await requests.until(MIN_IN_FLIGHT + 5)
         requests.answered.set()
         await asyncio.gather(*tasks)
     await until(lambda: requests.places._timer is None)
     requests.answered.clear()
-    monkeypatch.setattr(places, "PACE", 60)
-    async with requests.sent(FEW + 5):
+    monkeypatch.setattr(concurrency, "ADJUST_INTERVAL", 60)
+    async with requests.sent(MIN_IN_FLIGHT + 5):
         await settle()
-        assert len(requests.in_flight) == FEW
+        assert len(requests.in_flight) == MIN_IN_FLIGHT
 
 
 async def test_a_request_that_is_given_up_leaves_its_place_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "PACE", 60)
-    requests = Requests(FEW)
-    async with requests.sent(FEW + 3) as tasks:
+    monkeypatch.setattr(concurrency, "ADJUST_INTERVAL", 60)
+    requests = Requests(MIN_IN_FLIGHT)
+    async with requests.sent(MIN_IN_FLIGHT + 3) as tasks:
         await settle()
-        tasks[FEW].cancel()
+        tasks[MIN_IN_FLIGHT].cancel()
         tasks[0].cancel()
         await settle()
-        assert requests.in_flight == [*range(1, FEW), FEW + 1]
+        assert requests.in_flight == [*range(1, MIN_IN_FLIGHT), MIN_IN_FLIGHT + 1]
 
 
 async def test_a_request_that_is_given_up_in_the_moment_of_its_turn_passes_it_on() -> None:
-    only = Places(1)
+    only = ConcurrencyLimit(1)
     await only.take()
     second, third = asyncio.create_task(only.take()), asyncio.create_task(only.take())
     await settle()
@@ -131,18 +131,18 @@ async def test_a_request_that_is_given_up_in_the_moment_of_its_turn_passes_it_on
 async def test_a_loop_that_is_busy_itself_lets_no_more_in(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(time, "thread_time", loop.time)
-    monkeypatch.setattr(places, "LONG", 60)
+    monkeypatch.setattr(concurrency, "MAX_QUEUE_TIME", 60)
     requests = Requests(100)
-    async with requests.sent(FEW + 20):
-        await asyncio.sleep(10 * places.PACE)
-        assert len(requests.in_flight) == FEW
+    async with requests.sent(MIN_IN_FLIGHT + 20):
+        await asyncio.sleep(10 * concurrency.ADJUST_INTERVAL)
+        assert len(requests.in_flight) == MIN_IN_FLIGHT
         monkeypatch.setattr(time, "thread_time", lambda: 0.0)
-        await requests.until(FEW + 20)
+        await requests.until(MIN_IN_FLIGHT + 20)
 
 
 async def test_a_request_gets_in_after_a_while_however_busy_the_loop_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "thread_time", asyncio.get_running_loop().time)
-    monkeypatch.setattr(places, "LONG", 0.1)
+    monkeypatch.setattr(concurrency, "MAX_QUEUE_TIME", 0.1)
     requests = Requests(100)
-    async with requests.sent(FEW + 3):
-        await requests.until(FEW + 3)
+    async with requests.sent(MIN_IN_FLIGHT + 3):
+        await requests.until(MIN_IN_FLIGHT + 3)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from airflow_provider_datalore.api import exchange, protocol
+from airflow_provider_datalore.api import calls, run_api
 from airflow_provider_datalore.api.models import NotebookId, RunRequest
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -24,8 +24,8 @@ from airflow_provider_datalore.exceptions import (
 from tests.hooks.sides import DOWN, TOKEN, Side, connection_to
 from tests.scripted_server import ScriptedServer, server_tls
 
-STATUS = protocol.get_run("r1")
-START = protocol.start_run(RunRequest(NotebookId("ann", "sales")))
+STATUS = run_api.get_run("r1")
+START = run_api.start_run(RunRequest(NotebookId("ann", "sales")))
 
 
 @dataclass
@@ -149,7 +149,7 @@ def test_a_proxy_is_told_who_asks(
 
 @pytest.mark.parametrize("call", [STATUS, START], ids=["GET", "POST"])
 def test_a_proxy_that_refuses_the_tunnel_has_sent_nothing_on(
-    side: Side, authority: trustme.CA, closed_proxy: Proxy, trust: dict[str, str], call: exchange.Call
+    side: Side, authority: trustme.CA, closed_proxy: Proxy, trust: dict[str, str], call: calls.Call
 ) -> None:
     with ScriptedServer(tls=server_tls(authority)) as server:
         wrong = closed_proxy.url.replace("hunter", "guess")
@@ -162,7 +162,7 @@ def test_a_proxy_that_refuses_the_tunnel_has_sent_nothing_on(
 
 @pytest.mark.parametrize("call", [STATUS, START], ids=["GET", "POST"])
 def test_a_proxy_that_is_not_there_is_never_connected(
-    side: Side, datalore: ScriptedServer, trust: dict[str, str], call: exchange.Call
+    side: Side, datalore: ScriptedServer, trust: dict[str, str], call: calls.Call
 ) -> None:
     down = DOWN.replace("http://", "http://ann:hunter2@")
     with pytest.raises(DataloreUnavailableError, match="connection 'dl'") as caught:

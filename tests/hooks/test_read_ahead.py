@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.hooks.read_ahead import AHEAD, ReadAhead
+from airflow_provider_datalore.transport.read_ahead import MAX_CHUNKS_AHEAD, ReadAhead
 from tests.emulator.emulator_client import wait_until
 
 
@@ -19,14 +19,14 @@ class Body:
         self.raw = self
         self.pieces, self.error = pieces, error
         self.read = 0
-        self.goes_on = threading.Event()
-        self.goes_on.set()
+        self.is_unfinished = threading.Event()
+        self.is_unfinished.set()
         self.closed = threading.Event()
 
     def stream(self, size: int, decode_content: bool) -> Iterator[bytes]:
         assert decode_content
         for number in range(self.pieces):
-            self.goes_on.wait()
+            self.is_unfinished.wait()
             self.read += 1
             yield str(number).encode() * size
         if self.error is not None:
@@ -55,7 +55,7 @@ def test_it_reads_no_further_ahead_than_it_may() -> None:
     body = Body(1000)
     reading = ahead(body)
     for taken in range(3):
-        wait_until(lambda taken=taken: body.read == taken + AHEAD + 1)
+        wait_until(lambda taken=taken: body.read == taken + MAX_CHUNKS_AHEAD + 1)
         reading.take(5)
     reading.abandon()
 
@@ -69,12 +69,12 @@ def test_what_goes_wrong_in_reading_is_raised_where_the_pieces_are_taken() -> No
 
 def test_a_piece_that_does_not_come_in_time_is_a_timeout() -> None:
     body = Body(2)
-    body.goes_on.clear()
+    body.is_unfinished.clear()
     reading = ahead(body)
     for seconds in (0.05, 0, -1):
         with pytest.raises(TimeoutError):
             reading.take(seconds)
-    body.goes_on.set()
+    body.is_unfinished.set()
     assert reading.take(5) == b"00"
 
 
@@ -84,18 +84,18 @@ def test_a_body_that_is_abandoned_is_not_read_on_and_closed_by_its_own_thread(ta
     reading = ahead(body)
     for _ in range(taken):
         reading.take(5)
-    wait_until(lambda: body.read == taken + AHEAD + 1)
+    wait_until(lambda: body.read == taken + MAX_CHUNKS_AHEAD + 1)
     reading.abandon()
     assert body.closed.wait(5)
-    assert body.read <= taken + AHEAD + 2
+    assert body.read <= taken + MAX_CHUNKS_AHEAD + 2
 
 
 def test_a_body_that_hangs_is_closed_once_it_goes_on() -> None:
     body = Body(1000)
-    body.goes_on.clear()
+    body.is_unfinished.clear()
     reading = ahead(body)
     reading.abandon()
     assert not body.closed.is_set()
-    body.goes_on.set()
+    body.is_unfinished.set()
     assert body.closed.wait(5)
     assert body.read == 1

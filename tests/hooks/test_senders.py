@@ -20,8 +20,8 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_datalore.api import protocol
-from airflow_provider_datalore.api.exchange import Call
+from airflow_provider_datalore.api import run_api
+from airflow_provider_datalore.api.calls import Call
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.exceptions import (
     DataloreBadRequestError,
@@ -34,28 +34,28 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
-from airflow_provider_datalore.hooks.aiohttp_sender import AiohttpSender
-from airflow_provider_datalore.hooks.connection import DataloreConnection
-from airflow_provider_datalore.hooks.sending import LONGEST_ANSWER
+from airflow_provider_datalore.transport.aiohttp_client import AiohttpClient
+from airflow_provider_datalore.transport.connection import DataloreConnection
+from airflow_provider_datalore.transport.errors import MAX_RESPONSE_BYTES
 from tests.hooks.sides import DOWN, TOKEN, Connect, Side, connection_to, seconds_at_most
 from tests.scripted_server import Request, ScriptedServer, reply
 
 NOTEBOOK = NotebookId("ann", "sales")
 ARTIFACT = Artifact(name="sales.ipynb", path="/notebook/ann/sales/artifacts/r1/sales.ipynb")
-STATUS = protocol.get_run("r1")
+STATUS = run_api.get_run("r1")
 CALLS = [
     STATUS,
-    protocol.start_run(RunRequest.build(NOTEBOOK, parameters={"region": "EU"})),
-    protocol.start_interactive_run(NOTEBOOK),
-    protocol.get_artifact(ARTIFACT),
-    protocol.list_workspaces(),
+    run_api.start_run(RunRequest.build(NOTEBOOK, parameters={"region": "EU"})),
+    run_api.start_interactive_run(NOTEBOOK),
+    run_api.get_artifact(ARTIFACT),
+    run_api.list_workspaces(),
 ]
 each_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
 
 
 def asks(side: Side, connection: DataloreConnection) -> Run:
     """The status of a run, asked for over this connection."""
-    return protocol.read_run(STATUS, side.send(connection, STATUS), "r1")
+    return run_api.read_run(STATUS, side.send(connection, STATUS), "r1")
 
 
 # What is sent
@@ -83,7 +83,7 @@ def test_the_body_is_json_and_says_so(side: Side, server: ScriptedServer) -> Non
 def test_text_of_any_kind_arrives_as_it_was(side: Side, server: ScriptedServer) -> None:
     server.answer(json={})
     parameters = {"text": '数据 "quoted" \\ \u0000 \ud83d\ude00\n', "名": "x"}
-    side.send(connection_to(server.url), protocol.start_run(RunRequest.build(NOTEBOOK, parameters=parameters)))
+    side.send(connection_to(server.url), run_api.start_run(RunRequest.build(NOTEBOOK, parameters=parameters)))
     sent = {parameter["name"]: parameter["value"] for parameter in server.requests[0].json["parameters"]}
     assert sent == json.loads(json.dumps(parameters))
 
@@ -112,7 +112,7 @@ def test_a_path_in_the_host_comes_before_datalore_s_own(side: Side, server: Scri
 )
 def test_a_run_id_cannot_leave_its_place_in_the_address(side: Side, server: ScriptedServer, run_id: str) -> None:
     server.answer(json={})
-    call = protocol.get_run(run_id)
+    call = run_api.get_run(run_id)
     side.send(connection_to(server.url), call)
     assert server.requests[0].path == call.path
     assert server.requests[0].path.count("/") == 4
@@ -215,7 +215,7 @@ def test_a_redirect_on_the_same_host_is_not_followed_either(side: Side, server: 
 def test_an_artifact_is_asked_for_at_datalore_by_its_very_path(side: Side, server: ScriptedServer, path: str) -> None:
     with ScriptedServer() as other:
         server.answer(body=b"content")
-        call = protocol.get_artifact(Artifact(name="a", path=path.format(port=other.port)))
+        call = run_api.get_artifact(Artifact(name="a", path=path.format(port=other.port)))
         assert side.send(connection_to(server.url), call).body == b"content"
         (request,) = server.requests
         assert request.path == call.path
@@ -388,7 +388,7 @@ def test_an_answer_that_is_not_whole_is_no_answer(side: Side, server: ScriptedSe
 def test_an_answer_far_longer_than_any_of_datalore_s_is_not_read_to_its_end(
     side: Side, server: ScriptedServer, packed: bool
 ) -> None:
-    body = b" " * (LONGEST_ANSWER + 1)
+    body = b" " * (MAX_RESPONSE_BYTES + 1)
     headers = {"Content-Encoding": "gzip"} if packed else {}
     server.answer(body=gzip.compress(body, 1) if packed else body, headers=headers)
     with pytest.raises(DataloreUnexpectedResponseError, match="longer than 16 MiB") as caught:
@@ -498,27 +498,27 @@ def test_an_answer_that_is_slow_but_in_time_is_good(side: Side, server: Scripted
 
 def test_a_request_that_was_given_up_does_not_spoil_the_next_one(server: ScriptedServer) -> None:
     """With the same sender, also when the late answer comes after all."""
-    from airflow_provider_datalore.hooks.requests_sender import RequestsSender
+    from airflow_provider_datalore.transport.requests_client import RequestsClient
 
-    sender = RequestsSender(connection_to(server.url, {"timeout": 2}))
+    client = RequestsClient(connection_to(server.url, {"timeout": 2}))
     server.hang(json={"status": "LATE"}).otherwise(json={"status": "RIGHT"})
     with pytest.raises(DataloreUnavailableError):
-        sender.send(STATUS)
+        client.send(STATUS)
     server.release()
     for _ in range(3):
-        assert json.loads(sender.send(STATUS).body) == {"status": "RIGHT"}
-    sender.close()
+        assert json.loads(client.send(STATUS).body) == {"status": "RIGHT"}
+    client.close()
 
 
 async def test_a_request_that_was_given_up_does_not_spoil_the_next_one_async(server: ScriptedServer) -> None:
-    sender = AiohttpSender(connection_to(server.url, {"timeout": 2}))
+    client = AiohttpClient(connection_to(server.url, {"timeout": 2}))
     server.hang(json={"status": "LATE"}).otherwise(json={"status": "RIGHT"})
     with pytest.raises(DataloreUnavailableError):
-        await sender.send(STATUS)
+        await client.send(STATUS)
     server.release()
     for _ in range(3):
-        assert json.loads((await sender.send(STATUS)).body) == {"status": "RIGHT"}
-    await sender.close()
+        assert json.loads((await client.send(STATUS)).body) == {"status": "RIGHT"}
+    await client.close()
 
 
 # Many at once
@@ -533,16 +533,16 @@ async def test_no_more_connections_are_open_than_the_extra_allows(server: Script
         return reply(json={"status": "RUNNING"}, delay=0.02)
 
     server.otherwise(says)
-    sender = AiohttpSender(connection_to(server.url, {"max_connections": 3}))
-    answers = await asyncio.gather(*(sender.send(STATUS) for _ in range(30)))
-    await sender.close()
+    client = AiohttpClient(connection_to(server.url, {"max_connections": 3}))
+    answers = await asyncio.gather(*(client.send(STATUS) for _ in range(30)))
+    await client.close()
     assert {answer.status for answer in answers} == {200}
     assert most == 3
 
 
 async def test_the_time_in_which_a_request_waits_for_its_turn_does_not_count(server: ScriptedServer) -> None:
     server.otherwise(json={"status": "RUNNING"}, delay=0.5)
-    sender = AiohttpSender(connection_to(server.url, {"max_connections": 1, "timeout": 3}))
-    answers = await asyncio.gather(*(sender.send(STATUS) for _ in range(8)))
-    await sender.close()
+    client = AiohttpClient(connection_to(server.url, {"max_connections": 1, "timeout": 3}))
+    answers = await asyncio.gather(*(client.send(STATUS) for _ in range(8)))
+    await client.close()
     assert {answer.status for answer in answers} == {200}

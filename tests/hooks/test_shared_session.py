@@ -15,8 +15,9 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnauthorizedError,
     DataloreUnavailableError,
 )
-from airflow_provider_datalore.hooks import aiohttp_sender, asynchronous
+from airflow_provider_datalore.hooks import asynchronous
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
+from airflow_provider_datalore.transport import aiohttp_client
 from tests.hooks.sides import TOKEN, Connect, until
 from tests.scripted_server import Reply, Request, ScriptedServer, reply
 
@@ -261,7 +262,7 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return await look_up(hook)
 
     monkeypatch.setattr(DataloreAsyncHook, "_look_up", noted)
-    monkeypatch.setattr(asynchronous, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(asynchronous, "MIN_LOOKUP_INTERVAL", 0.05)
     return ids
 
 
@@ -276,7 +277,7 @@ async def test_a_hook_that_comes_later_takes_the_connection_as_it_is_then(
     held: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holder = await waiting(held, "r1", poll_interval=1)
-    monkeypatch.setattr(aiohttp_sender, "FRESH", 0.0)
+    monkeypatch.setattr(aiohttp_client, "CONNECTION_TTL", 0.0)
     with ScriptedServer() as other:
         other.otherwise(json={"runId": "r2", "status": "THERE"})
         connect(other)
@@ -292,7 +293,7 @@ async def test_a_hook_that_comes_later_takes_the_connection_as_it_is_then(
 async def test_a_connection_that_did_not_change_is_no_other(
     held: ScriptedServer, looked_up: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aiohttp_sender, "FRESH", 0.0)
+    monkeypatch.setattr(aiohttp_client, "CONNECTION_TTL", 0.0)
     holder = await waiting(held)
     for _ in range(5):
         await DataloreAsyncHook().get_run("r1")
@@ -324,7 +325,7 @@ async def test_a_hook_that_comes_while_it_is_not_found_takes_the_connection_as_i
     held: ScriptedServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     holder = await waiting(held)
-    monkeypatch.setattr(aiohttp_sender, "FRESH", 0.0)
+    monkeypatch.setattr(aiohttp_client, "CONNECTION_TTL", 0.0)
     monkeypatch.delenv("AIRFLOW_CONN_DATALORE_DEFAULT")
     assert (await DataloreAsyncHook().get_run("r1")).status == "RUNNING"
     assert "used as it was read before. Airflow has no connection 'datalore_default'" in caplog.text

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
-from airflow_provider_datalore.api import exchange, protocol
+from airflow_provider_datalore.api import calls, run_api
 from airflow_provider_datalore.api.models import NotebookId, RunRequest
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -23,8 +23,8 @@ from airflow_provider_datalore.exceptions import (
 from tests.hooks.sides import TOKEN, Connect, Side, connection_to
 from tests.scripted_server import ScriptedServer, server_tls
 
-STATUS = protocol.get_run("r1")
-START = protocol.start_run(RunRequest(NotebookId("ann", "sales")))
+STATUS = run_api.get_run("r1")
+START = run_api.start_run(RunRequest(NotebookId("ann", "sales")))
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def strict(ours: Authority) -> Iterator[ScriptedServer]:
 @pytest.mark.parametrize("extra", [{}, {"verify": None}, {"verify": True}, {"verify": "true"}, {"trust_env": False}])
 @pytest.mark.parametrize("call", [STATUS, START], ids=["GET", "POST"])
 def test_a_server_of_an_unknown_authority_is_sent_nothing(
-    side: Side, datalore: ScriptedServer, extra: dict[str, Any], call: exchange.Call
+    side: Side, datalore: ScriptedServer, extra: dict[str, Any], call: calls.Call
 ) -> None:
     with pytest.raises(DataloreUntrustedServerError, match="is not trusted") as caught:
         side.send(connection_to(datalore.url, extra), call)
@@ -252,7 +252,7 @@ def garbage(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("call", [STATUS, START], ids=["GET", "POST"])
 def test_an_authority_s_file_without_a_certificate_is_the_connection_s_fault(
-    side: Side, datalore: ScriptedServer, garbage: str, call: exchange.Call
+    side: Side, datalore: ScriptedServer, garbage: str, call: calls.Call
 ) -> None:
     with pytest.raises(DataloreConfigurationError, match="'dl'"):
         side.send(connection_to(datalore.url, {"verify": garbage}), call)
@@ -270,7 +270,7 @@ def test_an_empty_file_of_authorities_is_the_connection_s_fault(
 
 @pytest.mark.parametrize("call", [STATUS, START], ids=["GET", "POST"])
 def test_a_client_certificate_s_file_without_one_is_the_connection_s_fault(
-    side: Side, strict: ScriptedServer, ours: Authority, garbage: str, call: exchange.Call
+    side: Side, strict: ScriptedServer, ours: Authority, garbage: str, call: calls.Call
 ) -> None:
     with pytest.raises(DataloreConfigurationError, match="'dl'"):
         side.send(connection_to(strict.url, {"verify": ours.file, "cert": garbage}), call)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.api.waiting import Ask, Patience, Sleep
+from airflow_provider_datalore.api.waiting import Ask, Sleep, WaitPolicy
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -22,7 +22,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
 )
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook
-from airflow_provider_datalore.hooks.drivers import drive, drive_async
+from airflow_provider_datalore.transport.drivers import drive, drive_async
 from tests.hooks.sides import DOWN, TOKEN, Connect, Side, seconds_at_most, until
 from tests.scripted_server import Reply, Request, ScriptedServer, reply
 
@@ -319,11 +319,11 @@ def test_an_impossible_patience_is_refused_naming_the_connection_before_anything
 async def test_both_hooks_name_the_place_to_look(server: ScriptedServer, connect: Connect) -> None:
     server.otherwise(RUNNING)
     connect(server)
-    patience = Patience(poll_interval=1, deadline=time.time())
+    policy = WaitPolicy(poll_interval=1, deadline=time.time())
     with pytest.raises(DataloreRunTimeoutError, match="https://dl.example.com/here"):
-        DataloreHook().wait_patiently("r1", patience, where="https://dl.example.com/here")
+        DataloreHook().wait_with_policy("r1", policy, where="https://dl.example.com/here")
     with pytest.raises(DataloreRunTimeoutError, match="https://dl.example.com/here"):
-        await DataloreAsyncHook().wait_patiently("r1", patience, where="https://dl.example.com/here")
+        await DataloreAsyncHook().wait_with_policy("r1", policy, where="https://dl.example.com/here")
 
 
 @quick

@@ -11,7 +11,7 @@ import pytest
 from airflow import __version__ as AIRFLOW  # noqa: N812
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_datalore.api import turns
+from airflow_provider_datalore.api import interactive_conditions
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
 from airflow_provider_datalore.triggers.interactive import DataloreInteractiveRunTrigger
 from tests.emulator.emulator_client import Client, Write, write_notebook
@@ -69,8 +69,8 @@ def notebook(emulator: EmulatorProcess, client: Client, request: pytest.FixtureR
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel that is lost is given up soon, and a turn is taken soon."""
-    monkeypatch.setattr(turns, "IDLE_GRACE", 0.5)
-    monkeypatch.setattr(turns, "LOOKING", 0.3)
+    monkeypatch.setattr(interactive_conditions, "IDLE_GRACE", 0.5)
+    monkeypatch.setattr(interactive_conditions, "RESULT_GRACE", 0.3)
 
 
 def operator(notebook: Notebook, **options: Any) -> DataloreInteractiveRunOperator:

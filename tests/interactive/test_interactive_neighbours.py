@@ -77,7 +77,7 @@ class TestABusyNotebook:
         gate_pid(tmp_path / "go")
         task = operator(sales, deferrable=True, timeout=60)
         turn = deferral(task, context)
-        assert turn.method_name == "execute_turn"
+        assert turn.method_name == "execute_when_idle"
         (tmp_path / "go").touch()
         event = asyncio.run(sent_by(trigger_of(turn)))
         assert started(emulator, sales) == 1

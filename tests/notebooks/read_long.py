@@ -11,7 +11,7 @@ import sys
 
 from airflow_provider_datalore.exceptions import DataloreOutputError, DataloreRunFailedError
 from airflow_provider_datalore.hooks.datalore import DataloreHook
-from airflow_provider_datalore.outcome import explained
+from airflow_provider_datalore.tasks.outcome import explained
 from tests.artifacts.download_long import forget_highest_memory, highest_memory
 
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_datalore.notebooks.reading import LONGEST_NOTEBOOK
+from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 from tests.notebooks.files import cell, failed, notebook, printed, scrap
 from tests.scripted_server import Reply
 from tests.tasks.conftest import Datalore, datalore, quick
@@ -43,16 +43,16 @@ def read_long(datalore: Datalore, content: bytes) -> list[Any]:
 def test_one_of_500_mib_is_given_up(datalore: Datalore) -> None:
     began = time.monotonic()
     taken, error, outputs = read_long(datalore, b'{"cells": [' + b" " * (500 * MIB))
-    assert taken < 4 * LONGEST_NOTEBOOK
+    assert taken < 4 * MAX_NOTEBOOK_BYTES
     assert error == ""
-    assert f"its notebook is longer than {LONGEST_NOTEBOOK} bytes" in outputs
+    assert f"its notebook is longer than {MAX_NOTEBOOK_BYTES} bytes" in outputs
     assert time.monotonic() - began < 60
 
 
 def test_one_with_a_million_lines_is_read(datalore: Datalore) -> None:
     lines = printed([f"line {number} of many\n" for number in range(1_000_000)])
     content = notebook(cell(lines, scrap("rows", 1_000_000)), cell(failed("KeyError")))
-    assert 20 * MIB < len(content) < LONGEST_NOTEBOOK
+    assert 20 * MIB < len(content) < MAX_NOTEBOOK_BYTES
     taken, error, outputs = read_long(datalore, content)
-    assert taken < 8 * LONGEST_NOTEBOOK
+    assert taken < 8 * MAX_NOTEBOOK_BYTES
     assert (error, outputs) == ("KeyError", "{'rows': 1000000}")

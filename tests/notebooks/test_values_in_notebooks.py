@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from airflow_provider_datalore.notebooks.outputs import (
-    LONGEST,
+    MAX_OUTPUT_BYTES,
     MissingOutputError,
     UnusableOutputError,
     read_outputs,
@@ -164,13 +164,13 @@ class TestValuesThatCannotBeHandedOn:
         assert "databases do not take" in problem(glued(scrap("it", value)))
 
     def test_one_that_is_too_long_is_not_cut(self) -> None:
-        assert read(glued(scrap("it", "x" * (LONGEST - 2)))) == "x" * (LONGEST - 2)
-        assert f"has {LONGEST + 1} bytes as JSON, more than the {LONGEST}" in problem(
-            glued(scrap("it", "x" * (LONGEST - 1)))
+        assert read(glued(scrap("it", "x" * (MAX_OUTPUT_BYTES - 2)))) == "x" * (MAX_OUTPUT_BYTES - 2)
+        assert f"has {MAX_OUTPUT_BYTES + 1} bytes as JSON, more than the {MAX_OUTPUT_BYTES}" in problem(
+            glued(scrap("it", "x" * (MAX_OUTPUT_BYTES - 1)))
         )
 
     def test_length_counts_in_bytes(self) -> None:
-        assert "bytes as JSON" in problem(glued(scrap("it", "ä" * (LONGEST // 2))))
+        assert "bytes as JSON" in problem(glued(scrap("it", "ä" * (MAX_OUTPUT_BYTES // 2))))
 
     def test_one_that_ipython_cut_is_none(self) -> None:
         cut = "[" + ",\n ".join(map(str, range(1000))) + ",\n ...]"

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from airflow_provider_datalore.plugin import runs
-from airflow_provider_datalore.plugin.runs import Datalore
+from airflow_provider_datalore.plugin.runs import TabClient
 from tests.plugin.conftest import reports, task
 from tests.scripted_server import ScriptedServer
 
@@ -114,7 +114,7 @@ class TestDownload:
 
     @pytest.mark.parametrize("leaves", ["at once", "in the middle"])
     def test_those_who_leave_give_their_places_back(self, app: Served, leaves: str) -> None:
-        for _ in range(runs.DOWNLOADS):
+        for _ in range(runs.MAX_CONCURRENT_DOWNLOADS):
             client = app.asked_for("/artifacts/0/long")
             if leaves == "in the middle":
                 client.recv(1000)
@@ -131,10 +131,10 @@ class TestDownload:
     def test_those_who_take_nothing_have_to_give_their_places_back(
         self, app: Served, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from airflow_provider_datalore.plugin import answers
+        from airflow_provider_datalore.plugin import responses
 
-        monkeypatch.setattr(answers, "TAKING", 0.5)
-        clients = [app.asked_for("/artifacts/0/long") for _ in range(runs.DOWNLOADS)]
+        monkeypatch.setattr(responses, "SEND_TIMEOUT", 0.5)
+        clients = [app.asked_for("/artifacts/0/long") for _ in range(runs.MAX_CONCURRENT_DOWNLOADS)]
         time.sleep(0.2)
         assert app.get("/artifacts/1/short").content == b"content"
         for client in clients:
@@ -165,7 +165,7 @@ class TestPage:
     ) -> None:
         page = os.urandom(16 * 1024 * 1024)
         kept = gzip.compress(page, 0)
-        monkeypatch.setattr(Datalore, "page", lambda *_: kept)
+        monkeypatch.setattr(TabClient, "page", lambda *_: kept)
         assert app.get(NOTEBOOK_PAGE, headers={"Accept-Encoding": encoding}).content == page
         before = psutil.Process().memory_info().rss
         clients = [app.asked_for(NOTEBOOK_PAGE, encoding) for _ in range(10)]

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.plugin import tasks
-from airflow_provider_datalore.plugin.runs import Datalore
+from airflow_provider_datalore.plugin.runs import TabClient
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
-from airflow_provider_datalore.plugin.view import View
+from airflow_provider_datalore.plugin.view import TabView
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 
 pytestmark = pytest.mark.skipif(
@@ -122,7 +122,7 @@ def test_the_tab_says_why_the_run_of_such_a_task_is_not_shown(
 ) -> None:
     connection = {"conn_type": "datalore", "password": "token-of-somebody"}
     monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
-    view = View.of(looked_at(session, "templated"))
+    view = TabView.of(looked_at(session, "templated"))
     assert (view.state, view.has_notebook) == ("none", False)
     assert "keeps no record of which notebook" in view.problem
 
@@ -150,4 +150,4 @@ def test_the_connection_is_that_of_the_dag_s_team(
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}DATALORE_DEFAULT", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", has_teams)
     found = looked_at(session, "plain")
-    assert Datalore(found.conn_id or "", found.team).connection.base_url == host
+    assert TabClient(found.conn_id or "", found.team).connection.base_url == host

@@ -115,4 +115,4 @@ def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str])
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that last no longer than they must."""
-    monkeypatch.setattr(waiting, "SHORTEST_INTERVAL", 0.01)
+    monkeypatch.setattr(waiting, "MIN_POLL_INTERVAL", 0.01)

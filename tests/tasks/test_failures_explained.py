@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore import outcome
 from airflow_provider_datalore.exceptions import DataloreRunFailedError
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from airflow_provider_datalore.tasks import outcome
 from airflow_provider_datalore.triggers import event
 from tests.tasks.conftest import TOKEN, Context, Datalore, Logged
 
@@ -122,14 +122,14 @@ def test_a_notebook_that_cannot_be_read_leaves_the_failure_as_it_is(
 def test_one_that_is_too_long_or_too_slow_is_left(
     failed_run: Datalore, context: Context, monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:
-    monkeypatch.setattr(outcome, "EXPLAINING", 0.3)
+    monkeypatch.setattr(outcome, "EXPLAIN_TIMEOUT", 0.3)
     failed_run.route("GET", ARTIFACT, json=notebook(), trickle=1)
     began = time.monotonic()
     assert run(context).failure is None
     assert time.monotonic() - began < 20
     assert "could not be read" in logged()
 
-    monkeypatch.setattr(outcome, "LONGEST_NOTEBOOK", 10)
+    monkeypatch.setattr(outcome, "MAX_NOTEBOOK_BYTES", 10)
     failed_run.starts("run-1").route("GET", ARTIFACT, json=notebook())
     assert run(context).failure is None
 

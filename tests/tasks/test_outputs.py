@@ -17,11 +17,11 @@ from airflow_provider_datalore.exceptions import (
     DataloreRunFailedError,
     DataloreUnavailableError,
 )
-from airflow_provider_datalore.hooks import outputs as reading
+from airflow_provider_datalore.hooks import run_outputs as reading
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
-from airflow_provider_datalore.resuming import TRIGGER_LOST
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
 from airflow_provider_datalore.triggers import event
 from tests.notebooks.files import cell, notebook, scrap, shown
 from tests.scripted_server import reply
@@ -64,7 +64,7 @@ def reattached(context: Context) -> None:
 
 def without_its_trigger(context: Context) -> None:
     context["ti"].xcom_push("run_id", "run-1")
-    operator("revenue", "level").resume_execution(TRIGGER_LOST, {"error": "Trigger failure"}, context)
+    operator("revenue", "level").resume_execution(LOST_TRIGGER_METHOD, {"error": "Trigger failure"}, context)
 
 
 def ended_before_it_was_deferred(context: Context) -> None:
@@ -80,7 +80,7 @@ def sensed_and_resumed(context: Context) -> None:
 
 
 def sensed_without_its_trigger(context: Context) -> None:
-    sensor("revenue", "level").resume_execution(TRIGGER_LOST, {"error": "Trigger failure"}, context)
+    sensor("revenue", "level").resume_execution(LOST_TRIGGER_METHOD, {"error": "Trigger failure"}, context)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ class TestOneThatCannotBeHandedOn:
     def test_a_notebook_that_is_too_long_is_given_up_at_once(
         self, ran: Datalore, context: Context, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(reading, "LONGEST_NOTEBOOK", 100)
+        monkeypatch.setattr(reading, "MAX_NOTEBOOK_BYTES", 100)
         with pytest.raises(DataloreOutputError, match="longer than 100 bytes"):
             operator("revenue").execute(context)
         assert len(ran.asked("GET", ARTIFACT)) == 1

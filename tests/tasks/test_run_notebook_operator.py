@@ -133,7 +133,7 @@ class TestWaitingOnTheWorker:
         def times_out(*_: object, **__: object) -> NoReturn:
             raise TimeoutError("as Airflow does it")
 
-        with mock.patch.object(DataloreHook, "wait_patiently", times_out), pytest.raises(TimeoutError):
+        with mock.patch.object(DataloreHook, "wait_with_policy", times_out), pytest.raises(TimeoutError):
             task.execute(context)
         task.on_kill()
         assert "run run-1 goes on in Datalore" in logged()

@@ -1,0 +1,159 @@
+"""What is asked while an interactive run is waited for: whether it is over, and before that, whether it may begin."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from airflow_provider_datalore.api.conditions import written
+from airflow_provider_datalore.api.interactive import Stage, check_own, stage
+from airflow_provider_datalore.api.models import NotebookId
+from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED
+from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
+from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError, DataloreKernelLostError
+
+IDLE_GRACE = 15.0
+"""Seconds for which nothing may run although cells are left; between two cells, or while a kernel boots, it is so."""
+
+RESULT_GRACE = 2.0
+"""Seconds that a task is given, beyond its interval, to see what came of its run."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class InteractiveRunEnded:
+    """Whether an interactive run is over, well or not.
+
+    :param snapshot: the notebook as it was before.
+    :param start_timeout: in how many seconds the first cell has to run.
+    :param where: what an error names as the place to look for the notebook, such as its address.
+    """
+
+    snapshot: Snapshot
+    start_timeout: float
+    where: str
+    _begun: bool = field(default=False, init=False)
+    _idle_since: float | None = field(default=None, init=False)
+
+    def is_met(self, told: NotebookState, last: NotebookState | None, waited: float) -> bool:
+        """Whether the run is over.
+
+        :raises DataloreKernelLostError: if it never began, or will not go on.
+        :raises DataloreRunOverlapError: if what the notebook shows may be another run's.
+        """
+        reached = stage(self.snapshot, told)
+        if last is None or (reached, told.kernel) != (stage(self.snapshot, last), last.kernel):
+            running = f", cell {told.kernel.running_cell_id}" if told.kernel.running_cell_id else ""
+            log.info("The interactive run of notebook %s %s%s.", self.snapshot.notebook, reached.value, running)
+        if reached in (Stage.SUCCEEDED, Stage.FAILED):
+            check_own(self.snapshot, told)
+            return True
+        self._begun = self._begun or reached is not Stage.NOT_BEGUN
+        if reached is Stage.RUNNING or (last is not None and self._executed(told) != self._executed(last)):
+            self._idle_since = None
+        elif self._begun:
+            self._check_idle(told, waited)
+        elif waited > self.start_timeout:
+            raise DataloreKernelLostError(
+                f"No cell of notebook {self.snapshot.notebook} ran within {self.start_timeout:g} s (start_timeout): "
+                f"its kernel is {told.kernel.state}. Look at {self.where} whether its machine starts; if it needs more "
+                "time, raise start_timeout."
+            )
+        return False
+
+    def tolerates_not_found(self, last: NotebookState | None, waited: float) -> bool:
+        """A notebook that Datalore does not know will not appear."""
+        return False
+
+    def timeout_error(self, last: NotebookState | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
+        """The run goes on when the time is up."""
+        reached = stage(self.snapshot, last).value if last is not None else "was not seen"
+        return DataloreInteractiveRunTimeoutError(
+            f"The interactive run of notebook {self.snapshot.notebook} had not ended when the task's time limit passed "
+            f"at {written(deadline)}; it {reached}. See {self.where}. If it needs more time, raise the timeout of the "
+            "task."
+        )
+
+    def _executed(self, view: NotebookState) -> set[str]:
+        return {cell.cell_id for cell in view.cells if self.snapshot.has_run(cell)}
+
+    def _check_idle(self, told: NotebookState, waited: float) -> None:
+        if self._idle_since is None:
+            self._idle_since = waited
+        if waited - self._idle_since < IDLE_GRACE:
+            return
+        missing = [cell for cell in told.cells if cell.cell_id in self.snapshot.required]
+        missing = [cell for cell in missing if not self.snapshot.has_run(cell)]
+        cause = (
+            "its session was stopped"
+            if told.kernel.state == KERNEL_NOT_STARTED
+            else "its kernel died, or was restarted by someone (Datalore does not tell which)"
+        )
+        first = f", cell {missing[0].position + 1} first" if missing else ""
+        raise DataloreKernelLostError(
+            f"The interactive run of notebook {self.snapshot.notebook} will not go on: nothing has run for "
+            f"{waited - self._idle_since:.0f} s, and {len(missing)} of {len(self.snapshot.required)} cells have not run"
+            f"{first}. Probably {cause}; a kernel that needs more memory than its machine has dies in this way. See "
+            f"{self.where}."
+        )
+
+
+@dataclass(slots=True)
+class NotebookIdle:
+    """Whether nothing runs in a notebook, and nothing ran right before, so that it is the task's turn.
+
+    Another task may not have seen yet what came of its run: it asks every ``poll_interval`` seconds.
+
+    :param notebook: the notebook.
+    :param where: what an error names as the place to look for the notebook, such as its address.
+    :param quiet: for how many seconds nothing must have run.
+    :param clock: where the time comes from.
+    """
+
+    notebook: NotebookId
+    where: str
+    quiet: float
+    clock: Callable[[], float] = time.time
+    _free_since: float | None = field(default=None, init=False)
+    _was_busy: bool = field(default=False, init=False)
+
+    @classmethod
+    def for_turn(cls, notebook: NotebookId, where: str, poll_interval: float) -> NotebookIdle:
+        """The question of a task, where all tasks that run the notebook have the same ``poll_interval``."""
+        return cls(notebook, where, quiet=poll_interval + RESULT_GRACE)
+
+    def is_met(self, told: NotebookState, last: NotebookState | None, waited: float) -> bool:
+        """Whether it is the task's turn."""
+        if told.kernel.is_busy:
+            if last is None:
+                log.info("Notebook %s is busy; waiting for its turn.", self.notebook)
+            self._free_since, self._was_busy = None, True
+            return False
+        if self._free_since is None:
+            self._free_since = waited
+        age = self._age(told)
+        if self._was_busy or (age is not None and age < 0):
+            # What was seen here counts, where Datalore's clock is ahead of this one or tells nothing.
+            return waited - self._free_since >= self.quiet
+        return age is None or age >= self.quiet
+
+    def _age(self, told: NotebookState) -> float | None:
+        """How many seconds ago the last cell was executed; None if that is not told."""
+        now = self.clock()
+        ends = [cell.timing.ended_at(now) for cell in told.cells if cell.timing is not None]
+        latest = max((end for end in ends if end is not None), default=None)
+        return None if latest is None else now - latest
+
+    def tolerates_not_found(self, last: NotebookState | None, waited: float) -> bool:
+        """A notebook that Datalore does not know will not appear."""
+        return False
+
+    def timeout_error(self, last: NotebookState | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
+        """The notebook is busy when the time is up."""
+        return DataloreInteractiveRunTimeoutError(
+            f"Notebook {self.notebook} was busy until the task's time limit passed at {written(deadline)}, so this "
+            f"task has not run it. See {self.where}. If it is to wait longer for its turn, raise the task's timeout."
+        )

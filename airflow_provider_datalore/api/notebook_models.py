@@ -1,0 +1,134 @@
+"""The nouns of Datalore's Notebook API: the kernel and the cells of a notebook, and the files beside it.
+
+Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-notebook/references
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import Field, ValidatorFunctionWrapHandler, field_validator
+
+from airflow_provider_datalore.api.models import JsonModel
+
+KERNEL_BUSY = "BUSY"
+KERNEL_NOT_STARTED = "NOT_STARTED"
+ACTIVE_STATUSES = frozenset({"STARTED", "WAITING", "PROCESSING_OUTPUT"})
+ENDED_STATUSES = frozenset({"VALID", "WARNING", "ERROR"})
+FAILED_STATUS = "ERROR"
+
+
+class Kernel(JsonModel):
+    """What the kernel of a notebook does.
+
+    :param state: ``NOT_STARTED``, ``READY`` or ``BUSY``; one that boots or has died is told as ``READY``.
+    :param running_cell_id: the cell that runs.
+    """
+
+    state: str
+    running_cell_id: str | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a cell runs or waits."""
+        return self.state == KERNEL_BUSY
+
+
+class Timing(JsonModel):
+    """When a cell ran last."""
+
+    duration_ms: float | None = None
+    last_executed_at: str | None = None
+
+    def ended_at(self, now: float) -> float | None:
+        """When the execution ended, in epoch seconds by Datalore's clock; None if that is not told.
+
+        Whether ``lastExecutedAt`` is its beginning or its end is not documented: it is the later of both that can be.
+
+        :param now: this moment, in epoch seconds.
+        """
+        try:
+            moment = datetime.fromisoformat(self.last_executed_at or "")
+            told = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
+        end = told + (self.duration_ms or 0) / 1000
+        return end if end <= now else told
+
+
+class Cell(JsonModel):
+    """A cell, and what its last execution came to.
+
+    :param cell_type: ``CODE``, ``SQL``, ``CONTROL`` or ``MARKDOWN``.
+    :param position: counted from 0.
+    :param data: what the type has; of a control ``{"control": {…}}``.
+    """
+
+    cell_id: str
+    cell_type: str = ""
+    position: int = 0
+    source: str = ""
+    execution_status: str = "NONE"
+    execution_count: int | None = None
+    timing: Timing | None = None
+    data: Mapping[str, Any] = Field(default_factory=dict)
+
+    @field_validator("cell_type", "position", "source", "execution_count", "timing", "data", mode="wrap")
+    @classmethod
+    def _unreadable_is_absent(cls, value: object, read: ValidatorFunctionWrapHandler, info: Any) -> object:
+        try:
+            return read(value)
+        except ValueError:
+            return cls.model_fields[info.field_name].get_default(call_default_factory=True, validated_data={})
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is code that a run of the notebook has to have executed."""
+        return self.cell_type in ("CODE", "SQL") and bool(self.source.strip())
+
+    @property
+    def control(self) -> Mapping[str, Any] | None:
+        """The control that it is, None if it is none."""
+        control = self.data.get("control")
+        return control if self.cell_type == "CONTROL" and isinstance(control, Mapping) else None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it runs or waits to."""
+        return self.execution_status in ACTIVE_STATUSES
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its last execution is over, well or not."""
+        return self.execution_status in ENDED_STATUSES
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its last execution ended in an error."""
+        return self.execution_status == FAILED_STATUS
+
+
+class CellOutcome(JsonModel):
+    """What a cell printed, and the error that it ended in; Datalore shortens each to 10,000 characters."""
+
+    stdout: str | None = None
+    stderr: str | None = None
+    error_message: str | None = None
+    error_traceback: str | None = None
+
+
+class NotebookFile(JsonModel):
+    """A file or folder beside a notebook.
+
+    :param name: without its folder.
+    :param type: ``FILE``, ``FOLDER`` or a folder of another kind.
+    :param file_size: bytes.
+    :param last_modified: epoch milliseconds.
+    """
+
+    name: str
+    type: str = "FILE"
+    file_size: int | None = None
+    last_modified: float | None = None

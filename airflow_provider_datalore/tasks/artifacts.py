@@ -1,0 +1,90 @@
+"""Which of a run's artifacts are wanted, under which names they are kept, and how they get there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from airflow_provider_datalore import xcom
+from airflow_provider_datalore.api.calls import listed
+from airflow_provider_datalore.api.filenames import distinct_names
+from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.storage import folder
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_datalore.api.models import Artifact, Run
+    from airflow_provider_datalore.hooks.datalore import DataloreHook
+
+log = logging.getLogger(__name__)
+
+
+def download(
+    run: Run,
+    hook: DataloreHook,
+    destination: str | ObjectStoragePath,
+    *,
+    names: str | list[str] | None = None,
+    max_bytes: int | None = None,
+    max_outage: float = 0.0,
+) -> Iterator[str]:
+    """Write a run's artifacts into a folder.
+
+    :param destination: the folder, see :func:`airflow_provider_datalore.storage.folder`.
+    :param names: which artifacts, see :func:`choose`.
+    :param max_bytes: how long each may be; None is without a limit.
+    :param max_outage: for how many seconds to try each again while Datalore does not deliver it; 0 is not at all.
+    :return: the paths, each as soon as its artifact is there.
+    :raises DataloreError: whatever goes wrong, by its own class.
+    """
+    target = folder(destination)
+    for artifact, name in choose(run, names):
+        yield str(hook.download_artifact(artifact, target, name=name, max_bytes=max_bytes, max_outage=max_outage))
+
+
+def choose(run: Run, names: object = None) -> list[tuple[Artifact, str]]:
+    """The artifacts that are wanted, in the run's order, each with a file name that no other of the run has.
+
+    :param names: a glob such as ``"*.ipynb"``, or a list of them; None is all. Upper and lower case differ.
+    :raises DataloreConfigurationError: for a glob that no artifact's name matches.
+    """
+    named = list(zip(run.artifacts, distinct_names(artifact.name for artifact in run.artifacts), strict=True))
+    if names is None:
+        return named
+    globs = [names] if isinstance(names, str) else names
+    if not isinstance(globs, (list, tuple)) or not globs or not all(isinstance(glob, str) and glob for glob in globs):
+        raise DataloreConfigurationError(
+            f"names is {names!r}; it has to be a glob such as '*.ipynb' or a list of globs, or None for all artifacts."
+        )
+    for glob in globs:
+        if not any(fnmatchcase(artifact.name, glob) for artifact, _ in named):
+            made = listed([artifact.name for artifact in run.artifacts], most=20) or "nothing"
+            raise DataloreConfigurationError(
+                f"No artifact of run {run.run_id} is named like {glob!r}. It made: {made}. Correct names."
+            )
+    return [(artifact, name) for artifact, name in named if any(fnmatchcase(artifact.name, glob) for glob in globs)]
+
+
+def keep(
+    run: Run, hook: DataloreHook, context: Context, destination: str | ObjectStoragePath, max_outage: float
+) -> None:
+    """Write all artifacts of a finished run, as a part of the task that ran it: XCom ``artifacts`` holds the paths.
+
+    A run that went well is not done without them. What a failed run made is worth having, but its own failure is what
+    the task has to tell, so there an error is only logged.
+
+    :raises DataloreError: if the run went well and an artifact cannot be had or written.
+    """
+    paths: list[str] = []
+    try:
+        for path in download(run, hook, destination, max_outage=max_outage):
+            paths.append(path)  # noqa: PERF402  (those before an error count)
+    except Exception as error:
+        if run.succeeded:
+            raise
+        log.warning("Not all artifacts of the failed run %s are in %s: %s", run.run_id, destination, error)
+    finally:
+        context["ti"].xcom_push(key=xcom.ARTIFACTS, value=paths)

@@ -1,0 +1,1 @@
+"""How calls are sent to Datalore: with requests on a worker, with aiohttp in the triggerer."""

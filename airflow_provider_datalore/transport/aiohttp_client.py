@@ -1,0 +1,233 @@
+"""How the triggerer sends calls to Datalore: with aiohttp, over one session that all triggers share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from airflow_provider_datalore.api.calls import Call, Response
+from airflow_provider_datalore.exceptions import DataloreError
+from airflow_provider_datalore.transport.concurrency import ConcurrencyLimit
+from airflow_provider_datalore.transport.connection import DataloreConnection
+from airflow_provider_datalore.transport.errors import (
+    CONNECT_TIMEOUT_SHARE,
+    MAX_RESPONSE_BYTES,
+    lower_case_headers,
+    never_connected,
+    no_response,
+    response_too_long,
+    too_slow,
+    untrusted,
+)
+from airflow_provider_datalore.transport.tls import tls_context
+
+KEEP_ALIVE_TIMEOUT = 120.0
+"""Seconds that an idle connection is kept; longer than the default poll interval, so that polls reuse it."""
+DNS_CACHE_TTL = 60
+
+CONNECTION_TTL = 30.0
+"""Seconds for which a connection that was read serves those who come next, so that a thousand at once read it once."""
+
+ReadConnection = Callable[[], Awaitable[DataloreConnection]]
+
+log = logging.getLogger(__name__)
+
+
+class AiohttpClient:
+    """Sends calls over one session of aiohttp; for one event loop.
+
+    :param connection: where to, and with which token.
+    """
+
+    def __init__(self, connection: DataloreConnection) -> None:
+        self.connection = connection
+        self._name = str(connection)
+        # Not the session's own headers: aiohttp would send those to a proxy as well.
+        self._headers = CIMultiDict(connection.request_headers())
+        self._proxy = connection.proxy()
+        # The pool's own limit would count the time in its queue towards the request's.
+        self._places = ConcurrencyLimit(connection.max_connections)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                ssl=tls_context(connection) or True,
+                limit=0,
+                limit_per_host=connection.max_connections,
+                keepalive_timeout=KEEP_ALIVE_TIMEOUT,
+                ttl_dns_cache=DNS_CACHE_TTL,
+            ),
+            timeout=aiohttp.ClientTimeout(
+                total=connection.timeout, sock_connect=connection.timeout * CONNECT_TIMEOUT_SHARE
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+    async def send(self, call: Call) -> Response:
+        """Send a call and read the whole answer, whatever its status.
+
+        :raises DataloreUnavailableError: if no answer came within the connection's ``timeout``.
+        :raises DataloreUnexpectedResponseError: if the answer is far longer than any of Datalore's.
+        """
+        connection = self.connection
+        url = connection.url(call.path)
+        await self._places.take()
+        try:
+            async with self._session.request(
+                call.method,
+                _parsed(url),
+                json=call.body,
+                headers=self._headers,
+                proxy=self._proxy,
+                allow_redirects=False,
+            ) as response:
+                body = await self._read_all(call, response)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._translate(call, error) from None
+        finally:
+            self._places.leave()
+        good = 200 <= response.status < 300
+        return Response(
+            connection=self._name,
+            status=response.status,
+            url=url,
+            received_at=time.time(),
+            headers={} if good else lower_case_headers(connection, response.headers),
+            body=connection.without_token_bytes(body),
+        )
+
+    async def close(self) -> None:
+        """Close the session and its connections."""
+        await self._session.close()
+
+    async def _read_all(self, call: Call, response: aiohttp.ClientResponse) -> bytes:
+        length = response.content_length
+        if length is not None and length <= MAX_RESPONSE_BYTES and "Content-Encoding" not in response.headers:
+            return await response.read()
+        body = bytearray()
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > MAX_RESPONSE_BYTES:
+                raise response_too_long(self.connection, call, response.status, MAX_RESPONSE_BYTES)
+        return bytes(body)
+
+    def _translate(self, call: Call, error: Exception) -> DataloreError:
+        connection = self.connection
+        text = str(error) or type(error).__name__
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return untrusted(connection, call, text)
+        if isinstance(
+            error,
+            (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError),
+        ):
+            return never_connected(connection, call, text)
+        if isinstance(error, TimeoutError):
+            return too_slow(connection, call, connection.timeout)
+        return no_response(connection, call, text)
+
+
+@lru_cache(maxsize=20_000)
+def _parsed(url: str) -> URL:
+    """The address as aiohttp wants it; a poll asks for the same one again and again."""
+    return URL(url, encoded=True)
+
+
+class _ClientPool:
+    """The sender of one connection in one event loop, and how many use it."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self._lock = asyncio.Lock()
+        self._senders: list[AiohttpClient] = []
+        self._read_at = 0.0
+        self._error: Exception | None = None
+
+    async def open(self, read_connection: ReadConnection) -> AiohttpClient:
+        """The sender for another user, by the connection as it is now, or as it was when it was read the last time."""
+        async with self._lock:
+            if not self._read_at or time.monotonic() - self._read_at > CONNECTION_TTL:
+                await self._read(read_connection)
+                if self._error is not None and self._senders:
+                    log.warning("The connection is used as it was read before. %s", self._error)
+            return self._senders[-1] if self._senders else self._current()
+
+    async def reread(self, refused: AiohttpClient, read_connection: ReadConnection) -> AiohttpClient:
+        """The sender by the connection as it is now, unless another user has read it since this one was refused."""
+        asked_at = time.monotonic()
+        async with self._lock:
+            if self._senders[-1] is refused and self._read_at < asked_at:
+                await self._read(read_connection)
+            return self._current()
+
+    def _current(self) -> AiohttpClient:
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        return self._senders[-1]
+
+    async def _read(self, read_connection: ReadConnection) -> None:
+        self._error = None
+        try:
+            connection = await read_connection()
+        except Exception as error:
+            # Who waits here meanwhile need not look as long once more.
+            self._error = error
+        else:
+            # Others may still wait for answers on an old session, so it stays open until all are gone.
+            if not self._senders or self._senders[-1].connection != connection:
+                self._senders.append(AiohttpClient(connection))
+        self._read_at = time.monotonic()
+
+    async def close(self) -> None:
+        for client in self._senders:
+            await client.close()
+
+
+_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _ClientPool]] = WeakKeyDictionary()
+
+
+class SharedClient:
+    """One user's hold on the sender that all users of a connection share in this event loop.
+
+    It stays with the connection as it was when the user came, until Datalore refuses the token.
+    """
+
+    def __init__(self, shared: _ClientPool, client: AiohttpClient, read_connection: ReadConnection) -> None:
+        self._shared = shared
+        self._client = client
+        self._read_connection = read_connection
+
+    async def send(self, call: Call, *, reread_connection: bool = False) -> Response:
+        """Send a call; see :meth:`AiohttpSender.send`.
+
+        :param reread_connection: take the token from the Airflow connection anew before.
+        """
+        if reread_connection:
+            self._client = await self._shared.reread(self._client, self._read_connection)
+        return await self._client.send(call)
+
+
+@asynccontextmanager
+async def shared_client(conn_id: str, read_connection: ReadConnection) -> AsyncIterator[SharedClient]:
+    """The sender for a connection: opened by its first user in this event loop, closed by its last.
+
+    :param conn_id: the id of the Airflow connection.
+    :param read_connection: reads that connection.
+    """
+    entries = _pools.setdefault(asyncio.get_running_loop(), {})
+    entry = entries.setdefault(conn_id, _ClientPool())
+    entry.users += 1
+    try:
+        yield SharedClient(entry, await entry.open(read_connection), read_connection)
+    finally:
+        entry.users -= 1
+        if not entry.users:
+            del entries[conn_id]
+            await asyncio.shield(entry.close())

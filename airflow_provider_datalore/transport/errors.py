@@ -1,0 +1,87 @@
+"""What can go wrong before an answer is there, in the same words for both senders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from airflow_provider_datalore.api.calls import Call
+from airflow_provider_datalore.exceptions import (
+    DataloreUnavailableError,
+    DataloreUnexpectedResponseError,
+    DataloreUntrustedServerError,
+)
+from airflow_provider_datalore.transport.connection import DataloreConnection
+
+CONNECT_TIMEOUT_SHARE = 0.9
+"""The part of a request's time limit in which the connection has to be made: that it was not made is worth knowing."""
+
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+"""Bytes that are read of an answer; what Datalore says of a run takes some hundred."""
+
+_CREDENTIALS = re.compile(r"//[^/@\s]+@")
+"""User and password in an address, such as a proxy's."""
+
+
+def never_connected(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
+    """No connection to the host was made, so Datalore did not receive the request."""
+    return DataloreUnavailableError(
+        f"Could not {call.purpose} on {connection}: no connection to {connection.base_url} could be made "
+        f"({_brief(connection, reason)}). Check the connection's host and port, its proxies if "
+        "it has any, and the network between here and there.",
+        url=connection.url(call.path),
+        never_received=True,
+    )
+
+
+def untrusted(connection: DataloreConnection, call: Call, reason: str) -> DataloreUntrustedServerError:
+    """The server's certificate was refused, so nothing was sent."""
+    return DataloreUntrustedServerError(
+        f"Could not {call.purpose} on {connection}: the TLS certificate of {connection.base_url} is not trusted "
+        f"({_brief(connection, reason)}). If it is signed by a CA of your own, put the path of that CA's "
+        "certificate into the connection's extra as verify.",
+        url=connection.url(call.path),
+        never_received=True,
+    )
+
+
+def no_response(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
+    """The connection broke after the request was, or may have been, sent."""
+    return DataloreUnavailableError(
+        f"Could not {call.purpose} on {connection}: {connection.base_url} gave no whole answer "
+        f"({_brief(connection, reason)}).",
+        url=connection.url(call.path),
+    )
+
+
+def too_slow(
+    connection: DataloreConnection, call: Call, seconds: float, *, can_be_raised: bool = True
+) -> DataloreUnavailableError:
+    """The time limit passed before the answer was there.
+
+    :param can_be_raised: whether the limit is the connection's.
+    """
+    how = ", see timeout in the extra" if can_be_raised else ""
+    return no_response(connection, call, f"the limit of {seconds:g} s passed{how}")
+
+
+def response_too_long(
+    connection: DataloreConnection, call: Call, status: int, limit: int
+) -> DataloreUnexpectedResponseError:
+    """The answer is longer than it may be."""
+    return DataloreUnexpectedResponseError(
+        f"Could not {call.purpose} on {connection}: the answer is longer than {limit / 2**20:g} MiB, which is as much "
+        "as is read into memory here. If that is far too much for it, check that the connection's host is a Datalore.",
+        status=status,
+        url=connection.url(call.path),
+    )
+
+
+def lower_case_headers(connection: DataloreConnection, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer as an :class:`Answer` has them: names in lower case, without the token."""
+    return {name.lower(): connection.without_token(value) for name, value in headers.items()}
+
+
+def _brief(connection: DataloreConnection, reason: str) -> str:
+    without_token = connection.without_token(" ".join(reason.split()))
+    return _CREDENTIALS.sub("//***@", without_token)[:300]

@@ -1,0 +1,50 @@
+"""Blanks a token out of whatever a server repeats, in each of the forms in which text carries it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from html.entities import codepoint2name
+
+MIN_SECRET_CHARS = 8
+"""Characters below which a token is none of Datalore's, and stands in too many words to be blanked out."""
+
+MASK = "***"
+
+
+def without(token: str, text: str) -> str:
+    """The text without the token: plain, percent-encoded, or escaped as in JSON or HTML."""
+    return text if len(token) < MIN_SECRET_CHARS else _pattern(token).sub(MASK, text)
+
+
+def without_bytes(token: str, body: bytes) -> bytes:
+    """The same for the body of an answer."""
+    if len(token) < MIN_SECRET_CHARS:
+        return body
+    if b"%" not in body and b"\\" not in body and b"&" not in body:
+        return body.replace(token.encode(), MASK.encode())
+    return _bytes_pattern(token).sub(MASK.encode(), body)
+
+
+@lru_cache(maxsize=64)
+def _pattern(token: str) -> re.Pattern[str]:
+    return re.compile(_forms(token), re.IGNORECASE)
+
+
+@lru_cache(maxsize=64)
+def _bytes_pattern(token: str) -> re.Pattern[bytes]:
+    return re.compile(_forms(token).encode(), re.IGNORECASE)
+
+
+def _forms(token: str) -> str:
+    return "".join(f"(?:{'|'.join(_forms_of(char))})" for char in token)
+
+
+def _forms_of(char: str) -> Iterator[str]:
+    yield rf"\\?{re.escape(char)}"
+    yield rf"\\u{ord(char):04x}"
+    yield f"%(?:25)*{ord(char):02x}"
+    yield f"&#(?:0*{ord(char)}|x0*{ord(char):x});"
+    if name := codepoint2name.get(ord(char)):
+        yield f"&{name};"

@@ -1,0 +1,27 @@
+"""The keys of all XComs that tasks of this package push; imports nothing, so that DAG files pay nothing for it."""
+
+from __future__ import annotations
+
+RUN_ID = "run_id"
+"""The id of the run, as soon as it is known."""
+
+RUN = "run"
+"""The finished run as JSON; of an interactive run, its cells."""
+
+NOTEBOOK_URL = "notebook_url"
+"""The address of the notebook, for the task's link."""
+
+EXECUTED_NOTEBOOK_URL = "executed_notebook_url"
+"""The address of the executed copy of the notebook, for the task's link; empty until there is one."""
+
+ARTIFACTS = "artifacts"
+"""The paths to which artifacts were written."""
+
+OUTPUTS = "outputs"
+"""The values that the notebook handed back, by name."""
+
+PARAMETERS = "parameters"
+"""The parameters that a decorated function returned, without the secrets that Airflow knows."""
+
+INTERACTIVE_RUN = "interactive_run"
+"""The notebook as it was before an interactive run, which identifies the run."""
