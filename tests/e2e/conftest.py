@@ -49,6 +49,14 @@ def airflow(emulator: EmulatorProcess, examples_airflow: SharedAirflow) -> Share
     return examples_airflow
 
 
+@pytest.fixture(scope="session")
+def failed(airflow: SharedAirflow) -> str:
+    """The id of a run of datalore_daily_sales whose notebook has failed."""
+    dag_run = airflow.trigger("datalore_daily_sales", {"region": "Atlantis"})
+    assert airflow.wait_for_run("datalore_daily_sales", dag_run, 120) == "failed"
+    return dag_run
+
+
 @pytest.fixture
 def one_worker_slot(airflow: SharedAirflow) -> Iterator[None]:
     """Airflow runs one task at a time."""

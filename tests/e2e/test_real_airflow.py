@@ -65,12 +65,11 @@ def test_deferred_run_with_parameters_is_executed_by_a_kernel(airflow: LocalAirf
     }
 
 
-def test_failed_notebook_fails_the_task_and_says_why(airflow: LocalAirflow, emulator: EmulatorProcess) -> None:
-    dag_run = airflow.trigger(DAILY_SALES, {"region": "Atlantis"})
-
-    assert airflow.wait_for_run(DAILY_SALES, dag_run, TIMEOUT) == "failed"
-    run_id = airflow.xcom(DAILY_SALES, dag_run, "daily_sales", "run")["run_id"]
-    log = airflow.task_log(DAILY_SALES, dag_run, "daily_sales")
+def test_failed_notebook_fails_the_task_and_says_why(
+    airflow: LocalAirflow, emulator: EmulatorProcess, failed: str
+) -> None:
+    run_id = airflow.xcom(DAILY_SALES, failed, "daily_sales", "run")["run_id"]
+    log = airflow.task_log(DAILY_SALES, failed, "daily_sales")
     assert "DataloreRunFailedError" in log
     assert run_id in log
     assert emulator.token not in log

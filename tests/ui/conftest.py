@@ -11,8 +11,12 @@ import pytest
 from dev.browser import Browser, find_browser
 from tests.emulator_process import EmulatorProcess
 from tests.shared_airflow import HAS_USERS, SharedAirflow
-from tests.ui.notebooks import write_notebooks
+from tests.ui.listeners import Elsewhere
+from tests.ui.notebooks import FAILING, SECRET, write_hostile_notebook, write_notebooks
+from tests.ui.users import NOT_FOR_THE_VIEWER
 
+DAILY_SALES = "datalore_daily_sales"
+PLAIN = "datalore_plain_python"
 TIMEOUT = 120.0
 
 
@@ -73,18 +77,68 @@ def airflow(emulator: EmulatorProcess, examples_airflow: SharedAirflow) -> Share
     return examples_airflow
 
 
+def start(airflow: SharedAirflow, notebook_id: str, **conf: str) -> Tab:
+    """Starts a run of the DAG whose notebook is named by the run's conf."""
+    run_id = airflow.trigger(DAILY_SALES, {"notebook_id": notebook_id, **conf})
+    return Tab(airflow, DAILY_SALES, run_id, "daily_sales")
+
+
 @pytest.fixture(scope="session")
-def run_notebook(airflow: SharedAirflow) -> Callable[..., Tab]:
-    """Runs a notebook with the DAG datalore_daily_sales, to its end unless told otherwise."""
+def elsewhere() -> Iterator[Elsewhere]:
+    """Listens for what a hostile notebook may send."""
+    with Elsewhere() as listening:
+        yield listening
 
-    def run(notebook_id: str, *, ends: str | None = "success", **conf: str) -> Tab:
-        dag_id = "datalore_daily_sales"
-        run_id = airflow.trigger(dag_id, {"notebook_id": notebook_id, **conf})
-        if ends is None:
-            airflow.wait_for_task(dag_id, run_id, "daily_sales", "deferred", TIMEOUT)
-        else:
-            state = airflow.wait_for_run(dag_id, run_id, TIMEOUT)
-            assert state == ends, airflow.failure(dag_id, run_id)
-        return Tab(airflow, dag_id, run_id, "daily_sales")
 
-    return run
+@pytest.fixture(scope="session")
+def started(airflow: SharedAirflow, emulator: EmulatorProcess, elsewhere: Elsewhere) -> dict[str, Tab]:
+    """All runs that the tests look at, by name; started together, since each takes ten seconds and mostly waits."""
+
+    def runs(notebook_id: str, **conf: str) -> Tab:
+        return start(airflow, notebook_id, **conf)
+
+    def is_hostile(last: str) -> Tab:
+        listening = (elsewhere.url, elsewhere.udp_port)
+        return runs(write_hostile_notebook(emulator.folder, airflow.url, *listening, last))
+
+    return {
+        "sales": runs("me/daily_sales", region="West", from_date="2026-03-01", to_date="2026-05-31"),
+        "failing": runs(FAILING),
+        "forecasts": Tab(airflow, NOT_FOR_THE_VIEWER, airflow.trigger(NOT_FOR_THE_VIEWER), "forecast", 2),
+        "none of Datalore's": Tab(airflow, PLAIN, airflow.trigger(PLAIN), "run_and_read"),
+        "secret": runs(SECRET),
+        "edited": runs("me/daily_sales"),
+        "artifact is gone": runs("me/daily_sales", region="East"),
+        "hostile, leave": is_hostile("leave"),
+        "hostile, nest": is_hostile("nest"),
+    }
+
+
+@pytest.fixture(scope="session")
+def ended(airflow: SharedAirflow, started: dict[str, Tab]) -> Callable[..., Tab]:
+    """A run that has ended, by its name in :func:`started`."""
+
+    def ended(name: str, state: str = "success") -> Tab:
+        tab = started[name]
+        assert airflow.wait_for_run(tab.dag_id, tab.run_id, TIMEOUT) == state, airflow.failure(tab.dag_id, tab.run_id)
+        return tab
+
+    return ended
+
+
+@pytest.fixture(scope="session")
+def sales(ended: Callable[..., Tab]) -> Tab:
+    """A run that went well, and that the viewer may see."""
+    return ended("sales")
+
+
+@pytest.fixture(scope="session")
+def failed(ended: Callable[..., Tab]) -> Tab:
+    """A run in which a cell failed."""
+    return ended("failing", "failed")
+
+
+@pytest.fixture(scope="session")
+def forecast(ended: Callable[..., Tab]) -> Tab:
+    """One of several mapped runs, of a DAG that the viewer may not see."""
+    return ended("forecasts")

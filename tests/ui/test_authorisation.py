@@ -11,25 +11,10 @@ import requests
 from dev.airflow_client import AirflowApiError
 from tests.emulator_process import EmulatorProcess
 from tests.shared_airflow import EXAMPLES_TOKEN, SharedAirflow
-from tests.ui.conftest import TIMEOUT, Tab
-from tests.ui.notebooks import SECRET
+from tests.ui.conftest import Tab
 from tests.ui.users import ADMIN, NOT_FOR_THE_VIEWER, VIEWER
 
 PAGES = ["", "/state", "/notebook?theme=light", "/artifacts/0/"]
-
-
-@pytest.fixture(scope="module")
-def sales(run_notebook: Callable[..., Tab]) -> Tab:
-    """A run that the viewer may see."""
-    return run_notebook("me/daily_sales")
-
-
-@pytest.fixture(scope="module")
-def forecast(airflow: SharedAirflow) -> Tab:
-    """One of several mapped runs, of a DAG that the viewer may not see."""
-    run_id = airflow.trigger(NOT_FOR_THE_VIEWER)
-    assert airflow.wait_for_run(NOT_FOR_THE_VIEWER, run_id, TIMEOUT) == "success"
-    return Tab(airflow, NOT_FOR_THE_VIEWER, run_id, "forecast", 2)
 
 
 def ask(session: requests.Session, tab: Tab, page: str) -> requests.Response:
@@ -96,12 +81,9 @@ def test_nothing_but_the_tab_s_own_files_is_served(airflow: SharedAirflow, name:
     assert "requires_access_dag" not in answer.text
 
 
-def test_who_edits_xcoms_does_not_get_at_other_notebooks(
-    airflow: SharedAirflow, emulator: EmulatorProcess, run_notebook: Callable[..., Tab]
-) -> None:
+def test_who_edits_xcoms_does_not_get_at_other_notebooks(airflow: SharedAirflow, ended: Callable[..., Tab]) -> None:
     """Whoever may edit an XCom, and may not change a DAG, points the task at a run that is none of theirs."""
-    secret = run_notebook(SECRET)
-    tab = run_notebook("me/daily_sales")
+    secret, tab = ended("secret"), ended("edited")
     task = f"/dags/{tab.dag_id}/dagRuns/{tab.run_id}/taskInstances/{tab.task_id}/xcomEntries/run_id"
     secret_run = airflow.xcom(secret.dag_id, secret.run_id, secret.task_id)
     try:

@@ -23,8 +23,10 @@ SHOWN = 60_000
 
 
 @pytest.fixture(scope="module")
-def new_airflow(airflow: SharedAirflow, emulator: EmulatorProcess) -> Iterator[SharedAirflow]:
-    """An Airflow without a connection."""
+def new_airflow(airflow: SharedAirflow, emulator: EmulatorProcess, started: dict[str, Tab]) -> Iterator[SharedAirflow]:
+    """An Airflow without a connection, once no run of the other tests needs it any more."""
+    for tab in started.values():
+        airflow.wait_for_run(tab.dag_id, tab.run_id, TIMEOUT)
     airflow.remove_connection(EXAMPLES_CONN_ID)
     yield airflow
     airflow.replace_connection(EXAMPLES_CONN_ID, connection_to(emulator))
