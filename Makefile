@@ -14,10 +14,14 @@ WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
 PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
 # On other versions of Airflow than the newest, tests that do not depend on Airflow are left out.
 TESTED := not faults$(if $(filter $(NEWEST),$(AIRFLOW)),, and not no_airflow)
+# Type checkers check user code in an environment with the same wheel. They search first where they run or are configured,
+# so both must not be the checkout's folder.
+USER_CODE := tests/user_code
+USER_VENV := $(CURDIR)/build/user-airflow-$(AIRFLOW)
 # Some branches run only on some Airflow versions; all tests on the newest one must reach this coverage.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
-.PHONY: help demo ui screenshots test test-matrix test-faults bench lint docs package clean
+.PHONY: help demo ui screenshots test test-matrix test-faults bench lint public-api docs package clean
 
 help:
 	@echo "make demo    run an example DAG with a real Airflow and the Datalore emulator, and show the result"
@@ -27,7 +31,8 @@ help:
 	@echo "make test-matrix   run the tests on every supported Airflow and installed Python, and with older libraries"
 	@echo "make test-faults   kill, disconnect and corrupt parts of a real Airflow and of Datalore (15 minutes)"
 	@echo "make bench   compare waiting with a bare loop and with other providers (more than an hour)"
-	@echo "make lint    run ruff, the import contract, mypy, and the check of wording"
+	@echo "make lint    run ruff, the import contract, mypy, the checks of wording and of the public API, and type checks of user code"
+	@echo "make public-api   write docs/public_api.txt, if CHANGELOG.md names what changed"
 	@echo "make docs    build the documentation into build/docs"
 	@echo "make package build the sdist and the wheel into dist"
 	@echo "make clean   remove the environments and all build results"
@@ -74,6 +79,16 @@ lint:
 	$(VENV)/bin/lint-imports --no-cache
 	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
 	$(RUN) dev.words
+	$(RUN) dev.public_api
+	@$(RUN) dev.package --install $(USER_VENV)
+	cd $(USER_CODE) && $(CURDIR)/$(RUN) mypy --strict --config-file= --cache-dir=$(CURDIR)/.mypy_cache/user_code \
+		--python-executable $(USER_VENV)/bin/python .
+	cd $(USER_CODE) && PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(CURDIR)/$(RUN) pyright --pythonpath $(USER_VENV)/bin/python .
+
+# Refuses unless the section Unreleased of CHANGELOG.md names each change.
+public-api:
+	@$(INSTALL) test
+	@$(RUN) dev.public_api --write
 
 # The files for the package index. The build is reproducible: the same source gives the same bytes.
 package:

@@ -1,7 +1,34 @@
 """One class for each thing that can go wrong between Airflow and Datalore.
 
-They are plain exceptions and not ``AirflowException``: a deferred sensor with ``soft_fail`` skips on
-any of those, and a notebook that failed must not turn into a skipped task.
+::
+
+    DataloreError
+    ├── DataloreConfigurationError              a connection, a notebook id, a parameter or an option cannot work
+    ├── DataloreStorageError                    a file could not be read from, or written to, a storage
+    ├── DataloreApiError                        Datalore refused a request; retrying does not help
+    │   ├── DataloreBadRequestError             400
+    │   ├── DataloreUnauthorizedError           401
+    │   ├── DataloreForbiddenError              403
+    │   ├── DataloreNotFoundError               404
+    │   └── DataloreConflictError               409
+    ├── DataloreNoResponseError                 Datalore gave no usable response; retrying may help
+    │   ├── DataloreUnavailableError            no connection, no response in time, 408, 425, 429 or 5xx
+    │   │   └── DataloreUntrustedServerError    the TLS certificate is not trusted
+    │   └── DataloreUnexpectedResponseError     a redirect, or a body that is not what Datalore documents
+    ├── DataloreNotebookApiMissingError         the server has no Notebook API
+    ├── DataloreSubmissionUnknownError          the notebook may be running, or not
+    ├── DataloreRunFailedError                  the run ended without success
+    │   └── DataloreInteractiveRunFailedError   a cell of an interactive run failed
+    ├── DataloreRunTimeoutError                 a time limit passed before the run ended
+    │   └── DataloreInteractiveRunTimeoutError  the same for an interactive run
+    ├── DataloreOutputError                     a value that the notebook hands back cannot be used
+    │   └── DataloreMissingOutputError          the notebook left no value of this name
+    ├── DataloreNotebookBusyError               the notebook is already running
+    ├── DataloreKernelLostError                 the kernel did not start, died, was restarted or was stopped
+    └── DataloreRunOverlapError                 somebody else ran or changed the notebook at the same time
+
+They are plain exceptions and not ``AirflowException``: a deferred sensor with ``soft_fail`` skips on any of those, and
+a notebook that failed must not turn into a skipped task.
 """
 
 from __future__ import annotations
@@ -14,9 +41,9 @@ if TYPE_CHECKING:
 
 
 class DataloreError(Exception):
-    """Whatever goes wrong with Datalore; the base of all exceptions of this package.
+    """The base of all exceptions of this package.
 
-    :param message: what was tried, what came back, and what to do next.
+    :param message: what failed, what came back, and what to do next.
     """
 
     def __init__(self, message: str) -> None:
@@ -28,12 +55,16 @@ class DataloreConfigurationError(DataloreError):
     """Something that the user wrote cannot work: a connection, a notebook id, a parameter."""
 
 
-class DataloreApiError(DataloreError):
-    """Datalore answered a request with an error that asking again does not change.
+class DataloreStorageError(DataloreError):
+    """A file could not be read from, or written to, the storage: it is full, unreachable, or refuses access."""
 
-    :param status: the HTTP status of the answer.
-    :param url: the address that was asked.
-    :param detail: what Datalore itself said, shortened; empty if it said nothing.
+
+class DataloreApiError(DataloreError):
+    """Datalore refused a request, and would refuse it again.
+
+    :param status: the HTTP status of the response.
+    :param url: the address of the request.
+    :param detail: Datalore's own message, shortened; empty if there was none.
     """
 
     def __init__(self, message: str, *, status: int = 0, url: str = "", detail: str = "") -> None:
@@ -52,29 +83,25 @@ class DataloreUnauthorizedError(DataloreApiError):
 
 
 class DataloreForbiddenError(DataloreApiError):
-    """403: the token's owner may only view this notebook."""
+    """403: the owner of the token may only view this notebook."""
 
 
 class DataloreNotFoundError(DataloreApiError):
-    """404: no such notebook or run, or it is not shared with the token's owner."""
+    """404: there is no such notebook or run, or it is not shared with the owner of the token."""
 
 
 class DataloreConflictError(DataloreApiError):
-    """409: the notebook is not in the state that the request needs, such as without a session."""
+    """409: the notebook is not in the state that the request requires; it may have no session, for example."""
 
 
-class DataloreNotebookApiMissingError(DataloreError):
-    """The server has no Notebook API: it is neither Datalore Cloud nor on-premises 2026.2 or later."""
+class DataloreNoResponseError(DataloreError):
+    """Datalore gave no usable response; a later request may get one.
 
-
-class DataloreUnavailableError(DataloreError):
-    """Datalore could not be reached, or answered that it cannot answer now.
-
-    :param status: the HTTP status (408, 425, 429 or 5xx), None if there was no answer at all.
-    :param url: the address that was asked.
-    :param retry_after: seconds that Datalore asked to wait before the next request, if it did.
-    :param never_received: whether it is certain that Datalore did not act on the request: the connection
-        was never made, or the request was refused with 429 or 503.
+    :param status: the HTTP status; None if there was no response at all.
+    :param url: the address of the request.
+    :param retry_after: the seconds that Datalore asked to wait before the next request; None if it did not ask.
+    :param never_received: whether it is certain that Datalore did not act on the request: the connection was never
+        made, or the request was refused with 429 or 503, or redirected.
     """
 
     def __init__(
@@ -93,32 +120,45 @@ class DataloreUnavailableError(DataloreError):
         self.never_received = never_received
 
 
+class DataloreUnavailableError(DataloreNoResponseError):
+    """Datalore could not be reached, did not respond in time, or responded with 408, 425, 429 or 5xx."""
+
+
 class DataloreUntrustedServerError(DataloreUnavailableError):
     """The server's TLS certificate is not trusted, so nothing was sent to it."""
 
 
-class DataloreUnexpectedResponseError(DataloreError):
-    """Something answered, but not as Datalore does: not JSON, or not the JSON that is documented.
+class DataloreUnexpectedResponseError(DataloreNoResponseError):
+    """Something responded, but not as Datalore does: with a redirect, or not with the JSON that is documented.
 
-    :param status: the HTTP status of the answer.
-    :param url: the address that was asked.
-    :param body: the first part of the answer's body.
+    :param body: the first part of the response's body.
     """
 
-    def __init__(self, message: str, *, status: int = 0, url: str = "", body: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.url = url
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        url: str = "",
+        body: str = "",
+        retry_after: float | None = None,
+        never_received: bool = False,
+    ) -> None:
+        super().__init__(message, status=status, url=url, retry_after=retry_after, never_received=never_received)
         self.body = body
 
 
-class DataloreSubmissionUnknownError(DataloreError):
-    """A run was asked for and no clear answer came: the notebook may be running or not.
+class DataloreNotebookApiMissingError(DataloreError):
+    """The server has no Notebook API: it is neither Datalore Cloud nor on-premises 2026.2 or later."""
 
-    It is not asked for again, since that could run the notebook twice.
+
+class DataloreSubmissionUnknownError(DataloreError):
+    """A run was requested and no clear response came: the notebook may be running, or not.
+
+    The request is not repeated, since that could run the notebook twice.
 
     :param notebook_id: ``owner/id`` of the notebook.
-    :param notebook_url: where to look whether it runs.
+    :param notebook_url: where to look whether it is running.
     """
 
     def __init__(self, message: str, *, notebook_id: str = "", notebook_url: str = "") -> None:
@@ -128,11 +168,11 @@ class DataloreSubmissionUnknownError(DataloreError):
 
 
 class DataloreRunFailedError(DataloreError):
-    """The run has ended, and not with success.
+    """The run has ended without success.
 
     :param run: the finished run.
-    :param failure: the cell that failed, as the executed notebook tells it: ``failure.cell``, ``.error_name``,
-        ``.error_value``, ``.traceback``; None if the notebook was not read, or tells of none.
+    :param failure: the cell that failed, read from the executed notebook: ``failure.cell``, ``.error_name``,
+        ``.error_value``, ``.traceback``; None if the notebook could not be read, or shows no failure.
     """
 
     def __init__(self, message: str, *, run: Run | None = None, failure: CellFailure | None = None) -> None:
@@ -142,7 +182,7 @@ class DataloreRunFailedError(DataloreError):
 
 
 class DataloreOutputError(DataloreError):
-    """A value that the notebook was to hand back cannot be handed on: it is no JSON, or too long, or not there.
+    """A value that the notebook hands back cannot be used: it is missing, too long, or not JSON.
 
     :param output: the value's name; empty if none of them can be read.
     """
@@ -155,7 +195,7 @@ class DataloreOutputError(DataloreError):
 class DataloreMissingOutputError(DataloreOutputError):
     """The notebook left no value of this name.
 
-    :param available: the names of those that it left.
+    :param available: the names of the values that it left.
     """
 
     def __init__(self, message: str, *, output: str = "", available: tuple[str, ...] = ()) -> None:
@@ -164,9 +204,9 @@ class DataloreMissingOutputError(DataloreOutputError):
 
 
 class DataloreRunTimeoutError(DataloreError):
-    """The time limit of the task passed before the run ended. The run goes on in Datalore.
+    """The time limit of the task passed before the run ended. The run keeps running in Datalore.
 
-    :param run: the run as Datalore reported it last; None if it never did.
+    :param run: the run as Datalore last reported it; None if it never did.
     """
 
     def __init__(self, message: str, *, run: Run | None = None) -> None:
@@ -175,7 +215,7 @@ class DataloreRunTimeoutError(DataloreError):
 
 
 class DataloreInteractiveRunFailedError(DataloreRunFailedError):
-    """A cell of an interactive run ended in an error; ``failure`` tells of it, and ``run`` is None.
+    """A cell of an interactive run ended in an error, which ``failure`` describes; ``run`` is None.
 
     :param notebook_id: ``owner/id`` of the notebook.
     """
@@ -188,16 +228,16 @@ class DataloreInteractiveRunFailedError(DataloreRunFailedError):
 
 
 class DataloreInteractiveRunTimeoutError(DataloreRunTimeoutError):
-    """The time limit of the task passed before the interactive run ended, or before it was its turn."""
+    """The time limit of the task passed before the interactive run ended, or before it could start."""
 
 
 class DataloreNotebookBusyError(DataloreError):
-    """The notebook runs already, and the task is not to wait for its turn."""
+    """The notebook is already running, and the task is not to wait for its turn."""
 
 
 class DataloreKernelLostError(DataloreError):
-    """The kernel never began to run the notebook, died, or was restarted or stopped by someone."""
+    """The kernel never started to run the notebook, died, or was restarted or stopped by somebody."""
 
 
 class DataloreRunOverlapError(DataloreError):
-    """The notebook was run or changed by someone else at the same time: whose results it shows is not known."""
+    """Somebody else ran or changed the notebook at the same time, so its results may be those of another run."""

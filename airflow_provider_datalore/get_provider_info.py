@@ -1,4 +1,4 @@
-"""What Airflow reads about this provider at start-up; imports nothing that costs time."""
+"""The metadata of this provider, which Airflow reads at start-up; imports nothing that is slow to import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-datalore",
         "name": "Datalore",
-        "description": "`JetBrains Datalore <https://www.jetbrains.com/datalore/>`__ runs notebooks.\n",
+        "description": "Run notebooks of `JetBrains Datalore <https://www.jetbrains.com/datalore/>`__.\n",
         "integrations": [
             {
                 "integration-name": "Datalore",
@@ -34,7 +34,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "connection-types": [connection_type()],
         "asset-uris": [_ASSETS],
-        "dataset-uris": [_ASSETS],  # what Airflow 2 calls them
+        "dataset-uris": [_ASSETS],  # their name in Airflow 2
     }
 
 
@@ -47,7 +47,7 @@ _ASSETS = {
 
 
 def connection_type() -> dict[str, Any]:
-    """The connection type and its form; the hook shows the same on Airflow before 3.2."""
+    """The connection type and its form; on Airflow before 3.2 the hook declares the same."""
     return {
         "connection-type": "datalore",
         "hook-class-name": "airflow_provider_datalore.hooks.datalore.DataloreHook",
@@ -57,42 +57,41 @@ def connection_type() -> dict[str, Any]:
             "relabeling": {"password": "API token"},
             "placeholders": {
                 "host": "https://datalore.jetbrains.com",
-                "schema": "http or https, if the host does not say; http if empty",
-                "port": "only if the host does not say",
+                "schema": "http or https, used if Host has no scheme; default http",
+                "port": "used if Host has no port",
                 "password": "from Account settings | API tokens in Datalore",
             },
         },
         "conn-fields": {
             "public_url": _text(
-                "Public URL", "Where people open Datalore in a browser, if that is not the host above."
+                "Public URL", "The address at which users open Datalore in a browser, if it differs from Host."
             ),
             "verify": _text(
-                "TLS verification",
-                "The path of a file or folder of CA certificates to trust, or false to check no certificate. Empty: "
-                "REQUESTS_CA_BUNDLE of the environment, or else those of certifi.",
+                "Verify",
+                "Path of a file or folder of CA certificates to trust, or false to disable certificate verification. "
+                "If empty, REQUESTS_CA_BUNDLE of the environment, otherwise the certificates of certifi.",
             ),
             "cert": _text(
-                "Client certificate",
-                'The path of a certificate, or ["cert.pem", "key.pem"] if its key is in a file of its own.',
+                "Cert",
+                'Path of a client certificate, or ["cert.pem", "key.pem"] if its key is in a separate file.',
             ),
-            "proxies": _text(
-                "Proxy", 'The address of a proxy, or {"https": "http://proxy:3128"} for some schemes only.'
-            ),
+            "proxies": _text("Proxies", 'The address of a proxy, or a mapping such as {"https": "http://proxy:3128"}.'),
             "trust_env": _text(
-                "Trust the environment", "false ignores proxies and CA certificates that environment variables name."
+                "Trust env", "false ignores proxies and CA certificates from environment variables. Default true."
             ),
-            "timeout": _text("Timeout", "The limit for one request, in seconds; 60 if empty."),
+            "timeout": _text("Timeout", "Time limit for one request, in seconds. Default 60."),
             "max_connections": _text(
-                "Most connections", "How many connections a triggerer opens to Datalore at once, at most; 100 if empty."
+                "Max connections",
+                "Maximum number of connections that a triggerer opens to Datalore at once. Default 100.",
             ),
         },
     }
 
 
-def _modules(room: str, *further: str) -> dict[str, Any]:
+def _modules(package: str, *further: str) -> dict[str, Any]:
     return {
         "integration-name": "Datalore",
-        "python-modules": [f"airflow_provider_datalore.{room}.{module}" for module in ("datalore", *further)],
+        "python-modules": [f"airflow_provider_datalore.{package}.{module}" for module in ("datalore", *further)],
     }
 
 

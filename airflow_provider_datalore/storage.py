@@ -1,4 +1,4 @@
-"""Reads and writes files of any storage that Airflow knows, piece by piece: complete, or not there at all."""
+"""Reads and writes files in any storage that Airflow supports, in chunks; a file appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 from uuid import uuid4
 
-from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreStorageError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath
 
 LOCAL_PROTOCOLS = frozenset({"", "file", "local"})
 OBJECT_STORE_PROTOCOLS = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs"})
-"""Protocols of the stores in which nothing shows of an upload until it is completed."""
+"""Protocols of the stores in which an upload is not visible until it is completed."""
 
 BLOCK_BYTES = 6 * 1024 * 1024
-"""Bytes that are held and sent at once. S3 takes 5 MiB to 5 GiB, and 10,000 of them: files of up to 58 GiB."""
+"""Bytes that are buffered and sent at once. S3 accepts 10,000 parts of 5 MiB to 5 GiB: files of up to 58 GiB."""
 
 log = logging.getLogger(__name__)
 
 
 def folder(destination: object) -> ObjectStoragePath:
-    """A destination as Airflow's path of a folder, its file system at hand.
+    """Resolve a destination to the path of a folder, and load its file system.
 
     :param destination: ``"/data"``, ``"file:///data"``, ``"s3://aws_default@bucket/folder"`` or any other URL that
-        Airflow's ``ObjectStoragePath`` takes, or such a path itself.
-    :raises DataloreConfigurationError: if it is none, or Airflow cannot reach such a storage here.
+        Airflow's ``ObjectStoragePath`` accepts, or an ``ObjectStoragePath``.
+    :raises DataloreConfigurationError: if the destination is malformed or relative, or its file system is not
+        installed.
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html
     """
@@ -38,23 +39,24 @@ def folder(destination: object) -> ObjectStoragePath:
 
     text = str(destination).strip()
     if not isinstance(destination, (str, ObjectStoragePath)) or not text:
-        raise _unusable(destination, "it is empty, or no string")
+        raise _unusable(destination, "it is empty or not a string")
     try:
         path = destination if isinstance(destination, ObjectStoragePath) else ObjectStoragePath(text)
         _ = path.fs
     except Exception as error:
         raise _unusable(destination, _reason(error)) from error
-    # Airflow 2 takes a relative path from the root, Airflow 3 from the folder that the worker happens to run in.
+    # Airflow 2 resolves a relative path from the root, Airflow 3 from the worker's working directory.
     if path.protocol in LOCAL_PROTOCOLS and not text.removeprefix(f"{path.protocol}://").startswith("/"):
         raise _unusable(destination, "it is a relative path")
     return path
 
 
 def file(source: object) -> ObjectStoragePath:
-    """A file that is to be read, its file system at hand.
+    """Resolve a source to the path of a file to read, and load its file system.
 
-    :param source: as :func:`folder` takes a destination.
-    :raises DataloreConfigurationError: if it is none, or cannot be read.
+    :param source: in the forms that :func:`folder` accepts.
+    :raises DataloreConfigurationError: if the source is malformed or relative, or its file system is not installed.
+    :raises DataloreStorageError: if it cannot be read, or is not a file.
     """
     path = folder(source)
     try:
@@ -62,21 +64,21 @@ def file(source: object) -> ObjectStoragePath:
     except Exception as error:
         raise _unreadable(path, _reason(error)) from error
     if not is_file:
-        raise _unreadable(path, "it is no file")
+        raise _unreadable(path, "it is not a file")
     return path
 
 
 @contextmanager
 def reading(path: ObjectStoragePath) -> Iterator[Iterator[bytes]]:
-    """The content of a file, piece by piece.
+    """Open a file and read its content in chunks.
 
-    :raises DataloreConfigurationError: if it cannot be read.
+    :raises DataloreStorageError: if it cannot be read.
     """
 
-    def pieces() -> Iterator[bytes]:
+    def chunks() -> Iterator[bytes]:
         try:
-            while piece := source.read(BLOCK_BYTES):
-                yield piece
+            while chunk := source.read(BLOCK_BYTES):
+                yield chunk
         except Exception as error:
             raise _unreadable(path, _reason(error)) from error
 
@@ -85,29 +87,30 @@ def reading(path: ObjectStoragePath) -> Iterator[Iterator[bytes]]:
     except Exception as error:
         raise _unreadable(path, _reason(error)) from error
     with opened as source:
-        yield pieces()
+        yield chunks()
 
 
-def write(pieces: Iterable[bytes], path: ObjectStoragePath, what: str, *, max_bytes: int | None = None) -> int:
-    """Write pieces to a file one by one; it replaces an older one once it is complete.
+def write(chunks: Iterable[bytes], path: ObjectStoragePath, what: str, *, max_bytes: int | None = None) -> int:
+    """Write chunks to a file; an existing file is replaced when the new one is complete.
 
-    :param pieces: the content; an error that it raises leaves no file, or the older one.
+    :param chunks: the content; if it raises an error, no file is created and an existing one is not changed.
     :param path: the file.
-    :param what: what is written, for messages: ``"artifact 'a.ipynb'"``.
-    :param max_bytes: how long it may be; None is without a limit.
-    :return: how many bytes it has.
-    :raises DataloreConfigurationError: if it cannot be written, or is longer than ``max_bytes``.
+    :param what: the content's name in messages: ``"artifact 'a.ipynb'"``.
+    :param max_bytes: maximum size in bytes; None for no limit.
+    :return: the size in bytes.
+    :raises DataloreStorageError: if it cannot be written.
+    :raises DataloreConfigurationError: if it is larger than ``max_bytes``.
     """
     size = 0
-    with _naming(what, path):
+    with _write_errors(what, path):
         file = _open(path)
     try:
-        for piece in pieces:
-            size += len(piece)
+        for chunk in chunks:
+            size += len(chunk)
             _check_size(size, max_bytes, what)
-            with _naming(what, path):
-                file.write(piece)
-        with _naming(what, path):
+            with _write_errors(what, path):
+                file.write(chunk)
+        with _write_errors(what, path):
             file.complete()
     except BaseException:
         _abandon(file, path)
@@ -116,51 +119,51 @@ def write(pieces: Iterable[bytes], path: ObjectStoragePath, what: str, *, max_by
 
 
 def check_max_bytes(max_bytes: object) -> None:
-    """Make sure that a limit can be one.
+    """Validate a size limit.
 
     :raises DataloreConfigurationError: if it is neither None nor a whole number above 0.
     """
     if max_bytes is None or (isinstance(max_bytes, int) and not isinstance(max_bytes, bool) and max_bytes > 0):
         return
     raise DataloreConfigurationError(
-        f"max_bytes is {max_bytes!r}; it has to be a whole number of bytes above 0, or None for no limit."
+        f"max_bytes is {max_bytes!r}; it must be a whole number of bytes above 0, or None for no limit."
     )
 
 
 def register_lineage(path: ObjectStoragePath, hook: BaseHook) -> None:
-    """Tell Airflow's lineage what was written. Never fails: the file is there, whatever becomes of its lineage."""
+    """Register a written file with Airflow's lineage. Never fails: the file was written, with or without lineage."""
     try:
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
         collector: Any = get_hook_lineage_collector()
         collector.add_output_asset(context=hook, uri=asset_uri(path))
     except Exception as error:
-        log.warning("The lineage of %s is not registered: %s", path, error)
+        log.warning("Could not register the lineage of %s: %s", path, error)
 
 
 def asset_uri(path: ObjectStoragePath) -> str:
-    """The address of a file as Airflow's assets have it: with its protocol, without the id of a connection."""
+    """The URI of a file as an Airflow asset: with the protocol, without a connection id."""
     protocol, found, rest = str(path).rpartition("://")
     if not found:
         return f"file://{quote(rest)}"
-    place, slash, key = rest.partition("/")
-    return f"{protocol}://{place.rpartition('@')[2]}{slash}{quote(key)}"
+    bucket, slash, key = rest.partition("/")
+    return f"{protocol}://{bucket.rpartition('@')[2]}{slash}{quote(key)}"
 
 
 class _File(Protocol):
     """A file that is being written."""
 
-    def write(self, piece: bytes) -> None: ...
+    def write(self, chunk: bytes) -> None: ...
 
     def complete(self) -> None:
-        """Put it, and all that was written to it, under its name."""
+        """Make the file visible under its name, with everything that was written to it."""
 
     def abandon(self) -> None:
-        """Drop what was written to it."""
+        """Discard what was written."""
 
 
 class _LocalFile:
-    """Has another name in the same folder until it is complete."""
+    """Has a temporary name in the same folder until it is complete."""
 
     def __init__(self, path: ObjectStoragePath) -> None:
         self._path = Path(path.path)
@@ -168,8 +171,8 @@ class _LocalFile:
         self._temporary = self._path.with_name(_temporary_name())
         self._file = self._temporary.open("xb")
 
-    def write(self, piece: bytes) -> None:
-        self._file.write(piece)
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
 
     def complete(self) -> None:
         self._file.close()
@@ -183,25 +186,25 @@ class _LocalFile:
 
 
 class _Upload:
-    """An object that its store shows when the upload is completed, and which closing the file completes."""
+    """An object that is visible only when its upload is completed, which closing the file does."""
 
     def __init__(self, path: ObjectStoragePath) -> None:
         self._file: Any = path.fs.open(path.path, "wb", block_size=BLOCK_BYTES)
 
-    def write(self, piece: bytes) -> None:
-        self._file.write(piece)
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
 
     def complete(self) -> None:
         self._file.close()
 
     def abandon(self) -> None:
-        # fsspec closes a file that goes out of scope, also after an error, and closing it completes the upload.
+        # fsspec closes a file that goes out of scope, even after an error, and closing it completes the upload.
         self._file.closed = True
         self._file.discard()
 
 
 class _RemoteFile:
-    """Has another name in the same folder until it is complete, since its storage shows what is half written."""
+    """Has a temporary name in the same folder until it is complete, since its storage shows half-written files."""
 
     def __init__(self, path: ObjectStoragePath) -> None:
         self._fs: Any = path.fs
@@ -210,12 +213,12 @@ class _RemoteFile:
         self._fs.makedirs(path.parent.path, exist_ok=True)
         self._file: Any = self._fs.open(self._temporary, "wb", block_size=BLOCK_BYTES)
 
-    def write(self, piece: bytes) -> None:
-        self._file.write(piece)
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
 
     def complete(self) -> None:
         self._file.close()
-        # Not every storage replaces a file by renaming another.
+        # Not every storage replaces an existing file on rename.
         if self._fs.exists(self._path):
             self._fs.rm_file(self._path)
         self._fs.mv(self._temporary, self._path)
@@ -234,11 +237,11 @@ def _open(path: ObjectStoragePath) -> _File:
 
 
 def _abandon(file: _File, path: ObjectStoragePath) -> None:
-    """Drop a file; what goes wrong with that must not hide why it is dropped."""
+    """Discard a file; an error here must not hide the error that led to it."""
     try:
         file.abandon()
     except Exception as error:
-        log.warning("What was written of %s could not be removed: %s", path, error)
+        log.warning("Could not remove the incomplete file %s: %s", path, error)
 
 
 def _temporary_name() -> str:
@@ -246,36 +249,36 @@ def _temporary_name() -> str:
 
 
 @contextmanager
-def _naming(what: str, path: ObjectStoragePath) -> Iterator[None]:
-    """Errors of a storage, which come as whatever its library raises, say what could not be written, and where."""
+def _write_errors(what: str, path: ObjectStoragePath) -> Iterator[None]:
+    """Turn any exception of a storage library into an error that says what could not be written, and where."""
     try:
         yield
     except Exception as error:
-        raise DataloreConfigurationError(
-            f"Could not write {what} to {path}: {_reason(error)}. Check that the folder or bucket is there and has "
-            "room, and that the worker may write to it: with its own rights, or those of the Airflow connection before "
-            "the @ of the destination."
+        raise DataloreStorageError(
+            f"Could not write {what} to {path}: {_reason(error)}. Check that the folder or bucket exists and has free "
+            "space, and that the worker may write to it: with its own permissions, or those of the Airflow connection "
+            "before the @ of the destination."
         ) from error
 
 
 def _check_size(size: int, max_bytes: int | None, what: str) -> None:
     if max_bytes is not None and size > max_bytes:
         raise DataloreConfigurationError(
-            f"Nothing is written of {what}: it is longer than max_bytes, which is {max_bytes}. Raise max_bytes."
+            f"Nothing was written: {what} is larger than max_bytes={max_bytes}. Raise max_bytes."
         )
 
 
-def _unreadable(path: object, problem: str) -> DataloreConfigurationError:
-    return DataloreConfigurationError(
-        f"Could not read {path}: {problem}. Check that it is there, and that the worker may read it: with its own "
-        "rights, or those of the Airflow connection before the @."
+def _unreadable(path: object, problem: str) -> DataloreStorageError:
+    return DataloreStorageError(
+        f"Could not read {path}: {problem}. Check that the file exists, and that the worker may read it: with its own "
+        "permissions, or those of the Airflow connection before the @."
     )
 
 
 def _unusable(destination: object, problem: str) -> DataloreConfigurationError:
     return DataloreConfigurationError(
-        f"{destination!r} cannot be used: {problem}. Write an absolute path such as /data, or a URL such as "
-        "s3://aws_default@bucket/folder, and install the Airflow provider of that storage with its file "
+        f"{destination!r} cannot be used: {problem}. Use an absolute path such as /data, or a URL such as "
+        "s3://aws_default@bucket/folder. For a URL, install the Airflow provider of that storage with its file "
         "system on the workers, such as apache-airflow-providers-amazon[s3fs]."
     )
 

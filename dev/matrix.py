@@ -24,7 +24,7 @@ LOWEST = Wish("2.11.0", "3.11", lowest=True)
 
 WHAT_MEETS_AIRFLOW = (
     *("tests/api", "tests/tasks", "tests/hooks", "tests/examples"),
-    *("tests/test_provider_info.py", "tests/test_house.py"),
+    *("tests/test_provider_info.py", "tests/test_layout.py"),
     "tests/e2e/test_real_airflow.py::test_deferred_run_with_parameters_is_executed_by_a_kernel",
 )
 """The tests to run if another Python runs all tests on the same Airflow."""

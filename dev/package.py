@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -35,10 +37,25 @@ def unpack(wheel: Path, into: Path) -> None:
         archive.extractall(into)
 
 
+def install(wheel: Path, folder: Path) -> None:
+    """Install the wheel into an environment of its own, which shares the other packages of this one.
+
+    Type checkers find there what they find on a user's machine: pyright does not read ``PYTHONPATH``, and the checkout,
+    which is installed in this one, must not be found instead.
+    """
+    venv.create(folder, clear=True, symlinks=True)
+    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
+    unpack(wheel, packages)
+    (packages / "shared.pth").write_text(sysconfig.get_path("purelib"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the package.")
     parser.add_argument("--dist", type=Path, metavar="FOLDER", help="build the sdist and the wheel into this folder")
     parser.add_argument("--unpack", type=Path, metavar="FOLDER", help="build the wheel and unpack it into this folder")
+    parser.add_argument(
+        "--install", type=Path, metavar="FOLDER", help="make an environment with the wheel in this folder"
+    )
     options = parser.parse_args()
     try:
         if options.dist:
@@ -46,6 +63,8 @@ def main() -> None:
                 print(os.path.relpath(path))
         if options.unpack:
             unpack(build(options.unpack.with_suffix(".dist"), kinds=("wheel",))["wheel"], options.unpack)
+        if options.install:
+            install(build(options.install.with_suffix(".dist"), kinds=("wheel",))["wheel"], options.install)
     except subprocess.CalledProcessError as failure:
         sys.exit(f"The build failed:\n{failure.stderr.decode(errors='replace')}")
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from tests.side_by_side import (
 )
 
 if TYPE_CHECKING:
-    from tests.emulator_process import EmulatorProcess
+    from airflow_provider_datalore.emulator.testing import EmulatorProcess
     from tests.shared_airflow import SharedAirflow
 
 __all__ = ["pytest_collection_modifyitems", "pytest_xdist_auto_num_workers", "pytest_xdist_make_scheduler"]
@@ -31,7 +32,10 @@ os.environ["AIRFLOW_HOME"] = _HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    # An installed package has an entry point for the plugin; a checkout that is not installed does not.
+    if not pluginmanager.has_plugin("datalore_emulator"):
+        pluginmanager.register(import_module("airflow_provider_datalore.emulator.pytest_plugin"), "datalore_emulator")
     parser.addoption("--packaged", action="store_true", help="test an installed package, and by no means the checkout")
 
 
@@ -65,7 +69,7 @@ def shared_airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedA
 @pytest.fixture(scope="session")
 def examples_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
     """An emulator with the notebooks of the example DAGs."""
-    from tests.emulator_process import EmulatorProcess
+    from airflow_provider_datalore.emulator.testing import EmulatorProcess
     from tests.shared_airflow import EXAMPLES, EXAMPLES_TOKEN
 
     folder = tmp_path_factory.mktemp("examples") / "notebooks"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import requests
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import AirflowApiError, loopback_session
-from tests.emulator_process import EmulatorProcess
 from tests.faults.airflows import DAGS as FAULT_DAGS
 from tests.faults.airflows import FaultyAirflow
 from tests.ui import users

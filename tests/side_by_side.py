@@ -20,7 +20,7 @@ SHARE_AN_AIRFLOW = ("e2e", "faults", "ui")
 """Folders whose tests are all on one process, since they meet one Airflow and change things in it."""
 LONGEST_FIRST = (*SHARE_AN_AIRFLOW, "examples", "lineage", "interactive", "emulator", "artifacts", "notebooks", "hooks")
 NO_AIRFLOW = ("api", "emulator", "notebooks")
-"""Folders whose tests import no Airflow: one version of it is enough for them. tests/test_house.py holds that."""
+"""Folders whose tests import no Airflow: one version of it is enough for them. tests/test_layout.py holds that."""
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)

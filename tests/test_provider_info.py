@@ -1,4 +1,4 @@
-"""What Airflow reads about the provider is what Airflow expects, and all that it names is there."""
+"""The provider's metadata matches Airflow's schemas, and everything that it names exists."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def named_classes() -> Iterator[str]:
     yield from INFO["extra-links"]
 
 
-def fields_of_older_airflows() -> set[str]:
-    """What the connection form of an Airflow before 3.2 shows beside the standard fields."""
+def form_fields_of_the_hook() -> set[str]:
+    """The fields of the provider in the connection form of Airflow before 3.2."""
     if find_spec("flask_appbuilder") is not None:
         from airflow.providers_manager import ProvidersManager
 
@@ -42,19 +42,19 @@ def fields_of_older_airflows() -> set[str]:
         pytest.skip("without the FAB provider, the form of Airflow 3.0 shows no fields of any provider")
     from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 
-    [shown] = [hook for hook in HookMetaService.hook_meta_data() if hook.connection_type == "datalore"]
-    return set(shown.extra_fields or {})
+    [form] = [hook for hook in HookMetaService.hook_meta_data() if hook.connection_type == "datalore"]
+    return set(form.extra_fields or {})
 
 
-def test_it_fits_the_schema_of_what_airflow_reads_at_start_up() -> None:
+def test_it_matches_airflow_s_runtime_schema() -> None:
     jsonschema.validate(INFO, schema("provider_info.schema.json"))
 
 
-def test_the_connection_form_fits_the_schema_that_knows_its_fields() -> None:
+def test_the_connection_form_matches_airflow_s_schema() -> None:
     properties = schema("provider.yaml.schema.json")["properties"]
     if "conn-fields" not in json.dumps(properties["connection-types"]):
-        # Airflow before 3.2 knows no fields there and takes the hook's instead.
-        assert set(connection_type()["conn-fields"]) == fields_of_older_airflows()
+        # Airflow before 3.2 does not read fields from the metadata, but from the hook.
+        assert set(connection_type()["conn-fields"]) == form_fields_of_the_hook()
         return
     jsonschema.validate([connection_type()], properties["connection-types"])
 
@@ -69,14 +69,14 @@ def test_airflow_finds_the_provider_by_its_entry_point() -> None:
 
 
 @pytest.mark.parametrize("path", list(named_classes()))
-def test_every_class_that_it_names_is_there(path: str) -> None:
+def test_every_named_class_exists(path: str) -> None:
     module, _, name = path.rpartition(".")
     assert isinstance(getattr(importlib.import_module(module), name), type)
 
 
-@pytest.mark.parametrize("room", ["hooks", "operators", "sensors", "triggers"])
-def test_every_module_that_it_names_is_there(room: str) -> None:
-    for entry in INFO[room]:
+@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
+def test_every_named_module_exists(kind: str) -> None:
+    for entry in INFO[kind]:
         for module in entry["python-modules"]:
             importlib.import_module(module)
 
@@ -88,7 +88,7 @@ def test_every_link_of_the_operator_is_registered() -> None:
     assert links <= set(INFO["extra-links"])
 
 
-def test_the_form_of_older_airflows_is_the_same_as_that_of_newer_ones() -> None:
+def test_the_form_is_the_same_on_older_versions_of_airflow() -> None:
     assert DataloreHook.get_ui_field_behaviour() == {
         "hidden_fields": connection_type()["ui-field-behaviour"]["hidden-fields"],
         "relabeling": connection_type()["ui-field-behaviour"]["relabeling"],
@@ -96,3 +96,9 @@ def test_the_form_of_older_airflows_is_the_same_as_that_of_newer_ones() -> None:
     }
     assert DataloreHook.conn_type == connection_type()["connection-type"]
     assert DataloreHook.hook_name == connection_type()["hook-name"]
+
+
+def test_each_label_is_the_name_of_its_field() -> None:
+    """Users find a field of the form by the name that the documentation uses."""
+    for name, field in connection_type()["conn-fields"].items():
+        assert field["label"].lower().replace(" ", "_") == name

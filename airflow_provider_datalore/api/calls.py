@@ -1,16 +1,17 @@
-"""One request to Datalore and its answer, and which error an answer stands for that is not good."""
+"""One request to Datalore, its response, and the error that a response stands for if it is not a good one."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from airflow_provider_datalore.api.text import shorten
 from airflow_provider_datalore.exceptions import (
     DataloreApiError,
     DataloreBadRequestError,
@@ -29,11 +30,26 @@ TRANSIENT_STATUSES = frozenset({408, 425, 429})
 REFUSED_STATUSES = frozenset({429, 503})
 """Statuses by which a server says that it did not take the request at all."""
 
-_RESET_BEHIND_ENVOY = b"disconnect/reset before headers"
-_NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow")
+_ENVOY_RESET = b"disconnect/reset before headers"
+_ENVOY_NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow")
 
-MAX_EXCERPT_CHARS = 300
-"""Characters of an answer that a message repeats, at most."""
+
+MAX_SCANNED_BYTES = 6000
+"""How much of a response is searched for a message."""
+
+
+class Form(Protocol):
+    """The body of an upload, piece by piece; its length is known before it is sent."""
+
+    @property
+    def content_type(self) -> str:
+        """The value of the header ``Content-Type``."""
+
+    def __len__(self) -> int:
+        """Its bytes."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces, once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +60,36 @@ class Call:
     :param path: the path on Datalore's host, percent-encoded.
     :param purpose: what it is for, in words that follow "to": ``"start notebook ann/sales"``.
     :param body: what is sent as JSON.
-    :param missing: what a 404 means for this call, and what to do about it.
-    :param incorrect: what a 400 means for this call, and what to do about it.
-    :param repeatable: whether it does no harm that a POST arrives twice.
+    :param form: what is sent instead of JSON, piece by piece; on a worker only.
+    :param receive: takes the body of a good response, piece by piece, and its result becomes
+        :attr:`Response.received`; None keeps the body in the response. On a worker only.
+    :param not_found: what a 404 means for this call, and what to do about it.
+    :param bad_request: what a 400 means for this call, and what to do about it.
+    :param repeatable: whether a POST may arrive twice without harm.
     """
 
     method: str
     path: str
     purpose: str
     body: Mapping[str, Any] | None = None
-    missing: str = ""
-    incorrect: str = ""
+    form: Form | None = None
+    receive: Callable[[Iterator[bytes]], Any] | None = None
+    not_found: str = ""
+    bad_request: str = ""
     repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back for a call, without the token wherever a server repeated it.
+    """The response to a call, without the token wherever a server repeated it.
 
     :param connection: the name of the connection that was used.
     :param status: the HTTP status.
-    :param url: the address that was asked.
+    :param url: the address of the request.
     :param received_at: when it came, in epoch seconds.
     :param headers: the HTTP headers, names in lower case.
-    :param body: the body, in full.
+    :param body: the body, in full; empty if the call's ``receive`` took it.
+    :param received: what the call's ``receive`` returned.
     """
 
     connection: str
@@ -76,81 +98,109 @@ class Response:
     received_at: float
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    received: Any = None
 
 
-def raise_for_status(call: Call, answer: Response) -> None:
-    """Pass an answer of 2xx, and raise for any other.
+class BodyTooLongError(Exception):
+    """The body of a response is longer than what is read into memory.
+
+    :param max_bytes: the limit.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"longer than {max_bytes} bytes")
+        self.max_bytes = max_bytes
+
+
+def join(pieces: Iterator[bytes], max_bytes: int) -> bytes:
+    """The pieces of a body in memory; for a call's ``receive``.
+
+    :raises BodyTooLongError: if there are more than ``max_bytes``.
+    """
+    body = bytearray()
+    for piece in pieces:
+        body += piece
+        if len(body) > max_bytes:
+            raise BodyTooLongError(max_bytes)
+    return bytes(body)
+
+
+def raise_for_status(call: Call, response: Response) -> None:
+    """Return for a status of 2xx, and raise for any other.
 
     :raises DataloreUnavailableError: 408, 425, 429 and 5xx.
     :raises DataloreUnexpectedResponseError: a redirect.
     :raises DataloreApiError: any other status, the documented ones as classes of their own.
     """
-    status = answer.status
+    status = response.status
     if 200 <= status < 300:
         return
-    tried = (
-        f"Could not {call.purpose} on {answer.connection}: {call.method} {answer.url} was answered with "
+    failed = (
+        f"Could not {call.purpose} on {response.connection}: {call.method} {response.url} returned "
         f"{_status_line(status)}"
     )
-    detail = excerpt(answer.body)
-    said = f" Datalore said: {detail}" if detail else ""
-    if said and said[-1] not in ".!?…":
-        said += "."
+    detail = excerpt(response.body)
+    reported = f" Datalore reported: {detail}" if detail else ""
+    if reported and reported[-1] not in ".!?…":
+        reported += "."
     if status >= 500 or status in TRANSIENT_STATUSES:
         raise DataloreUnavailableError(
-            f"{tried}.{said}",
+            f"{failed}.{reported}",
             status=status,
-            url=answer.url,
-            retry_after=_retry_after(answer),
-            never_received=status in REFUSED_STATUSES and not _may_have_been_passed_on(answer),
+            url=response.url,
+            retry_after=_retry_after(response),
+            never_received=status in REFUSED_STATUSES and not _may_have_been_passed_on(response),
         )
     if status < 400:
         unexpected(
             call,
-            answer,
-            f"sends on to {answer.headers.get('location', 'nowhere')!r}, which is not followed. If Datalore has "
-            "moved, put the new address into the connection's host",
+            response,
+            f"was redirected to {response.headers.get('location', 'nowhere')!r}; redirects are not followed. If "
+            "Datalore has moved, put the new address into the connection's host",
+            never_received=True,
         )
     error_class, remedy = _documented_error(call, status)
-    raise error_class(f"{tried}. {remedy}{said}", status=status, url=answer.url, detail=detail)
+    raise error_class(f"{failed}. {remedy}{reported}", status=status, url=response.url, detail=detail)
 
 
-def read_json(call: Call, answer: Response) -> Any:
-    """The JSON of a good answer.
+def read_json(call: Call, response: Response) -> Any:
+    """The JSON of a good response.
 
-    :raises DataloreError: the class that the answer's status stands for.
+    :raises DataloreError: the class that the response's status stands for.
     """
-    raise_for_status(call, answer)
+    raise_for_status(call, response)
     try:
-        return json.loads(answer.body)
+        return json.loads(response.body)
     except (ValueError, RecursionError):
-        unexpected(call, answer, "is not JSON")
+        unexpected(call, response, "is not JSON")
 
 
-def unexpected(call: Call, answer: Response, what: str) -> NoReturn:
-    """Raise for an answer that is not as documented.
+def unexpected(call: Call, response: Response, problem: str, *, never_received: bool = False) -> NoReturn:
+    """Raise for a response that is not as documented.
 
-    :param what: what it is or has, in words that follow "the answer".
+    :param problem: what it is or lacks, in words that follow "the response".
+    :param never_received: whether it is certain that Datalore did not act on the request.
     """
-    body = excerpt(answer.body)
+    body = excerpt(response.body)
     raise DataloreUnexpectedResponseError(
-        f"Could not {call.purpose} on {answer.connection}: the answer of {call.method} {answer.url} "
-        f"({_status_line(answer.status)}) {what}. Check that the connection's host is a Datalore and no login page "
-        f"or proxy stands before it. The answer begins with: {body or '(nothing)'}",
-        status=answer.status,
-        url=answer.url,
+        f"Could not {call.purpose} on {response.connection}: the response to {call.method} {response.url} "
+        f"({_status_line(response.status)}) {problem}. Check that the connection's host is a Datalore, and that no "
+        f"login page or proxy responds in its place. The response begins with: {body or '(nothing)'}",
+        status=response.status,
+        url=response.url,
         body=body,
+        never_received=never_received,
     )
 
 
-def wrong_fields(error: ValidationError) -> str:
-    """Which fields of an answer are not as documented; empty if it is the answer as a whole."""
+def invalid_fields(error: ValidationError) -> str:
+    """The fields of a response that are not as documented; empty if it is the response as a whole."""
     return ", ".join(str(part["loc"][0]) for part in error.errors(include_input=False) if part["loc"])
 
 
 def excerpt(body: bytes) -> str:
-    """The first part of a body in one line: Datalore's own message where there is one."""
-    text = body[: MAX_EXCERPT_CHARS * 20].decode("utf-8", "replace")
+    """The first part of a body on one line: Datalore's own message where there is one."""
+    text = body[:MAX_SCANNED_BYTES].decode("utf-8", "replace")
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -160,23 +210,11 @@ def excerpt(body: bytes) -> str:
     return shorten(" ".join("".join(c if c.isprintable() else " " for c in text).split()))
 
 
-def listed(names: Sequence[str], most: int) -> str:
-    """Names for a message, as many as one can read; empty if there are none."""
-    shown = [f"{name!r:.100}" for name in names[:most]]
-    rest = len(names) - len(shown)
-    return ", ".join([*shown, f"and {rest} more"] if rest else shown)
-
-
-def shorten(text: str) -> str:
-    """The text, or as much of it as a message can bear."""
-    return text if len(text) <= MAX_EXCERPT_CHARS else text[:MAX_EXCERPT_CHARS] + "…"
-
-
 def _documented_error(call: Call, status: int) -> tuple[type[DataloreApiError], str]:
     match status:
         case 400:
-            return DataloreBadRequestError, call.incorrect or (
-                "Datalore did not understand the query. Check that this Datalore is new enough for what is asked of it."
+            return DataloreBadRequestError, call.bad_request or (
+                "Datalore did not understand the request. Check that this Datalore is new enough for it."
             )
         case 401:
             return DataloreUnauthorizedError, (
@@ -185,16 +223,16 @@ def _documented_error(call: Call, status: int) -> tuple[type[DataloreApiError], 
             )
         case 403:
             return DataloreForbiddenError, (
-                "The token's owner has only view rights, or the token's scope is too small. Ask the "
-                "notebook's owner for edit access, or take a token of somebody who has it."
+                "The owner of the token has only view rights, or the scope of the token is too small. Ask the "
+                "notebook's owner for edit access, or use the token of somebody who has it."
             )
         case 404:
-            return DataloreNotFoundError, call.missing or "Check that the connection's host is a Datalore."
+            return DataloreNotFoundError, call.not_found or "Check that the connection's host is a Datalore."
         case 409:
             return DataloreConflictError, (
-                "The notebook is not in the state that this needs: it may have no session, or be running already."
+                "The notebook is not in the state that this requires: it may have no session, or be running already."
             )
-    return DataloreApiError, "This status is not documented for Datalore; check the connection's host."
+    return DataloreApiError, "Datalore does not document this status; check the connection's host."
 
 
 def _status_line(status: int) -> str:
@@ -204,18 +242,18 @@ def _status_line(status: int) -> str:
         return str(status)
 
 
-def _may_have_been_passed_on(answer: Response) -> bool:
-    """Whether it is Envoy that answers, as Istio does, and Datalore may have the request all the same.
+def _may_have_been_passed_on(response: Response) -> bool:
+    """Whether Envoy responds, as in Istio, and Datalore may have received the request all the same.
 
-    Envoy answers 503 also if it has passed a request on and the connection broke before the answer.
+    Envoy returns 503 also if it has passed a request on and the connection broke before the response.
 
     Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage (response flags)
     """
-    return _RESET_BEHIND_ENVOY in answer.body and not any(reason in answer.body for reason in _NOT_CONNECTED)
+    return _ENVOY_RESET in response.body and not any(reason in response.body for reason in _ENVOY_NOT_CONNECTED)
 
 
-def _retry_after(answer: Response) -> float | None:
-    value = answer.headers.get("retry-after", "").strip()
+def _retry_after(response: Response) -> float | None:
+    value = response.headers.get("retry-after", "").strip()
     try:
         seconds = float(value)
     except ValueError:
@@ -223,5 +261,5 @@ def _retry_after(answer: Response) -> float | None:
             moment = parsedate_to_datetime(value)
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - answer.received_at
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - response.received_at
     return max(0.0, seconds) if isfinite(seconds) else None

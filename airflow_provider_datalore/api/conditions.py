@@ -1,4 +1,4 @@
-"""What a wait asks Datalore again and again, and what the answers mean: here, whether a run has ended."""
+"""What a wait waits for: that a run has ended."""
 
 from __future__ import annotations
 
@@ -13,60 +13,64 @@ from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeo
 NEW_RUN_GRACE = 30.0
 """Seconds after submission in which a 404 can mean that Datalore does not list the run yet."""
 
-Told_contra = TypeVar("Told_contra", contravariant=True)
+Seen_contra = TypeVar("Seen_contra", contravariant=True)
 
 log = logging.getLogger(__name__)
 
 
-class Condition(Protocol[Told_contra]):
-    """One thing that is waited for; :func:`airflow_provider_datalore.api.waiting.wait_for` does the waiting."""
+class Condition(Protocol[Seen_contra]):
+    """What is waited for; :func:`airflow_provider_datalore.api.waiting.wait_for` does the waiting."""
 
-    def is_met(self, told: Told_contra, last: Told_contra | None, waited: float) -> bool:
-        """Whether this answer ends the wait; what is new in it is logged.
+    def is_met(self, seen: Seen_contra, last: Seen_contra | None, waited: float) -> bool:
+        """Whether the wait is over; logs what is new.
 
-        :param last: the answer before; None for the first.
-        :param waited: for how many seconds this was waited for.
-        :raises DataloreError: if no later answer can end the wait as it should.
+        :param seen: what Datalore reports now.
+        :param last: what it reported before; None at first.
+        :param waited: the seconds since the wait began.
+        :raises DataloreError: if the condition can no longer be met.
         """
 
-    def tolerates_not_found(self, last: Told_contra | None, waited: float) -> bool:
-        """Whether a 404 may mean that Datalore does not know of it yet."""
+    def tolerates_not_found(self, last: Seen_contra | None, waited: float) -> bool:
+        """Whether a 404 may mean that Datalore does not list it yet."""
 
-    def timeout_error(self, last: Told_contra | None, deadline: float) -> DataloreError:
-        """The error for a deadline, in epoch seconds, that passed before the wait was over."""
+    def timeout_error(self, last: Seen_contra | None, deadline: float) -> DataloreError:
+        """The error for a deadline, in epoch seconds, that passed before the condition was met."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """Whether a run has ended, well or not.
+    """A run has ended, well or not.
 
     :param run_id: the run.
-    :param where: what an error names as the place to look for the notebook, such as its address.
+    :param where: where an error tells people to look, such as the notebook's address.
     """
 
     run_id: str
     where: str
 
-    def is_met(self, told: Run, last: Run | None, waited: float) -> bool:
+    def is_met(self, seen: Run, last: Run | None, waited: float) -> bool:
         """Whether the run has ended."""
-        if last is None or (told.status, told.is_finished) != (last.status, last.is_finished):
-            log.info("Run %s is %s.", self.run_id, "finished" if told.is_finished else repr(told.status or "running"))
-        return told.is_finished
+        if last is None or (seen.status, seen.is_finished) != (last.status, last.is_finished):
+            log.info("Run %s is %s.", self.run_id, "finished" if seen.is_finished else repr(seen.status or "running"))
+        return seen.is_finished
 
     def tolerates_not_found(self, last: Run | None, waited: float) -> bool:
-        """Whether the run is so new that it may not be listed."""
+        """Whether the run is so new that Datalore may not list it yet."""
         return last is None and waited <= NEW_RUN_GRACE
 
     def timeout_error(self, last: Run | None, deadline: float) -> DataloreRunTimeoutError:
-        """The run goes on when the time is up."""
+        """The run keeps running after the deadline."""
+        reported = (
+            f"Datalore last reported {last.status or 'running'!r}" if last else "Datalore never reported its status"
+        )
         return DataloreRunTimeoutError(
-            f"Run {self.run_id} had not ended when the task's time limit passed at {written(deadline)}; Datalore last "
-            f"reported it as {(last.status or 'running') if last else 'nothing'!r}. The notebook goes on in Datalore, "
-            f"see {self.where}. If it needs more time, raise the timeout of the task.",
+            f"Run {self.run_id} had not ended when the task's time limit passed at {format_moment(deadline)}; "
+            f"{reported}. The notebook keeps running in Datalore, see {self.where}. If it needs more time, raise the "
+            "time limit of the task.",
             run=last,
         )
 
 
-def written(moment: float) -> str:
+def format_moment(moment: float) -> str:
     """A moment, in epoch seconds, as messages have it."""
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"

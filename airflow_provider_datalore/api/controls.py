@@ -1,4 +1,4 @@
-"""Which control of a notebook takes which parameter, and what it is set to; all values are checked before one is set.
+"""Which control a parameter sets, and to what; all values are checked before the first control is set.
 
 Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-notebook/references
 """
@@ -17,15 +17,15 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 Control = Mapping[str, Any]
 
 
-class _CannotTakeError(ValueError):
-    """The control cannot take the value; says what it takes."""
+class _NotAcceptedError(ValueError):
+    """The control does not accept the value; the message is what it accepts."""
 
 
 def settings_for(cells: Iterable[Cell], parameters: object) -> dict[str, dict[str, Any]]:
-    """What each control has to be set to, by the id of its cell.
+    """What each control must be set to, by the id of its cell.
 
     :param parameters: values by the *Variable* of the controls, as for a run; None leaves the control as it is.
-    :raises DataloreConfigurationError: if a variable has no control, or its control cannot take the value.
+    :raises DataloreConfigurationError: if a variable has no control, or its control does not accept the value.
     """
     values = to_datalore(parameters)
     controls = [(cell.cell_id, cell.control) for cell in cells if cell.control is not None]
@@ -43,23 +43,23 @@ def settings_for(cells: Iterable[Cell], parameters: object) -> dict[str, dict[st
             continue
         try:
             settings[cell_id] = {**control, **_setting(control, values[name])}
-        except _CannotTakeError as error:
+        except _NotAcceptedError as error:
             raise DataloreConfigurationError(
-                f"Parameter {name!r} is {values[name]!r}, which its control, {describe(control)}, cannot be set to: "
-                f"it takes {error}."
+                f"Parameter {name!r} is {values[name]!r}, which its control, {describe(control)}, does not accept: it "
+                f"must be {error}."
             ) from None
     return settings
 
 
 def describe(control: Control) -> str:
-    """A control in words: its variable, its type and what it takes."""
+    """A control in words: its variable, its type and its values."""
     kind = control.get("controlType")
-    takes = ""
+    values = ""
     if kind == "SLIDER":
-        takes = f" from {control.get('min')} to {control.get('max')}"
+        values = f" from {control.get('min')} to {control.get('max')}"
     elif kind == "DROPDOWN" and not control.get("selectedVariable"):
-        takes = f" of {', '.join(map(repr, _items(control)))}"
-    return f"{control.get('variable')!r} ({kind}{takes})"
+        values = f" of {', '.join(map(repr, _items(control)))}"
+    return f"{control.get('variable')!r} ({kind}{values})"
 
 
 def _listed(controls: Iterable[Control]) -> str:
@@ -74,13 +74,15 @@ def _setting(control: Control, value: ParameterValue) -> dict[str, Any]:
             return {"value": _number(value, control)}
         case "TEXT_INPUT":
             if not isinstance(value, str):
-                raise _CannotTakeError("text")
+                raise _NotAcceptedError("text")
             return {"value": value}
         case "DATEPICKER":
             return _dates(value, control)
         case "DROPDOWN":
             return _selection(value, control)
-    raise _CannotTakeError("what this version of airflow-provider-datalore does not know, since it is of another type")
+    raise _NotAcceptedError(
+        "set in Datalore: this version of airflow-provider-datalore does not know this type of control"
+    )
 
 
 def _flag(value: ParameterValue) -> bool:
@@ -88,7 +90,7 @@ def _flag(value: ParameterValue) -> bool:
         return value.strip().lower() == "true"
     if isinstance(value, bool):
         return value
-    raise _CannotTakeError("True or False")
+    raise _NotAcceptedError("True or False")
 
 
 def _number(value: ParameterValue, control: Control) -> str:
@@ -98,11 +100,11 @@ def _number(value: ParameterValue, control: Control) -> str:
             return value.strip()
     except InvalidOperation:
         pass
-    raise _CannotTakeError(f"a number from {least} to {most}")
+    raise _NotAcceptedError(f"a number from {least} to {most}")
 
 
 def _decimal(bound: object, otherwise: str) -> Decimal:
-    """A bound of a slider; one that is not told holds nothing back."""
+    """A bound of a slider; a missing bound allows every value."""
     return Decimal(str(bound if bound is not None else otherwise))
 
 
@@ -111,10 +113,10 @@ def _dates(value: ParameterValue, control: Control) -> dict[str, Any]:
         return {"startDate": _date(value, "a date, such as '2026-01-31'")}
     what = "a list of the first and the last date, such as ['2026-01-01', '2026-01-31']"
     if not isinstance(value, list) or len(value) != 2:
-        raise _CannotTakeError(what)
+        raise _NotAcceptedError(what)
     first, last = (_date(each, what) for each in value)
     if first > last:
-        raise _CannotTakeError(what)
+        raise _NotAcceptedError(what)
     return {"startDate": first, "endDate": last}
 
 
@@ -124,18 +126,18 @@ def _date(value: object, what: str) -> str:
     except ValueError:
         moment = None
     if moment is None or moment.time() != time():
-        raise _CannotTakeError(what)
+        raise _NotAcceptedError(what)
     return moment.date().isoformat()
 
 
 def _selection(value: ParameterValue, control: Control) -> dict[str, Any]:
     several = bool(control.get("multiselect"))
     chosen = value if isinstance(value, list) else [value]
-    # Items of a variable are known when the notebook runs, and not before.
+    # The items of a variable are only known when the notebook runs.
     items = None if control.get("selectedVariable") else _items(control)
     fits = all(isinstance(each, str) and (items is None or each in items) for each in chosen)
     if not fits or (isinstance(value, list) and not several):
-        raise _CannotTakeError(
+        raise _NotAcceptedError(
             f"{'some' if several else 'one'} of {'the items of a variable' if items is None else items}"
         )
     return {"selectedValues": chosen} if several else {"selectedValue": value}

@@ -1,4 +1,4 @@
-"""File names for what a server calls its files: whatever it says, a name that stays in its folder, on any storage."""
+"""Safe file names for the names that a server gives its files: they stay in their folder, on any storage."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Iterable
 from itertools import count
 
 MAX_NAME_BYTES = 255
-"""Bytes in UTF-8; the limit of most file systems."""
+"""In UTF-8; the limit of most file systems."""
 FALLBACK_NAME = "artifact"
 
 _MAX_EXTENSION_BYTES = 32
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories: control and format characters (which turn text around), halves of pairs, line separators."""
+"""Unicode categories: control and format characters (which reverse text), halves of pairs, line separators."""
 _FORBIDDEN_CHARS = re.compile(r'[<>:"|?*]')
 _RESERVED_NAMES = re.compile(r"(CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 
 
 def safe_name(name: str) -> str:
-    """A file name made of a name that a server gave.
+    """A safe file name made from a name that a server gave.
 
-    It is a single path segment and never empty, ``.`` or ``..``; it has no character that Windows forbids, is none of
-    the names that Windows reserves, and no longer than 255 bytes, where the extension is kept. A name that is
-    harmless stays as it is, but for Unicode's canonical form.
+    It is a single path segment and never empty, ``.`` or ``..``; it has no character that Windows forbids, is not a
+    name that Windows reserves, and has at most 255 bytes, where the extension is kept. A harmless name stays as it is,
+    except for Unicode's canonical form.
 
     :param name: for example ``"analysis.ipynb"``, or ``"../../etc/passwd"``, which becomes ``"passwd"``.
     """
@@ -35,7 +35,7 @@ def safe_name(name: str) -> str:
 
 
 def distinct_names(names: Iterable[str]) -> list[str]:
-    """The safe name of each name, no two of them the same even where a storage ignores case.
+    """The safe name of each name, no two of them the same even if a storage ignores case.
 
     The first of several that are the same keeps its name, the next become ``name-2.ext``, ``name-3.ext``, …; the same
     names in the same order always become the same.
@@ -61,18 +61,18 @@ def distinct_names(names: Iterable[str]) -> list[str]:
 
 
 def _with_suffix(name: str, suffix: str = "") -> str:
-    """The name with a suffix before its extension, shortened to what file systems take."""
+    """The name with a suffix before its extension, shortened to what file systems accept."""
     stem, dot, extension = name.rpartition(".")
     tail = dot + extension
     if not stem or len(tail.encode()) > _MAX_EXTENSION_BYTES:
         stem, tail = name, ""
     room = MAX_NAME_BYTES - len((suffix + tail).encode())
-    # What is left of a name that begins with hundreds of dots may be nothing.
+    # Nothing may be left of a name that begins with hundreds of dots.
     return _trim(stem.encode()[:room].decode(errors="ignore") + suffix + tail) or FALLBACK_NAME
 
 
 def _trim(name: str) -> str:
-    """Without blanks around it or dots after it, which Windows drops from names."""
+    """Without blanks around it or dots after it, which Windows drops."""
     return re.sub(r"^\s+|[\s.]+$", "", name)
 
 

@@ -1,28 +1,24 @@
 """Interactive runs: Datalore gives them no id, so what a notebook shows is compared with what it showed before.
 
-Every cell has the number of its last execution and its time. A cell has run since when these are others than before the
-run was asked for. Whose run it was is not told, but the numbers of one run follow one another, from the one after the
-highest that was there before: by that, somebody else's run at the same time is known.
+Every cell has the number and the time of its last execution. A cell has run since if these differ from those before the
+run was requested. Datalore does not report whose run it was, but the numbers of one run are consecutive and begin after
+the highest number before: that is how a run of somebody else at the same time is noticed.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 from airflow_provider_datalore.api import notebook_api
-from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
+from airflow_provider_datalore.api.flow import Flow
 from airflow_provider_datalore.api.models import JsonModel, NotebookId
 from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell, Kernel
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.api.text import storable
 from airflow_provider_datalore.exceptions import DataloreRunOverlapError
-
-Result = TypeVar("Result")
-Exchange: TypeAlias = Generator[Call, Response, Result]
-"""Calls that depend on one another: yields a call, is sent its answer, and so on."""
 
 
 class InteractiveRun(JsonModel):
@@ -30,7 +26,7 @@ class InteractiveRun(JsonModel):
 
     :param notebook_id: ``owner/id``.
     :param success: whether no cell ended in an error.
-    :param failed_cell_id: the cell that did.
+    :param failed_cell_id: the cell that ended in an error.
     :param cells: the cells that it executed, without their sources and outputs.
     """
 
@@ -41,7 +37,7 @@ class InteractiveRun(JsonModel):
 
     @classmethod
     def of(cls, snapshot: Snapshot, view: NotebookState) -> InteractiveRun:
-        """What a run came to."""
+        """The outcome of a run."""
         failed = failed_cell(snapshot, view)
         return cls(
             notebook_id=str(snapshot.notebook),
@@ -56,22 +52,22 @@ class InteractiveRun(JsonModel):
 
     def to_json(self) -> dict[str, Any]:
         """The run as JSON. What XCom ``run`` holds."""
-        told: dict[str, Any] = storable(self.model_dump(mode="json"))
-        return told
+        data: dict[str, Any] = storable(self.model_dump(mode="json"))
+        return data
 
 
 class Stage(enum.Enum):
-    """How far a run has come."""
+    """How far a run has come; the values follow "the run"."""
 
-    NOT_BEGUN = "has not begun"
-    RUNNING = "runs"
-    IDLE = "has begun, and nothing runs although cells are left"
-    SUCCEEDED = "went well"
+    NOT_BEGUN = "has not started"
+    RUNNING = "is running"
+    IDLE = "has started, and nothing is running although cells are left"
+    SUCCEEDED = "succeeded"
     FAILED = "failed"
 
 
 def stage(snapshot: Snapshot, view: NotebookState) -> Stage:
-    """How far the run has come for which the snapshot was taken."""
+    """How far the run has come before which the snapshot was taken."""
     if failed_cell(snapshot, view) is not None:
         return Stage.FAILED
     if view.kernel.is_busy:
@@ -90,7 +86,7 @@ def is_over(snapshot: Snapshot, view: NotebookState) -> bool:
 
 
 def may_be_joined(snapshot: Snapshot, view: NotebookState) -> bool:
-    """Whether the run goes on or went well, as far as can be told, so that one can wait for it."""
+    """Whether the run is still running or succeeded, as far as can be seen, so that it makes sense to wait for it."""
     match stage(snapshot, view):
         case Stage.SUCCEEDED:
             return True
@@ -102,14 +98,14 @@ def may_be_joined(snapshot: Snapshot, view: NotebookState) -> bool:
 
 
 def failed_cell(snapshot: Snapshot, view: NotebookState) -> Cell | None:
-    """The first cell that has ended in an error since."""
+    """The first cell that has ended in an error since the snapshot."""
     return next((cell for cell in view.cells if cell.has_failed and snapshot.has_run(cell)), None)
 
 
 def is_own(snapshot: Snapshot, view: NotebookState) -> bool:
-    """Whether what runs now can only be the run for which the snapshot was taken, as far as can be told.
+    """Whether what is running can only be the run before which the snapshot was taken, as far as can be seen.
 
-    Where cells were executed before and then deleted, the first number is a higher one, and this errs on the safe side.
+    If cells were executed before and then deleted, the first number is higher, and this returns False to be safe.
     """
     if stage(snapshot, view) is not Stage.RUNNING:
         return False
@@ -124,22 +120,22 @@ def is_own(snapshot: Snapshot, view: NotebookState) -> bool:
 
 
 def check_own(snapshot: Snapshot, view: NotebookState) -> None:
-    """Make sure that what the notebook shows came of the run for which the snapshot was taken, as far as can be told.
+    """Check that the notebook shows the results of the run before which the snapshot was taken, as far as can be seen.
 
     :raises DataloreRunOverlapError: if somebody else ran it, or set its controls, at the same time.
     """
     what = ""
     if _overtaken(snapshot, view):
-        what = "its cells were executed by someone else at the same time"
+        what = "somebody else executed its cells at the same time"
     for cell in view.cells:
         seal = snapshot.controls.get(cell.cell_id)
         if seal is not None and not seal.is_on(cell.control or {}):
-            what = f"the control of variable {seal.variable!r} was set to something else meanwhile"
+            what = f"the control of variable {seal.variable!r} was changed meanwhile"
     if what:
         raise DataloreRunOverlapError(
-            f"What became of this task's run of notebook {snapshot.notebook} is not known: {what}. What it "
-            "shows may be the result of another run. Let one task at a time run a notebook in place, by a pool of one "
-            "slot for example, and look at the notebook before you clear this task."
+            f"The outcome of this task's run of notebook {snapshot.notebook} cannot be determined: {what}. The "
+            "notebook may show the results of another run. Let only one task at a time run a notebook interactively, "
+            "for example with a pool of one slot, and look at the notebook before you clear this task."
         )
 
 
@@ -149,9 +145,9 @@ def _required(snapshot: Snapshot, view: NotebookState) -> Iterator[Cell]:
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
-    """The numbers of the executions since, in ascending order.
+    """The numbers of the executions since the snapshot, in ascending order.
 
-    :param left_out: how many there are between the highest number before and the first of these.
+    :param left_out: how many numbers lie between the highest before and the first of these.
     """
 
     numbers: tuple[int, ...]
@@ -161,7 +157,7 @@ class _Numbers:
     def of(cls, snapshot: Snapshot, view: NotebookState) -> _Numbers:
         counts = [cell.execution_count for cell in view.cells if snapshot.has_run(cell)]
         numbers = tuple(sorted(count for count in counts if count))
-        # A session that is new, or whose kernel is, counts from 1 again.
+        # A new session, or a new kernel, counts from 1 again.
         base = snapshot.highest if numbers and numbers[0] > snapshot.highest else 0
         return cls(numbers, numbers[0] - 1 - base if numbers else 0)
 
@@ -171,12 +167,12 @@ class _Numbers:
 
 
 def _overtaken(snapshot: Snapshot, view: NotebookState) -> bool:
-    """Whether the numbers of the cells tell of somebody else's executions since.
+    """Whether the numbers of the cells show that somebody else executed cells since the snapshot.
 
-    One run numbers its cells one after the other, from top to bottom. A gap before the cell by which the outcome is
-    known is somebody else's execution; as many numbers as the run has cells, left out before its first, are another run
-    of the notebook, and so are lower numbers behind a cell that failed. Numbers may be left out for other reasons:
-    cells that were executed before and then deleted; and a cell that someone executes again afterwards changes nothing.
+    One run numbers its cells consecutively, from top to bottom. A gap before the cell that decides the outcome is an
+    execution by somebody else. As many numbers left out before the first as the run has cells are another run of the
+    notebook, and so are lower numbers below a cell that failed. Numbers can be left out for other reasons: cells that
+    were executed before and then deleted. A cell that somebody executes again afterwards changes nothing.
     """
     failed = failed_cell(snapshot, view)
     decisive = failed or next(reversed(list(_required(snapshot, view))), None)
@@ -193,8 +189,8 @@ def _overtaken(snapshot: Snapshot, view: NotebookState) -> bool:
     )
 
 
-def look(notebook: NotebookId, last: NotebookState | None = None) -> Exchange[NotebookState]:
-    """Look at a notebook; while the same cell runs on, only its kernel is asked.
+def look(notebook: NotebookId, last: NotebookState | None = None) -> Flow[NotebookState]:
+    """Look at a notebook; while the same cell is running, only the kernel status is read.
 
     :param last: what was seen before.
     """
@@ -202,51 +198,39 @@ def look(notebook: NotebookId, last: NotebookState | None = None) -> Exchange[No
     if last is not None and kernel.is_busy and kernel.running_cell_id and kernel == last.kernel:
         return NotebookState(kernel, last.cells)
     call = notebook_api.list_cells(notebook)
-    return NotebookState(kernel, tuple(notebook_api.read_cells(call, (yield call))))
+    return NotebookState(kernel, tuple(notebook_api.read_cells(call, (yield from notebook_api.request(call)))))
 
 
-def look_at_kernel(notebook: NotebookId) -> Exchange[Kernel]:
-    """Find out what the kernel does, or that the server has no Notebook API."""
+def look_at_kernel(notebook: NotebookId) -> Flow[Kernel]:
+    """Read what the kernel is doing."""
     call = notebook_api.kernel_status(notebook)
-    return notebook_api.read_kernel(call, (yield from make(call)))
+    return notebook_api.read_kernel(call, (yield from notebook_api.request(call)))
 
 
-def make(call: Call) -> Exchange[Response]:
-    """Make one call of the Notebook API.
-
-    :return: its answer, if that is a good one.
-    """
-    answer = yield call
-    if answer.status == 404:
-        notebook_api.raise_if_missing(call, (yield notebook_api.without_notebook()))
-    raise_for_status(call, answer)
-    return answer
-
-
-def interrupt_own(snapshot: Snapshot) -> Exchange[str]:
-    """Interrupt the run, if it is what runs.
+def interrupt_own(snapshot: Snapshot) -> Flow[str]:
+    """Interrupt the run, if it is the one that is running.
 
     :return: what was done, in words.
     """
     view = yield from look(snapshot.notebook)
     if not is_own(snapshot, view):
         at = stage(snapshot, view)
-        reason = "someone else may be running it" if at is Stage.RUNNING else f"its run {at.value}"
+        reason = "somebody else may be running it" if at is Stage.RUNNING else f"the run {at.value}"
         return f"The kernel of notebook {snapshot.notebook} was not interrupted: {reason}."
     call = notebook_api.interrupt(snapshot.notebook)
-    interrupted = notebook_api.read_flag(call, (yield call), "interrupted")
-    done = "was interrupted" if interrupted else "was idle when it was to be interrupted"
+    interrupted = notebook_api.read_flag(call, (yield from notebook_api.request(call)), "interrupted")
+    done = "was interrupted" if interrupted else "was already idle"
     return f"The kernel of notebook {snapshot.notebook} {done}."
 
 
-def stop_own_session(snapshot: Snapshot) -> Exchange[str]:
-    """Stop the session of the notebook, unless someone else's run is in it.
+def stop_own_session(snapshot: Snapshot) -> Flow[str]:
+    """Stop the session of the notebook, unless somebody else may be running it.
 
     :return: what was done, in words.
     """
     view = yield from look(snapshot.notebook)
     if view.kernel.is_busy and not is_own(snapshot, view):
-        return f"The session of notebook {snapshot.notebook} was not stopped: someone else may be running it."
+        return f"The session of notebook {snapshot.notebook} was not stopped: somebody else may be running it."
     call = notebook_api.stop_session(snapshot.notebook)
-    raise_for_status(call, (yield call))
+    yield from notebook_api.request(call)
     return f"The session of notebook {snapshot.notebook} was stopped."

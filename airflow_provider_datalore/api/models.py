@@ -1,32 +1,47 @@
-"""The nouns of Datalore's Run API: a run that is asked for, a run, its artifacts."""
+"""What Datalore's Run API speaks of: a run that is requested, a run, its artifacts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, TypeAlias, TypedDict, TypeVar, Unpack
 
-from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, field_validator
+from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator, field_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticUseDefault
 
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
-from airflow_provider_datalore.api.text import storable
+from airflow_provider_datalore.api.text import choices, storable
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreRunFailedError
 
-__all__ = ["Artifact", "NotebookId", "Run", "RunRequest"]
+__all__ = ["Artifact", "NotebookId", "Run", "RunOptions", "RunRequest"]
 
 UPDATE_REPORT_CHOICES = ("never", "on success")
 
 
+class RunOptions(TypedDict, total=False):
+    """How a notebook is to be run; what is not set is left to Datalore.
+
+    ``parameters``: values by the *Variable* of the notebook's controls: strings, numbers, booleans, dates, lists of
+    these; None keeps the notebook's own value. ``update_report``: ``"on success"`` updates the published report if the
+    run succeeds, ``"never"`` does not; Datalore's default is ``"never"``. ``direct_file_storage_write``: whether the
+    run writes to the notebook's own files (Datalore 2026.1 and later); Datalore's default is False.
+    """
+
+    parameters: Mapping[str, Any] | None
+    update_report: str | None
+    direct_file_storage_write: bool | None
+
+
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A run that is about to be asked for, checked: nothing in it makes Datalore refuse the query.
+    """A run that is about to be requested, checked: nothing in it makes Datalore refuse the request.
 
     :param notebook_id: the notebook to run.
-    :param parameters: the value for each control, by the control's *Variable*, as Datalore takes them.
-    :param update_report: ``"never"`` or ``"on success"``; None leaves it to Datalore, which takes ``"never"``.
+    :param parameters: the value for each control, by the control's *Variable*, as Datalore accepts them.
+    :param update_report: ``"never"`` or ``"on success"``; None is Datalore's default, ``"never"``.
     :param direct_file_storage_write: whether the run writes to the notebook's own files (Datalore 2026.1 and
         later); None leaves it to Datalore.
     """
@@ -37,31 +52,25 @@ class RunRequest:
     direct_file_storage_write: bool | None = None
 
     @classmethod
-    def build(
-        cls,
-        notebook_id: object,
-        *,
-        parameters: object = None,
-        update_report: object = None,
-        direct_file_storage_write: object = None,
-    ) -> RunRequest:
+    def build(cls, notebook: NotebookId, **options: Unpack[RunOptions]) -> RunRequest:
         """Check and convert what a DAG author wrote.
 
-        :raises DataloreConfigurationError: for anything that Datalore cannot take, naming it.
+        :raises DataloreConfigurationError: for anything that Datalore does not accept, naming it.
         """
-        notebook = notebook_id if isinstance(notebook_id, NotebookId) else NotebookId.parse(notebook_id)
+        update_report = options.get("update_report")
+        direct_file_storage_write = options.get("direct_file_storage_write")
         if update_report is not None and update_report not in UPDATE_REPORT_CHOICES:
             raise DataloreConfigurationError(
                 f"update_report is {update_report!r} for notebook {notebook}; "
-                f"it can be {' or '.join(map(repr, UPDATE_REPORT_CHOICES))}, or None to leave it to Datalore."
+                f"it must be {choices(UPDATE_REPORT_CHOICES)}, or None to leave it to Datalore."
             )
         if direct_file_storage_write is not None and not isinstance(direct_file_storage_write, bool):
             raise DataloreConfigurationError(
                 f"direct_file_storage_write is {direct_file_storage_write!r} for notebook {notebook}; "
-                "it can be True or False, or None to leave it to Datalore."
+                "it must be True or False, or None to leave it to Datalore."
             )
         try:
-            values = to_datalore(parameters)
+            values = to_datalore(options.get("parameters"))
         except DataloreConfigurationError as error:
             raise DataloreConfigurationError(f"Notebook {notebook}: {error}") from None
         return cls(
@@ -84,7 +93,7 @@ class RunRequest:
 
 
 class JsonModel(BaseModel):
-    """JSON that Datalore sent: fields that are not known are ignored, names are camelCase there."""
+    """JSON that Datalore sent: unknown fields are ignored, names are camelCase there."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -96,11 +105,35 @@ class JsonModel(BaseModel):
     )
 
 
+def _or_default(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return read(value)
+    except ValueError:
+        raise PydanticUseDefault from None
+
+
+def _in_utc(value: object, read: ValidatorFunctionWrapHandler) -> datetime:
+    moment: datetime = read(value)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time lies outside of the years that a date can have") from None
+
+
+Value = TypeVar("Value")
+Lenient: TypeAlias = Annotated[Value, WrapValidator(_or_default)]
+"""A field that only informs: a value that cannot be read is replaced by the field's default, and loses nothing else."""
+UtcDatetime: TypeAlias = Annotated[datetime, WrapValidator(_in_utc)]
+"""A time that is aware, in UTC; one without a zone is taken as UTC."""
+
+
 class Artifact(JsonModel):
     """A file that a run made.
 
     :param name: its file name, such as ``analysis.ipynb``.
-    :param path: where Datalore serves it, as Datalore gave it (not percent-encoded).
+    :param path: where Datalore serves it, as Datalore returned it (not percent-encoded).
     """
 
     name: str
@@ -111,37 +144,27 @@ class Run(JsonModel):
     """A run of a notebook as Datalore reports it.
 
     Only ``run_id`` is always there. Times are aware, in UTC. ``success`` means something once the run is
-    finished, ``status`` is Datalore's own word for a run that still goes on.
+    finished, ``status`` is Datalore's own word for a run that has not ended.
 
-    Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
+    Source: https://www.jetbrains.com/help/datalore/run-api.html
     """
 
     run_id: str
-    notebook_id: str | None = None
-    user_id: str | None = None
-    start_time: datetime | None = None
-    end_time: datetime | None = None
+    notebook_id: Lenient[str | None] = None
+    user_id: Lenient[str | None] = None
+    start_time: Lenient[UtcDatetime | None] = None
+    end_time: UtcDatetime | None = None
     success: bool | None = None
-    status: str | None = None
-    update_report: str | None = None
-    direct_file_storage_write: bool | None = None
+    status: Lenient[str | None] = None
+    update_report: Lenient[str | None] = None
+    direct_file_storage_write: Lenient[bool | None] = None
     artifacts: tuple[Artifact, ...] = ()
-    read_only: bool | None = None
+    read_only: Lenient[bool | None] = None
 
     @field_validator("end_time", mode="before")
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
         return value or None
-
-    @field_validator("start_time", "end_time")
-    @classmethod
-    def _in_utc(cls, value: datetime | None) -> datetime | None:
-        if value is None or value.tzinfo is None:
-            return value and value.replace(tzinfo=UTC)
-        try:
-            return value.astimezone(UTC)
-        except OverflowError:
-            raise ValueError("the time lies outside of the years that a date can have") from None
 
     @field_validator("artifacts", mode="before")
     @classmethod
@@ -150,24 +173,6 @@ class Run(JsonModel):
             return ()
         return [entry for entry in value if isinstance(entry, Artifact) or _is_artifact(entry)]
 
-    @field_validator(
-        "notebook_id",
-        "user_id",
-        "start_time",
-        "status",
-        "update_report",
-        "direct_file_storage_write",
-        "read_only",
-        mode="wrap",
-    )
-    @classmethod
-    def _unreadable_is_absent(cls, value: object, read: ValidatorFunctionWrapHandler) -> object:
-        """What only informs must not lose a run, whatever a server puts there."""
-        try:
-            return read(value)
-        except ValueError:
-            return None
-
     @property
     def is_finished(self) -> bool:
         """Whether the run is over, well or not: it has an end time."""
@@ -175,7 +180,7 @@ class Run(JsonModel):
 
     @property
     def succeeded(self) -> bool:
-        """Whether the run is over and Datalore says that it went well."""
+        """Whether the run is over and Datalore reports success."""
         return self.is_finished and self.success is True
 
     @property
@@ -193,7 +198,7 @@ class Run(JsonModel):
                 f"Run {self.run_id} of notebook {self.notebook_id or '(not named)'} failed in Datalore: "
                 f"it {self._times()} with success={self.success}. "
                 + (
-                    f"What it did up to then is in its artifact {self.artifacts[0].name!r}."
+                    f"What it did until then is in its artifact {self.artifacts[0].name!r}."
                     if self.artifacts
                     else "It left no artifact; open the notebook in Datalore to see why."
                 ),
@@ -213,8 +218,8 @@ class Run(JsonModel):
 
     def to_json(self) -> dict[str, Any]:
         """The run as JSON: these field names, times as ISO 8601 in UTC. What XCom ``run`` holds."""
-        told: dict[str, Any] = storable(self.model_dump(mode="json"))
-        return told
+        data: dict[str, Any] = storable(self.model_dump(mode="json"))
+        return data
 
 
 def _is_artifact(entry: object) -> bool:

@@ -5,40 +5,54 @@ Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
-from airflow_provider_datalore.api.calls import Call, Response, read_json, unexpected, wrong_fields
+from airflow_provider_datalore.api.calls import (
+    Call,
+    Form,
+    Response,
+    invalid_fields,
+    raise_for_status,
+    read_json,
+    unexpected,
+)
+from airflow_provider_datalore.api.flow import Flow, send
 from airflow_provider_datalore.api.models import JsonModel, NotebookId
 from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome, Kernel, NotebookFile
-from airflow_provider_datalore.api.run_api import missing_notebook
-from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreNotebookApiMissingError
+from airflow_provider_datalore.api.run_api import notebook_not_found
+from airflow_provider_datalore.api.text import choices
+from airflow_provider_datalore.exceptions import (
+    DataloreConfigurationError,
+    DataloreNotebookApiMissingError,
+    DataloreNotFoundError,
+)
 
 REPORT_TYPES = ("STATIC", "INTERACTIVE")
 REPORT_MODES = ("CREATE", "UPDATE")
 
 
 def kernel_status(notebook: NotebookId) -> Call:
-    """The call that asks what the kernel does."""
-    return _call(notebook, "kernel/status", f"read what the kernel of notebook {notebook} does")
+    """The call that reads what the kernel is doing."""
+    return _call(notebook, "kernel/status", f"read the kernel status of notebook {notebook}")
 
 
 def without_notebook() -> Call:
-    """A call that every Notebook API refuses with 400, and a server without one answers with 404."""
+    """A call that every Notebook API refuses with 400, and a server without one with 404."""
     return Call("POST", "/api/notebook/v1/kernel/status", "find out whether there is a Notebook API", body={})
 
 
 def list_cells(notebook: NotebookId) -> Call:
-    """The call that asks for the cells and what became of them."""
+    """The call that reads the cells and the outcome of their last executions."""
     return _call(notebook, "cells", f"read the cells of notebook {notebook}", includeOutputs=True)
 
 
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
-    """The call that asks what a cell printed, and the error it ended in."""
-    return _call(notebook, "cell/outputs", f"read what cell {cell_id} of notebook {notebook} printed", cellId=cell_id)
+    """The call that reads what a cell printed, and the error it ended in."""
+    return _call(notebook, "cell/outputs", f"read the outputs of cell {cell_id} of notebook {notebook}", cellId=cell_id)
 
 
 def update_control(notebook: NotebookId, cell_id: str, control: Mapping[str, Any]) -> Call:
@@ -68,30 +82,28 @@ def publish_report(notebook: NotebookId, report_type: object, mode: object) -> C
     """The call that publishes a notebook as a report.
 
     :param report_type: ``STATIC`` or ``INTERACTIVE``.
-    :param mode: ``CREATE``, or ``UPDATE`` for one that is published already.
-    :raises DataloreConfigurationError: if they are none of these.
+    :param mode: ``CREATE``, or ``UPDATE`` for a report that is already published.
+    :raises DataloreConfigurationError: for any other value.
     """
     check_report_type(report_type)
     if mode not in REPORT_MODES:
-        raise DataloreConfigurationError(f"mode is {mode!r}; it can be {' or '.join(map(repr, REPORT_MODES))}.")
+        raise DataloreConfigurationError(f"mode is {mode!r}; it must be {choices(REPORT_MODES)}.")
     purpose = f"publish the {report_type} report of notebook {notebook}"
     is_new = mode == "CREATE"
-    incorrect = "" if is_new else "Only a report that is published already can be updated: publish it in Datalore once."
+    bad_request = "" if is_new else "Only a published report can be updated: publish it in Datalore once."
     return _call(
-        notebook, "report/publish", purpose, incorrect=incorrect, repeatable=not is_new, type=report_type, mode=mode
+        notebook, "report/publish", purpose, bad_request=bad_request, repeatable=not is_new, type=report_type, mode=mode
     )
 
 
 def check_report_type(report_type: object, name: str = "report_type") -> None:
-    """Make sure that it is a type of report.
+    """Check the type of a report.
 
     :param name: what the caller calls it.
-    :raises DataloreConfigurationError: if it is none.
+    :raises DataloreConfigurationError: if there is no such type.
     """
     if report_type not in REPORT_TYPES:
-        raise DataloreConfigurationError(
-            f"{name} is {report_type!r}; it can be {' or '.join(map(repr, REPORT_TYPES))}."
-        )
+        raise DataloreConfigurationError(f"{name} is {report_type!r}; it must be {choices(REPORT_TYPES)}.")
 
 
 def list_files(notebook: NotebookId, directory: str) -> Call:
@@ -100,18 +112,22 @@ def list_files(notebook: NotebookId, directory: str) -> Call:
 
 
 def file_exists(notebook: NotebookId, path: str) -> Call:
-    """The call that asks whether there is a file."""
+    """The call that checks whether a file exists."""
     return _call(notebook, "file/exists", f"look for file {path!r} of notebook {notebook}", filePath=path)
 
 
-def download_file(notebook: NotebookId, path: str) -> Call:
-    """The call that answers the bytes of a file."""
+def download_file(notebook: NotebookId, path: str, receive: Callable[[Iterator[bytes]], Any]) -> Call:
+    """The call that downloads a file.
+
+    :param receive: takes its content, piece by piece.
+    """
     return _call(
         notebook,
         "file",
         f"download file {path!r} of notebook {notebook}",
-        missing=f"There is no file {path!r}, or the notebook is not shared with the token's owner.",
+        not_found=f"There is no file {path!r}, or the notebook is not shared with the owner of the token.",
         filePath=path,
+        receive=receive,
     )
 
 
@@ -121,99 +137,111 @@ def delete_file(notebook: NotebookId, path: str) -> Call:
         notebook,
         "file/delete",
         f"delete file {path!r} of notebook {notebook}",
-        missing=f"There is no file {path!r}, or the notebook is not shared with the token's owner.",
+        not_found=f"There is no file {path!r}, or the notebook is not shared with the owner of the token.",
         filePath=path,
     )
 
 
-def upload_file(notebook: NotebookId, name: str, directory: str) -> Call:
-    """The call that writes a file, whose content is sent as multipart form data."""
+def upload_file(notebook: NotebookId, name: str, directory: str, form: Form) -> Call:
+    """The call that writes a file.
+
+    :param form: its content, as multipart form data.
+    """
     where = urlencode({"ownerId": notebook.owner, "notebookId": notebook.id, "directory": directory})
     return Call(
         "POST",
         f"/api/notebook/v1/file/upload?{where}",
         f"upload file {name!r} to {directory!r} of notebook {notebook}",
-        missing=missing_notebook(notebook),
+        form=form,
+        not_found=notebook_not_found(notebook),
         repeatable=True,
     )
 
 
-def read_kernel(call: Call, answer: Response) -> Kernel:
-    """What the kernel does.
+def read_kernel(call: Call, response: Response) -> Kernel:
+    """What the kernel is doing.
 
-    :raises DataloreError: the class that the answer's status stands for.
+    :raises DataloreError: the class that the response's status stands for.
     """
-    return _read(Kernel, call, answer, read_json(call, answer))
+    return _read(Kernel, call, response, read_json(call, response))
 
 
-def raise_if_missing(call: Call, probe: Response) -> None:
-    """Tell a server without a Notebook API from one that does not know a notebook or a file.
+def request(call: Call) -> Flow[Response]:
+    """Make one call of the Notebook API.
 
-    :param call: what was answered with 404.
-    :param probe: the answer to :func:`without_notebook`.
-    :raises DataloreNotebookApiMissingError: if there is no Notebook API.
+    :return: its response, which is a good one.
+    :raises DataloreNotebookApiMissingError: if the server has no Notebook API.
+    :raises DataloreError: the class that the response's status stands for.
     """
-    if probe.status == 404:
+    try:
+        response = yield from send(call)
+        raise_for_status(call, response)
+    except DataloreNotFoundError:
+        # Also for a notebook or a file that it does not know. A call that names none tells the two apart.
+        probe = yield from send(without_notebook())
+        if probe.status != 404:
+            raise
         raise DataloreNotebookApiMissingError(
-            f"Could not {call.purpose} on {probe.connection}: its server has no Notebook API, {probe.url} is answered "
-            "with 404 whatever is asked. Waiting for interactive runs, their parameters, reports and files need "
-            "Datalore Cloud, or Datalore on-premises 2026.2 or later. On an older one, use wait_for_completion=False "
-            "without these, or run the notebook isolated with DataloreRunNotebookOperator."
-        )
+            f"Could not {call.purpose} on {probe.connection}: the server has no Notebook API; {probe.url} always "
+            "returns 404. Waiting for interactive runs, their parameters, reports and files require Datalore Cloud, or "
+            "Datalore on-premises 2026.2 or later. On an older server, set wait_for_completion=False and use none of "
+            "these, or run the notebook isolated with DataloreRunNotebookOperator."
+        ) from None
+    return response
 
 
-def read_cells(call: Call, answer: Response) -> list[Cell]:
+def read_cells(call: Call, response: Response) -> list[Cell]:
     """The cells in their order.
 
-    :raises DataloreError: the class that the answer's status stands for.
+    :raises DataloreError: the class that the response's status stands for.
     """
-    data = read_json(call, answer)
+    data = read_json(call, response)
     cells = data.get("cellsWithOutputs") if isinstance(data, dict) else None
     if not isinstance(cells, list):
-        unexpected(call, answer, "lists no cells with what became of them")
-    return [_read(Cell, call, answer, cell) for cell in cells]
+        unexpected(call, response, "lists no cells with their outcomes")
+    return [_read(Cell, call, response, cell) for cell in cells]
 
 
-def read_outcome(call: Call, answer: Response) -> CellOutcome:
+def read_outcome(call: Call, response: Response) -> CellOutcome:
     """What a cell printed, and the error it ended in.
 
-    :raises DataloreError: the class that the answer's status stands for.
+    :raises DataloreError: the class that the response's status stands for.
     """
-    return _read(CellOutcome, call, answer, read_json(call, answer))
+    return _read(CellOutcome, call, response, read_json(call, response))
 
 
-def read_files(call: Call, answer: Response) -> list[NotebookFile]:
+def read_files(call: Call, response: Response) -> list[NotebookFile]:
     """The content of a folder.
 
-    :raises DataloreError: the class that the answer's status stands for.
+    :raises DataloreError: the class that the response's status stands for.
     """
-    data = read_json(call, answer)
+    data = read_json(call, response)
     files = data.get("files") if isinstance(data, dict) else None
     if not isinstance(files, list):
-        unexpected(call, answer, "lists no files")
-    return [_read(NotebookFile, call, answer, each) for each in files]
+        unexpected(call, response, "lists no files")
+    return [_read(NotebookFile, call, response, each) for each in files]
 
 
-def read_flag(call: Call, answer: Response, name: str) -> bool:
-    """A field that is true or false.
+def read_flag(call: Call, response: Response, name: str) -> bool:
+    """A field that must be true or false.
 
-    :raises DataloreError: the class that the answer's status stands for.
+    :raises DataloreError: the class that the response's status stands for.
     """
-    data = read_json(call, answer)
+    data = read_json(call, response)
     flag = data.get(name) if isinstance(data, dict) else None
     if not isinstance(flag, bool):
-        unexpected(call, answer, f"does not say whether {name}")
+        unexpected(call, response, f"lacks {name!r}")
     return flag
 
 
 _Read = TypeVar("_Read", bound=JsonModel)
 
 
-def _read(model: type[_Read], call: Call, answer: Response, data: object) -> _Read:
+def _read(model: type[_Read], call: Call, response: Response, data: object) -> _Read:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        unexpected(call, answer, f"has an unreadable {wrong_fields(error) or model.__name__}")
+        unexpected(call, response, f"has an unreadable {invalid_fields(error) or model.__name__}")
 
 
 def _call(
@@ -221,9 +249,10 @@ def _call(
     name: str,
     purpose: str,
     *,
-    missing: str = "",
-    incorrect: str = "",
+    not_found: str = "",
+    bad_request: str = "",
     repeatable: bool = True,
+    receive: Callable[[Iterator[bytes]], Any] | None = None,
     **fields: Any,
 ) -> Call:
     return Call(
@@ -231,7 +260,8 @@ def _call(
         f"/api/notebook/v1/{name}",
         purpose,
         body={"notebookId": {"ownerId": notebook.owner, "id": notebook.id}, **fields},
-        missing=missing or missing_notebook(notebook),
-        incorrect=incorrect,
+        receive=receive,
+        not_found=not_found or notebook_not_found(notebook),
+        bad_request=bad_request,
         repeatable=repeatable,
     )

@@ -10,8 +10,8 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 _ID_SEGMENT = re.compile(r"[^\s/\\?#%\x00-\x1f\x7f\ud800-\udfff]+")
 _NOTEBOOK_ID_REMEDY = (
-    "Take <owner>/<id>, the two parts after /notebook/ in the notebook's address in the browser, "
-    "or paste that whole address."
+    "Use <owner>/<id>, the two parts after /notebook/ in the notebook's address in the browser, or paste that whole "
+    "address."
 )
 
 
@@ -21,8 +21,8 @@ class NotebookId:
 
     :param owner: the id of the user or workspace that owns the notebook.
     :param id: the notebook's own id.
-    :param address: the Datalore that a pasted URL pointed at, such as ``https://datalore.example.com``; None
-        where only the id was given.
+    :param address: the Datalore of a pasted URL, such as ``https://datalore.example.com``; None if only the id was
+        given.
     """
 
     owner: str
@@ -44,11 +44,11 @@ class NotebookId:
         :param text: for example ``"ann/sales"`` or ``"https://datalore.jetbrains.com/notebook/ann/sales?x"``.
         :raises DataloreConfigurationError: if it is neither.
 
-        Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
+        Source: https://www.jetbrains.com/help/datalore/run-api.html
         """
         if not isinstance(text, str):
             raise DataloreConfigurationError(
-                f"notebook_id is {text!r}, a {type(text).__name__}, and not a string. {_NOTEBOOK_ID_REMEDY}"
+                f"notebook_id is {text!r}, a {type(text).__name__}, not a string. {_NOTEBOOK_ID_REMEDY}"
             )
         text = text.strip()
         address = None
@@ -65,7 +65,7 @@ def _is_id_segment(segment: str) -> bool:
 
 
 def _split_notebook_url(url: str) -> tuple[str, list[str]]:
-    """The address of the Datalore, and the segments after ``/notebook/`` (none if it is no notebook's URL)."""
+    """The address of the Datalore, and the segments after ``/notebook/`` (none if it is not a notebook's URL)."""
     try:
         parts = urlsplit(url)
     except ValueError:

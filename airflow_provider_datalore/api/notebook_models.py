@@ -1,4 +1,4 @@
-"""The nouns of Datalore's Notebook API: the kernel and the cells of a notebook, and the files beside it.
+"""What Datalore's Notebook API reports: the kernel and the cells of a notebook, and the files beside it.
 
 Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-notebook/references
 """
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field, ValidatorFunctionWrapHandler, field_validator
+from pydantic import Field
 
-from airflow_provider_datalore.api.models import JsonModel
+from airflow_provider_datalore.api.models import JsonModel, Lenient
 
 KERNEL_BUSY = "BUSY"
 KERNEL_NOT_STARTED = "NOT_STARTED"
@@ -21,9 +21,9 @@ FAILED_STATUS = "ERROR"
 
 
 class Kernel(JsonModel):
-    """What the kernel of a notebook does.
+    """What the kernel of a notebook is doing.
 
-    :param state: ``NOT_STARTED``, ``READY`` or ``BUSY``; one that boots or has died is told as ``READY``.
+    :param state: ``NOT_STARTED``, ``READY`` or ``BUSY``; one that boots or has died is reported as ``READY``.
     :param running_cell_id: the cell that runs.
     """
 
@@ -43,60 +43,52 @@ class Timing(JsonModel):
     last_executed_at: str | None = None
 
     def ended_at(self, now: float) -> float | None:
-        """When the execution ended, in epoch seconds by Datalore's clock; None if that is not told.
+        """When the execution ended, in epoch seconds by Datalore's clock; None if Datalore does not report it.
 
-        Whether ``lastExecutedAt`` is its beginning or its end is not documented: it is the later of both that can be.
+        It is not documented whether ``lastExecutedAt`` is the beginning or the end: the later possible time is taken.
 
         :param now: this moment, in epoch seconds.
         """
         try:
             moment = datetime.fromisoformat(self.last_executed_at or "")
-            told = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            reported = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             return None
-        end = told + (self.duration_ms or 0) / 1000
-        return end if end <= now else told
+        end = reported + (self.duration_ms or 0) / 1000
+        return end if end <= now else reported
 
 
 class Cell(JsonModel):
-    """A cell, and what its last execution came to.
+    """A cell, and the outcome of its last execution.
 
     :param cell_type: ``CODE``, ``SQL``, ``CONTROL`` or ``MARKDOWN``.
     :param position: counted from 0.
-    :param data: what the type has; of a control ``{"control": {…}}``.
+    :param data: what belongs to its type; of a control ``{"control": {…}}``.
     """
 
     cell_id: str
-    cell_type: str = ""
-    position: int = 0
-    source: str = ""
+    cell_type: Lenient[str] = ""
+    position: Lenient[int] = 0
+    source: Lenient[str] = ""
     execution_status: str = "NONE"
-    execution_count: int | None = None
-    timing: Timing | None = None
-    data: Mapping[str, Any] = Field(default_factory=dict)
-
-    @field_validator("cell_type", "position", "source", "execution_count", "timing", "data", mode="wrap")
-    @classmethod
-    def _unreadable_is_absent(cls, value: object, read: ValidatorFunctionWrapHandler, info: Any) -> object:
-        try:
-            return read(value)
-        except ValueError:
-            return cls.model_fields[info.field_name].get_default(call_default_factory=True, validated_data={})
+    execution_count: Lenient[int | None] = None
+    timing: Lenient[Timing | None] = None
+    data: Lenient[Mapping[str, Any]] = Field(default_factory=dict)
 
     @property
     def runs(self) -> bool:
-        """Whether it is code that a run of the notebook has to have executed."""
+        """Whether it is code, which a run of the notebook executes."""
         return self.cell_type in ("CODE", "SQL") and bool(self.source.strip())
 
     @property
     def control(self) -> Mapping[str, Any] | None:
-        """The control that it is, None if it is none."""
+        """Its control; None if it is not a control cell."""
         control = self.data.get("control")
         return control if self.cell_type == "CONTROL" and isinstance(control, Mapping) else None
 
     @property
     def is_active(self) -> bool:
-        """Whether it runs or waits to."""
+        """Whether it is running or waiting to run."""
         return self.execution_status in ACTIVE_STATUSES
 
     @property
@@ -111,7 +103,7 @@ class Cell(JsonModel):
 
 
 class CellOutcome(JsonModel):
-    """What a cell printed, and the error that it ended in; Datalore shortens each to 10,000 characters."""
+    """What a cell printed, and the error that it ended in; Datalore cuts each at 10,000 characters."""
 
     stdout: str | None = None
     stderr: str | None = None

@@ -14,7 +14,7 @@ ParameterValue: TypeAlias = Scalar | list[Scalar]
 
 
 def to_datalore(parameters: object) -> dict[str, ParameterValue]:
-    """Convert a mapping ``{variable: value}`` to what Datalore's controls take.
+    """Convert a mapping ``{variable: value}`` to what Datalore's controls accept.
 
     ==============================  ==============================================================
     Python                          Datalore
@@ -33,14 +33,14 @@ def to_datalore(parameters: object) -> dict[str, ParameterValue]:
         return {}
     if not isinstance(parameters, Mapping):
         raise DataloreConfigurationError(
-            f"parameters is a {type(parameters).__name__} and not a mapping {{variable: value}}. "
-            "If it is a template, set render_template_as_native_obj=True on the DAG or template each value."
+            f"parameters is a {type(parameters).__name__}, not a mapping {{variable: value}}. If it is a template, set "
+            "render_template_as_native_obj=True on the DAG, or template each value."
         )
     converted: dict[str, ParameterValue] = {}
     for name, value in parameters.items():
         if not isinstance(name, str) or not name.strip():
             raise DataloreConfigurationError(
-                f"parameter name {name!r} is not a variable's name; take the control's Variable in Datalore."
+                f"parameter name {name!r} is not the name of a variable; use the control's Variable in Datalore."
             )
         if value is None:
             continue
@@ -62,7 +62,7 @@ def _scalar(name: str, value: object) -> Scalar:
     if isinstance(value, date):
         return value.isoformat()
     raise DataloreConfigurationError(
-        f"parameter {name!r} is a {type(value).__name__}, which no control of Datalore takes. "
+        f"parameter {name!r} is a {type(value).__name__}, which no control in Datalore accepts. "
         "Send a string, a number, a boolean, a date, a list of these, or None to keep the notebook's value."
     )
 
@@ -75,5 +75,5 @@ def _number(name: str, value: int | float | Decimal) -> str:
             raise DataloreConfigurationError(f"parameter {name!r} is a number with too many digits.") from None
     digits = Decimal(float.__repr__(value)) if isinstance(value, float) else value
     if not digits.is_finite():
-        raise DataloreConfigurationError(f"parameter {name!r} is {value}; Datalore takes finite numbers only.")
+        raise DataloreConfigurationError(f"parameter {name!r} is {value}; Datalore accepts finite numbers only.")
     return format(digits, "f")

@@ -1,4 +1,4 @@
-"""What a notebook looked like before an interactive run: kept as text, so that any process knows the run by it."""
+"""What a notebook looked like before an interactive run: kept as text, by which any process identifies the run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class NotebookState:
 
 @dataclass(frozen=True, slots=True)
 class ControlSeal:
-    """By what a control is known again without its value, which is kept where many can read it and may be a secret.
+    """Identifies the value of a control without storing it: the value may be a secret, and many can read what is
+    stored.
 
     :param variable: the variable that it sets.
     :param fields: the fields that it had.
@@ -57,12 +58,12 @@ def _digest(control: Mapping[str, Any], fields: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A notebook as it was before an interactive run was asked for.
+    """A notebook as it was before an interactive run was requested.
 
     :param notebook: the notebook.
     :param before: the fingerprint of each cell that had been executed, by its id.
-    :param required: the ids of the cells that the run has to execute.
-    :param highest: the highest number that an execution in this session had.
+    :param required: the ids of the cells that the run must execute.
+    :param highest: the highest execution number in this session.
     :param controls: the controls that were set for this run, by the id of their cell.
     """
 
@@ -74,9 +75,9 @@ class Snapshot:
 
     @classmethod
     def take(cls, notebook: NotebookId, view: NotebookState, controls: Mapping[str, Mapping[str, Any]]) -> Snapshot:
-        """Note what a notebook looks like before a run.
+        """Record what a notebook looks like before a run.
 
-        :param controls: what was set for it, by the id of the control's cell.
+        :param controls: the controls that were set for it, by the id of their cell.
         """
         code = tuple(cell.cell_id for cell in view.cells if cell.runs)
         counts = [cell.execution_count or 0 for cell in view.cells]
@@ -89,7 +90,7 @@ class Snapshot:
         )
 
     def to_text(self) -> str:
-        """The snapshot as text, to be kept by Airflow."""
+        """The snapshot as text, for Airflow to store."""
         return json.dumps(
             {
                 "notebook": [self.notebook.owner, self.notebook.id],
@@ -105,7 +106,7 @@ class Snapshot:
     def from_text(cls, text: object) -> Snapshot:
         """Read what :meth:`to_text` wrote.
 
-        :raises DataloreError: if it is nothing of this kind.
+        :raises DataloreError: if it is not such a text.
         """
         try:
             data = json.loads(str(text))
@@ -122,13 +123,13 @@ class Snapshot:
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataloreError(
-                f"What was kept of an interactive run cannot be read ({error!r:.200}): {text!r:.200}. What became of "
-                "the run is not known here; look at the notebook in Datalore. Workers and triggerers must have the "
-                "same version of airflow-provider-datalore."
+                f"The stored snapshot of an interactive run cannot be read ({error!r:.200}): {text!r:.200}. The "
+                "outcome of the run cannot be determined; look at the notebook in Datalore. Workers and triggerers "
+                "must have the same version of airflow-provider-datalore."
             ) from None
 
     def has_run(self, cell: Cell) -> bool:
-        """Whether the cell has been executed to its end since, well or not."""
+        """Whether an execution of the cell has ended since, well or not."""
         return cell.has_ended and self.has_changed(cell)
 
     def has_changed(self, cell: Cell) -> bool:
@@ -137,7 +138,7 @@ class Snapshot:
 
 
 def fingerprint(cell: Cell) -> Fingerprint:
-    """What tells one execution of a cell from another; its status where a server tells neither number nor time."""
+    """Identifies one execution of a cell; its status if a server reports neither number nor time."""
     at = cell.timing.last_executed_at if cell.timing is not None else None
     if cell.execution_count is None and at is None:
         return None, None, cell.execution_status if cell.has_ended else None

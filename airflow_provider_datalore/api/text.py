@@ -1,16 +1,20 @@
-"""Which text can be kept in any database of Airflow's, and sent to it."""
+"""Text for messages, and text that any database of Airflow's can store."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
-"""U+0000, and halves of a pair: what is left of a file name that is no Unicode."""
+"""U+0000, and halves of a surrogate pair, such as a file name that is not Unicode leaves."""
+
+MAX_EXCERPT_CHARS = 300
+"""How much of a foreign text a message repeats."""
 
 
 def storable(value: Any) -> Any:
-    """JSON in which U+FFFD stands for whatever Airflow could not keep."""
+    """The same JSON, with U+FFFD for each character that Airflow could not store."""
     if isinstance(value, str):
         return NOT_STORABLE.sub("\ufffd", value)
     if isinstance(value, dict):
@@ -18,3 +22,20 @@ def storable(value: Any) -> Any:
     if isinstance(value, list):
         return [storable(inner) for inner in value]
     return value
+
+
+def listed(names: Sequence[str], limit: int) -> str:
+    """Names for a message, as many as the limit allows; empty if there are none."""
+    shown = [f"{name!r:.100}" for name in names[:limit]]
+    rest = len(names) - len(shown)
+    return ", ".join([*shown, f"and {rest} more"] if rest else shown)
+
+
+def choices(values: Iterable[object]) -> str:
+    """The values that are allowed, for a message: ``'a' or 'b'``."""
+    return " or ".join(map(repr, values))
+
+
+def shorten(text: str) -> str:
+    """The text, cut to what a message can hold."""
+    return text if len(text) <= MAX_EXCERPT_CHARS else text[:MAX_EXCERPT_CHARS] + "…"

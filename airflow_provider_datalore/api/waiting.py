@@ -1,8 +1,6 @@
-"""When to ask Datalore again, when to give up, and what each answer means for a wait.
+"""When to send a request again, when to give up, and what each response means for a wait.
 
-Waiting is written here once, as generators. A generator yields what to do next, :class:`Ask` or
-:class:`Sleep`, and is sent what came of it: an answer, or an error thrown in. A driver for plain code and one
-for an event loop carry out the steps, so that both wait in the same way, and a test can do so in no time.
+All of it is flows (see :mod:`airflow_provider_datalore.api.flow`): they know no socket and no clock of their own.
 """
 
 from __future__ import annotations
@@ -10,63 +8,42 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeVar
 
 from airflow_provider_datalore import defaults
-from airflow_provider_datalore.api.conditions import Condition, RunEnded
-from airflow_provider_datalore.api.models import Run
+from airflow_provider_datalore.api.conditions import Condition
+from airflow_provider_datalore.api.flow import Flow, Refresh, Result, Sleep
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
+    DataloreNoResponseError,
     DataloreNotFoundError,
     DataloreUnauthorizedError,
     DataloreUnavailableError,
-    DataloreUnexpectedResponseError,
     DataloreUntrustedServerError,
 )
 
 MIN_POLL_INTERVAL = 1.0
+"""Seconds."""
 MAX_BACKOFF = 60.0
+"""Seconds between two retries."""
 MAX_START_DELAY = 60.0
-"""Seconds until the first request, at most: another machine, whose clock may be wrong, says when it is due."""
+"""Seconds until the first request: another machine, whose clock may be wrong, says when it is due."""
 MAX_SECONDS = 1e10
-"""Seconds that a limit may have, and an epoch second too: what is added to now has to be a date."""
+"""The largest time limit, and the largest epoch second: what is added to now must be a date."""
+
+Seen = TypeVar("Seen")
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Send the request, and tell what came back.
-
-    :param reread_connection: take the token from the Airflow connection anew before.
-    """
-
-    reread_connection: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Do nothing for a while.
-
-    :param seconds: how long.
-    """
-
-    seconds: float
-
-
-Told = TypeVar("Told")
-Wait: TypeAlias = Generator[Ask | Sleep, Told | None, Told]
-Steps: TypeAlias = Wait[Run]
-
-
-@dataclass(frozen=True, slots=True)
 class Clock:
-    """Where the time comes from, and the chance that spreads requests; a test brings its own.
+    """Where the time comes from, and the randomness that spreads requests; a test brings its own.
 
     :param wall: epoch seconds; may jump when somebody sets the clock.
-    :param monotonic: seconds that only go forward.
+    :param monotonic: seconds that only move forward.
     :param chance: a number from 0 up to 1.
     """
 
@@ -83,11 +60,11 @@ class WaitPolicy:
     """How long, how often and until when to wait; checked when it is made.
 
     :param poll_interval: the longest time between two requests, in seconds; at least 1.
-    :param max_outage: how long Datalore may be unreachable without one good answer, in seconds.
+    :param max_outage: how long Datalore may be unreachable without one good response, in seconds.
     :param deadline: when the wait ends whatever the run does, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; None for now.
-    :param not_before: when to ask for the first time, in epoch seconds; None for soon.
-    :raises DataloreConfigurationError: for a value that is no number, or out of range.
+    :param not_before: when to send the first request, in epoch seconds; None for soon.
+    :raises DataloreConfigurationError: for a value that is not a number, or out of range.
     """
 
     poll_interval: float = defaults.POLL_INTERVAL
@@ -97,18 +74,18 @@ class WaitPolicy:
     not_before: float | None = None
 
     def __post_init__(self) -> None:
-        check_seconds("poll_interval", self.poll_interval, least=MIN_POLL_INTERVAL)
-        check_seconds("max_outage", self.max_outage, least=0)
+        check_seconds("poll_interval", self.poll_interval, minimum=MIN_POLL_INTERVAL)
+        check_seconds("max_outage", self.max_outage, minimum=0)
         for name in ("deadline", "since", "not_before"):
             if (moment := getattr(self, name)) is not None:
-                check_seconds(name, moment, least=0)
+                check_seconds(name, moment, minimum=0)
 
     def interval(self, waited: float) -> float:
-        """Seconds until the next request of a run that was waited for so long: about an eighth of that time."""
+        """Seconds until the next request after waiting for so long: about an eighth of that time."""
         return min(max(MIN_POLL_INTERVAL, waited / 8), self.poll_interval)
 
     def outage_before_start(self, now: float) -> float:
-        """How many seconds an outage may last before there is a run: what starts after the deadline is for nothing."""
+        """How many seconds an outage may last before the run starts: one that starts after the deadline is useless."""
         return self.max_outage if self.deadline is None else min(self.max_outage, max(0.0, self.deadline - now))
 
 
@@ -116,28 +93,28 @@ def deadline_after(timeout: object, now: float) -> float | None:
     """The epoch second at which a time limit ends.
 
     :param timeout: the limit in seconds, or None for no limit.
-    :raises DataloreConfigurationError: if it is no number of seconds, 0 or more.
+    :raises DataloreConfigurationError: if it is not a number of seconds, 0 or more.
     """
-    return None if timeout is None else now + check_seconds("timeout", timeout, least=0)
+    return None if timeout is None else now + check_seconds("timeout", timeout, minimum=0)
 
 
-def check_seconds(name: str, value: object, *, least: float) -> float:
-    """A number of seconds itself.
+def check_seconds(name: str, value: object, *, minimum: float) -> float:
+    """The number of seconds itself, checked.
 
-    :raises DataloreConfigurationError: if it is none, or less than the least.
+    :raises DataloreConfigurationError: if it is not a number, or out of range.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= MAX_SECONDS:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and minimum <= value <= MAX_SECONDS:
         return float(value)
     raise DataloreConfigurationError(
-        f"{name} is {value!r:.50}; it has to be a number of seconds, {least:g} or more, and {MAX_SECONDS:g} at most."
+        f"{name} is {value!r:.50}; it must be a number of seconds between {minimum:g} and {MAX_SECONDS:g}."
     )
 
 
 @dataclass(slots=True)
 class Outage:
-    """The time in which no good answer came, and how much more of it is borne.
+    """The time without a good response, and how much more of it is tolerated.
 
-    :param budget: seconds that an outage may last.
+    :param budget: the seconds that an outage may last.
     :param clock: where the time comes from.
     """
 
@@ -146,10 +123,10 @@ class Outage:
     began: float | None = None
     failures: int = field(default=0)
 
-    def bear(self, error: DataloreUnavailableError | DataloreUnexpectedResponseError) -> float:
-        """How many seconds more the outage may last after this error.
+    def tolerate(self, error: DataloreNoResponseError) -> float:
+        """How many more seconds the outage may last after this error.
 
-        :raises DataloreUnavailableError: once the budget is used up.
+        :raises DataloreNoResponseError: once the budget is used up.
         """
         now = self.clock.monotonic()
         if self.began is None:
@@ -159,102 +136,100 @@ class Outage:
             raise error
         if left <= 0:
             raise DataloreUnavailableError(
-                f"Datalore gave no good answer for {now - self.began:.0f} s (max_outage is {self.budget:g} s). "
+                f"Datalore gave no usable response for {now - self.began:.0f} s (max_outage is {self.budget:g} s). "
                 f"The last error: {error}",
                 status=error.status,
                 url=error.url,
-                never_received=getattr(error, "never_received", False),
+                never_received=error.never_received,
             ) from error
         self.failures += 1
         return left
 
-    def delay(self, error: DataloreUnavailableError | DataloreUnexpectedResponseError) -> float:
-        """How long to wait after this error: ever longer, as long as Datalore asked for, never past the budget.
+    def backoff(self, error: DataloreNoResponseError) -> float:
+        """How long to wait after this error: longer each time, as long as Datalore asked for, within the budget.
 
-        :raises DataloreUnavailableError: once the budget is used up.
+        :raises DataloreNoResponseError: once the budget is used up.
         """
-        left = self.bear(error)
-        asked_for = getattr(error, "retry_after", None) or 0.0
-        backoff = min(MAX_BACKOFF, MIN_POLL_INTERVAL * 2.0 ** min(self.failures - 1, 10))
-        delay = max(asked_for, backoff * (0.5 + self.clock.chance() / 2), MIN_POLL_INTERVAL / 2)
-        log.warning("%s Asking again in %.1f s; giving up when it lasts %.0f s more.", error, min(delay, left), left)
-        return min(delay, left)
+        left = self.tolerate(error)
+        exponential = min(MAX_BACKOFF, MIN_POLL_INTERVAL * 2.0 ** min(self.failures - 1, 10))
+        jittered = exponential * (0.5 + self.clock.chance() / 2)
+        delay = min(left, max(error.retry_after or 0.0, jittered, MIN_POLL_INTERVAL / 2))
+        log.warning("%s Retrying in %.1f s; giving up if the outage lasts %.0f s more.", error, delay, left)
+        return delay
 
     def end(self) -> None:
-        """A good answer came."""
+        """Note a good response."""
         if self.began is not None:
-            log.info("Datalore answers again after %.0f s.", self.clock.monotonic() - self.began)
+            log.info("Datalore responds again after %.0f s.", self.clock.monotonic() - self.began)
         self.began, self.failures = None, 0
 
 
-def submit(max_outage: float, clock: Clock = CLOCK) -> Wait[Any]:
-    """Send a request until Datalore takes it, such as the one for a run; never twice when it may have taken it.
+def submit(flow: Callable[[], Flow[Result]], max_outage: float, clock: Clock = CLOCK) -> Flow[Result]:
+    """Retry calls that must not arrive twice, such as the start of a run, while Datalore certainly did not get them.
 
-    :param max_outage: for how long to try while it is certain that Datalore did not take it, in seconds.
-    :return: the answer.
-    :raises DataloreUnavailableError: when ``max_outage`` is used up; at once, and with ``never_received``
-        unset, when a run may have been started.
+    :param flow: makes the calls; called once for each attempt.
+    :param max_outage: for how many seconds to retry.
+    :raises DataloreUnavailableError: when ``max_outage`` is used up; at once, and with ``never_received`` unset, if
+        Datalore may have acted on the request.
     """
     outage = Outage(WaitPolicy(max_outage=max_outage).max_outage, clock)
     while True:
         try:
-            told = yield Ask()
+            return (yield from flow())
         except DataloreUntrustedServerError:
             raise
         except DataloreUnavailableError as error:
             if not error.never_received:
                 raise
-            yield Sleep(outage.delay(error))
-        else:
-            assert told is not None
-            return told
+            delay = outage.backoff(error)
+        yield Sleep(delay)
 
 
-def ask(max_outage: float, grace: float, clock: Clock = CLOCK) -> Wait[Any]:
-    """Ask, for the status of a run or whatever else, until there is a good answer.
+def retry(
+    flow: Callable[[], Flow[Result]], max_outage: float, clock: Clock = CLOCK, *, grace: float = 0.0
+) -> Flow[Result]:
+    """Retry calls that may arrive twice until there is a good response.
 
-    :param max_outage: for how long to try while Datalore does not answer, in seconds; 0 for once.
-    :param grace: for how long to try while Datalore does not know the run, in seconds; 0 for once.
-    :return: the answer.
+    :param flow: makes the calls; called once for each attempt.
+    :param max_outage: for how many seconds to retry while Datalore gives no usable response; 0 for one attempt.
+    :param grace: for how many seconds to retry while Datalore does not know the run; 0 for one attempt.
     :raises DataloreError: when Datalore refuses, or ``max_outage`` is used up.
     """
     outage = Outage(WaitPolicy(max_outage=max_outage).max_outage, clock)
     began = clock.monotonic()
     while True:
         try:
-            return (yield from _ask_with_a_valid_token())
+            return (yield from _with_valid_token(flow))
         except DataloreNotFoundError:
             if clock.monotonic() - began >= grace:
                 raise
-            yield Sleep(MIN_POLL_INTERVAL)
-        except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
-            yield Sleep(outage.delay(error))
+            delay = MIN_POLL_INTERVAL
+        except DataloreNoResponseError as error:
+            delay = outage.backoff(error)
+        yield Sleep(delay)
 
 
-def wait_until_finished(run_id: str, policy: WaitPolicy, clock: Clock = CLOCK, *, where: str = "Datalore") -> Steps:
-    """Ask for the status of a run until it has ended.
+def wait_for(
+    look: Callable[[Seen | None], Flow[Seen]], condition: Condition[Seen], policy: WaitPolicy, clock: Clock = CLOCK
+) -> Flow[Seen]:
+    """Look again and again until a condition is met.
 
-    :param where: what an error names as the place to look for the notebook, such as its address.
-
-    :return: the run as it ended, well or not.
-    :raises DataloreRunTimeoutError: when the deadline passed; the status was asked once more before.
-    :raises DataloreUnavailableError: when Datalore gave no good answer for ``max_outage`` seconds.
-    :raises DataloreApiError: when Datalore refuses: 400, 403, 404 (after a short grace for a new run), and 401
-        if the connection's token, read anew, is refused as well.
-    """
-    return wait_for(RunEnded(run_id, where), policy, clock)
-
-
-def wait_for(question: Condition[Told], policy: WaitPolicy, clock: Clock = CLOCK) -> Wait[Told]:
-    """Ask a question until its answer ends the wait; errors as :func:`wait_until_finished` has them.
-
-    :return: the answer that ended it.
+    :param look: sees how things are now; is given what was seen before, None at first.
+    :param condition: what is waited for.
+    :return: what was seen when the condition was met.
+    :raises DataloreRunTimeoutError: when the deadline passed; Datalore was asked once more before.
+    :raises DataloreUnavailableError: when Datalore gave no usable response for ``max_outage`` seconds.
+    :raises DataloreApiError: when Datalore refuses: 400, 403, 404 (after a short grace for a new run), and 401 if the
+        token of the reloaded connection is refused as well.
     """
     since = clock.wall() if policy.since is None else policy.since
     outage = Outage(policy.max_outage, clock)
-    last: Told | None = None
+    last: Seen | None = None
 
-    # Spread over an interval: a triggerer that starts again finds all its runs at once.
+    def look_now() -> Flow[Seen]:
+        return look(last)
+
+    # Spread over an interval: a triggerer that restarts finds all its runs at once.
     waited = clock.wall() - since
     delay = 0.0 if policy.not_before is None else min(MAX_START_DELAY, max(0.0, policy.not_before - clock.wall()))
     delay += policy.interval(waited) * clock.chance()
@@ -266,34 +241,33 @@ def wait_for(question: Condition[Told], policy: WaitPolicy, clock: Clock = CLOCK
             yield Sleep(delay)
         final = policy.deadline is not None and clock.wall() >= policy.deadline
         try:
-            told: Told = yield from _ask_with_a_valid_token()
+            seen = yield from _with_valid_token(look_now)
         except DataloreNotFoundError as error:
-            if not question.tolerates_not_found(last, clock.wall() - since):
+            if not condition.tolerates_not_found(last, clock.wall() - since):
                 raise
-            log.info("Datalore does not know of it yet: %s", error)
+            log.info("Datalore does not list it yet: %s", error)
             delay = MIN_POLL_INTERVAL
-        except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
-            delay = 0.0 if final else outage.delay(error)
+        except DataloreNoResponseError as error:
+            delay = 0.0 if final else outage.backoff(error)
         else:
             outage.end()
-            if question.is_met(told, last, clock.wall() - since):
-                return told
-            last = told
+            if condition.is_met(seen, last, clock.wall() - since):
+                return seen
+            last = seen
             interval = policy.interval(clock.wall() - since) * (0.95 + clock.chance() / 20)
-            # From when this request was due, so that neither slow answers nor a busy event loop make polls rarer.
+            # From when this request was due, so that neither slow responses nor a busy event loop make polls rarer.
             delay = max(due + interval - clock.monotonic(), interval / 2, MIN_POLL_INTERVAL / 2)
-            log.debug("Nothing new; asking again in %.1f s.", delay)
+            log.debug("Nothing new; next request in %.1f s.", delay)
         if final:
             assert policy.deadline is not None
-            raise question.timeout_error(last, policy.deadline)
+            raise condition.timeout_error(last, policy.deadline)
 
 
-def _ask_with_a_valid_token() -> Wait[Any]:
-    """Ask; if the token is refused, once more with the connection read anew: it may have been changed."""
+def _with_valid_token(flow: Callable[[], Flow[Result]]) -> Flow[Result]:
+    """Make the calls; if the token is refused, once more with the connection reloaded: it may have been changed."""
     try:
-        told = yield Ask()
+        return (yield from flow())
     except DataloreUnauthorizedError as error:
-        log.warning("%s Reading the connection anew, in case that the token was changed.", error)
-        told = yield Ask(reread_connection=True)
-    assert told is not None
-    return told
+        log.warning("%s Reloading the connection, in case the token was changed.", error)
+    yield Refresh()
+    return (yield from flow())

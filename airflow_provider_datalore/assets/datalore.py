@@ -1,4 +1,4 @@
-"""Notebooks as Airflow assets: ``datalore://<host>/<owner>/<id>``. Imported where DAG files are read, so light."""
+"""Notebooks as Airflow assets: ``datalore://<host>/<owner>/<id>``. DAG files import it, so its imports are cheap."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import Dataset
 
 SCHEME = "datalore"
-CLOUD = "datalore.jetbrains.com"
+CLOUD_HOST = "datalore.jetbrains.com"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, SCHEME: 443}
 
 
-def create_asset(notebook: str, *, host: str = CLOUD, extra: dict[str, Any] | None = None) -> Asset:
-    """The asset (on Airflow 2: the dataset) that is a notebook.
+def create_asset(notebook: str, *, host: str = CLOUD_HOST, extra: dict[str, Any] | None = None) -> Asset:
+    """Create the asset (on Airflow 2: the dataset) of a notebook.
 
     :param notebook: the notebook's address as pasted from the browser, or ``owner/id``.
-    :param host: where Datalore is, if ``notebook`` is ``owner/id``: ``datalore:8080`` or the whole address; Datalore
-        Cloud by default.
-    :param extra: what else to keep with the asset.
-    :raises DataloreConfigurationError: if it is no notebook.
+    :param host: the host of Datalore, if ``notebook`` is ``owner/id``: ``datalore:8080`` or a whole address. Default:
+        Datalore Cloud.
+    :param extra: the asset's extra.
+    :raises DataloreConfigurationError: if ``notebook`` is not a notebook, or ``host`` is not a host.
     """
     from airflow.providers.common.compat.assets import Asset
 
@@ -34,18 +34,20 @@ def create_asset(notebook: str, *, host: str = CLOUD, extra: dict[str, Any] | No
     try:
         uri = sanitize_uri(urlsplit(address + notebook_id.path)).geturl()
     except ValueError as error:
-        raise DataloreConfigurationError(f"There is no asset for notebook {notebook!r} at {host!r}: {error}") from None
+        raise DataloreConfigurationError(
+            f"Cannot create an asset for notebook {notebook!r} on host {host!r}: {error}"
+        ) from None
     return Asset(uri=uri, extra=extra)
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
-    """The one form of an asset's URI; Airflow calls it for each of scheme ``datalore``.
+    """Normalize the URI of an asset; Airflow calls it for each URI of scheme ``datalore``.
 
-    What remains are host, port if it is not 443, owner and id: ``datalore://<host>/notebook/<owner>/<id>/<title>?…`` is
-    the same asset as ``datalore://<host>/<owner>/<id>``. Only where Datalore is below a path of its host that path, and
-    ``/notebook/`` after it, remain as well.
+    The result contains the host, the port if it is not 443, the owner and the id:
+    ``datalore://<host>/notebook/<owner>/<id>/<title>?…`` is the same asset as ``datalore://<host>/<owner>/<id>``. If
+    Datalore has a path prefix on its host, the prefix and ``/notebook/`` are kept as well.
 
-    :raises ValueError: if it names no notebook.
+    :raises ValueError: if it is not the URI of a notebook.
     """
     prefix, found, rest = uri.path.partition("/notebook/")
     segments = [unquote(segment) for segment in (rest.split("/")[:2] if found else uri.path.strip("/").split("/"))]
@@ -56,16 +58,16 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
         host = notebook = None
     if not host or notebook is None:
         raise ValueError(f"URI format {SCHEME}:// must be {SCHEME}://<host>/<owner>/<id>, not {uri.geturl()!r:.300}")
-    place = f"[{host}]" if ":" in host else host
+    netloc = f"[{host}]" if ":" in host else host
     if port not in (None, _DEFAULT_PORTS.get(uri.scheme)):
-        place += f":{port}"
-    below = prefix if found else ""
-    path = f"{below}{notebook.path}" if below else notebook.path.removeprefix("/notebook")
-    return SplitResult(SCHEME, place, path, "", "")
+        netloc += f":{port}"
+    has_prefix = bool(found and prefix)
+    path = f"{prefix}{notebook.path}" if has_prefix else notebook.path.removeprefix("/notebook")
+    return SplitResult(SCHEME, netloc, path, "", "")
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Dataset:  # noqa: ARG001  (Airflow passes it)
-    """The notebook as OpenLineage has it; Airflow's OpenLineage provider calls it for inlets and outlets."""
+    """Convert an asset to an OpenLineage dataset; Airflow's OpenLineage provider calls it for inlets and outlets."""
     from openlineage.client.event_v2 import Dataset
 
     uri = sanitize_uri(urlsplit(asset.uri))

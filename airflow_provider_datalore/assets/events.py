@@ -1,4 +1,4 @@
-"""What an asset's event tells of the run that updated it."""
+"""Describes a run in the extra of the asset events that it causes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ log = logging.getLogger(__name__)
 
 
 def describe_run(run: Run, context: Context, outlets: Iterable[object], parameters: Iterable[str]) -> None:
-    """Put the run into the extra of the event of each notebook among the outlets.
+    """Describe the run in the extra of the event of each notebook among the outlets.
 
-    Never fails: the run went well, whatever becomes of what is told of it.
+    Never fails: an error here must not fail a task whose run succeeded.
 
     :param run: the run, as far as it is known.
-    :param outlets: the task's outlets; other assets than notebooks are left alone.
-    :param parameters: the names of the parameters that the run was given; their values may be secret.
+    :param context: the task's context, whose ``outlet_events`` are updated.
+    :param outlets: the task's outlets; only notebooks are used.
+    :param parameters: the names of the run's parameters; their values may be secret.
     """
     notebooks = [outlet for outlet in outlets if str(getattr(outlet, "uri", "")).startswith(f"{SCHEME}://")]
     if not notebooks:
         return
-    told = run.to_json()
+    described = run.to_json()
     extra: dict[str, Any] = {
-        **{name: told[name] for name in ("run_id", "notebook_id", "start_time", "end_time")},
+        **{name: described[name] for name in ("run_id", "notebook_id", "start_time", "end_time")},
         "artifacts": [artifact.name for artifact in run.artifacts],
         "parameters": sorted(parameters),
     }
@@ -39,4 +40,4 @@ def describe_run(run: Run, context: Context, outlets: Iterable[object], paramete
         for notebook in notebooks:
             events[notebook].extra.update(extra)
     except Exception as error:
-        log.warning("The events of assets do not tell of run %s: %s", run.run_id, error)
+        log.warning("Could not add run %s to the asset events: %s", run.run_id, error)

@@ -23,15 +23,16 @@ from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOper
 if TYPE_CHECKING:
     from typing import ParamSpec, Protocol, Self
 
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath, XComArg
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.hooks.datalore import DataloreHook
 
     FunctionParams = ParamSpec("FunctionParams")
+    Options = ParamSpec("Options")
 
     class NotebookTaskFactory(Protocol[FunctionParams]):
-        """What a decorated function is: called in a DAG, it makes the task."""
+        """A decorated function: called in a DAG, it makes the task."""
 
         def __call__(self, *args: FunctionParams.args, **kwargs: FunctionParams.kwargs) -> XComArg:
             """Make the task; its output is the run id."""
@@ -48,12 +49,20 @@ if TYPE_CHECKING:
         def override(self, **options: Any) -> Self:
             """The same function with other options of the task."""
 
+    class NotebookTaskDecorator(Protocol):
+        """Decorates a function that returns a notebook's parameters."""
+
+        def __call__(
+            self, function: Callable[FunctionParams, Mapping[str, Any] | None], /
+        ) -> NotebookTaskFactory[FunctionParams]:
+            """Decorate a function."""
+
 
 class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOperator):
-    """Runs a notebook with the parameters that a function returns; does all else as its base class does.
+    """Runs a notebook with the parameters that a function returns; otherwise the same as its base class.
 
-    The function is called when a run is about to be started, and not when a retry goes on with the run of an earlier
-    try. What it returns is not rendered as a template: its values may come from anywhere.
+    The function is called when a run is about to be started, and not when a retry uses the run of an earlier try. What
+    it returns is not rendered as a template: its values may come from anywhere.
 
     :param python_callable: returns the values by the *Variable* of the notebook's controls, or None for none.
     :param op_args: its positional arguments. (templated)
@@ -76,7 +85,7 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
         **kwargs: Any,
     ) -> None:
         if xcom.PARAMETERS in kwargs:
-            raise TypeError("@task.datalore_notebook takes no parameters=…: the function returns them")
+            raise TypeError("@task.datalore_notebook does not accept parameters=…: the function returns them")
         if kwargs.get("multiple_outputs"):
             raise TypeError("@task.datalore_notebook has one output, the run id: leave multiple_outputs out")
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
@@ -84,7 +93,7 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
     def parameters_for(self, context: Context) -> Mapping[str, Any] | None:
         """What the function returns for this task, checked.
 
-        :raises DataloreConfigurationError: if that is no mapping, or holds what Datalore cannot take.
+        :raises DataloreConfigurationError: if that is not a mapping, or holds a value that Datalore does not accept.
         """
         from airflow.providers.common.compat.sdk import redact
 
@@ -97,21 +106,21 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
         )
         if returned is not None and not isinstance(returned, Mapping):
             raise DataloreConfigurationError(
-                f"The function of task {self.task_id!r} returned a {type(returned).__name__}; it has to return the "
+                f"The function of task {self.task_id!r} returned a {type(returned).__name__}; it must return the "
                 "notebook's parameters as a mapping such as {'region': 'eu'}, or None for none."
             )
-        shown: Any = redact(to_datalore(returned))
-        context["ti"].xcom_push(key=xcom.PARAMETERS, value=shown)
+        masked: Any = redact(to_datalore(returned))
+        context["ti"].xcom_push(key=xcom.PARAMETERS, value=masked)
         self.parameters = returned
         return returned
 
     @staticmethod
     def xcom_push(context: Context, key: str, value: Any, **_: Any) -> None:
-        """Push a value; Airflow 3.0 hands this on for the outputs of a decorated task, and lacks it."""
+        """Push a value; Airflow 3.0 requires this method of decorated tasks, and lacks it itself."""
         context["ti"].xcom_push(key=key, value=value)
 
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
-        """Know again what the function returned, for the asset events, where another process called it."""
+        """Restore what the function returned, for the asset events, if another process called it."""
         if self.parameters is None:
             own = context["ti"]
             self.parameters = own.xcom_pull(task_ids=own.task_id, key=xcom.PARAMETERS, map_indexes=own.map_index)
@@ -120,29 +129,10 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
 
 if TYPE_CHECKING:
 
-    def datalore_notebook_task(
-        *,
-        notebook_id: str,
-        update_report: str | None = None,
-        direct_file_storage_write: bool | None = None,
-        wait_for_completion: bool = True,
-        deferrable: bool = False,
-        poll_interval: float = 30.0,
-        timeout: float | None = None,
-        max_outage: float = 1800.0,
-        durable: bool = True,
-        artifacts_to: str | ObjectStoragePath | None = None,
-        outputs: Sequence[str] | None = None,
-        datalore_conn_id: str = "datalore_default",
-        **kwargs: Any,
-    ) -> Callable[
-        [Callable[FunctionParams, Mapping[str, Any] | None]],
-        NotebookTaskFactory[FunctionParams],
-    ]:
-        """Decorate a function that returns a notebook's parameters; the arguments are the operator's.
+    def _with_options_of(operator: Callable[Options, object]) -> Callable[Options, NotebookTaskDecorator]: ...
 
-        The same as ``@task.datalore_notebook``, which type checkers and editors cannot see.
-        """
+    # The same as ``@task.datalore_notebook``, which type checkers and editors cannot see.
+    datalore_notebook_task = _with_options_of(DataloreRunNotebookOperator)
 
 else:
 
@@ -150,11 +140,12 @@ else:
         """Decorate a function that returns a notebook's parameters; the arguments are the operator's.
 
         :param python_callable: the function.
-        :param kwargs: ``notebook_id``, and what else :class:`.DataloreRunNotebookOperator` takes but ``parameters``.
+        :param kwargs: ``notebook_id``, and the other options of :class:`.DataloreRunNotebookOperator` but
+            ``parameters``.
         """
         return task_decorator_factory(
             python_callable=python_callable,
-            # Left out, Airflow takes the function's return annotation for that of the task.
+            # Without it, Airflow takes the function's return annotation for that of the task.
             multiple_outputs=kwargs.pop("multiple_outputs", None) or False,
             decorated_operator_class=DataloreNotebookDecoratedOperator,
             **kwargs,

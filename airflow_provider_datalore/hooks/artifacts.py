@@ -1,28 +1,28 @@
-"""What a hook does with the artifacts of a run: reads them, and writes them into storage."""
+"""The artifacts of a run: read into memory, or written into storage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_datalore.api import run_api, waiting
+from airflow_provider_datalore.api.flow import request
 from airflow_provider_datalore.hooks.synchronous import SynchronousHook
-from airflow_provider_datalore.transport.drivers import drive
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     from airflow_provider_datalore.api.models import Artifact, Run
-    from airflow_provider_datalore.api.waiting import Ask
 
-Taken = TypeVar("Taken")
+Received = TypeVar("Received")
 
 MAX_ARTIFACT_BYTES = 512 * 1024 * 1024
-"""Bytes that :meth:`ArtifactsHook.read_artifact` reads into memory, at most."""
+"""The longest artifact that :meth:`ArtifactsHook.read_artifact` reads into memory, by default."""
 
 
 class ArtifactsHook(SynchronousHook):
-    """Brings back what a run made.
+    """Brings back the artifacts of a run.
 
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
     """
@@ -31,8 +31,8 @@ class ArtifactsHook(SynchronousHook):
         """The content of an artifact; of a run's ``.ipynb`` the executed notebook.
 
         :param artifact: one of :attr:`.Run.artifacts`.
-        :param max_bytes: how long it may be, since it is read into memory; None is 512 MiB.
-        :param within: in how many seconds it has to be read; None for as long as data arrives.
+        :param max_bytes: the longest artifact that is read into memory; None is 512 MiB.
+        :param within: within how many seconds it must be read; None for as long as data arrives.
         :raises DataloreUnexpectedResponseError: if it is longer, or has a path that is not Datalore's.
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
@@ -41,19 +41,19 @@ class ArtifactsHook(SynchronousHook):
         )
 
     def read_outputs(self, run: Run, names: Sequence[str], *, max_outage: float = 0.0) -> dict[str, Any]:
-        """Values that a notebook handed back: glued as scrapbook does, or left by a cell tagged ``xcom:<name>``.
+        """Values that a notebook handed back: glued with scrapbook, or left by a cell tagged ``xcom:<name>``.
 
         :param run: the finished run; only its executed notebook is downloaded.
-        :param names: which values; each has to be there.
-        :param max_outage: for how many seconds to try again if Datalore does not deliver the notebook; 0 is not at all.
-        :return: by name, JSON all of it.
+        :param names: which values; each must be there.
+        :param max_outage: for how many seconds to retry while Datalore does not deliver the notebook; 0 does not retry.
+        :return: the values by name, as JSON.
         :raises DataloreMissingOutputError: for a name that the notebook left no value of.
-        :raises DataloreOutputError: for a value that is no JSON or too long, or a notebook that cannot be read.
+        :raises DataloreOutputError: for a value that is not JSON or too long, or a notebook that cannot be read.
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
         from airflow_provider_datalore.hooks.run_outputs import read_outputs
 
-        return read_outputs(self, run, names, max_outage)
+        return read_outputs(run, names, partial(self.receive_artifact, max_outage=max_outage))
 
     def download_artifact(
         self,
@@ -66,18 +66,20 @@ class ArtifactsHook(SynchronousHook):
     ) -> ObjectStoragePath:
         """Write an artifact into a folder of any storage that Airflow knows, piece by piece.
 
-        The file is there once it is complete, and not at all before; it replaces an older one.
+        The file appears when it is complete, and not before; it replaces an older one.
 
         :param artifact: one of :attr:`.Run.artifacts`.
-        :param destination: the folder: ``"/data"``, ``"s3://aws_default@bucket/folder"``, or whatever else
-            ``ObjectStoragePath`` takes.
-        :param name: the file's name; None is the artifact's. Either is made safe: without folders, characters and names
-            that some storage does not take, 255 bytes at most.
-        :param max_bytes: how long the artifact may be; None is without a limit.
-        :param max_outage: for how many seconds to try the whole artifact again if Datalore does not deliver it; 0 is
-            not at all.
+        :param destination: the folder: ``"/data"``, ``"s3://aws_default@bucket/folder"``, or any other
+            ``ObjectStoragePath``.
+        :param name: the file's name; None keeps the artifact's. Either is made safe: without folders, without
+            characters and names that some storage refuses, and at most 255 bytes.
+        :param max_bytes: the longest artifact that is written; None is without a limit.
+        :param max_outage: for how many seconds to retry the whole artifact while Datalore does not deliver it; 0 does
+            not retry.
         :return: where it was written.
-        :raises DataloreConfigurationError: if it cannot be written there, or is longer than ``max_bytes``.
+        :raises DataloreConfigurationError: if the destination is not a folder's address, or the artifact is longer than
+            ``max_bytes``.
+        :raises DataloreStorageError: if the storage fails.
         :raises DataloreUnavailableError: if Datalore does not deliver all of it.
         :raises DataloreError: whatever else goes wrong, by its own class.
         """
@@ -87,33 +89,26 @@ class ArtifactsHook(SynchronousHook):
         storage.check_max_bytes(max_bytes)
         path = storage.folder(destination) / safe_name(artifact.name if name is None else name)
         what = f"artifact {artifact.name!r:.200}"
-        size = self.receive_artifact(
-            artifact, lambda pieces: storage.write(pieces, path, what, max_bytes=max_bytes), max_outage=max_outage
-        )
+        write = partial(storage.write, path=path, what=what, max_bytes=max_bytes)
+        size = self.receive_artifact(artifact, write, max_outage=max_outage)
         self.log.info("Wrote artifact %.200r to %s, %d bytes.", artifact.name, path, size)
         storage.register_lineage(path, self)
         return path
 
     def receive_artifact(
-        self, artifact: Artifact, take: Callable[[Iterator[bytes]], Taken], *, max_outage: float = 0.0
-    ) -> Taken:
+        self, artifact: Artifact, receive: Callable[[Iterator[bytes]], Received], *, max_outage: float = 0.0
+    ) -> Received:
         """Hand the content of an artifact to a function, piece by piece.
 
-        :param artifact: one of :attr:`Run.artifacts`.
-        :param take: what is done with the pieces; done anew if Datalore breaks off and there is time to try again.
-        :param max_outage: for how many seconds to try the whole artifact again; 0 is not at all.
+        :param artifact: one of :attr:`.Run.artifacts`.
+        :param receive: consumes the pieces; called again if Datalore breaks off and there is time to retry.
+        :param max_outage: for how many seconds to retry the whole artifact; 0 does not retry.
         :return: what the function returned.
         :raises DataloreError: whatever goes wrong, by its own class.
         """
-        call = run_api.get_artifact(artifact)
-
-        def ask(step: Ask) -> Taken:
-            self.refresh_if_asked(step)
-            with self.client.stream(call) as pieces:
-                return take(pieces)
-
-        taken: Taken = drive(waiting.ask(max_outage, 0.0), ask)
-        return taken
+        call = run_api.get_artifact(artifact, receive)
+        received: Received = self.run_flow(waiting.retry(partial(request, call), max_outage)).received
+        return received
 
     def artifact_url(self, artifact: Artifact) -> str:
         """The address of an artifact as people open it in a browser.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import run_api, waiting
+from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import Run
-from airflow_provider_datalore.api.waiting import Ask, WaitPolicy, deadline_after
+from airflow_provider_datalore.api.waiting import WaitPolicy, deadline_after
 from airflow_provider_datalore.hooks.synchronous import DataloreBaseHook
 from airflow_provider_datalore.transport.connection import (
     DataloreConnection,
@@ -19,28 +21,30 @@ from airflow_provider_datalore.transport.connection import (
     not_defined,
     not_looked_up,
 )
-from airflow_provider_datalore.transport.drivers import drive_async
+from airflow_provider_datalore.transport.drivers import run_flow_async
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from airflow_provider_datalore.api.conditions import Condition
+    from airflow_provider_datalore.api.flow import Flow, Result
     from airflow_provider_datalore.api.models import NotebookId
-    from airflow_provider_datalore.hooks.notebook import DataloreAsyncNotebook
+    from airflow_provider_datalore.api.snapshots import NotebookState
     from airflow_provider_datalore.transport.aiohttp_client import SharedClient
-
 
 MIN_LOOKUP_INTERVAL, MAX_LOOKUP_INTERVAL = 1.0, 15.0
 """Seconds between two look-ups of a connection that was not found."""
 
 
 class DataloreAsyncHook(DataloreBaseHook):
-    """Tells what became of a run, from an event loop such as the triggerer's.
+    """Reports the outcome of a run, in an event loop such as the triggerer's.
 
-    All hooks of an event loop share one session for each connection.
+    All hooks of an event loop share one session for each connection. What :class:`DataloreHook` promises holds here as
+    well.
 
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param look_up_for: for how many seconds to look the connection up again if Airflow does not find it: a secrets
-        backend that does not answer is no different from one that does not have it.
+    :param look_up_for: for how many seconds to retry the look-up of the connection if Airflow does not find it: a
+        secrets backend that does not respond looks the same as one that does not have it.
     """
 
     def __init__(self, datalore_conn_id: str = defaults.CONN_ID, *, look_up_for: float = 0.0) -> None:
@@ -50,7 +54,9 @@ class DataloreAsyncHook(DataloreBaseHook):
     async def get_run(self, run_id: str, *, max_outage: float = 0.0, grace: float = 0.0) -> Run:
         """The run as it is now; as :meth:`DataloreHook.get_run`."""
         with naming_connection(self.datalore_conn_id):
-            return await self._drive(waiting.ask(max_outage, grace), run_id)
+            status = run_api.StatusReader(run_id)
+            flow = waiting.retry(status.look, max_outage, grace=grace)
+            return await self.run_flow(flow)
 
     async def wait_for_run(
         self,
@@ -67,46 +73,41 @@ class DataloreAsyncHook(DataloreBaseHook):
         return await self.wait_with_policy(run_id, policy)
 
     async def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "Datalore") -> Run:
-        """Wait until a run has ended, or until the patience is over; as :meth:`DataloreHook.wait_patiently`."""
+        """Wait until a run has ended; as :meth:`DataloreHook.wait_with_policy`."""
         with naming_connection(self.datalore_conn_id):
-            return await self._drive(waiting.wait_until_finished(run_id, policy, where=where), run_id)
+            status = run_api.StatusReader(run_id)
+            return await self.run_flow(waiting.wait_for(status.look, RunEnded(run_id, where), policy))
 
-    async def _drive(self, steps: waiting.Steps, run_id: str) -> Run:
-        call = run_api.get_run(run_id)
-        status = run_api.StatusReader(call, run_id)
+    async def run_flow(self, flow: Flow[Result]) -> Result:
+        """Carry out a flow in the running event loop; see :func:`.drivers.run_flow_async`."""
         async with self.shared_client() as client:
-
-            async def ask(step: Ask) -> Run:
-                return status.read(await client.send(call, reread_connection=step.reread_connection))
-
-            return await drive_async(steps, ask)
+            return await run_flow_async(flow, client)
 
     def notebook(self, notebook: NotebookId) -> DataloreAsyncNotebook:
         """A notebook, by the Notebook API of Datalore Cloud and on-premises 2026.2 and later."""
-        from airflow_provider_datalore.hooks.notebook import DataloreAsyncNotebook
-
         return DataloreAsyncNotebook(self, notebook)
 
     def shared_client(self) -> AbstractAsyncContextManager[SharedClient]:
-        """What sends the calls; shared by all that use this connection in the event loop."""
+        """Sends the calls; shared by all that use this connection in the event loop."""
         from airflow_provider_datalore.transport.aiohttp_client import shared_client
 
-        return shared_client(self.datalore_conn_id, self._read_connection)
+        return shared_client(self.datalore_conn_id, self._load_connection)
 
-    async def _read_connection(self) -> DataloreConnection:
+    async def _load_connection(self) -> DataloreConnection:
         until = time.monotonic() + self.look_up_for
-        pause = MIN_LOOKUP_INTERVAL
+        interval = MIN_LOOKUP_INTERVAL
         while True:
             try:
                 connection, extra = await self._look_up()
             except Exception as error:
                 is_missing = isinstance(error, AirflowNotFoundException)
-                told = not_defined(self.datalore_conn_id) if is_missing else not_looked_up(self.datalore_conn_id, error)
-                if time.monotonic() + pause > until:
-                    raise told from None
-                self.log.warning("%s Looking it up again in %.0f s.", told, pause)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, MAX_LOOKUP_INTERVAL)
+                conn_id = self.datalore_conn_id
+                failure = not_defined(conn_id) if is_missing else not_looked_up(conn_id, error)
+                if time.monotonic() + interval > until:
+                    raise failure from None
+                self.log.warning("%s Retrying the look-up in %.0f s.", failure, interval)
+                await asyncio.sleep(interval)
+                interval = min(2 * interval, MAX_LOOKUP_INTERVAL)
             else:
                 return DataloreConnection.read(connection, extra)
 
@@ -116,7 +117,26 @@ class DataloreAsyncHook(DataloreBaseHook):
         if hasattr(Connection, "aextra_dejson"):
             connection = await self.aget_connection(self.datalore_conn_id)
             return connection, await connection.aextra_dejson()
-        # Airflow before 3.3.2 hides a connection's secrets by asking another process and waiting for its answer, which
-        # in an event loop would be a deadlock. common-compat knows that since 1.22.
+        # To mask a connection's secrets, Airflow before 3.3.2 calls another process and blocks until it responds, which
+        # in an event loop would be a deadlock. common-compat handles that since 1.22.
         connection = await sync_to_async(self.get_connection)(self.datalore_conn_id)
         return connection, await sync_to_async(lambda: connection.extra_dejson)()
+
+
+class DataloreAsyncNotebook:
+    """What the triggerer does with a notebook.
+
+    :param hook: the hook of the Airflow connection.
+    :param notebook: the notebook.
+    """
+
+    def __init__(self, hook: DataloreAsyncHook, notebook: NotebookId) -> None:
+        self.hook = hook
+        self.id = notebook
+
+    async def wait(self, condition: Condition[NotebookState], policy: WaitPolicy) -> NotebookState:
+        """Wait until the notebook meets a condition."""
+        from airflow_provider_datalore.api import interactive
+
+        look = partial(interactive.look, self.id)
+        return await self.hook.run_flow(waiting.wait_for(look, condition, policy))

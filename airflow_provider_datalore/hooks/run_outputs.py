@@ -1,11 +1,11 @@
-"""Reads from a run's executed notebook the values that it hands back."""
+"""Reads the values that a run hands back from its executed notebook."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_datalore.api.calls import listed
+from airflow_provider_datalore.api.text import listed
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreMissingOutputError,
@@ -17,14 +17,13 @@ from airflow_provider_datalore.notebooks.outputs import read_outputs as read_fro
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES, NotANotebookError
 
 if TYPE_CHECKING:
-    from airflow_provider_datalore.api.models import Run
-    from airflow_provider_datalore.hooks.artifacts import ArtifactsHook
+    from airflow_provider_datalore.api.models import Artifact, Run
 
 
 def check_names(names: object) -> None:
-    """Make sure that names of outputs can be some.
+    """Check the names of outputs.
 
-    :raises DataloreConfigurationError: if they are no list of names.
+    :raises DataloreConfigurationError: if they are not a list of names.
     """
     if (
         isinstance(names, (list, tuple))
@@ -34,37 +33,46 @@ def check_names(names: object) -> None:
     ):
         return
     raise DataloreConfigurationError(
-        f"outputs is {names!r:.300}; it has to be a list of names, each once, such as ['revenue']: what the notebook "
-        "glues with scrapbook's format, or leaves in a cell that is tagged xcom:revenue. None reads no outputs."
+        f"outputs is {names!r:.300}; it must be a list of names, each once, such as ['revenue']: values that the "
+        "notebook glues with scrapbook, or leaves in a cell that is tagged xcom:revenue. None reads no outputs."
     )
 
 
-def read_outputs(hook: ArtifactsHook, run: Run, names: Sequence[str], max_outage: float) -> dict[str, Any]:
-    """See :meth:`DataloreHook.read_outputs`."""
+class Receive(Protocol):
+    """Downloads an artifact; see :meth:`.ArtifactsHook.receive_artifact`."""
+
+    def __call__(self, artifact: Artifact, receive: Callable[[Iterator[bytes]], bytes], /) -> bytes: ...
+
+
+def read_outputs(run: Run, names: Sequence[str], download: Receive) -> dict[str, Any]:
+    """See :meth:`.ArtifactsHook.read_outputs`.
+
+    :param download: downloads the executed notebook.
+    """
     check_names(names)
-    asked_for = f"The outputs {', '.join(map(repr, names))} of run {run.run_id} cannot be read"
+    failed = f"The outputs {', '.join(map(repr, names))} of run {run.run_id} cannot be read"
     notebook = run.executed_notebook
     if notebook is None:
-        raise DataloreOutputError(f"{asked_for}: it left no executed notebook among its artifacts.")
+        raise DataloreOutputError(f"{failed}: it left no executed notebook among its artifacts.")
 
     def join(pieces: Iterator[bytes]) -> bytes:
         content = bytearray()
         for piece in pieces:
             content += piece
             if len(content) > MAX_NOTEBOOK_BYTES:
-                raise DataloreOutputError(f"{asked_for}: its notebook is longer than {MAX_NOTEBOOK_BYTES} bytes.")
+                raise DataloreOutputError(f"{failed}: its notebook is longer than {MAX_NOTEBOOK_BYTES} bytes.")
         if content[:1000].lstrip().startswith(b"<"):
-            # A gateway in front of Datalore that is in trouble, or asks people to sign in.
-            raise DataloreUnexpectedResponseError(f"{asked_for}: a page came in place of artifact {notebook.name!r}.")
+            # A gateway in front of Datalore that fails, or asks people to sign in.
+            raise DataloreUnexpectedResponseError(f"{failed}: a web page came instead of artifact {notebook.name!r}.")
         return bytes(content)
 
-    content = hook.receive_artifact(notebook, join, max_outage=max_outage)
+    content = download(notebook, join)
     try:
         return read_from_notebook(content, names)
     except NotANotebookError as error:
-        raise DataloreOutputError(f"{asked_for}: artifact {notebook.name!r} is no notebook, {error}.") from None
+        raise DataloreOutputError(f"{failed}: artifact {notebook.name!r} is not a notebook, {error}.") from None
     except MissingOutputError as error:
-        left = listed(error.available, most=50) or "none at all"
+        left = listed(error.available, limit=50) or "none"
         raise DataloreMissingOutputError(
             f"Run {run.run_id} left no output {error.name!r}. It left {left}. Glue it as "
             f"scrapbook.glue({error.name!r}, …) does, tag a cell xcom:{error.name}, or correct outputs.",
@@ -73,5 +81,5 @@ def read_outputs(hook: ArtifactsHook, run: Run, names: Sequence[str], max_outage
         ) from None
     except UnusableOutputError as error:
         raise DataloreOutputError(
-            f"Output {error.name!r} of run {run.run_id} cannot be handed on: it {error.problem}.", output=error.name
+            f"Output {error.name!r} of run {run.run_id} cannot be used: it {error.problem}.", output=error.name
         ) from None

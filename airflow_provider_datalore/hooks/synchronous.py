@@ -1,17 +1,22 @@
-"""What the hooks of a worker stand on: an Airflow connection that is read once, and one session over it."""
+"""The base of the hooks of a worker: an Airflow connection that is loaded once, and one client over it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_datalore import defaults
-from airflow_provider_datalore.api.models import NotebookId
+from airflow_provider_datalore.api import waiting
+from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.exceptions import DataloreNoResponseError, DataloreSubmissionUnknownError
+from airflow_provider_datalore.transport import drivers
 from airflow_provider_datalore.transport.connection import DataloreConnection, naming_connection, not_defined
 
 if TYPE_CHECKING:
-    from airflow_provider_datalore.api.waiting import Ask
+    from airflow_provider_datalore.api.calls import Call, Response
+    from airflow_provider_datalore.api.flow import Flow, Result
     from airflow_provider_datalore.transport.requests_client import RequestsClient
 
 
@@ -32,13 +37,14 @@ class DataloreBaseHook(BaseHook):
 
 
 class SynchronousHook(DataloreBaseHook):
-    """A hook that waits for each answer, with one session for all requests.
+    """A hook that waits for each response, and uses one session for all requests.
 
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
     """
 
     def __init__(self, datalore_conn_id: str = defaults.CONN_ID) -> None:
         super().__init__(datalore_conn_id)
+        self._connection: DataloreConnection | None = None
         self._client: RequestsClient | None = None
 
     def notebook_url(self, notebook_id: str | NotebookId) -> str:
@@ -46,44 +52,78 @@ class SynchronousHook(DataloreBaseHook):
 
         :param notebook_id: ``owner/id``, or the notebook's pasted URL.
         """
-        return self.connection.browser_url(self._notebook_id(notebook_id).path)
+        return self.connection.browser_url(self.parse_notebook_id(notebook_id).path)
 
     @property
     def connection(self) -> DataloreConnection:
-        """The Airflow connection, read once and checked.
+        """The Airflow connection, loaded once and checked.
 
-        :raises DataloreConfigurationError: if it is not whole.
+        :raises DataloreConfigurationError: if a field is missing or wrong.
         """
-        return self.client.connection
-
-    def apart(self) -> Self:
-        """A hook that has read the same connection and has a sender of its own, for use while this one waits."""
-        from airflow_provider_datalore.transport.requests_client import RequestsClient
-
-        hook = type(self)(self.datalore_conn_id)
-        hook._client = RequestsClient(self.connection)
-        return hook
-
-    @property
-    def client(self) -> RequestsClient:
-        """What sends the calls."""
-        from airflow_provider_datalore.transport.requests_client import RequestsClient
-
-        if self._client is None:
+        if self._connection is None:
             try:
                 airflow_connection = self.get_connection(self.datalore_conn_id)
             except AirflowNotFoundException:
                 raise not_defined(self.datalore_conn_id) from None
-            self._client = RequestsClient(DataloreConnection.read(airflow_connection, airflow_connection.extra_dejson))
+            self._connection = DataloreConnection.read(airflow_connection, airflow_connection.extra_dejson)
+        return self._connection
+
+    @property
+    def client(self) -> RequestsClient:
+        """Sends the calls."""
+        from airflow_provider_datalore.transport.requests_client import RequestsClient
+
+        if self._client is None:
+            self._client = RequestsClient(self.connection)
         return self._client
 
-    def refresh_if_asked(self, step: Ask) -> None:
-        """Before the request of a wait: read the connection anew, if the step says so."""
-        if step.reread_connection and self._client is not None:
-            self._client.close()
-            self._client = None
+    def separate(self) -> Self:
+        """A hook with the same connection and a client of its own, to be used while this one waits for a response."""
+        hook = type(self)(self.datalore_conn_id)
+        hook._connection = self.connection
+        return hook
 
-    def _notebook_id(self, notebook_id: object) -> NotebookId:
+    def send(self, call: Call) -> Response:
+        """Send one call; see :meth:`.RequestsClient.send`."""
+        return self.client.send(call)
+
+    def refresh(self) -> None:
+        """Reload the Airflow connection before the next call."""
+        if self._client is not None:
+            self._client.close()
+        self._connection = self._client = None
+
+    def run_flow(self, flow: Flow[Result]) -> Result:
+        """Carry out a flow in this thread; see :func:`.drivers.run_flow`."""
+        return drivers.run_flow(flow, self)
+
+    def submit(self, notebook: NotebookId, flow: Callable[[], Flow[Result]], max_outage: float) -> Result:
+        """Start a notebook, never twice.
+
+        :param flow: sends the request.
+        :param max_outage: for how many seconds to retry while it is certain that Datalore did not receive the request.
+        :raises DataloreSubmissionUnknownError: if the notebook may be running, or not.
+        :raises DataloreError: whatever else goes wrong, by its own class.
+        """
+        try:
+            return self.run_flow(waiting.submit(flow, max_outage))
+        except DataloreNoResponseError as error:
+            if error.never_received:
+                raise
+            url = self.notebook_url(notebook)
+            raise DataloreSubmissionUnknownError(
+                f"Notebook {notebook} may be running in Datalore: its run was requested, and no clear response came. "
+                "The request is not repeated, since that could run the notebook twice. Check whether it is running at "
+                f"{url}; if it is not, clear this task. What happened: {error}",
+                notebook_id=str(notebook),
+                notebook_url=url,
+            ) from error
+
+    def parse_notebook_id(self, notebook_id: str | NotebookId) -> NotebookId:
+        """Read a notebook id, or a notebook's pasted URL if it belongs to this Datalore.
+
+        :raises DataloreConfigurationError: if it is neither.
+        """
         if isinstance(notebook_id, NotebookId):
             return notebook_id
         with naming_connection(self.datalore_conn_id):

@@ -1,1 +1,1 @@
-"""What a task tells OpenLineage, by way of Airflow's OpenLineage provider, which is optional."""
+"""The OpenLineage metadata of a task, for Airflow's OpenLineage provider, which is optional."""

@@ -1,4 +1,4 @@
-"""The facets of a run of a notebook. Imported only when Airflow's OpenLineage provider asks for them.
+"""The OpenLineage facets of a run of a notebook; imported only when Airflow's OpenLineage provider requests them.
 
 Source: https://openlineage.io/docs/spec/facets/
 """
@@ -19,50 +19,52 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import Dataset
     from openlineage.client.facet_v2 import JobFacet, RunFacet
 
-    from airflow_provider_datalore.lineage.mixin import LineageMixin
-
 CODE_TYPE = "datalore"
-"""The kind of place, in OpenLineage's facet of it, where the source code is."""
+"""The type of source code location in OpenLineage's facet."""
 
 log = logging.getLogger(__name__)
 
 
-def lineage_of(task: LineageMixin) -> OperatorLineage[Any, Any] | None:
-    """All that the task knows by now. Never fails: None if something keeps it from being told."""
+def lineage_of(task: Any) -> OperatorLineage[Any, Any] | None:
+    """The OpenLineage metadata of a task, as far as it is known. Never fails.
+
+    :param task: an operator or sensor with :class:`.LineageMixin`.
+    :return: the metadata; None if it cannot be determined.
+    """
     try:
         return _lineage_of(task)
     except Exception as error:
-        log.warning("OpenLineage is told nothing of this task: %s: %s", type(error).__name__, error)
+        log.warning("Could not determine the OpenLineage metadata of this task: %s: %s", type(error).__name__, error)
         return None
 
 
 def _lineage_of(task: Any) -> OperatorLineage[Any, Any]:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    link = _notebook_link(task)
+    notebook_url = _notebook_url(task)
     return OperatorLineage(
         inputs=list(_datasets(task.inlets)),
         outputs=list(_datasets([*task.outlets, *_written(task)])),
-        run_facets=dict(_run_facets(task, _run_id(task), link)),
-        job_facets=dict(_job_facets(link)),
+        run_facets=dict(_run_facets(task, _run_id(task), notebook_url)),
+        job_facets=dict(_job_facets(notebook_url)),
     )
 
 
 def _run_id(task: Any) -> str:
-    """The run: of a sensor what it was given, of the operator what it has started."""
-    known = task.finished_run.run_id if task.finished_run is not None else task.started_run_id
-    return str(known or getattr(task, "run_id", ""))
+    """The id of the run: a sensor received it as an argument, an operator started the run."""
+    run_id = task.outcome.run.run_id if task.outcome is not None else task.started_run_id
+    return str(run_id or getattr(task, "run_id", ""))
 
 
-def _run_facets(task: Any, run_id: str, link: str) -> Iterator[tuple[str, RunFacet]]:
+def _run_facets(task: Any, run_id: str, notebook_url: str) -> Iterator[tuple[str, RunFacet]]:
     from openlineage.client.facet_v2 import error_message_run, external_query_run
 
     if run_id:
         yield (
             "externalQuery",
-            external_query_run.ExternalQueryRunFacet(externalQueryId=run_id, source=link or CODE_TYPE),
+            external_query_run.ExternalQueryRunFacet(externalQueryId=run_id, source=notebook_url or CODE_TYPE),
         )
-    if (failure := task.cell_failure) is not None:
+    if task.outcome is not None and (failure := task.outcome.failure) is not None:
         yield (
             "errorMessage",
             error_message_run.ErrorMessageRunFacet(
@@ -73,33 +75,36 @@ def _run_facets(task: Any, run_id: str, link: str) -> Iterator[tuple[str, RunFac
         )
 
 
-def _job_facets(link: str) -> Iterator[tuple[str, JobFacet]]:
+def _job_facets(notebook_url: str) -> Iterator[tuple[str, JobFacet]]:
     from openlineage.client.facet_v2 import source_code_location_job
 
-    if link:
-        yield "sourceCodeLocation", source_code_location_job.SourceCodeLocationJobFacet(type=CODE_TYPE, url=link)
+    if notebook_url:
+        yield (
+            "sourceCodeLocation",
+            source_code_location_job.SourceCodeLocationJobFacet(type=CODE_TYPE, url=notebook_url),
+        )
 
 
-def _notebook_link(task: Any) -> str:
+def _notebook_url(task: Any) -> str:
     """The notebook's address; empty if it is not known yet.
 
-    Before the task runs it is known of a pasted address, and with a connection that is an environment variable.
+    Before the task runs, it is known if the notebook id is a pasted address or the connection an environment variable.
     """
     notebook_id = getattr(task, "notebook_id", None)
-    if task.notebook_link or not notebook_id:
-        return str(task.notebook_link)
+    if task.notebook_url or not notebook_id:
+        return str(task.notebook_url)
     try:
         if f"AIRFLOW_CONN_{task.datalore_conn_id.upper()}" in os.environ:
             return DataloreHook(task.datalore_conn_id).notebook_url(notebook_id)
         parsed = NotebookId.parse(notebook_id)
     except DataloreError as error:
-        log.debug("The address of notebook %s is not known: %s", notebook_id, error)
+        log.debug("Could not determine the address of notebook %s: %s", notebook_id, error)
         return ""
     return f"{parsed.address}{parsed.path}" if parsed.address else ""
 
 
 def _datasets(assets: Iterable[object]) -> Iterator[Dataset]:
-    """What OpenLineage has a name for; of the rest it is not told."""
+    """The assets that can be converted to OpenLineage datasets, without duplicates."""
     from airflow.providers.openlineage.extractors.manager import ExtractorManager
 
     known = set()
@@ -111,10 +116,10 @@ def _datasets(assets: Iterable[object]) -> Iterator[Dataset]:
 
 
 def _written(task: Any) -> list[object]:
-    """The files to which artifacts were written; the provider itself asks for them only where no outlet is declared."""
+    """The files of written artifacts; the OpenLineage provider collects them only if the task declares no outlets."""
     if not getattr(task, "artifacts_to", None):
         return []
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
     collector: Any = get_hook_lineage_collector()
-    return [written.asset for written in collector.collected_assets.outputs]
+    return [output.asset for output in collector.collected_assets.outputs]

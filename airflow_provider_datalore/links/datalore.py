@@ -1,4 +1,4 @@
-"""The buttons of a task in the Airflow UI: its notebook, and the notebook as it was executed."""
+"""The links of a task in the Airflow UI: its notebook, and the executed copy of the notebook."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class _XComLink(BaseOperatorLink):
-    """A button for an address that the task pushes as XCom as soon as it knows it."""
+    """A link to an address that the task pushes as an XCom."""
 
     key: str
 
     @property
     def xcom_key(self) -> str:
-        """The XCom in which the UI of Airflow 3 finds the address, also while the task still runs."""
+        """The XCom from which the UI of Airflow 3 reads the address, even while the task is running."""
         return self.key
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """The address that the task pushed; empty if it pushed none."""
+        """The address that the task pushed; empty if it did not push one."""
         return XCom.get_value(ti_key=ti_key, key=self.key) or ""
 
 
@@ -35,7 +35,7 @@ class DataloreNotebookLink(_XComLink):
 
 
 class DataloreExecutedNotebookLink(_XComLink):
-    """Opens the executed copy of the notebook, which is an artifact of the run."""
+    """Opens the executed copy of the notebook, an artifact of the run."""
 
     name = "Executed notebook"
     key = xcom.EXECUTED_NOTEBOOK_URL

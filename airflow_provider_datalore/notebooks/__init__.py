@@ -1,1 +1,1 @@
-"""What an executed notebook tells. Knows the file format, and neither Airflow nor Datalore."""
+"""Reads executed notebooks. Depends on the file format only, not on Airflow or Datalore."""

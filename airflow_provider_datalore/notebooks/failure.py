@@ -1,4 +1,4 @@
-"""Finds in an executed notebook which cell failed, and what it said."""
+"""Finds the cell of an executed notebook that failed, and its error."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _MAX_OUTPUT_CHARS = 2000
 _MAX_MESSAGE_CHARS = 1000
 _CONTEXT_LINES = 3
 _MAX_SCANNED_CHARS = 100_000
-"""Characters of one text that are looked at, at most: what is to be shown is far shorter, and files may be hostile."""
+"""Maximum number of characters of a text that are searched; only a small part is shown, and files may be hostile."""
 _FRAME_IN_CELL = re.compile(
     r"(?:Cell In ?\[|Input In \[|<ipython-input-)(\d{1,9})"  # the cell's execution count
     r"(?:\], line (\d{1,9})|[^\n]{0,300}\n(?:(?!-+>)[^\n]{0,300}\n){0,6}?-+> ?(\d{1,9}))"
 )
-"""How IPython 8, and IPython 7 with an arrow at the line, tell of a frame that is in a cell."""
+"""A traceback's frame in a cell, as IPython 8 writes it, or IPython 7 with an arrow at the line."""
 
 _EXPECTED_ERROR_TAG = "raises-exception"
 """The tag of a cell whose error does not end the run."""
@@ -26,15 +26,15 @@ _EXPECTED_ERROR_TAG = "raises-exception"
 
 @dataclass(frozen=True, slots=True)
 class CellFailure:
-    """The cell at which a notebook failed: the one with an error, or the last that was executed if none has one.
+    """The cell in which a notebook failed: the one with an error, or the last executed one if no cell has an error.
 
-    :param cell: which one, in words: its number, and its tag or first line.
+    :param cell: a description of the cell: its number, and its tag or first line.
     :param number: its position among all cells, counted from 1.
     :param source: its code around the failing line, with line numbers.
-    :param error_name: the exception's class, such as ``KeyError``; empty if the cell left no error.
+    :param error_name: the exception's class, such as ``KeyError``; empty if the cell has no error.
     :param error_value: the exception's message.
-    :param traceback: the traceback without terminal codes, shortened in its middle if it is long.
-    :param output: the last lines that the cell printed before.
+    :param traceback: the traceback without terminal codes, shortened in the middle if it is long.
+    :param output: the last lines that the cell printed.
     :param language: the notebook's language, such as ``python``.
     """
 
@@ -49,9 +49,9 @@ class CellFailure:
 
     @property
     def error(self) -> str:
-        """The exception in one line, or that there is none."""
+        """The exception as text, or a note that there is none."""
         if not self.error_name:
-            return "No error was left; the kernel may have died. It was last seen"
+            return "The executed notebook contains no error; the kernel may have died. The last executed code is"
         return f"{self.error_name}: {self.error_value}" if self.error_value else self.error_name
 
     def __str__(self) -> str:
@@ -63,18 +63,19 @@ class CellFailure:
         if self.traceback:
             parts += ["Traceback:", _indented(self.traceback)]
         if self.output:
-            parts += ["The last that it printed:", _indented(self.output)]
+            parts += ["Last printed output:", _indented(self.output)]
         return "\n".join(parts)
 
 
 def find_failure(content: bytes) -> CellFailure | None:
-    """The cell at which a run failed: the first that ended in an error, unless it was expected to.
+    """Find the cell in which a run failed: the first that ended in an unexpected error.
 
-    An error that the kernel only prints (as IPython does an ``ExceptionGroup``), or a kernel that dies, leaves no such
-    cell; then it is the one that was executed last. None if none was executed.
+    There is no such cell if the kernel only printed the error (as IPython does with an ``ExceptionGroup``) or died.
+    Then it is the cell that was executed last.
 
     :param content: the executed ``.ipynb`` file.
-    :raises NotANotebookError: if it is no notebook.
+    :return: the cell; None if no cell was executed.
+    :raises NotANotebookError: if the content is not a notebook.
     """
     last: CodeCell | None = None
     for cell in code_cells(content):
@@ -92,7 +93,12 @@ def find_failure(content: bytes) -> CellFailure | None:
 
 
 def describe(cell: CodeCell, *, error_name: str, error_value: str, traceback: str) -> CellFailure:
-    """A cell that ended in an error, in the form in which it is told; the rest of it is in its outputs."""
+    """Describe a cell that ended in an error, with its last printed output.
+
+    :param error_name: the exception's class.
+    :param error_value: the exception's message.
+    :param traceback: the traceback, which may contain terminal codes.
+    """
     traceback = _plain(traceback)
     return _failure(
         cell,
@@ -123,7 +129,7 @@ def _lines(traceback: object) -> list[object]:
 
 
 def _failing_line(traceback: str, cell: CodeCell) -> int | None:
-    """The line of the cell at which the innermost of its frames was, counted from 1, if the traceback says so."""
+    """The line of the innermost frame in this cell, counted from 1; None if the traceback does not contain it."""
     frames = [(int(count), int(line or arrow)) for count, line, arrow in _FRAME_IN_CELL.findall(traceback)]
     lines = [line for count, line in frames if cell.execution_count in (None, count)]
     return lines[-1] if lines and 0 < lines[-1] <= len(cell.source.splitlines()) else None
@@ -141,7 +147,7 @@ def _source_around(source: str, line: int | None) -> str:
 
 
 def _printed(cell: CodeCell) -> str:
-    """The last lines that the cell wrote to its output; only the tail is looked at, however much there is."""
+    """The last lines that the cell printed; reads only the end, which may be a small part of the output."""
     tail = ""
     for output in reversed(cell.outputs):
         if is_printed(output):
@@ -155,11 +161,12 @@ def _plain(value: str) -> str:
     return plain(_shortened(value, _MAX_SCANNED_CHARS))
 
 
-def _shortened(value: str, most: int) -> str:
-    """Both ends of a long text: a traceback begins with the cell and ends with the error."""
-    if len(value) <= most:
+def _shortened(value: str, max_chars: int) -> str:
+    """Keep both ends of a long text: a traceback starts with the cell and ends with the error."""
+    if len(value) <= max_chars:
         return value
-    return f"{value[: most // 2]}\n… {len(value) - most} characters left out …\n{value[-(most // 2) :]}"
+    half = max_chars // 2
+    return f"{value[:half]}\n… {len(value) - max_chars} characters omitted …\n{value[-half:]}"
 
 
 def _indented(value: str) -> str:

@@ -1,7 +1,7 @@
-"""Finds in an executed notebook the values that it hands back: what it glued, and what its tagged cells left.
+"""Reads the values that an executed notebook returns: glued values, and the outputs of tagged cells.
 
 Sources: https://nteract-scrapbook.readthedocs.io/en/latest/models.html for glued values;
-https://nbformat.readthedocs.io/en/latest/format_description.html#code-cell-outputs for what cells leave.
+https://nbformat.readthedocs.io/en/latest/format_description.html#code-cell-outputs for the outputs of cells.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from airflow_provider_datalore.api.text import NOT_STORABLE
 from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells, data, is_printed, plain, text
 
 MAX_OUTPUT_BYTES = 256 * 1024
-"""Bytes of JSON that one value may have."""
+"""Maximum size of one value as JSON."""
 
 XCOM_TAG_PREFIX = "xcom:"
-"""What the tag of a cell begins with that leaves a value; the value's name follows."""
+"""The prefix of the tag of a cell that returns a value; the value's name follows it."""
 
 _MAX_DEPTH = 100
 _MAX_TEXT_CHARS = 4 * MAX_OUTPUT_BYTES
@@ -30,13 +30,13 @@ _NOT_FINITE = frozenset({"nan", "inf", "-inf", "NaN", "Infinity", "-Infinity"})
 _NUMPY_SCALAR = re.compile(r"(?:u?int|float)\d+|str_")
 _NUMPY_BOOLEANS = {"True_": True, "False_": False}
 _SHORTENED_REPR = re.compile(r"[\[{(].*^[ \t]*\.\.\.[\]})]", re.DOTALL | re.MULTILINE)
-"""How IPython shows a list or mapping of more than a thousand entries."""
+"""A list or mapping of more than a thousand entries, as IPython shows it."""
 
 
 class MissingOutputError(ValueError):
-    """The notebook left no value of this name.
+    """The notebook returned no value of this name.
 
-    :param available: the names of those that it left.
+    :param available: the names of the values that it returned.
     """
 
     def __init__(self, name: str, available: list[str]) -> None:
@@ -46,9 +46,9 @@ class MissingOutputError(ValueError):
 
 
 class UnusableOutputError(ValueError):
-    """The notebook left a value that cannot be handed on.
+    """The notebook returned a value that cannot be stored.
 
-    :param problem: why, in words that follow "it".
+    :param problem: the reason, as the predicate of a sentence about the value.
     """
 
     def __init__(self, name: str, problem: str) -> None:
@@ -59,19 +59,19 @@ class UnusableOutputError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Scrap:
-    """A value as scrapbook's ``glue`` leaves it."""
+    """A value that scrapbook's ``glue`` wrote."""
 
     encoder: str
     content: Any
 
     def value(self) -> Any:
         if self.encoder not in ("json", "text"):
-            raise ValueError(f"is glued as {self.encoder!r:.50}; glue it as JSON or text")
+            raise ValueError(f"is glued with encoder {self.encoder!r:.50}; use json or text")
         if self.encoder == "text" or not isinstance(self.content, str):
             return self.content
         if self.content in _NOT_FINITE:
-            # What a Jupyter kernel makes of a number that JSON does not have.
-            raise ValueError(f"is {self.content}, which JSON does not have")
+            # How a Jupyter kernel stores a number that JSON does not support.
+            raise ValueError(f"is {self.content}, which JSON does not support")
         try:
             return json.loads(self.content)
         except ValueError:
@@ -79,55 +79,59 @@ class _Scrap:
 
 
 @dataclass(frozen=True, slots=True)
-class _Left:
-    """What a tagged cell left."""
+class _CellOutput:
+    """The value that a tagged cell returns with its outputs."""
 
     cell: CodeCell
 
     def value(self) -> Any:
-        outputs = [output for output in self.cell.outputs if not _is_aside(output)]
+        outputs = [output for output in self.cell.outputs if not _is_side_output(output)]
         if not outputs:
-            raise ValueError(f"is the value of {self.cell.label}, which left no output")
+            raise ValueError(f"is the value of {self.cell.label}, which has no output")
         last = outputs[-1]
         if is_printed(last):
-            return _read_text("".join(reversed(list(_printed_last(outputs)))).removesuffix("\n"))
-        left = data(last)
-        if "application/json" in left:
-            return left["application/json"]
-        if "text/plain" not in left:
-            kinds = ", ".join(sorted(map(str, left))) or str(last.get("output_type"))
-            raise ValueError(f"is the value of {self.cell.label}, which left no JSON or text, but {kinds:.200}")
-        shown = text(left["text/plain"])
+            return _read_text("".join(reversed(list(_last_printed(outputs)))).removesuffix("\n"))
+        contents = data(last)
+        if "application/json" in contents:
+            return contents["application/json"]
+        if "text/plain" not in contents:
+            types = ", ".join(sorted(map(str, contents))) or str(last.get("output_type"))
+            raise ValueError(f"is the value of {self.cell.label}, whose output is not JSON or text but {types:.200}")
+        shown = text(contents["text/plain"])
         return _read_text(shown) if last.get("output_type") == "display_data" else _read_shown(shown)
 
 
 def read_outputs(content: bytes, names: Iterable[str]) -> dict[str, Any]:
-    """The values of these names. Of several with the same name the last counts.
+    """Read values by name. If several values have the same name, the last one is used.
 
     :param content: the executed ``.ipynb`` file.
-    :param names: which values.
-    :return: by name; JSON all of it, and each no longer than :data:`MAX_OUTPUT_BYTES`.
-    :raises NotANotebookError: if the content is no notebook.
-    :raises MissingOutputError: for a name that the notebook left no value of.
-    :raises UnusableOutputError: for a value that is no JSON, or too long.
+    :param names: the names of the values.
+    :return: the values by name; JSON, and each no larger than :data:`MAX_OUTPUT_BYTES`.
+    :raises NotANotebookError: if the content is not a notebook.
+    :raises MissingOutputError: if the notebook returned no value of a name.
+    :raises UnusableOutputError: if a value is not JSON, or too large.
     """
-    found: dict[str, _Scrap | _Left] = {}
+    found: dict[str, _Scrap | _CellOutput] = {}
     for cell in code_cells(content):
-        found.update(_left_by(cell))
+        found.update(_outputs_of(cell))
     return {name: _read(name, found) for name in names}
 
 
-def _left_by(cell: CodeCell) -> Iterator[tuple[str, _Scrap | _Left]]:
+def _outputs_of(cell: CodeCell) -> Iterator[tuple[str, _Scrap | _CellOutput]]:
     for output in cell.outputs:
-        for kind, payload in data(output).items():
-            if _SCRAP.fullmatch(str(kind)) and isinstance(payload, Mapping) and isinstance(payload.get("name"), str):
+        for media_type, payload in data(output).items():
+            if (
+                _SCRAP.fullmatch(str(media_type))
+                and isinstance(payload, Mapping)
+                and isinstance(payload.get("name"), str)
+            ):
                 yield payload["name"], _Scrap(str(payload.get("encoder")), payload.get("data"))
     for tag in cell.tags:
         if tag.startswith(XCOM_TAG_PREFIX) and len(tag) > len(XCOM_TAG_PREFIX):
-            yield tag.removeprefix(XCOM_TAG_PREFIX), _Left(cell)
+            yield tag.removeprefix(XCOM_TAG_PREFIX), _CellOutput(cell)
 
 
-def _read(name: str, found: Mapping[str, _Scrap | _Left]) -> Any:
+def _read(name: str, found: Mapping[str, _Scrap | _CellOutput]) -> Any:
     if name not in found:
         raise MissingOutputError(name, list(found))
     try:
@@ -139,7 +143,7 @@ def _read(name: str, found: Mapping[str, _Scrap | _Left]) -> Any:
 
 
 def _check(value: Any) -> None:
-    """Make sure that a value can be kept as XCom in any database, and is no longer than it may be."""
+    """Check that a value can be stored as an XCom in any database, and is not too large."""
     level, depth = [value], 0
     while level:
         if depth > _MAX_DEPTH:
@@ -147,32 +151,32 @@ def _check(value: Any) -> None:
         inner: list[Any] = []
         for part in level:
             if isinstance(part, float) and not math.isfinite(part):
-                told = f"is {part}" if part is value else f"has the number {part} in it"
-                raise ValueError(f"{told}, which JSON does not have")
+                verb = "is" if part is value else "contains the number"
+                raise ValueError(f"{verb} {part}, which JSON does not support")
             if isinstance(part, str) and NOT_STORABLE.search(part):
-                raise ValueError("has a character in it that databases do not take (U+0000, or half of a pair)")
+                raise ValueError("contains a character that databases do not store (U+0000 or an unpaired surrogate)")
             if isinstance(part, Mapping):
                 inner += [*part, *part.values()]
             elif isinstance(part, list):
                 inner += part
         level, depth = inner, depth + 1
-    length = len(json.dumps(value, ensure_ascii=False).encode())
-    if length > MAX_OUTPUT_BYTES:
+    size = len(json.dumps(value, ensure_ascii=False).encode())
+    if size > MAX_OUTPUT_BYTES:
         raise ValueError(
-            f"has {length} bytes as JSON, more than the {MAX_OUTPUT_BYTES} that it may have; write it to where "
-            "other tasks can read it, and hand back where that is"
+            f"has {size} bytes as JSON, more than the limit of {MAX_OUTPUT_BYTES}; write it to a storage that other "
+            "tasks can read, and return its path"
         )
 
 
-def _is_aside(output: Mapping[str, Any]) -> bool:
-    """Whether it is a warning, a progress bar or something that was glued, and not what the cell is about."""
+def _is_side_output(output: Mapping[str, Any]) -> bool:
+    """Whether an output is a warning, a progress bar or a glued value, not the value of its cell."""
     if is_printed(output):
         return "stderr" in (output.get("name"), output.get("stream"))
-    return any(_SCRAP.fullmatch(str(kind)) for kind in data(output))
+    return any(_SCRAP.fullmatch(str(media_type)) for media_type in data(output))
 
 
-def _printed_last(outputs: list[Mapping[str, Any]]) -> Iterator[str]:
-    """What was printed since the last output of another kind, the last first: not every tool joins it."""
+def _last_printed(outputs: list[Mapping[str, Any]]) -> Iterator[str]:
+    """The printed outputs after the last output of another type, last one first: not every tool joins them."""
     for output in reversed(outputs):
         if not is_printed(output):
             return
@@ -180,7 +184,7 @@ def _printed_last(outputs: list[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _read_text(value: str) -> Any:
-    """Text, or the JSON that it is."""
+    """Parse a text as JSON; it stays text if it is not JSON."""
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
@@ -188,22 +192,22 @@ def _read_text(value: str) -> Any:
 
 
 def _plain(value: str) -> str:
-    """What is too long in any case may be so as it is."""
+    """Remove terminal codes, unless the value is too large anyway."""
     return plain(value) if len(value) <= _MAX_TEXT_CHARS else value
 
 
 def _read_shown(value: str) -> Any:
-    """What a kernel shows of a cell's last value: JSON, or how Python writes a number, a string, a list, a mapping."""
+    """Parse what a kernel shows of a cell's last value: JSON, or Python's repr of a number, string, list or mapping."""
     if value in _NOT_FINITE:
-        raise ValueError(f"is {value}, which JSON does not have")
+        raise ValueError(f"is {value}, which JSON does not support")
     if _SHORTENED_REPR.match(value):
-        raise ValueError("is so long that IPython shows only its beginning; end the cell with print(json.dumps(…))")
+        raise ValueError("is so long that IPython shows only the start of it; end the cell with print(json.dumps(…))")
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
         pass
     try:
-        # Back from JSON, so that what is no JSON (a set, a tuple as a key) stays the text that it is.
+        # A round trip through JSON: what is not JSON (a set, a tuple as a key) stays text.
         literal = _evaluate(value) if len(value) <= _MAX_TEXT_CHARS else value
         return json.loads(json.dumps(literal)) if _is_json(literal) else _plain(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
@@ -211,30 +215,32 @@ def _read_shown(value: str) -> Any:
 
 
 def _evaluate(shown: str) -> Any:
-    """What Python shows as a literal, in which NumPy's numbers and those that are not finite may stand.
+    """Evaluate a Python literal that may contain NumPy's numbers and numbers that are not finite.
 
-    :raises ValueError: if it is none, or one of several other errors of :func:`ast.parse`.
+    :raises ValueError: if it is not a literal; :func:`ast.parse` raises several other exceptions.
     """
-    return ast.literal_eval(_AsLiterals().visit(ast.parse(shown, mode="eval")))
+    return ast.literal_eval(_LiteralTransformer().visit(ast.parse(shown, mode="eval")))
 
 
-class _AsLiterals(ast.NodeTransformer):
-    """Makes a literal of each number that Python does not show as one."""
+class _LiteralTransformer(ast.NodeTransformer):
+    """Replaces the numbers whose repr is not a literal, such as ``np.int64(1)``, by literals."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        if _of_numpy(node.func) and _NUMPY_SCALAR.fullmatch(node.func.attr) and len(node.args) == 1:
+        if _is_numpy_attribute(node.func) and _NUMPY_SCALAR.fullmatch(node.func.attr) and len(node.args) == 1:
             scalar: ast.AST = self.visit(node.args[0])
             return scalar
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        return ast.Constant(_NUMPY_BOOLEANS[node.attr]) if _of_numpy(node) and node.attr in _NUMPY_BOOLEANS else node
+        if _is_numpy_attribute(node) and node.attr in _NUMPY_BOOLEANS:
+            return ast.Constant(_NUMPY_BOOLEANS[node.attr])
+        return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.Constant(float(node.id)) if node.id in ("nan", "inf") else node
 
 
-def _of_numpy(node: ast.expr) -> TypeGuard[ast.Attribute]:
+def _is_numpy_attribute(node: ast.expr) -> TypeGuard[ast.Attribute]:
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "np"
 
 

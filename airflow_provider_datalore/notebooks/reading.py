@@ -1,4 +1,4 @@
-"""Reads the cells of a ``.ipynb`` file as any tool may have written it: nbformat 3 and 4, whatever is missing.
+"""Reads the cells of ``.ipynb`` files that any tool may have written: nbformat 3 and 4, with fields missing.
 
 Source: https://nbformat.readthedocs.io/en/latest/format_description.html
 """
@@ -14,15 +14,14 @@ from typing import Any
 _TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[@-Z\\-_])")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-
 MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
-"""Bytes of a file that are read, at most. In memory it takes some five times as many, 25 times if it is hostile."""
+"""Maximum size of a file that is read. In memory it takes about five times as much, 25 times if it is hostile."""
 
 _SHORT_NAMES = {"text": "text/plain", "html": "text/html", "png": "image/png", "svg": "image/svg+xml"}
 
 
 class NotANotebookError(ValueError):
-    """The content is no notebook that can be read here."""
+    """The content is not a notebook that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +31,9 @@ class CodeCell:
     :param number: its position among all cells, counted from 1.
     :param source: its code.
     :param tags: its tags.
-    :param outputs: what it left, as the file has it.
-    :param execution_count: how many executions the kernel had counted, if it was executed.
-    :param language: the notebook's language, such as ``python``; empty if the file does not say.
+    :param outputs: its outputs, in the file's format.
+    :param execution_count: the kernel's execution counter, if the cell was executed.
+    :param language: the notebook's language, such as ``python``; empty if the file does not contain it.
     """
 
     number: int
@@ -46,21 +45,22 @@ class CodeCell:
 
     @property
     def label(self) -> str:
-        """How a person finds it: by number, by the count that a traceback has, and by a tag or its first line."""
+        """A description for users: the number, the execution count as in tracebacks, and a tag or the first line."""
         lines = (line.strip() for line in self.source.splitlines())
-        first = next((line for line in lines if line), "")
-        told = plain((self.tags[0] if self.tags else first)[:80])
-        name = f"{'tagged' if self.tags else 'that begins with'} {told!r}"
-        counted = "" if self.execution_count is None else f" (In[{self.execution_count}])"
-        place = f"cell {self.number}{counted}"
-        return f"{place}, {name}" if told else place
+        first_line = next((line for line in lines if line), "")
+        name = plain((self.tags[0] if self.tags else first_line)[:80])
+        count = "" if self.execution_count is None else f" (In[{self.execution_count}])"
+        position = f"cell {self.number}{count}"
+        if not name:
+            return position
+        return f"{position}, {'tagged' if self.tags else 'starting with'} {name!r}"
 
 
 def code_cells(content: bytes) -> Iterator[CodeCell]:
     """The code cells of a notebook, in order.
 
     :param content: the file.
-    :raises NotANotebookError: if it is no notebook.
+    :raises NotANotebookError: if the content is not a notebook.
     """
     try:
         notebook = json.loads(content)
@@ -89,36 +89,36 @@ def code_cells(content: bytes) -> Iterator[CodeCell]:
 
 
 def data(output: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What an output shows, by media type; empty for one that was printed, or an error."""
+    """The content of an output by media type; empty for a printed output or an error."""
     found = output.get("data")
     if isinstance(found, Mapping):
         return found
-    # nbformat 3 has it beside the rest, by the short names of some types.
+    # nbformat 3 has no object for it, and short names for some media types.
     return {kind: output[name] for name, kind in _SHORT_NAMES.items() if name in output and not is_printed(output)}
 
 
 def is_printed(output: Mapping[str, Any]) -> bool:
-    """Whether the output is text that was written to stdout or stderr."""
+    """Whether the output is text that the cell wrote to stdout or stderr."""
     return output.get("output_type") == "stream"
 
 
 def text(value: object) -> str:
-    """Text as notebooks keep it: a string, or a list of lines."""
+    """Read a text as notebooks store it: a string, or a list of lines."""
     if isinstance(value, list):
         return "".join(part for part in value if isinstance(part, str))
     return value if isinstance(value, str) else ""
 
 
 def plain(value: str) -> str:
-    """The text without terminal codes, and without characters that a log shows as something else."""
+    """Remove terminal codes, and characters that a log would display as something else."""
     return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", value.replace("\r\n", "\n")))
 
 
 def _language(notebook: Mapping[str, Any]) -> str:
     metadata = notebook.get("metadata")
     for key, name in (("language_info", "name"), ("kernelspec", "language")):
-        said = metadata.get(key) if isinstance(metadata, Mapping) else None
-        if isinstance(said, Mapping) and (language := text(said.get(name))):
+        section = metadata.get(key) if isinstance(metadata, Mapping) else None
+        if isinstance(section, Mapping) and (language := text(section.get(name))):
             return plain(language)[:50].lower()
     return ""
 

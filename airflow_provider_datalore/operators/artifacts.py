@@ -1,4 +1,4 @@
-"""The operator that writes what a run has made into a folder."""
+"""The operator that writes the artifacts of a run into a folder."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class DataloreDownloadArtifactsOperator(BaseOperator):
-    """Writes what a run has made into a folder of any storage that Airflow knows: local, S3, GCS, Azure and others.
+    """Writes the artifacts of a run into a folder of any storage that Airflow knows: local, S3, GCS, Azure and others.
 
-    Returns the paths. A file is there once it is complete, and not at all before; one of the same name is replaced.
+    Returns the paths. A file appears when it is complete, and not before; a file of the same name is replaced.
 
     :param run_id: what ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned; the run must have
         ended, well or not. (templated)
     :param destination: the folder, any ``ObjectStoragePath``: ``"/data"``, or ``"s3://aws_default@bucket/{{ ds }}"``
         with the id of an Airflow connection before the ``@``. (templated)
     :param names: which artifacts: a glob such as ``"*.ipynb"``, or a list of them; None is all. (templated)
-    :param max_bytes: how long each artifact may be; None is without a limit.
+    :param max_bytes: the longest artifact that is written; None is without a limit.
     :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
@@ -74,7 +74,7 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         if not run.is_finished:
             raise DataloreConfigurationError(
                 f"Run {run.run_id} has not ended ({run.status or 'running'!r}), so its artifacts are not there yet. "
-                "Wait for it before, with wait_for_completion=True on the task that runs it or with DataloreRunSensor."
+                "Wait for it first, with wait_for_completion=True on the task that runs it or with DataloreRunSensor."
             )
         return list(
             download(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _FileOperator(BaseOperator):
-    """What both operators have."""
+    """The base of both operators."""
 
     operator_extra_links = (DataloreNotebookLink(),)
     ui_color = "#e4f6ee"
@@ -46,13 +46,14 @@ class _FileOperator(BaseOperator):
 class DataloreUploadFileOperator(_FileOperator):
     """Writes a file of any storage that Airflow knows beside a notebook, whose cells read it by its name.
 
-    Needs Datalore Cloud, or on-premises 2026.2 or later. Returns the file's path in Datalore.
+    Requires Datalore Cloud, or on-premises 2026.2 or later. Returns the file's path in Datalore.
 
     :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
     :param source: the file, any ``ObjectStoragePath``: ``"/data/sales.csv"``, or
-        ``"s3://aws_default@bucket/{{ ds }}/sales.csv"`` with a connection of Airflow before the ``@``. (templated)
+        ``"s3://aws_default@bucket/{{ ds }}/sales.csv"`` with the id of an Airflow connection before the ``@``.
+        (templated)
     :param directory: the folder in Datalore. (templated)
-    :param name: the file's name there; None is its own. (templated)
+    :param name: the file's name there; None keeps its own. (templated)
     :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
@@ -85,15 +86,15 @@ class DataloreUploadFileOperator(_FileOperator):
 class DataloreDownloadFileOperator(_FileOperator):
     """Writes a file that lies beside a notebook into a folder of any storage that Airflow knows.
 
-    Needs Datalore Cloud, or on-premises 2026.2 or later. Returns the path. The file is there once it is complete, and
-    not at all before; one of the same name is replaced.
+    Requires Datalore Cloud, or on-premises 2026.2 or later. Returns the path. The file appears when it is complete, and
+    not before; a file of the same name is replaced.
 
     :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
-    :param path: the file in Datalore: ``"forecast.csv"`` is one that the notebook's cells wrote under this name,
-        ``"data/workspace_files/rates.csv"`` one elsewhere. (templated)
+    :param path: the file in Datalore: ``"forecast.csv"`` is a file that the notebook's cells wrote under this name,
+        ``"data/workspace_files/rates.csv"`` one of the workspace. (templated)
     :param destination: the folder, any ``ObjectStoragePath``. (templated)
-    :param name: the file's name there; None is its own. Either is made safe. (templated)
-    :param max_bytes: how long the file may be; None is without a limit.
+    :param name: the file's name there; None keeps its own. Either is made safe. (templated)
+    :param max_bytes: the longest file that is written; None is without a limit.
     :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 

@@ -1,4 +1,4 @@
-"""The operator that runs a notebook in place."""
+"""The operator for interactive runs."""
 
 from __future__ import annotations
 
@@ -25,34 +25,35 @@ WHEN_BUSY = ("wait", "fail")
 
 
 class DataloreInteractiveRunOperator(BaseOperator):
-    """Runs a notebook in place, as "Run all" in the editor does, which updates the outputs that people see in it.
+    """Starts an interactive run: the notebook runs in place, which updates the outputs that people see in it.
 
-    Without waiting, the task ends as soon as the notebook is started, on any Datalore. All that is more needs the
-    Notebook API: Datalore Cloud, or on-premises 2026.2 or later. Then it returns the finished run as JSON, and leaves
-    it in XCom ``run`` as well; a cell that ends in an error fails the task.
+    Without waiting, the task ends as soon as the notebook is started, on any Datalore. Everything else requires the
+    Notebook API: Datalore Cloud, or on-premises 2026.2 or later. With it, the operator returns the finished run as
+    JSON, also in XCom ``run``; a cell that ends in an error fails the task.
 
     :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
     :param parameters: values by the *Variable* of the notebook's controls, as for ``DataloreRunNotebookOperator``. The
         controls are set before the run, as in the editor: the notebook keeps the values. (templated)
     :param wait_for_completion: whether the task ends when the run is over, or as soon as it is started.
-    :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
+    :param deferrable: whether the triggerer waits in place of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
-    :param poll_interval: the longest time between two requests, in seconds. The first come quicker.
-    :param timeout: for how many seconds to wait at most, its turn included; None is without a limit.
+    :param poll_interval: the longest time between two requests, in seconds; shorter at the start.
+    :param timeout: for how many seconds to wait, including the wait until the notebook is idle; None waits without a
+        limit.
     :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
-    :param start_timeout: in how many seconds the first cell has to run, which a machine may have to be started for.
-    :param when_busy: what to do when the notebook runs already: ``"wait"`` for its turn, or ``"fail"``.
-    :param update_report: ``"STATIC"`` or ``"INTERACTIVE"`` updates the report of that type, which is published already,
-        if the run goes well.
-    :param interrupt_on_kill: whether the kernel is interrupted when the task is killed, if what runs can only be this
-        task's run; while the task is deferred, on Airflow 3.3 and later.
-    :param stop_session_after: whether the notebook's session, and its machine, is stopped when the task is done, well
-        or not, or killed.
-    :param durable: whether a retry goes on with the run that the try before it started, if that still runs or went
-        well (Airflow 3.3 and later).
+    :param start_timeout: within how many seconds the first cell must run; a machine may have to be started for it.
+    :param when_busy: what to do if the notebook is already running: ``"wait"`` until it is idle, or ``"fail"``.
+    :param update_report: ``"STATIC"`` or ``"INTERACTIVE"`` updates the published report of that type if the run
+        succeeds.
+    :param interrupt_on_kill: whether the kernel is interrupted when the task is killed, if what is running can only be
+        this task's run; while the task is deferred, on Airflow 3.3 and later.
+    :param stop_session_after: whether the notebook's session, and its machine, is stopped when the task has ended, well
+        or not, or was killed.
+    :param durable: whether a retry uses the run that the try before it started, if that is still running or succeeded
+        (Airflow 3.3 and later).
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
-    Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
+    Source: https://www.jetbrains.com/help/datalore/run-api.html
     """
 
     template_fields: Sequence[str] = ("notebook_id", "parameters", "datalore_conn_id")
@@ -60,7 +61,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
     operator_extra_links = (DataloreNotebookLink(),)
     ui_color = "#e4f6ee"
 
-    _waits_for: tuple[DataloreNotebook, Snapshot] | None = None
+    _waiting_for: tuple[DataloreNotebook, Snapshot] | None = None
 
     def __init__(
         self,
@@ -105,42 +106,42 @@ class DataloreInteractiveRunOperator(BaseOperator):
         return DataloreHook(self.datalore_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any] | None:
-        """Run the notebook, or find the run that an earlier try started, and wait for it if that is wanted.
+        """Start the run, or find the run that an earlier try started, and wait for it if that is wanted.
 
         :return: the finished run as JSON; None without waiting.
         """
         from airflow_provider_datalore.tasks.interactive import run_of_earlier_try, start
 
-        policy = self._patience()
+        policy = self._wait_policy()
         self._check_options()
         notebook = self._notebook()
         context["ti"].xcom_push(key=xcom.NOTEBOOK_URL, value=notebook.url)
         if not self.wait_for_completion:
             start(notebook, policy.outage_before_start(time.time()))
             return None
-        snapshot = run_of_earlier_try(notebook, self._memory(context), self.notebook_id, self._fingerprint())
+        snapshot = run_of_earlier_try(notebook, self._store(context), self._fingerprint())
         if snapshot is not None:
             context["ti"].xcom_push(key=xcom.INTERACTIVE_RUN, value=snapshot.to_text())
-            return self._wait(snapshot, notebook, context, policy, recalled=True)
-        return self._take_turn(notebook, context, policy)
+            return self._wait(snapshot, notebook, context, policy, from_earlier_try=True)
+        return self._run_when_idle(notebook, context, policy)
 
     def execute_when_idle(
         self, context: Context, event: dict[str, Any] | None = None, deadline: float | None = None
     ) -> dict[str, Any]:
-        """Resume when the trigger says that nothing runs in the notebook any more."""
-        from airflow_provider_datalore.triggers.event import read_free
+        """Resume when the trigger reports that nothing is running in the notebook."""
+        from airflow_provider_datalore.triggers.event import read_idle
 
-        read_free(event)
-        return self._take_turn(self._notebook(), context, self._patience_until(deadline), has_waited=True)
+        read_idle(event)
+        return self._run_when_idle(self._notebook(), context, self._wait_policy_until(deadline), has_waited=True)
 
     def execute_complete(
         self,
         context: Context,
         event: dict[str, Any] | None = None,
         deadline: float | None = None,
-        recalled: bool = False,
+        from_earlier_try: bool = False,
     ) -> dict[str, Any]:
-        """Resume when the trigger says that the run is over.
+        """Resume when the trigger reports that the run is over.
 
         :return: the finished run as JSON.
         """
@@ -152,12 +153,12 @@ class DataloreInteractiveRunOperator(BaseOperator):
             own_xcom(context, xcom.INTERACTIVE_RUN),
             self._notebook(),
             context,
-            self._patience_until(deadline),
-            recalled=recalled,
+            self._wait_policy_until(deadline),
+            from_earlier_try=from_earlier_try,
         )
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; where Airflow only says that the trigger is gone, find out about the run."""
+        """Resume after a deferral; if Airflow only reports that the trigger is gone, find out about the run."""
         from airflow_provider_datalore.tasks.deferral import (
             LOST_TRIGGER_METHOD,
             interactive_run_after_lost_trigger,
@@ -173,33 +174,33 @@ class DataloreInteractiveRunOperator(BaseOperator):
             snapshot,
             notebook,
             context,
-            self._patience(),
+            self._wait_policy(),
         )
 
     def on_kill(self) -> None:
         """Interrupt the run when the task is killed while it waits on the worker, if it is this task's.
 
-        Never fails: the task is over, and a line in its log is all that can be had.
+        Never fails: the task is over, and a line in its log is all that is left to do.
         """
         from airflow_provider_datalore.tasks.interactive import end_killed
 
-        if self._waits_for is not None:
-            notebook, snapshot = self._waits_for
-            end_killed(notebook.apart(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
+        if self._waiting_for is not None:
+            notebook, snapshot = self._waiting_for
+            end_killed(notebook.separate(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
 
     def _check_options(self) -> None:
-        """Fail before the notebook runs where what is asked for cannot be.
+        """Check the options before the notebook runs.
 
-        :raises DataloreConfigurationError: for an option that is none, or that needs a task which waits.
+        :raises DataloreConfigurationError: for a value that is not allowed, or that requires a task which waits.
         """
         from airflow_provider_datalore.api.notebook_api import check_report_type
+        from airflow_provider_datalore.api.text import choices
         from airflow_provider_datalore.api.waiting import check_seconds
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
         if self.when_busy not in WHEN_BUSY:
-            allowed = " or ".join(map(repr, WHEN_BUSY))
-            raise DataloreConfigurationError(f"when_busy is {self.when_busy!r}; it can be {allowed}.")
-        check_seconds("start_timeout", self.start_timeout, least=1)
+            raise DataloreConfigurationError(f"when_busy is {self.when_busy!r}; it must be {choices(WHEN_BUSY)}.")
+        check_seconds("start_timeout", self.start_timeout, minimum=1)
         if self.update_report is not None:
             check_report_type(self.update_report, "update_report")
         needs_waiting = {
@@ -215,7 +216,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
                 "as soon as the notebook is started. Set it, or remove them."
             )
 
-    def _memory(self, context: Context) -> RunStore:
+    def _store(self, context: Context) -> RunStore:
         from airflow_provider_datalore.tasks.run_store import RunStore
 
         return RunStore(context, self.durable, "datalore_interactive_run")
@@ -228,33 +229,33 @@ class DataloreInteractiveRunOperator(BaseOperator):
     def _notebook(self) -> DataloreNotebook:
         return self.hook.notebook(self.notebook_id, max_outage=self.max_outage)
 
-    def _patience(self) -> WaitPolicy:
+    def _wait_policy(self) -> WaitPolicy:
         from airflow_provider_datalore.tasks.deferral import earliest_deadline
 
-        return self._patience_until(earliest_deadline(self.timeout, self.execution_timeout, time.time()))
+        return self._wait_policy_until(earliest_deadline(self.timeout, self.execution_timeout, time.time()))
 
-    def _patience_until(self, deadline: float | None) -> WaitPolicy:
+    def _wait_policy_until(self, deadline: float | None) -> WaitPolicy:
         from airflow_provider_datalore.api.waiting import WaitPolicy
 
         return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=time.time())
 
-    def _take_turn(
+    def _run_when_idle(
         self, notebook: DataloreNotebook, context: Context, policy: WaitPolicy, *, has_waited: bool = False
     ) -> dict[str, Any]:
-        """Run the notebook when nothing else runs in it, and wait for it."""
-        from airflow_provider_datalore.tasks.interactive import refuse_busy, start_in_turn
+        """Run the notebook when nothing else is running in it, and wait for it."""
+        from airflow_provider_datalore.tasks.interactive import busy_error, start_when_idle
 
-        def wait(seen: NotebookState) -> None:
-            if self.when_busy == "fail" and seen.kernel.is_busy:
-                raise refuse_busy(notebook)
+        def wait(state: NotebookState) -> None:
+            if self.when_busy == "fail" and state.kernel.is_busy:
+                raise busy_error(notebook)
             if self.deferrable:
-                self._defer(notebook, None, policy, "execute_when_idle")
-            notebook.wait_until_free(policy)
+                self._defer(notebook, "", policy, "execute_when_idle")
+            notebook.wait_until_idle(policy)
 
-        snapshot = start_in_turn(notebook, self.parameters, policy, wait, has_waited=has_waited)
-        self._memory(context).remember(self.notebook_id, snapshot.to_text(), self._fingerprint())
+        snapshot = start_when_idle(notebook, self.parameters, policy, wait, has_waited=has_waited)
+        self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
         context["ti"].xcom_push(key=xcom.INTERACTIVE_RUN, value=snapshot.to_text())
-        return self._wait(snapshot, notebook, context, self._patience_until(policy.deadline))
+        return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline))
 
     def _wait(
         self,
@@ -263,46 +264,41 @@ class DataloreInteractiveRunOperator(BaseOperator):
         context: Context,
         policy: WaitPolicy,
         *,
-        recalled: bool = False,
+        from_earlier_try: bool = False,
     ) -> dict[str, Any]:
         from airflow_provider_datalore.api.interactive import InteractiveRun, is_over
 
         if self.deferrable and not is_over(snapshot, notebook.look()):
-            self._defer(notebook, snapshot, policy, "execute_complete", recalled=recalled)
+            text = snapshot.to_text()
+            self._defer(notebook, text, policy, "execute_complete", from_earlier_try=from_earlier_try)
 
         def outcome() -> InteractiveRun:
-            self._waits_for = notebook, snapshot
-            view = notebook.wait_for_run(snapshot, policy, start_timeout=self.start_timeout)
-            self._waits_for = None
-            return InteractiveRun.of(snapshot, view)
+            self._waiting_for = notebook, snapshot
+            state = notebook.wait_for_run(snapshot, policy, start_timeout=self.start_timeout)
+            self._waiting_for = None
+            return InteractiveRun.of(snapshot, state)
 
-        return self._conclude(outcome, snapshot.to_text(), notebook, context, policy, recalled=recalled)
+        return self._conclude(outcome, snapshot.to_text(), notebook, context, policy, from_earlier_try=from_earlier_try)
 
     def _defer(
-        self, notebook: DataloreNotebook, snapshot: Snapshot | None, policy: WaitPolicy, method: str, **kwargs: Any
+        self, notebook: DataloreNotebook, snapshot: str, policy: WaitPolicy, method: str, **kwargs: Any
     ) -> NoReturn:
-        from airflow_provider_datalore.tasks.deferral import backstop, earliest_event
+        from airflow_provider_datalore.tasks.deferral import defer
         from airflow_provider_datalore.triggers.interactive import DataloreInteractiveRunTrigger
 
-        self.log.info("The triggerer waits for notebook %s from here on.", notebook.id)
-        self.defer(
-            trigger=DataloreInteractiveRunTrigger(
-                notebook_id=str(notebook.id),
-                snapshot="" if snapshot is None else snapshot.to_text(),
-                datalore_conn_id=self.datalore_conn_id,
-                poll_interval=self.poll_interval,
-                max_outage=self.max_outage,
-                deadline=policy.deadline,
-                since=policy.since,
-                not_before=earliest_event(time.time()),
-                notebook_url=notebook.url,
-                start_timeout=self.start_timeout,
-                interrupt_on_kill=self.interrupt_on_kill,
-                stop_session_after=self.stop_session_after,
-            ),
-            method_name=method,
+        self.log.info("Deferred: the triggerer waits for notebook %s from now on.", notebook.id)
+        defer(
+            self,
+            DataloreInteractiveRunTrigger,
+            policy,
+            method=method,
             kwargs={"deadline": policy.deadline, **kwargs},
-            timeout=backstop(policy.deadline),
+            notebook_id=str(notebook.id),
+            snapshot=snapshot,
+            notebook_url=notebook.url,
+            start_timeout=self.start_timeout,
+            interrupt_on_kill=self.interrupt_on_kill,
+            stop_session_after=self.stop_session_after,
         )
 
     def _conclude(
@@ -313,12 +309,12 @@ class DataloreInteractiveRunOperator(BaseOperator):
         context: Context,
         policy: WaitPolicy,
         *,
-        recalled: bool = False,
+        from_earlier_try: bool = False,
     ) -> dict[str, Any]:
-        """Deliver what came of the run, and stop the session if that is wanted.
+        """Deliver the outcome of the run, and stop the session if that is wanted.
 
-        :param outcome: tells what came of it, or raises why that is not known.
-        :param recalled: whether an earlier try started it.
+        :param outcome: the outcome; raises if it cannot be determined.
+        :param from_earlier_try: whether an earlier try started the run.
         """
         from airflow_provider_datalore.exceptions import (
             DataloreInteractiveRunFailedError,
@@ -326,24 +322,24 @@ class DataloreInteractiveRunOperator(BaseOperator):
             DataloreRunOverlapError,
         )
         from airflow_provider_datalore.tasks.interactive import (
-            deliver_interactive_run,
+            deliver_interactive,
             session_stopped_after,
             was_interrupted,
         )
 
-        memory = self._memory(context)
+        store = self._store(context)
         try:
             with session_stopped_after(notebook, snapshot, self.stop_session_after):
-                run = deliver_interactive_run(outcome(), notebook, context)
+                run = deliver_interactive(outcome(), notebook, context)
                 if self.update_report is not None:
                     notebook.publish_report(self.update_report)
         except (DataloreInteractiveRunFailedError, DataloreKernelLostError, DataloreRunOverlapError) as error:
-            memory.forget()
-            if not (recalled and was_interrupted(error)):
+            store.forget()
+            if not (from_earlier_try and was_interrupted(error)):
                 raise
         else:
-            memory.forget()
+            store.forget()
             return run.to_json()
-        # Airflow may end the try before only after this one has begun.
-        self.log.info("The run was interrupted when the earlier try was killed; the notebook is run anew.")
-        return self._take_turn(notebook, context, policy)
+        # Airflow may end the earlier try only after this one has begun.
+        self.log.info("The run was interrupted when the earlier try was killed; starting a new run.")
+        return self._run_when_idle(notebook, context, policy)

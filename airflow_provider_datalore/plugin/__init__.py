@@ -1,1 +1,1 @@
-"""The Datalore tab on a task instance in Airflow's UI (Airflow 3.1 and later, extra ``ui``)."""
+"""The Datalore tab of task instances in the Airflow UI (Airflow 3.1 and later, extra ``ui``)."""

@@ -1,4 +1,4 @@
-"""The app behind the tab: who may see a task in Airflow sees its run and its notebook, and nobody else does."""
+"""The web app of the tab: users who may view a task in Airflow may view its run and notebook; others may not."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from airflow_provider_datalore.exceptions import DataloreError, DataloreUnavaila
 from airflow_provider_datalore.plugin import tasks
 from airflow_provider_datalore.plugin.limits import BusyError
 from airflow_provider_datalore.plugin.responses import FileDownload, NotebookPage
-from airflow_provider_datalore.plugin.runs import CannotBeShownError, TabClient
+from airflow_provider_datalore.plugin.runs import NotDisplayableError, TabClient
 from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_HEADERS, PAGE_HEADERS
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
 from airflow_provider_datalore.plugin.view import TabView
 
-STATIC = Path(__file__).with_name("static")
-TASK = "/dags/{dag_id}/dagRuns/{run_id}/tasks/{task_id}/{map_index}"
-# All addresses in the pages are relative: a proxy may serve Airflow under another path than Airflow sees.
-STATIC_FROM_TASK = "../" * TASK.count("/", 0, TASK.rindex("/")) + "static"
+STATIC_FOLDER = Path(__file__).with_name("static")
+TASK_PATH = "/dags/{dag_id}/dagRuns/{run_id}/tasks/{task_id}/{map_index}"
+# All addresses in the pages are relative: a proxy may serve Airflow under a path that Airflow does not know.
+STATIC_FROM_TASK = "../" * TASK_PATH.count("/", 0, TASK_PATH.rindex("/")) + "static"
 
 app = FastAPI(title="Datalore", openapi_url=None)
 templates = Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
 
-# What a notebook printed is to Airflow what a task's log is: whoever may see one may see the other.
+# The output of a notebook is as confidential as a task's log: the same permission is required for both.
 MAY_SEE_TASK = Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE))
 MAY_SEE_LOGS = Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))
 
 
 def task_key(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
-    """The task instance that the address names; Airflow's UI leaves the placeholder where the task is not mapped."""
+    """The task instance in the address; Airflow's UI does not replace the placeholder if the task is not mapped."""
     index = "-1" if map_index == "{MAP_INDEX}" else map_index
     if not index.removeprefix("-").isdecimal() or len(index) > 9:
-        raise HTTPException(404, "There is no such task instance.")
+        raise HTTPException(404, "Task instance not found.")
     return TaskKey(dag_id, run_id, task_id, int(index))
 
 
 def found_task(key: Annotated[TaskKey, Depends(task_key)]) -> NotebookTask:
-    """What Airflow knows of it; Airflow's database is let go before Datalore is asked."""
+    """Load the task; the database session is closed before any request to Datalore."""
     with create_session(scoped=False) as session:
         task = tasks.find(key, session)
     if task is None:
-        raise HTTPException(404, "There is no such task instance.")
+        raise HTTPException(404, "Task instance not found.")
     return task
 
 
@@ -58,32 +58,32 @@ FoundTask = Annotated[NotebookTask, Depends(found_task)]
 
 
 @app.middleware("http")
-async def guard(request: Request, call_next: Any) -> Response:
-    """Headers that hold for whatever the app answers."""
+async def add_security_headers(request: Request, call_next: Any) -> Response:
+    """Add the security headers to each response that does not set its own."""
     response: Response = await call_next(request)
     for name, value in PAGE_HEADERS.items():
         response.headers.setdefault(name, value)
     return response
 
 
-@app.get(TASK, dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+@app.get(TASK_PATH, dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
 def show(task: FoundTask, request: Request) -> HTMLResponse:
-    """The tab: the facts of the run, and a frame for its notebook."""
+    """The tab: the details of the run, and a frame for its notebook."""
     view = TabView.of(task)
     here = quote(request.path_params["map_index"])
     return HTMLResponse(templates.get_template("tab.html").render(view=view, static=STATIC_FROM_TASK, here=here))
 
 
-@app.get(TASK + "/state", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+@app.get(TASK_PATH + "/state", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
 def state(task: FoundTask) -> JSONResponse:
-    """What an open tab asks for again and again: it loads anew when ``version`` changes."""
+    """The state, which an open tab polls; it reloads when ``version`` changes."""
     view = TabView.of(task)
     return JSONResponse({"version": view.version, "state": view.state})
 
 
-@app.get(TASK + "/notebook", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+@app.get(TASK_PATH + "/notebook", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
 def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(pattern="^(light|dark)$")]) -> Response:
-    """The executed notebook, a document without an origin; only in the tab's frame, so that it never has a window."""
+    """The executed notebook, a document without an origin; shown only in the tab's frame, never in its own window."""
     if request.headers.get("Sec-Fetch-Dest", "iframe") != "iframe":
         return RedirectResponse("../" + quote(request.path_params["map_index"]))
     try:
@@ -91,29 +91,29 @@ def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(patt
         return NotebookPage(datalore.page(run, theme), request)
     except DataloreError as error:
         problem = templates.get_template("problem.html").render(problem=error, theme=theme)
-        status = 200 if isinstance(error, CannotBeShownError) else _status(error)
+        status = 200 if isinstance(error, NotDisplayableError) else _status(error)
     return HTMLResponse(problem, status, headers=NOTEBOOK_HEADERS)
 
 
-@app.get(TASK + "/artifacts/{number}/{name}", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+@app.get(TASK_PATH + "/artifacts/{number}/{name}", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
 def artifact(task: FoundTask, number: int, name: str) -> FileDownload:
-    """An artifact of the run as a file to keep, never as a page to open."""
+    """An artifact of the run as a download, never as a page."""
     try:
         datalore, run = _finished_run(task)
-        named = dict(enumerate(zip(distinct_names(each.name for each in run.artifacts), run.artifacts, strict=True)))
-        file_name, wanted = named.get(number, ("", None))
-        if wanted is None or file_name != name:
-            raise HTTPException(404, "The run has no such artifact.")
-        return FileDownload(datalore.download(wanted), file_name)
+        names = distinct_names(artifact.name for artifact in run.artifacts)
+        file_name, found = dict(enumerate(zip(names, run.artifacts, strict=True))).get(number, ("", None))
+        if found is None or file_name != name:
+            raise HTTPException(404, "Artifact not found.")
+        return FileDownload(datalore.download(found), file_name)
     except DataloreError as error:
         raise HTTPException(_status(error), str(error)) from None
 
 
 @app.get("/static/{name}")
 def static(name: str) -> FileResponse:
-    """The tab's own style sheet and script; they tell nothing of anybody's tasks."""
-    path = STATIC / name
-    if path.parent != STATIC or not path.is_file():
+    """The tab's own style sheet and script, which contain nothing about tasks."""
+    path = STATIC_FOLDER / name
+    if path.parent != STATIC_FOLDER or not path.is_file():
         raise HTTPException(404)
     return FileResponse(path, headers={"Cache-Control": "public, max-age=3600"})
 
@@ -123,7 +123,7 @@ def _status(error: DataloreError) -> int:
 
 
 def _finished_run(task: NotebookTask) -> tuple[TabClient, Run]:
-    if task.conn_id is None or task.run is None:
+    if task.conn_id is None or task.run_id is None:
         raise HTTPException(404, "The task has no run in Datalore.")
     datalore = TabClient(task.conn_id, task.team)
     run = datalore.run(task)

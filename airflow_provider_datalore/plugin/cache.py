@@ -1,4 +1,4 @@
-"""Keeps what was expensive to get: bounded in size and in age, shared by all threads of one API server."""
+"""A cache bounded in size and age, shared by all threads of an API server."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ Value = TypeVar("Value")
 
 
 class BoundedCache(Generic[Value]):
-    """Forgets what was not asked for longest when it is full.
+    """Evicts the least recently used values when it is full.
 
-    :param most: the sum of the sizes that it holds, at most.
-    :param size: the size of a value, in the unit of ``most``.
+    :param max_size: maximum sum of the sizes of all values.
+    :param size: returns the size of a value, in the unit of ``max_size``.
     """
 
-    def __init__(self, most: int, size: Callable[[Value], int] = lambda _: 1) -> None:
-        self._most = most
+    def __init__(self, max_size: int, size: Callable[[Value], int] = lambda _: 1) -> None:
+        self._max_size = max_size
         self._size = size
-        self._held = 0
+        self._total = 0
         self._values: OrderedDict[Hashable, tuple[Value, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> Value | None:
-        """The value, unless it is too old or was never there."""
+        """The value; None if it has expired or is not in the cache."""
         with self._lock:
-            value, good_until = self._values.get(key, (None, 0.0))
-            if value is None or time.monotonic() > good_until:
-                self._drop(key)
+            value, expires = self._values.get(key, (None, 0.0))
+            if value is None or time.monotonic() > expires:
+                self._remove(key)
                 return None
             self._values.move_to_end(key)
             return value
 
-    def put(self, key: Hashable, value: Value, seconds: float) -> None:
-        """Keep a value for a time; one that is larger than the whole cache is not kept.
+    def put(self, key: Hashable, value: Value, ttl: float) -> None:
+        """Store a value; a value larger than the whole cache is not stored.
 
-        :param seconds: how long it is good.
+        :param ttl: seconds until it expires.
         """
         with self._lock:
-            self._drop(key)
-            if self._size(value) > self._most:
+            self._remove(key)
+            if self._size(value) > self._max_size:
                 return
-            self._values[key] = value, time.monotonic() + seconds
-            self._held += self._size(value)
-            while self._held > self._most:
-                self._drop(next(iter(self._values)))
+            self._values[key] = value, time.monotonic() + ttl
+            self._total += self._size(value)
+            while self._total > self._max_size:
+                self._remove(next(iter(self._values)))
 
-    def _drop(self, key: Hashable) -> None:
+    def _remove(self, key: Hashable) -> None:
         if key in self._values:
-            self._held -= self._size(self._values.pop(key)[0])
+            self._total -= self._size(self._values.pop(key)[0])

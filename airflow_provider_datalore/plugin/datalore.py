@@ -1,4 +1,4 @@
-"""What Airflow loads at start-up: it tells of the tab, and imports nothing that costs time before somebody opens it."""
+"""The plugin that Airflow loads at start-up; it imports what the tab needs only when a user opens the tab."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from airflow_provider_datalore.plugin.render import HOW_TO_INSTALL
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-PREFIX = "/datalore"
+URL_PREFIX = "/datalore"
 
 log = logging.getLogger(__name__)
 
 
 class LazyApp:
-    """The app behind the tab, which is imported with the first request for it.
+    """The app of the tab, imported on the first request.
 
-    Airflow loads plugins in all of its processes, and only the API server needs FastAPI and what stands behind it.
+    Airflow loads plugins in all of its processes, and only the API server needs FastAPI and the app's other imports.
     """
 
     async def __call__(
@@ -47,7 +47,7 @@ def _is_installed() -> bool:
 
 
 class DatalorePlugin(AirflowPlugin):
-    """The tab "Datalore" on task instances; absent before Airflow 3.1, and where the extra ``ui`` is not installed.
+    """The tab "Datalore" on task instances; absent before Airflow 3.1, and if the extra ``ui`` is not installed.
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/plugins.html
     """
@@ -57,19 +57,19 @@ class DatalorePlugin(AirflowPlugin):
     external_views: list[Any] = []  # noqa: RUF012  (as Airflow declares it)
 
     if _airflow_has_tabs() and _is_installed():
-        fastapi_apps = [{"app": LazyApp(), "url_prefix": PREFIX, "name": "Datalore"}]
+        fastapi_apps = [{"app": LazyApp(), "url_prefix": URL_PREFIX, "name": "Datalore"}]
         external_views = [
             {
                 "name": "Datalore",
-                # Relative to where Airflow is served; each part as Airflow's UI fills it in.
-                "href": f"{PREFIX[1:]}/dags/{{DAG_ID}}/dagRuns/{{RUN_ID}}/tasks/{{TASK_ID}}/{{MAP_INDEX}}",
+                # Relative to Airflow's base URL; Airflow's UI fills in the placeholders.
+                "href": f"{URL_PREFIX[1:]}/dags/{{DAG_ID}}/dagRuns/{{RUN_ID}}/tasks/{{TASK_ID}}/{{MAP_INDEX}}",
                 "destination": "task_instance",
                 "url_route": "datalore",
             }
         ]
 
     @classmethod
-    def on_load(cls, *args: Any, **kwargs: Any) -> None:  # noqa: ARG003  (Airflow may pass some)
-        """Say in the API server's log why there is no tab, if it only has to be installed."""
+    def on_load(cls, *args: Any, **kwargs: Any) -> None:  # noqa: ARG003  (Airflow may pass arguments)
+        """Log on the API server how to add the tab, if only the extra is missing."""
         if _airflow_has_tabs() and not cls.external_views and "api-server" in sys.argv:
-            log.info("Task instances have no Datalore tab; to add it: %s.", HOW_TO_INSTALL)
+            log.info("Task instances do not have the Datalore tab. To add it, run %s.", HOW_TO_INSTALL)

@@ -1,4 +1,4 @@
-"""How many may look at notebooks at a time: the threads that they take are Airflow's."""
+"""Limits how many requests of the tab run at once, because they use Airflow's threads."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from airflow_provider_datalore.exceptions import DataloreError
 
 
 class BusyError(DataloreError):
-    """Too many people look at notebooks at this moment."""
+    """Too many users are viewing notebooks at this moment."""
 
 
 class Bulkhead:
-    """So many may be inside, and so many may wait for a moment; whoever comes then is turned away at once.
+    """A limit of concurrent calls with a bounded queue; calls beyond the queue are refused at once.
 
-    :param inside: how many may be inside.
-    :param waiting: how many may wait. Each holds a thread.
-    :param patience: seconds for which they wait, at most.
+    :param max_concurrent: maximum number of concurrent calls.
+    :param max_queued: maximum number of calls that wait for a slot. Each occupies a thread.
+    :param queue_timeout: seconds that a call waits for a slot, at most.
     """
 
-    def __init__(self, inside: int, waiting: int, policy: float) -> None:
-        self._patience = policy
-        self._inside = threading.BoundedSemaphore(inside)
-        self._here = threading.BoundedSemaphore(inside + waiting)
+    def __init__(self, max_concurrent: int, max_queued: int, queue_timeout: float) -> None:
+        self._queue_timeout = queue_timeout
+        self._running = threading.BoundedSemaphore(max_concurrent)
+        self._admitted = threading.BoundedSemaphore(max_concurrent + max_queued)
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Have one of the places.
+    def slot(self) -> Iterator[None]:
+        """Occupy a slot.
 
-        :raises BusyError: if there is none.
+        :raises BusyError: if no slot is free.
         """
-        if not self._here.acquire(blocking=False):
+        if not self._admitted.acquire(blocking=False):
             raise _busy()
         try:
-            if not self._inside.acquire(timeout=self._patience):
+            if not self._running.acquire(timeout=self._queue_timeout):
                 raise _busy()
             try:
                 yield
             finally:
-                self._inside.release()
+                self._running.release()
         finally:
-            self._here.release()
+            self._admitted.release()
 
 
 def _busy() -> BusyError:
-    return BusyError("Too many people look at notebooks just now. Try again in a moment.")
+    return BusyError("Too many users are viewing notebooks right now. Try again in a moment.")

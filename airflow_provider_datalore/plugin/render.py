@@ -1,7 +1,7 @@
-"""A program that makes a page of an executed notebook: ``python -m … light failed < notebook.ipynb > page.html.gz``.
+"""A program that renders an executed notebook: ``python -m … light failed < notebook.ipynb > page.html.gz``.
 
-A process of its own, with little memory and time and nothing secret in its environment: what it reads is whatever a
-notebook left, and the API server must not suffer from it.
+It runs in a separate process with limited memory and time and without secrets in its environment: a notebook may
+contain anything, and must not affect the API server.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 HOW_TO_INSTALL = "pip install 'airflow-provider-datalore[ui]' where Airflow's API server runs"
 
 FAILED_CELL_TAG = "datalore-failed"
-"""The tag and the id of the cell that failed, by which the tab finds it."""
+"""The tag and the id of the cell that failed; the tab scrolls to it."""
 
 MAX_PAGE_BYTES = 40 * 1024**2
-"""Bytes: the longest notebook that is read, and the rest of its page, if it is mostly pictures."""
-EXIT_PAGE_TOO_LONG = 3
-"""How the program ends if the page is longer."""
+"""Maximum size of a page: enough for the largest notebook that is read, if it consists mostly of pictures."""
+EXIT_PAGE_TOO_LARGE = 3
+"""Exit code of the program if the page is larger."""
 
 _MAX_MEMORY_BYTES = 2 * 1024**3
 _MAX_CPU_SECONDS = 60
@@ -53,7 +53,7 @@ body[data-jp-theme-light="false"] { --jp-cell-editor-background: rgb(128 128 128
 
 
 def render(content: bytes, theme: str, *, failed: bool) -> str:
-    """The page; of a run that failed, the cell at which it did is marked and can be scrolled to.
+    """Render the page; if the run failed, the cell in which it failed is marked and can be scrolled to.
 
     :param content: the executed ``.ipynb`` file.
     :param theme: ``"light"`` or ``"dark"``.
@@ -62,20 +62,20 @@ def render(content: bytes, theme: str, *, failed: bool) -> str:
     import nbformat
     from nbconvert import HTMLExporter
 
-    left = _with_failure_marked(content) if failed else json.loads(content)
-    notebook: Any = nbformat.reads(json.dumps(left), as_version=4)
+    executed = _mark_failed_cell(content) if failed else json.loads(content)
+    notebook: Any = nbformat.reads(json.dumps(executed), as_version=4)
     exporter: Any = HTMLExporter(
         theme=theme,
         raw_template=_TEMPLATE,
         exclude_anchor_links=True,
-        # Nothing is fetched from anywhere: not while this runs, and not by the page, whose policy forbids it.
+        # Nothing is fetched from the network: not by this program, and not by the page, whose policy forbids it.
         embed_images=False,
     )
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": "Executed notebook"}})
     return str(page)
 
 
-def _with_failure_marked(content: bytes) -> Any:
+def _mark_failed_cell(content: bytes) -> Any:
     from airflow_provider_datalore.notebooks.failure import find_failure
 
     failure = find_failure(content)
@@ -89,21 +89,21 @@ def _with_failure_marked(content: bytes) -> Any:
     return notebook
 
 
-def _limit_myself() -> None:
+def _limit_resources() -> None:
     import resource
 
-    for what, most in ((resource.RLIMIT_AS, _MAX_MEMORY_BYTES), (resource.RLIMIT_CPU, _MAX_CPU_SECONDS)):
+    for kind, limit in ((resource.RLIMIT_AS, _MAX_MEMORY_BYTES), (resource.RLIMIT_CPU, _MAX_CPU_SECONDS)):
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(what, (most, most))
+            resource.setrlimit(kind, (limit, limit))
 
 
 def main() -> None:
-    """Read the notebook from standard input and write the page, compressed, to standard output."""
-    _limit_myself()
+    """Read a notebook from standard input and write its page, compressed, to standard output."""
+    _limit_resources()
     theme, *failed = sys.argv[1:]
     page = render(sys.stdin.buffer.read(), theme, failed=bool(failed)).encode("utf-8", "replace")
     if len(page) > MAX_PAGE_BYTES:
-        sys.exit(EXIT_PAGE_TOO_LONG)
+        sys.exit(EXIT_PAGE_TOO_LARGE)
     sys.stdout.buffer.write(gzip.compress(page, 1))
 
 

@@ -1,4 +1,4 @@
-"""Long answers on their way to somebody: sent piece by piece, and let go of however that ends."""
+"""Large responses, sent in chunks; their resources are released however sending ends."""
 
 from __future__ import annotations
 
@@ -22,60 +22,60 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.transport.requests_client import StreamedBody
 
 SEND_TIMEOUT = 60.0
-"""Seconds that somebody may take for one piece: others wait for the place, and the memory."""
+"""Seconds that a client may take to receive one chunk: meanwhile it occupies a slot and memory."""
 _CHUNK_BYTES = 256 * 1024
 
 
 class ClientStalledError(BaseException):
-    """Somebody takes nothing of an answer, which is broken off.
+    """A client does not receive a response, which is aborted.
 
-    Not an ``Exception``: after one of those Starlette's middleware goes on, and ends the answer as if it were whole.
+    Not an ``Exception``: Starlette's middleware would end the response as if it were complete.
     """
 
 
-class _Pieces(StreamingResponse):
-    """Sends a piece when the one before is taken, so that one who takes nothing holds one piece."""
+class _ChunkedResponse(StreamingResponse):
+    """Sends a chunk after the client received the previous one, so that a stalled client holds one chunk in memory."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it.
+        """Send the response.
 
-        :raises NotTakenError: if a piece is not taken within :data:`TAKING`.
+        :raises ClientStalledError: if the client does not receive a chunk within :data:`SEND_TIMEOUT`.
         """
 
-        async def send_in_time(message: Message) -> None:
-            with anyio.move_on_after(SEND_TIMEOUT) as taking:
+        async def send_with_timeout(message: Message) -> None:
+            with anyio.move_on_after(SEND_TIMEOUT) as sending:
                 await send(message)
-            if taking.cancelled_caught:
-                raise ClientStalledError(f"Nothing of the answer was taken for {SEND_TIMEOUT:g} s.")
+            if sending.cancelled_caught:
+                raise ClientStalledError(f"The client received nothing for {SEND_TIMEOUT:g} s.")
 
-        await super().__call__(scope, receive, send_in_time)
+        await super().__call__(scope, receive, send_with_timeout)
 
 
-class NotebookPage(_Pieces):
-    """The page of a notebook, as it was compressed when it was made; most browsers unpack it themselves.
+class NotebookPage(_ChunkedResponse):
+    """The page of a notebook, in its stored compressed form; most browsers decompress it themselves.
 
-    :param packed: the page, compressed with gzip.
-    :param request: who asks for it.
+    :param compressed: the page, compressed with gzip.
+    :param request: the request for it.
     """
 
-    def __init__(self, packed: bytes, request: Request) -> None:
-        taken_packed = "gzip" in request.headers.get("Accept-Encoding", "")
-        content: BufferedIOBase = BytesIO(packed)
-        if not taken_packed:
+    def __init__(self, compressed: bytes, request: Request) -> None:
+        accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
+        content: BufferedIOBase = BytesIO(compressed)
+        if not accepts_gzip:
             content = gzip.GzipFile(fileobj=content)
         super().__init__(
             iter(partial(content.read, _CHUNK_BYTES), b""),
             media_type="text/html",
-            headers={**NOTEBOOK_HEADERS, **({"Content-Encoding": "gzip"} if taken_packed else {})},
+            headers={**NOTEBOOK_HEADERS, **({"Content-Encoding": "gzip"} if accepts_gzip else {})},
         )
 
 
-class FileDownload(_Pieces):
-    """A file to keep, never a page to open.
+class FileDownload(_ChunkedResponse):
+    """A file to download, never a page to open.
 
-    :param content: opened at once, since an error can be told until the answer has begun; closed when it is sent, or
-        nobody takes it any more. Starlette closes no generator that it was given.
-    :param name: how the file is called.
+    :param content: opened at once, since an error can be reported only before the response starts; closed when it was
+        sent or the client has disconnected. Starlette does not close generators.
+    :param name: the file's name.
     :raises DataloreError: if the content cannot be opened.
     """
 
@@ -84,14 +84,14 @@ class FileDownload(_Pieces):
         with ExitStack() as stack:
             body = stack.enter_context(content)
             if body.length is not None:
-                # By its length a browser knows that a file broke off: Starlette's middleware ends the answer like a
-                # whole one. Airflow would leave the length out if it compressed the file.
+                # The length lets a browser detect an incomplete file: Starlette's middleware ends the response as if it
+                # were complete. Airflow would omit the length if it compressed the file.
                 headers |= {"Content-Length": str(body.length), "Content-Encoding": "identity"}
             super().__init__(body, media_type="application/octet-stream", headers=headers)
             self._open = stack.pop_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, and close the content."""
+        """Send the file, and close the content."""
         try:
             await super().__call__(scope, receive, send)
         finally:

@@ -1,4 +1,4 @@
-"""Asks Datalore about the run of a task for people who look at it: bounded in time, size, and how many at once."""
+"""Requests the runs and notebooks that the tab shows from Datalore, with limits on time, size and concurrency."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 from airflow_provider_datalore.plugin.cache import BoundedCache
 from airflow_provider_datalore.plugin.limits import Bulkhead
-from airflow_provider_datalore.plugin.render import EXIT_PAGE_TOO_LONG, HOW_TO_INSTALL
+from airflow_provider_datalore.plugin.render import EXIT_PAGE_TOO_LARGE, HOW_TO_INSTALL
 from airflow_provider_datalore.transport.connection import DataloreConnection, not_defined
 from airflow_provider_datalore.transport.requests_client import RequestsClient, StreamedBody
 
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.plugin.tasks import NotebookTask
 
 DATALORE_TIMEOUT = 15.0
-"""Seconds that a person waits for one answer of Datalore's, at most."""
+"""Time limit of a request to Datalore while a user waits, in seconds."""
 NOTEBOOK_READ_TIMEOUT = 60.0
-"""Seconds for reading a notebook, at most."""
+"""Time limit for reading a notebook, in seconds."""
 RENDER_TIMEOUT = 60.0
-"""Seconds for making a page of a notebook, at most."""
+"""Time limit for rendering a notebook, in seconds."""
 RENDER_PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
-"""What makes a page of a notebook."""
+"""Arguments of Python that run the renderer."""
 MAX_CONCURRENT_REQUESTS = 4
-"""Questions to Datalore that one API server has under way at a time."""
+"""Maximum number of concurrent requests to Datalore of one API server."""
 MAX_CONCURRENT_DOWNLOADS = 4
-"""Downloads beside them, which may be slow for the sake of whoever downloads."""
+"""Maximum number of concurrent downloads; they have their own limit since a slow client makes them slow."""
 QUEUE_TIMEOUT = 3.0
-"""Seconds that one waits for one of these places."""
+"""Seconds that a request or download waits for a slot, at most."""
 MAX_QUEUED = 4
-"""Who may wait for a place, of each kind: all together take half of Airflow's threads at most."""
+"""Maximum number of waiting calls of each kind: all kinds together use at most half of Airflow's threads."""
 RUNNING_RUN_TTL = 3.0
-"""Seconds for which it is not asked again about a run that goes on, however many people look."""
+"""Seconds for which the state of a running run is cached, however many users view it."""
 UNREACHABLE_TTL = 15.0
-"""Seconds for which it is not asked again about a run when it could not be reached."""
+"""Seconds until the next request for a run for which Datalore could not be reached."""
 FINISHED_RUN_TTL = 600.0
-"""Seconds for which a finished run, its page, or why there is none, is kept."""
+"""Seconds for which a finished run and its page, or the reason why it has no page, are cached."""
 
-_ARE_REMOVED = "Datalore may remove those of old runs; artifacts_to=… on the task keeps them in a storage of yours."
+_REMOVAL_HINT = "Datalore may remove the artifacts of old runs; artifacts_to=… on the task copies them to your storage."
 
 _runs: BoundedCache[Run] = BoundedCache(1000)
 _unreachable: BoundedCache[str] = BoundedCache(1000)
@@ -64,57 +64,57 @@ _download_limit = Bulkhead(MAX_CONCURRENT_DOWNLOADS, MAX_QUEUED, QUEUE_TIMEOUT)
 _rendering_limit = Bulkhead(1, MAX_QUEUED, DATALORE_TIMEOUT)
 
 
-class CannotBeShownError(DataloreError):
-    """The notebook cannot be made a page of; the message says why."""
+class NotDisplayableError(DataloreError):
+    """The notebook cannot be rendered as a page; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where people open things in Datalore; None where there is no address."""
+    """Addresses that users open in Datalore; None if there is no address."""
 
     notebook: str | None = None
     executed: str | None = None
 
 
 class TabClient:
-    """The Datalore of one connection, as the API server asks it.
+    """Sends the API server's requests to the Datalore of one connection.
 
-    :param conn_id: the connection of the task that is looked at.
-    :param team: the team whose connection it is; None for everybody's.
-    :raises DataloreConfigurationError: if it is not there, or not whole.
+    :param conn_id: the connection of the task that is shown.
+    :param team: the team that owns the connection; None for a connection of all teams.
+    :raises DataloreConfigurationError: if the connection is not defined or not valid.
     """
 
     def __init__(self, conn_id: str, team: str | None = None) -> None:
-        # Not through the Task SDK: its way to a connection leads through the API server, which this is.
+        # Not through the Task SDK: it requests connections from the API server, and this is the API server.
         from airflow.models import Connection
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
         try:
             # Airflow before 3.2 has no teams.
-            of_team = {"team_name": team} if team else {}
-            connection: Any = Connection.get_connection_from_secrets(conn_id, **of_team)
+            team_option = {"team_name": team} if team else {}
+            connection: Any = Connection.get_connection_from_secrets(conn_id, **team_option)
         except AirflowNotFoundException:
             raise not_defined(conn_id) from None
-        read = DataloreConnection.read(connection, connection.extra_dejson)
-        self.connection = replace(read, timeout=min(read.timeout, DATALORE_TIMEOUT))
+        datalore = DataloreConnection.read(connection, connection.extra_dejson)
+        self.connection = replace(datalore, timeout=min(datalore.timeout, DATALORE_TIMEOUT))
         self._key = (conn_id, team)
 
     def run(self, task: NotebookTask) -> Run:
         """The run of a task, as Datalore reports it.
 
-        :raises DataloreUnexpectedResponseError: if it is a run of another notebook than the task was to run.
-        :raises DataloreError: whatever else goes wrong, by its own class.
+        :raises DataloreUnexpectedResponseError: if it is a run of another notebook than the task's.
+        :raises DataloreError: another error, by its own class.
         """
-        run_id = task.run or ""
+        run_id = task.run_id or ""
         key = (*self._key, run_id)
         run = _runs.get(key)
         if run is None:
-            run = self._ask(run_id, key)
+            run = self._request_run(run_id, key)
             _runs.put(key, run, FINISHED_RUN_TTL if run.is_finished else RUNNING_RUN_TTL)
-        if task.notebook_id is not None and not self._is_of(run, task.notebook_id):
+        if task.notebook_id is not None and not _belongs_to(run, task.notebook_id):
             raise DataloreUnexpectedResponseError(
-                f"Run {run_id} is one of notebook {run.notebook_id}, and this task runs {task.notebook_id}: somebody "
-                "changed what the task left in XCom."
+                f"Run {run_id} is a run of notebook {run.notebook_id}, but this task runs {task.notebook_id}. "
+                "Its XCom run_id may have been edited."
             )
         return run
 
@@ -122,24 +122,24 @@ class TabClient:
         """The executed notebook of a finished run as an HTML page, compressed with gzip.
 
         :param theme: ``"light"`` or ``"dark"``.
-        :raises CannotBeShownError: if there is none, it is too long, or no notebook.
-        :raises DataloreError: if Datalore does not deliver it.
+        :raises NotDisplayableError: if the run has no executed notebook, or it is too large or not a notebook.
+        :raises DataloreError: if Datalore does not return it.
         """
         notebook = run.executed_notebook
         if notebook is None:
-            raise CannotBeShownError(f"The run has no notebook among its artifacts. {_ARE_REMOVED}")
+            raise NotDisplayableError(f"The run has no notebook among its artifacts. {_REMOVAL_HINT}")
         key = (*self._key, run.run_id, notebook.path, theme)
-        page = _kept_page(key)
+        page = _cached_page(key)
         if page is not None:
             return page
-        with _rendering_limit.place():
-            # Whoever had the place before may have made the same page.
-            page = _kept_page(key)
+        with _rendering_limit.slot():
+            # The previous owner of the slot may have rendered the same page.
+            page = _cached_page(key)
             if page is not None:
                 return page
             try:
-                page = _rendered(self._read(notebook), theme, failed=not run.succeeded)
-            except CannotBeShownError as error:
+                page = _render(self._read(notebook), theme, failed=not run.succeeded)
+            except NotDisplayableError as error:
                 _unrenderable.put(key, str(error), FINISHED_RUN_TTL)
                 raise
             _pages.put(key, page, FINISHED_RUN_TTL)
@@ -147,13 +147,13 @@ class TabClient:
 
     @contextmanager
     def download(self, artifact: Artifact) -> Iterator[StreamedBody]:
-        """The content of an artifact, piece by piece; an error comes before the first piece, or breaks it off."""
-        with self._asking(_download_limit) as client, client.stream(run_api.get_artifact(artifact)) as pieces:
-            first = next(pieces, b"")
-            yield StreamedBody(chain([first], pieces), pieces.length)
+        """The content of an artifact in chunks; an error is raised before the first chunk, or ends the iteration."""
+        with self._client(_download_limit) as client, client.stream(run_api.get_artifact(artifact)) as body:
+            first = next(body, b"")
+            yield StreamedBody(chain([first], body), body.length)
 
     def links(self, task: NotebookTask, run: Run | None) -> Links:
-        """The notebook, and its executed copy, in Datalore."""
+        """The addresses of the notebook and of its executed copy in Datalore."""
         executed = run.executed_notebook if run else None
         try:
             return Links(
@@ -165,76 +165,79 @@ class TabClient:
         except DataloreError:
             return Links()
 
-    def _is_of(self, run: Run, notebook_id: str) -> bool:
-        """Whether a run is one of a notebook; a Datalore that does not say so, or only half, is believed."""
-        try:
-            wanted = NotebookId.parse(notebook_id)
-        except DataloreConfigurationError:
-            return False
-        return run.notebook_id in (None, str(wanted), wanted.id)
-
-    def _ask(self, run_id: str, key: Hashable) -> Run:
-        silence = _unreachable.get(key)
-        if silence is not None:
-            raise DataloreUnavailableError(silence)
+    def _request_run(self, run_id: str, key: Hashable) -> Run:
+        recent_error = _unreachable.get(key)
+        if recent_error is not None:
+            raise DataloreUnavailableError(recent_error)
         call = run_api.get_run(run_id)
         try:
-            with self._asking() as client:
+            with self._client() as client:
                 return run_api.read_run(call, client.send(call), run_id)
         except DataloreUnavailableError as error:
             _unreachable.put(key, str(error), UNREACHABLE_TTL)
             raise
 
     def _read(self, notebook: Artifact) -> bytes:
-        with self._asking() as client:
+        with self._client() as client:
             try:
                 return client.read(
                     run_api.get_artifact(notebook), max_bytes=MAX_NOTEBOOK_BYTES, within=NOTEBOOK_READ_TIMEOUT
                 )
             except DataloreNotFoundError:
-                raise CannotBeShownError(f"Datalore does not have {notebook.name!r} any more. {_ARE_REMOVED}") from None
+                raise NotDisplayableError(f"Datalore no longer has {notebook.name!r}. {_REMOVAL_HINT}") from None
             except DataloreUnexpectedResponseError as error:
                 if error.status != 200:
                     raise
-                raise CannotBeShownError(
-                    f"{notebook.name!r} is longer than {MAX_NOTEBOOK_BYTES // 1024**2} MiB, which is too long to be "
-                    "shown here. Download it, or open it in Datalore."
+                raise NotDisplayableError(
+                    f"{notebook.name!r} is larger than {MAX_NOTEBOOK_BYTES // 1024**2} MiB, which is too large to be "
+                    "displayed here. Download it, or open it in Datalore."
                 ) from None
 
     @contextmanager
-    def _asking(self, places: Bulkhead | None = None) -> Iterator[RequestsClient]:
-        with (places or _request_limit).place(), closing(RequestsClient(self.connection)) as client:
+    def _client(self, limit: Bulkhead | None = None) -> Iterator[RequestsClient]:
+        with (limit or _request_limit).slot(), closing(RequestsClient(self.connection)) as client:
             yield client
 
 
-def _kept_page(key: Hashable) -> bytes | None:
-    """The page that was made before; as an error, if it could not be."""
-    why_not = _unrenderable.get(key)
-    if why_not is not None:
-        raise CannotBeShownError(why_not)
+def _belongs_to(run: Run, notebook_id: str) -> bool:
+    """Whether a run is a run of this notebook; true if Datalore reports no notebook id, or one without the owner."""
+    try:
+        notebook = NotebookId.parse(notebook_id)
+    except DataloreConfigurationError:
+        return False
+    return run.notebook_id in (None, str(notebook), notebook.id)
+
+
+def _cached_page(key: Hashable) -> bytes | None:
+    """The page from the cache.
+
+    :raises NotDisplayableError: if an earlier attempt to render it failed.
+    """
+    problem = _unrenderable.get(key)
+    if problem is not None:
+        raise NotDisplayableError(problem)
     return _pages.get(key)
 
 
-def _rendered(content: bytes, theme: str, *, failed: bool) -> bytes:
-    """The page that the program :mod:`.render` makes."""
+def _render(content: bytes, theme: str, *, failed: bool) -> bytes:
+    """Run the program :mod:`.render`."""
     program = [sys.executable, *RENDER_PROGRAM, theme, *(["failed"] if failed else [])]
-    # Nothing of the API server's environment: its secrets are no business of a program that reads notebooks.
+    # Without the API server's environment: a program that reads notebooks must not have its secrets.
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1", "LANG": "C.UTF-8"}
     try:
         done = subprocess.run(  # noqa: S603  (a program of this package)
             program, input=content, capture_output=True, timeout=RENDER_TIMEOUT, env=environment, cwd="/", check=False
         )
     except subprocess.TimeoutExpired:
-        raise CannotBeShownError(
-            f"Making a page of the notebook takes longer than {RENDER_TIMEOUT:.0f} s. "
-            "Download it, or open it in Datalore."
+        raise NotDisplayableError(
+            f"Rendering the notebook takes longer than {RENDER_TIMEOUT:.0f} s. Download it, or open it in Datalore."
         ) from None
-    if done.returncode == EXIT_PAGE_TOO_LONG:
-        raise CannotBeShownError("As a page the notebook is too long to be shown here. Download it instead.")
+    if done.returncode == EXIT_PAGE_TOO_LARGE:
+        raise NotDisplayableError("The rendered notebook is too large to be displayed here. Download it instead.")
     if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip().splitlines()
-        last = words[-1] if words else f"exit code {done.returncode}"
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        last = lines[-1] if lines else f"exit code {done.returncode}"
         if "nbconvert" in last and "ModuleNotFoundError" in last:
-            raise CannotBeShownError(f"Notebooks cannot be shown before nbconvert is installed: {HOW_TO_INSTALL}.")
-        raise CannotBeShownError(f"It cannot be read as a notebook ({last[:300]}). Download it to see what it is.")
+            raise NotDisplayableError(f"nbconvert is required to display notebooks. Run {HOW_TO_INSTALL}.")
+        raise NotDisplayableError(f"The file cannot be read as a notebook ({last[:300]}). Download it to inspect it.")
     return done.stdout

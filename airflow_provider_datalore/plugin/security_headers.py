@@ -1,8 +1,8 @@
-"""What the pages of the tab may do in a browser.
+"""The permissions of the tab's pages in a browser.
 
-A notebook is somebody's HTML and JavaScript. Its page is a document of its own, whose policy takes away its origin (so
-it has no cookies of Airflow's, no storage, and no way to Airflow's pages or API), the network, forms, popups, and
-navigation of the window. Scripts run in it, since plots that can be zoomed are made of them.
+A notebook contains HTML and JavaScript of its author. Its page is a separate document, whose policy takes away its
+origin (so it has no access to Airflow's cookies, storage, pages or API), the network, forms, popups, and navigation of
+the window. Scripts are allowed, since interactive plots need them.
 
 Source: https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Content-Security-Policy/sandbox
 """
@@ -13,7 +13,7 @@ NOTEBOOK_POLICY = "; ".join(
     [
         "sandbox allow-scripts",
         "default-src 'none'",
-        # What the file itself holds: plots are inline scripts, and some of them compile others.
+        # Only what the file contains: plots are inline scripts, and some of them compile other scripts.
         "script-src 'unsafe-inline' 'unsafe-eval'",
         "style-src 'unsafe-inline'",
         "img-src data: blob:",
@@ -26,8 +26,8 @@ NOTEBOOK_POLICY = "; ".join(
 )
 NOTEBOOK_HEADERS = {
     "Content-Security-Policy": NOTEBOOK_POLICY,
-    # No connection to anywhere by any means, where a browser knows this header (Chrome 152 and later). The policy above
-    # leaves WebRTC out, which the page itself takes away from the notebook's scripts.
+    # No network connections of any kind, in browsers that support this header (Chrome 152 and later). The policy above
+    # does not cover WebRTC, which the page itself removes from the notebook's scripts.
     "Connection-Allowlist": "()",
 }
 PAGE_POLICY = "; ".join(
@@ -37,7 +37,7 @@ PAGE_POLICY = "; ".join(
         "style-src 'self'",
         "img-src 'self'",
         "connect-src 'self'",
-        # Also where the notebook's page may take its own frame: nowhere else.
+        # This also prevents the notebook's page from navigating its frame to another site.
         "frame-src 'self'",
         "form-action 'none'",
         "base-uri 'none'",
@@ -52,4 +52,4 @@ PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-DNS-Prefetch-Control": "off",
 }
-"""Of all answers, unless one has its own."""
+"""Headers of each response that does not set its own."""

@@ -1,4 +1,4 @@
-"""What Airflow knows of a task instance and its notebook; reads Airflow's database, and asks nobody else."""
+"""Reads what Airflow's database contains about a task instance and its notebook; sends no requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_STARTED_STATES = frozenset({None, "scheduled", "queued"})
 
 @dataclass(frozen=True, slots=True)
 class TaskKey:
-    """Which task instance; ``map_index`` is -1 for one that is not mapped."""
+    """Identifies a task instance; ``map_index`` is -1 if the task is not mapped."""
 
     dag_id: str
     run_id: str
@@ -29,46 +29,48 @@ class TaskKey:
 
 @dataclass(frozen=True, slots=True)
 class NotebookTask:
-    """A task instance, and what is known of the notebook that it runs.
+    """A task instance, and the notebook that it runs.
 
     :param state: its state in Airflow.
-    :param started: when this try began.
-    :param tries: which try this is, counted from 1.
-    :param conn_id: the connection that it uses; None if it uses none of Datalore's, or that is not known any more.
-    :param team: the team whose connection that is; None for everybody's.
-    :param notebook_id: the notebook that it was told to run; None if it waits for a run, or that is not known any more.
-    :param parameters: the values that it was told to run it with.
-    :param run: the run's id; None as long as none was started, or if nothing tells whether it is the task's.
-    :param reported: XCom ``run``: the run as the task saw it end.
+    :param start_date: the start of this try.
+    :param try_number: the number of this try, counted from 1.
+    :param conn_id: its Datalore connection; None if it has none, or Airflow no longer has its fields.
+    :param notebook_id: the notebook that it runs; None if it waits for a run, or Airflow no longer has its fields.
+    :param parameters: the parameters of the notebook.
+    :param run_id: the id of the run; None until a run was started, or if it cannot be verified that it is the task's.
+    :param team: the team that owns the connection; None for a connection of all teams.
+    :param reported_run: XCom ``run``: the finished run as the task received it.
     """
 
     state: str | None
-    started: datetime | None
-    tries: int
+    start_date: datetime | None
+    try_number: int
     conn_id: str | None
     notebook_id: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    run: str | None = None
+    run_id: str | None = None
     team: str | None = None
-    reported: Mapping[str, Any] | None = None
+    reported_run: Mapping[str, Any] | None = None
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether Airflow is not done with it."""
+        """Whether its state may still change."""
         return self.state in _UNFINISHED_STATES
 
     @property
     def has_started(self) -> bool:
-        """Whether it has been given to a worker."""
+        """Whether a worker has started it."""
         return self.state not in _NOT_STARTED_STATES
 
 
 def find(key: TaskKey, session: Session) -> NotebookTask | None:
-    """The task instance, None if Airflow has none.
+    """Find a task instance.
 
-    XCom, which whoever may edit XComs can change, says which run it was, with which parameters, and how it ended. The
-    connection and the notebook are what the task was rendered with; where the notebook is not known any more, XCom's
-    run is not taken. So nobody who cannot change the DAG gets at other notebooks.
+    The run, its parameters and its result are read from XComs, which some users may edit. The connection and the
+    notebook are read only from the rendered fields or the DAG's definition; if the notebook is not known, the run in
+    XCom is not used. So users who cannot change the DAG get no access to other notebooks.
+
+    :return: the task instance; None if it does not exist.
     """
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import select
@@ -84,26 +86,26 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     if instance is None:
         return None
     fields = _rendered_fields(key, session) or _declared_fields(instance, session)
-    # A decorated function returns them when the task runs.
+    # The parameters of a decorated function are known only after it was called.
     parameters = fields.get("parameters") or _xcom(key, xcom.PARAMETERS, session)
-    reported = _xcom(key, xcom.RUN, session)
+    reported_run = _xcom(key, xcom.RUN, session)
     notebook_id = _text(fields.get("notebook_id"))
-    run = fields.get("run_id") or (_xcom(key, xcom.RUN_ID, session) if notebook_id else None)
+    run_id = fields.get("run_id") or (_xcom(key, xcom.RUN_ID, session) if notebook_id else None)
     return NotebookTask(
         state=None if instance.state is None else str(instance.state),
-        started=instance.start_date,
-        tries=instance.try_number,
+        start_date=instance.start_date,
+        try_number=instance.try_number,
         conn_id=_text(fields.get("datalore_conn_id")),
         notebook_id=notebook_id,
         parameters=parameters if isinstance(parameters, Mapping) else {},
-        run=_text(run),
+        run_id=_text(run_id),
         team=_team(key.dag_id, session),
-        reported=reported if isinstance(reported, Mapping) else None,
+        reported_run=reported_run if isinstance(reported_run, Mapping) else None,
     )
 
 
 def _rendered_fields(key: TaskKey, session: Session) -> Mapping[str, Any] | None:
-    """The template fields as they were rendered for this task instance; Airflow keeps those of the latest runs."""
+    """The rendered template fields of this task instance; Airflow stores those of the latest runs only."""
     from airflow.models.renderedtifields import RenderedTaskInstanceFields as Rendered
     from sqlalchemy import select
 
@@ -118,7 +120,7 @@ def _rendered_fields(key: TaskKey, session: Session) -> Mapping[str, Any] | None
 
 
 def _declared_fields(instance: Any, session: Session) -> Mapping[str, Any]:
-    """The fields as the DAG declares them, if nothing in them has to be rendered."""
+    """The fields in the DAG's definition, except those that contain templates."""
     from airflow.models.serialized_dag import SerializedDagModel
     from sqlalchemy import select
 
@@ -137,7 +139,7 @@ def _declared_fields(instance: Any, session: Session) -> Mapping[str, Any]:
 
 
 def _team(dag_id: str, session: Session) -> str | None:
-    """The team that a DAG belongs to, where Airflow has teams (3.2 and later, if they are turned on)."""
+    """The team of a DAG, if Airflow has teams (3.2 and later, if they are enabled)."""
     from airflow.models.dag import DagModel
     from airflow.providers.common.compat.sdk import conf
 

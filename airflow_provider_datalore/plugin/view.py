@@ -1,4 +1,4 @@
-"""What the tab shows of a task and its run, in words."""
+"""The content of the tab: the state of a task and its run, as text."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ from airflow_provider_datalore.plugin.runs import Links, TabClient
 from airflow_provider_datalore.plugin.tasks import NotebookTask
 
 _MAX_VALUE_CHARS = 300
-"""Characters of a parameter that are shown."""
+"""Maximum number of characters that are shown of a parameter's name or value."""
 _MAX_PARAMETERS = 50
+"""Maximum number of parameters that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class TabView:
-    """One look at a task.
+    """The tab of a task at one point in time.
 
     :param state: the run's state: ``running``, ``success``, ``failed``, ``unknown``, or ``none`` if there is no run.
-    :param words: the same in words, Datalore's own where it has one.
+    :param label: the state as text; Datalore's own status while the run is not finished.
     :param task: the task instance.
-    :param run: the run, None if there is none, or Datalore does not tell.
-    :param problem: what keeps the tab from showing more; empty if nothing does.
+    :param run: the run; None if there is none, or Datalore did not return it.
+    :param problem: the reason why the tab cannot show more; empty if there is none.
+    :param links: addresses in Datalore.
     """
 
     state: str
-    words: str
+    label: str
     task: NotebookTask
     run: Run | None = None
     problem: str = ""
@@ -42,71 +44,72 @@ class TabView:
 
     @classmethod
     def of(cls, task: NotebookTask) -> TabView:
-        """Ask Airflow's and Datalore's side together; never fails because Datalore does."""
+        """Create the view of a task; never fails if Datalore does."""
         if task.conn_id is None:
             return cls("none", "No run", task, problem=_no_connection(task))
         try:
             datalore = TabClient(task.conn_id, task.team)
         except DataloreError as error:
-            return cls("unknown", "Not known", task, run=_reported(task), problem=str(error))
-        if task.run is None:
+            return cls("unknown", "Unknown", task, run=_reported_run(task), problem=str(error))
+        if task.run_id is None:
             return cls("none", "No run", task, problem=_no_run(task), links=datalore.links(task, None))
         try:
             run = datalore.run(task)
         except DataloreError as error:
-            run_then = _reported(task)
-            state, words = _state_of(run_then) if run_then else ("unknown", "Not known")
-            return cls(state, words, task, run=run_then, problem=str(error), links=datalore.links(task, None))
-        state, words = _state_of(run)
-        return cls(state, words, task, run=run, links=datalore.links(task, run))
+            reported = _reported_run(task)
+            state, label = _state_of(reported) if reported else ("unknown", "Unknown")
+            return cls(state, label, task, run=reported, problem=str(error), links=datalore.links(task, None))
+        state, label = _state_of(run)
+        return cls(state, label, task, run=run, links=datalore.links(task, run))
 
     @property
     def refreshes(self) -> bool:
-        """Whether there will be something new to see."""
+        """Whether the content may still change."""
         if self.state in ("none", "unknown"):
             return self.task.is_unfinished
         return self.state == "running" or self.task.state == "up_for_retry"
 
     @property
     def version(self) -> str:
-        """Another one whenever the tab would show something else."""
-        told = json.dumps(
-            [self.state, self.words, self.problem, self.task.state, self.task.run, self.task.tries], default=str
+        """Changes whenever the content of the tab changes."""
+        task = self.task
+        content = json.dumps(
+            [self.state, self.label, self.problem, task.state, task.run_id, task.try_number], default=str
         )
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
     def has_notebook(self) -> bool:
-        """Whether the executed notebook can be asked for."""
+        """Whether the executed notebook can be requested."""
         return not self.problem and self.run is not None and self.run.is_finished
 
     @property
-    def began(self) -> datetime | None:
-        """When the run began; when the task did, if Datalore does not say."""
-        return (self.run.start_time if self.run else None) or self.task.started
+    def started_at(self) -> datetime | None:
+        """The start of the run; the start of the task if Datalore does not report it."""
+        return (self.run.start_time if self.run else None) or self.task.start_date
 
     @property
-    def ended(self) -> datetime | None:
-        """When the run ended."""
+    def ended_at(self) -> datetime | None:
+        """The end of the run."""
         return self.run.end_time if self.run else None
 
     @property
-    def lasted(self) -> str:
-        """For how long it ran, or has been running up to now."""
-        if self.began is None or self.state == "none":
+    def duration(self) -> str:
+        """The duration of the run until its end, or until now."""
+        if self.started_at is None or self.state == "none":
             return ""
-        return _duration(((self.ended or datetime.now(UTC)) - self.began).total_seconds())
+        return _duration(((self.ended_at or datetime.now(UTC)) - self.started_at).total_seconds())
 
     @property
     def parameters(self) -> Iterable[tuple[str, str]]:
-        """The parameters that the task was told to run the notebook with, shortened."""
+        """The parameters of the notebook, shortened."""
         for name, value in list(self.task.parameters.items())[:_MAX_PARAMETERS]:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             yield str(name)[:_MAX_VALUE_CHARS], text if len(text) <= _MAX_VALUE_CHARS else f"{text[:_MAX_VALUE_CHARS]}…"
 
     @property
     def artifacts(self) -> list[tuple[int, str]]:
-        """The files that the run left: number and name."""
+        """The artifacts of the run: number and file name."""
         if not self.has_notebook or self.run is None:
             return []
         return list(enumerate(distinct_names(artifact.name for artifact in self.run.artifacts)))
@@ -118,11 +121,11 @@ def _state_of(run: Run) -> tuple[str, str]:
     return ("success", "Succeeded") if run.succeeded else ("failed", "Failed")
 
 
-def _reported(task: NotebookTask) -> Run | None:
-    """The run as the task left it in XCom: to be shown, and not to be asked for anything."""
-    reported: Mapping[str, Any] | None = task.reported
+def _reported_run(task: NotebookTask) -> Run | None:
+    """The run that the task pushed as an XCom: it is shown, and never used for a request."""
+    reported: Mapping[str, Any] | None = task.reported_run
     try:
-        return Run.model_validate(reported) if reported and reported.get("run_id") == task.run else None
+        return Run.model_validate(reported) if reported and reported.get("run_id") == task.run_id else None
     except ValidationError:
         return None
 
@@ -130,17 +133,17 @@ def _reported(task: NotebookTask) -> Run | None:
 def _no_connection(task: NotebookTask) -> str:
     if not task.has_started:
         return "The task has not started yet."
-    return "This task runs no Datalore notebook, or Airflow no longer keeps what it was told to run."
+    return "This task does not run a Datalore notebook, or Airflow no longer has its rendered fields."
 
 
 def _no_run(task: NotebookTask) -> str:
     if task.is_unfinished:
         return "The notebook has not been started yet."
     if task.notebook_id is None:
-        return "Airflow keeps no record of which notebook or run this task was given, so no run can be shown."
+        return "Airflow no longer has the rendered fields of this task, so its run cannot be shown."
     if task.state == "success":
-        return "This task left no run in Datalore. What a notebook did that is run in place stands in it."
-    return "This try of the task has started no run in Datalore; its log says why."
+        return "This task has no run in Datalore. The outputs of an interactive run are in the notebook itself."
+    return "This try of the task did not start a run in Datalore. See the task's log for the reason."
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The sensor that waits for a run which something else has started."""
+"""The sensor that waits for a run that something else has started."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 
 class DataloreRunSensor(LineageMixin, BaseSensorOperator):
-    """Waits until a run of a notebook has ended, and fails if it did not end well.
+    """Waits until a run of a notebook has ended, and fails if it ended without success.
 
-    Returns the finished run as JSON, and leaves it in XCom ``run`` as well. ``soft_fail`` skips the task when the
-    time is up, and never when the run failed.
+    Returns the finished run as JSON, also in XCom ``run``. ``soft_fail`` skips the task when a time limit passes, and
+    never when the run failed.
 
     :param run_id: what ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned. (templated)
-    :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
+    :param deferrable: whether the triggerer waits in place of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
     :param max_outage: for how many seconds Datalore may be unreachable before the task fails. In mode
-        ``reschedule`` nothing remembers when an outage began, so there only ``timeout`` ends it.
+        ``reschedule`` nothing stores when an outage began, so only ``timeout`` ends it there.
     :param artifacts_to: as of ``DataloreRunNotebookOperator``. (templated)
     :param outputs: as of ``DataloreRunNotebookOperator``. (templated)
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
@@ -79,10 +79,11 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         return DataloreHook(self.datalore_conn_id)
 
     def execute(self, context: Context) -> Any:
-        """Wait, in whichever mode; when the time is up, say that the run goes on, and where.
+        """Wait, in whichever mode; when a time limit passes, report that the run keeps running, and where.
 
         :return: the finished run as JSON.
-        :raises AirflowSensorTimeout: if the run goes on when the time is up; with ``soft_fail`` the task is skipped.
+        :raises AirflowSensorTimeout: if the run is still running when the limit passes; with ``soft_fail`` the task is
+            skipped.
         """
         from airflow_provider_datalore.tasks.deferral import still_running
         from airflow_provider_datalore.tasks.outcome import check
@@ -91,14 +92,14 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
-            # With a cause it is a skip that ``never_fail`` made of another error.
+            # With a cause, it is a skip that ``never_fail`` made of another error.
             if error.__cause__ is not None:
                 raise
             run = self._last_seen
             raise type(error)(f"{error} {still_running(self.run_id, run, self._url(run))}") from error
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look whether the run has ended; if it has not and the sensor is deferrable, the triggerer waits on."""
+        """Check whether the run has ended; if it has not and the sensor is deferrable, let the triggerer wait."""
         run = self._look(context)
         if run is not None and run.is_finished:
             return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
@@ -110,7 +111,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         """Resume when the trigger has sent its event.
 
         :return: the finished run as JSON.
-        :raises AirflowSensorTimeout: if the run went on when the time was up.
+        :raises AirflowSensorTimeout: if the run was still running when the limit passed.
         """
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
         from airflow_provider_datalore.triggers.event import read
@@ -118,11 +119,11 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         try:
             run = read(event)
         except DataloreRunTimeoutError as error:
-            self._time_is_up(error)
+            self._fail_by_timeout(error)
         return self._deliver(run, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; where Airflow only says that the trigger is gone, find out about the run."""
+        """Resume after a deferral; if Airflow only reports that the trigger is gone, find out about the run."""
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
 
@@ -131,7 +132,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
                 return super().resume_execution(next_method, next_kwargs, context)
             return self._resume_without_event(next_kwargs, context)
         except AirflowSkipException as error:
-            # Airflow 3.3 makes another one of it, without its words.
+            # Airflow 3.3 replaces it by one without its message.
             raise (error.__cause__ if isinstance(error.__cause__, AirflowSkipException) else error) from None
         except (DataloreError, AirflowSensorTimeout) as error:
             if self.never_fail:
@@ -139,7 +140,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
             raise
 
     def on_kill(self) -> None:
-        """Say what becomes of the run when the sensor is killed, or out of ``execution_timeout``, on its worker."""
+        """Log that the run keeps running when the sensor is killed, or passes ``execution_timeout``, on its worker."""
         from airflow_provider_datalore.tasks.deferral import run_left_running
 
         run = self._last_seen
@@ -153,27 +154,27 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         try:
             run = run_after_lost_trigger(reason, self.hook, self.run_id, own_xcom(context, xcom.NOTEBOOK_URL))
         except DataloreRunTimeoutError as error:
-            self._time_is_up(error)
+            self._fail_by_timeout(error)
         return self._deliver(run, context)
 
-    def _time_is_up(self, error: DataloreRunTimeoutError) -> NoReturn:
+    def _fail_by_timeout(self, error: DataloreRunTimeoutError) -> NoReturn:
         if self.soft_fail:
             raise AirflowSkipException(str(error)) from error
         raise AirflowSensorTimeout(str(error)) from error
 
     def _look(self, context: Context) -> Run | None:
-        """The run as it is now; None while Datalore does not answer and the outage may still last."""
+        """The run as it is now; None while Datalore gives no usable response and the outage is tolerated."""
         from airflow_provider_datalore.api.conditions import NEW_RUN_GRACE
         from airflow_provider_datalore.api.waiting import CLOCK, Outage
-        from airflow_provider_datalore.exceptions import DataloreUnavailableError, DataloreUnexpectedResponseError
+        from airflow_provider_datalore.exceptions import DataloreNoResponseError
 
         if self._outage is None:
             self._outage = Outage(self.max_outage, CLOCK)
         try:
             run = self.hook.get_run(self.run_id, grace=NEW_RUN_GRACE if self._last_seen is None else 0.0)
-        except (DataloreUnavailableError, DataloreUnexpectedResponseError) as error:
-            self._outage.bear(error)
-            self.log.warning("The status of run %s is not known: %s", self.run_id, error)
+        except DataloreNoResponseError as error:
+            self._outage.tolerate(error)
+            self.log.warning("The status of run %s could not be read: %s", self.run_id, error)
             return None
         self._outage.end()
         self._last_seen = run
@@ -183,11 +184,11 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
         context["ti"].xcom_push(key=xcom.EXECUTED_NOTEBOOK_URL, value="")
         context["ti"].xcom_push(key=xcom.NOTEBOOK_URL, value=url)
-        self.notebook_link = url
+        self.notebook_url = url
         return run
 
     def _url(self, run: Run | None) -> str:
-        """The notebook's address; empty if it is not known, which costs no more than a link."""
+        """The notebook's address; empty if it is unknown, which only costs the link."""
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
         try:
@@ -196,28 +197,20 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
             return ""
 
     def _defer(self, url: str) -> NoReturn:
-        from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL
-        from airflow_provider_datalore.tasks.deferral import backstop, earliest_deadline, earliest_event
+        from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy
+        from airflow_provider_datalore.tasks.deferral import defer, earliest_deadline
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
-        self.defer(
-            trigger=DataloreRunTrigger(
-                run_id=self.run_id,
-                datalore_conn_id=self.datalore_conn_id,
-                poll_interval=max(MIN_POLL_INTERVAL, self.poke_interval),
-                max_outage=self.max_outage,
-                deadline=deadline,
-                since=now,
-                not_before=earliest_event(now),
-                notebook_url=url,
-            ),
-            method_name="execute_complete",
-            timeout=backstop(deadline),
-        )
+        policy = WaitPolicy(max(MIN_POLL_INTERVAL, self.poke_interval), self.max_outage, deadline, since=now)
+        self.log.info("Deferred: the triggerer waits for run %s from now on.", self.run_id)
+        defer(self, DataloreRunTrigger, policy, run_id=self.run_id, notebook_url=url)
 
     def _deliver(self, run: Run, context: Context) -> dict[str, Any]:
-        from airflow_provider_datalore.tasks.outcome import deliver_run
+        from airflow_provider_datalore.tasks.outcome import deliver
 
-        return deliver_run(run, self.hook, context, self).to_json()
+        self.outcome = deliver(run, self.hook, context, self, parameters=(), notebook_url=self.notebook_url)
+        if self.outcome.error is not None:
+            raise self.outcome.error
+        return run.to_json()

@@ -1,4 +1,4 @@
-"""Which of a run's artifacts are wanted, under which names they are kept, and how they get there."""
+"""Which artifacts of a run are wanted, under which names they are written, and where."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from airflow_provider_datalore import xcom
-from airflow_provider_datalore.api.calls import listed
 from airflow_provider_datalore.api.filenames import distinct_names
+from airflow_provider_datalore.api.text import listed
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.storage import folder
 
@@ -35,9 +35,9 @@ def download(
 
     :param destination: the folder, see :func:`airflow_provider_datalore.storage.folder`.
     :param names: which artifacts, see :func:`choose`.
-    :param max_bytes: how long each may be; None is without a limit.
-    :param max_outage: for how many seconds to try each again while Datalore does not deliver it; 0 is not at all.
-    :return: the paths, each as soon as its artifact is there.
+    :param max_bytes: the longest artifact that is written; None is without a limit.
+    :param max_outage: for how many seconds to retry each while Datalore does not deliver it; 0 does not retry.
+    :return: the paths, each as soon as its artifact is written.
     :raises DataloreError: whatever goes wrong, by its own class.
     """
     target = folder(destination)
@@ -46,9 +46,9 @@ def download(
 
 
 def choose(run: Run, names: object = None) -> list[tuple[Artifact, str]]:
-    """The artifacts that are wanted, in the run's order, each with a file name that no other of the run has.
+    """The artifacts that are wanted, in the run's order, each with a file name that is unique in the run.
 
-    :param names: a glob such as ``"*.ipynb"``, or a list of them; None is all. Upper and lower case differ.
+    :param names: a glob such as ``"*.ipynb"``, or a list of globs; None is all. Upper and lower case differ.
     :raises DataloreConfigurationError: for a glob that no artifact's name matches.
     """
     named = list(zip(run.artifacts, distinct_names(artifact.name for artifact in run.artifacts), strict=True))
@@ -57,13 +57,13 @@ def choose(run: Run, names: object = None) -> list[tuple[Artifact, str]]:
     globs = [names] if isinstance(names, str) else names
     if not isinstance(globs, (list, tuple)) or not globs or not all(isinstance(glob, str) and glob for glob in globs):
         raise DataloreConfigurationError(
-            f"names is {names!r}; it has to be a glob such as '*.ipynb' or a list of globs, or None for all artifacts."
+            f"names is {names!r}; it must be a glob such as '*.ipynb' or a list of globs, or None for all artifacts."
         )
     for glob in globs:
         if not any(fnmatchcase(artifact.name, glob) for artifact, _ in named):
-            made = listed([artifact.name for artifact in run.artifacts], most=20) or "nothing"
+            made = listed([artifact.name for artifact in run.artifacts], limit=20) or "none"
             raise DataloreConfigurationError(
-                f"No artifact of run {run.run_id} is named like {glob!r}. It made: {made}. Correct names."
+                f"No artifact of run {run.run_id} matches {glob!r}. Its artifacts: {made}. Correct names."
             )
     return [(artifact, name) for artifact, name in named if any(fnmatchcase(artifact.name, glob) for glob in globs)]
 
@@ -73,18 +73,18 @@ def keep(
 ) -> None:
     """Write all artifacts of a finished run, as a part of the task that ran it: XCom ``artifacts`` holds the paths.
 
-    A run that went well is not done without them. What a failed run made is worth having, but its own failure is what
-    the task has to tell, so there an error is only logged.
+    A task whose run succeeded fails without them. The artifacts of a failed run are worth having, but the task reports
+    the failure of the run, so an error in writing them is only logged.
 
-    :raises DataloreError: if the run went well and an artifact cannot be had or written.
+    :raises DataloreError: if the run succeeded and an artifact cannot be read or written.
     """
     paths: list[str] = []
     try:
         for path in download(run, hook, destination, max_outage=max_outage):
-            paths.append(path)  # noqa: PERF402  (those before an error count)
+            paths.append(path)  # noqa: PERF402  (those before an error are kept)
     except Exception as error:
         if run.succeeded:
             raise
-        log.warning("Not all artifacts of the failed run %s are in %s: %s", run.run_id, destination, error)
+        log.warning("Not all artifacts of the failed run %s were written to %s: %s", run.run_id, destination, error)
     finally:
         context["ti"].xcom_push(key=xcom.ARTIFACTS, value=paths)

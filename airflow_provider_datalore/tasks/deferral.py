@@ -1,38 +1,85 @@
-"""How a task goes on when the scheduler wakes it without an event: its trigger is gone, or the time was up."""
+"""How a task defers, and how it resumes without an event: when its trigger is gone, or a time limit passed."""
 
 from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeoutError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from airflow.providers.common.compat.sdk import Context
+    from airflow.triggers.base import BaseTrigger
 
     from airflow_provider_datalore.api.interactive import InteractiveRun
     from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.api.waiting import WaitPolicy
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
 LOST_TRIGGER_METHOD = "__fail__"
-"""The name by which Airflow asks a task to resume when its trigger sent no event."""
+"""The name of the method with which Airflow resumes a task whose trigger sent no event."""
 
 BACKSTOP_DELAY = 60.0
-"""Seconds after the deadline, which the trigger keeps itself, until the scheduler wakes the task without it."""
+"""Seconds after the deadline, which the trigger keeps itself, until the scheduler resumes the task without it."""
 
 SCHEDULER_LOOP_TIME = 2.0
-"""Seconds that the scheduler is given to see that a worker is done with a task."""
+"""Seconds that the scheduler has to notice that a worker is done with a task."""
+
+
+class DeferringTask(Protocol):
+    """A task that waits in the triggerer."""
+
+    datalore_conn_id: str
+
+    def defer(
+        self,
+        *,
+        trigger: BaseTrigger,
+        method_name: str,
+        kwargs: dict[str, Any] | None = None,
+        timeout: timedelta | int | float | None = None,
+    ) -> NoReturn: ...
+
+
+def defer(
+    task: DeferringTask,
+    trigger_class: Callable[..., BaseTrigger],
+    policy: WaitPolicy,
+    *,
+    method: str = "execute_complete",
+    kwargs: Mapping[str, Any] | None = None,
+    **arguments: Any,
+) -> NoReturn:
+    """Let the triggerer wait in place of the worker.
+
+    :param policy: how long, how often and until when to wait.
+    :param method: the method of the task that resumes it.
+    :param kwargs: what else that method is given.
+    :param arguments: further arguments of the trigger.
+    """
+    trigger = trigger_class(
+        datalore_conn_id=task.datalore_conn_id,
+        poll_interval=policy.poll_interval,
+        max_outage=policy.max_outage,
+        deadline=policy.deadline,
+        since=policy.since,
+        not_before=earliest_event(time.time()),
+        **arguments,
+    )
+    task.defer(trigger=trigger, method_name=method, kwargs=dict(kwargs or {}), timeout=backstop(policy.deadline))
 
 
 def deadline_before(execution_timeout: timedelta | None, now: float) -> float | None:
     """When to end a wait that Airflow would end by ``execution_timeout``, in epoch seconds.
 
-    A little earlier, a tenth of the limit and 10 seconds at most: Airflow's own end comes without a word about the
-    run, and before a deferred task on Airflow 2 could say one.
+    A little earlier, by a tenth of the limit and at most 10 seconds: Airflow's own end says nothing about the run, and
+    on Airflow 2 it comes before a deferred task could.
     """
     if execution_timeout is None:
         return None
@@ -44,7 +91,7 @@ def earliest_deadline(timeout: object, execution_timeout: timedelta | None, now:
     """When a wait ends whatever the run does, in epoch seconds; None for never.
 
     :param timeout: the task's own limit in seconds, or None.
-    :raises DataloreConfigurationError: if that is no number of seconds.
+    :raises DataloreConfigurationError: if that is not a number of seconds.
     """
     from airflow_provider_datalore.api.waiting import deadline_after
 
@@ -53,15 +100,15 @@ def earliest_deadline(timeout: object, execution_timeout: timedelta | None, now:
 
 
 def backstop(deadline: float | None) -> timedelta | None:
-    """After how long the scheduler wakes a deferred task whose trigger did not keep the deadline."""
+    """After how long the scheduler resumes a deferred task whose trigger did not keep the deadline."""
     return None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + BACKSTOP_DELAY)
 
 
 def earliest_event(now: float) -> float:
-    """When a trigger may wake its task at the earliest, in epoch seconds.
+    """When a trigger may resume its task at the earliest, in epoch seconds.
 
-    Airflow 3 may see only a heartbeat interval later (5 seconds, by default) that a worker is done with a task that it
-    has deferred. A task that was woken by then is taken for killed, and failed: "Executor … reported that the task
+    Airflow 3 may notice only a heartbeat interval later (5 seconds by default) that a worker is done with a task that
+    it deferred. A task that is resumed before that is taken for killed, and failed: "Executor … reported that the task
     instance … finished with state success, but the task instance's state attribute is queued".
     """
     return now + float(conf.getint("workers", "min_heartbeat_interval", fallback=0)) + SCHEDULER_LOOP_TIME
@@ -75,37 +122,37 @@ def own_xcom(context: Context, key: str) -> str:
 
 
 def still_running(run_id: str, run: Run | None, notebook_url: str) -> str:
-    """What to know of a run that goes on when the time is up.
+    """A run that is still running after the time limit, in words.
 
-    :param run: the run as Datalore reported it last; None if it never did.
+    :param run: the run as Datalore last reported it; None if it never did.
     :param notebook_url: where the notebook is; may be empty.
     """
-    reported = (run.status or "running") if run else "nothing"
+    reported = f"Datalore last reported {run.status or 'running'!r}" if run else "Datalore never reported its status"
     return (
-        f"Run {run_id} had not ended by then; Datalore last reported it as {reported!r}. The notebook goes on in "
-        f"Datalore, see {notebook_url or 'the notebook there'}."
+        f"Run {run_id} had not ended by then; {reported}. The notebook keeps running in Datalore, see "
+        f"{notebook_url or 'the notebook there'}."
     )
 
 
 def run_left_running(run_id: str, notebook_url: str | None) -> str:
-    """What a user who kills a task has to know of its run."""
+    """The run of a task that was killed, in words."""
     return (
-        f"The task was killed, but run {run_id} goes on in Datalore, which has no call to end it. To end it, open "
-        f"{notebook_url or 'the notebook in Datalore'} and stop it there."
+        f"The task was killed, but run {run_id} keeps running in Datalore, which has no call to stop it. To stop it, "
+        f"open {notebook_url or 'the notebook in Datalore'} and stop it there."
     )
 
 
 def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, run_id: str, notebook_url: str) -> Run:
-    """The finished run of a task whose trigger sent no event; the status is asked once more.
+    """The finished run of a task whose trigger sent no event; reads its status once more.
 
-    :param reason: what Airflow says of it, ``{"error": …, "traceback": […]}``.
+    :param reason: what Airflow reports, ``{"error": …, "traceback": […]}``.
     :param run_id: the run that the trigger waited for.
     :param notebook_url: where the notebook is; may be empty.
     :return: the run, if it has ended.
-    :raises DataloreRunTimeoutError: if it goes on and the time is up.
-    :raises DataloreError: if it goes on and the trigger failed.
+    :raises DataloreRunTimeoutError: if it is still running and the time limit passed.
+    :raises DataloreError: if it is still running and the trigger failed.
     """
-    state = "its status is not known"
+    state = "its status is unknown"
     run: Run | None = None
     try:
         run = hook.get_run(run_id)
@@ -114,10 +161,10 @@ def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, ru
     else:
         if run.is_finished:
             return run
-        state = f"Datalore reports it as {run.status or 'running'!r}"
+        state = f"Datalore reports {run.status or 'running'!r}"
     message = (
-        f"The task waits no longer for run {run_id}: {_why(reason)}. The notebook goes on in Datalore, as far as is "
-        f"known here: {state}. See {notebook_url or 'the notebook in Datalore'}."
+        f"The task no longer waits for run {run_id}: {_why(reason)}. The notebook probably keeps running in Datalore: "
+        f"{state}. See {notebook_url or 'the notebook in Datalore'}."
     )
     _give_up(reason, message, DataloreRunTimeoutError(message, run=run))
 
@@ -125,43 +172,43 @@ def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, ru
 def interactive_run_after_lost_trigger(
     reason: dict[str, Any] | None, notebook: DataloreNotebook, snapshot: str
 ) -> InteractiveRun:
-    """The finished interactive run of a task whose trigger sent no event; the notebook is looked at once more.
+    """The finished interactive run of a task whose trigger sent no event; looks at the notebook once more.
 
-    :param reason: what Airflow says of it, ``{"error": …, "traceback": […]}``.
-    :param snapshot: the notebook as it was before the run; empty if it was not the task's turn yet.
+    :param reason: what Airflow reports, ``{"error": …, "traceback": […]}``.
+    :param snapshot: the notebook as it was before the run; empty if the task has not started it yet.
     :return: the run, if it is over.
-    :raises DataloreInteractiveRunTimeoutError: if it is not and the time is up.
-    :raises DataloreError: if it is not and the trigger failed.
+    :raises DataloreInteractiveRunTimeoutError: if it is not over and the time limit passed.
+    :raises DataloreError: if it is not over and the trigger failed.
     """
     from airflow_provider_datalore.api.interactive import InteractiveRun, check_own, is_over, stage
     from airflow_provider_datalore.api.snapshots import Snapshot
     from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError
 
-    state = "the notebook was not run by this task"
+    state = "this task has not run the notebook"
     if snapshot:
         before = Snapshot.from_text(snapshot)
         try:
-            view = notebook.look()
+            seen = notebook.look()
         except DataloreError as error:
-            state = f"what became of its run is not known ({error})"
+            state = f"the outcome of its run cannot be determined ({error})"
         else:
-            if is_over(before, view):
-                check_own(before, view)
-                return InteractiveRun.of(before, view)
-            state = f"its run {stage(before, view).value}"
+            if is_over(before, seen):
+                check_own(before, seen)
+                return InteractiveRun.of(before, seen)
+            state = f"its run {stage(before, seen).value}"
     message = (
-        f"The task waits no longer for notebook {notebook.id}: {_why(reason)}. As far as is known here, {state}. See "
+        f"The task no longer waits for notebook {notebook.id}: {_why(reason)}. As far as is known, {state}. See "
         f"{notebook.url}."
     )
     _give_up(reason, message, DataloreInteractiveRunTimeoutError(message))
 
 
 def _why(reason: dict[str, Any] | None) -> str:
-    return str((reason or {}).get("error", "Airflow does not say why"))
+    return str((reason or {}).get("error", "Airflow reports no reason"))
 
 
 def _give_up(reason: dict[str, Any] | None, message: str, timeout_error: DataloreError) -> NoReturn:
-    """Fail with what Airflow says: that the time was up, or what broke the trigger."""
+    """Fail with what Airflow reports: that the time limit passed, or what broke the trigger."""
     if "timeout" in _why(reason).lower():
         raise timeout_error
     raise DataloreError(" ".join([message, *(str(line) for line in (reason or {}).get("traceback") or [])]))

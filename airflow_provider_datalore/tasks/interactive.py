@@ -1,4 +1,5 @@
-"""How a task comes to run a notebook in place, which is there once for all: its turn, its own run, and its session."""
+"""A task's life around an interactive run: waiting until the notebook is idle, its own run, the outcome, its
+session."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import xcom
@@ -32,7 +34,7 @@ INTERRUPT_ERROR_NAME = "KeyboardInterrupt"
 log = logging.getLogger(__name__)
 
 
-def start_in_turn(
+def start_when_idle(
     notebook: DataloreNotebook,
     parameters: Mapping[str, Any] | None,
     policy: WaitPolicy,
@@ -40,97 +42,97 @@ def start_in_turn(
     *,
     has_waited: bool = False,
 ) -> Snapshot:
-    """Run a notebook when nothing else runs in it.
+    """Start an interactive run when nothing else is running in the notebook.
 
     :param parameters: values for its controls; all are checked before the first is set.
-    :param patience: how long to wait for what a notebook runs by itself when a control is set.
-    :param wait: waits until it is the task's turn, or raises; is given what was seen.
-    :param has_waited: whether the task has waited for its turn already, so that only what runs now matters.
-    :return: the notebook as it was right before.
+    :param policy: how long to wait for what a notebook runs by itself when a control is set.
+    :param wait: waits until the notebook is idle, or raises; is given what was seen.
+    :param has_waited: whether the task has already waited, so that only what is running now matters.
+    :return: the notebook as it was right before the run.
     """
     from airflow_provider_datalore.api.snapshots import Snapshot
 
     while True:
-        view = notebook.look()
-        settings = notebook.settings_for(parameters, view)
-        if not view.kernel.is_busy and (has_waited or notebook.is_free(view, policy.poll_interval)):
-            view = notebook.set_controls(settings, policy) if settings else view
-            snapshot = Snapshot.take(notebook.id, view, settings)
+        state = notebook.look()
+        settings = notebook.settings_for(parameters, state)
+        if not state.kernel.is_busy and (has_waited or notebook.is_idle(state, policy.poll_interval)):
+            state = notebook.set_controls(settings, policy) if settings else state
+            snapshot = Snapshot.take(notebook.id, state, settings)
             try:
                 start(notebook, policy.outage_before_start(time.time()))
             except DataloreConflictError:
-                view = notebook.look()
-                if not view.kernel.is_busy:
+                state = notebook.look()
+                if not state.kernel.is_busy:
                     raise
             else:
                 return snapshot
-        wait(view)
+        wait(state)
         has_waited = True
 
 
 def start(notebook: DataloreNotebook, max_outage: float) -> None:
-    """Run a notebook in place, and let Airflow never do it again where nobody knows whether it runs.
+    """Start an interactive run, and keep Airflow from repeating it if it may have started.
 
-    :param max_outage: for how many seconds to try again while it is certain that Datalore was not asked.
+    :param max_outage: for how many seconds to retry while it is certain that Datalore did not receive the request.
     """
     from airflow_provider_datalore.tasks.no_retry import no_retry_if_unknown
 
     with no_retry_if_unknown():
-        notebook.hook.run_notebook_interactively(notebook.id, max_outage=max_outage)
-    log.info("Notebook %s runs in place: %s", notebook.id, notebook.url)
+        notebook.start(max_outage)
+    log.info("Started an interactive run of notebook %s: %s", notebook.id, notebook.url)
 
 
-def refuse_busy(notebook: DataloreNotebook) -> DataloreNotebookBusyError:
-    """The error for a notebook that runs already."""
+def busy_error(notebook: DataloreNotebook) -> DataloreNotebookBusyError:
+    """The error for a notebook that is already running."""
     return DataloreNotebookBusyError(
-        f"Notebook {notebook.id} runs already, so this task has not run it. See {notebook.url}. To wait for its turn, "
-        'set when_busy="wait".'
+        f"Notebook {notebook.id} is already running, so this task has not run it. See {notebook.url}. To wait until it "
+        'is idle, set when_busy="wait".'
     )
 
 
-def run_of_earlier_try(notebook: DataloreNotebook, memory: RunStore, notebook_id: str, asked: str) -> Snapshot | None:
-    """What the notebook was like before the run that an earlier try started, if that goes on or went well.
+def run_of_earlier_try(notebook: DataloreNotebook, store: RunStore, requested: str) -> Snapshot | None:
+    """The notebook as it was before the run that an earlier try started, if that is still running or succeeded.
 
-    :param asked: the fingerprint of what is asked for now.
+    :param requested: the fingerprint of what is requested now.
     """
     from airflow_provider_datalore.api.interactive import may_be_joined
     from airflow_provider_datalore.api.snapshots import Snapshot
 
-    text = memory.recall(notebook_id, lambda: asked)
+    text = store.recall(notebook.id, lambda: requested)
     if text is None:
         return None
     snapshot = Snapshot.from_text(text)
     if may_be_joined(snapshot, notebook.look()):
-        log.info("Going on with the interactive run that an earlier try started.")
+        log.info("Using the interactive run that an earlier try started.")
         return snapshot
-    log.info("The interactive run of an earlier try will not end well; the notebook is run anew.")
-    memory.forget()
+    log.info("The interactive run of an earlier try did not succeed; starting a new run.")
+    store.forget()
     return None
 
 
 def end_killed(notebook: DataloreNotebook, snapshot: Snapshot, *, interrupt: bool, stop: bool) -> None:
-    """Do what is wanted with the run of a task that is killed. Never fails: a line in its log is all that can be had.
+    """Interrupt or stop the run of a task that is killed. Never fails: a line in the log is all that is left to do.
 
-    :param interrupt: whether its kernel is interrupted, if the run is this task's.
-    :param stop: whether the session is stopped, if nobody else's run is in it.
+    :param interrupt: whether the kernel is interrupted, if the run is this task's.
+    :param stop: whether the session is stopped, unless somebody else may be running it.
     """
     from airflow_provider_datalore.api.interactive import interrupt_own, stop_own_session
 
     left = interactive_run_left_running(str(notebook.id), notebook.url)
     try:
         if interrupt:
-            log.warning("%s", notebook.exchange(lambda: interrupt_own(snapshot)))
+            log.warning("%s", notebook.run_flow(partial(interrupt_own, snapshot)))
         if stop:
-            log.warning("%s", notebook.exchange(lambda: stop_own_session(snapshot)))
+            log.warning("%s", notebook.run_flow(partial(stop_own_session, snapshot)))
         if not interrupt and not stop:
             log.warning(left)
     except Exception as error:
-        log.warning("%s What went wrong: %s", left, error)
+        log.warning("%s The error: %s", left, error)
 
 
 @contextmanager
 def session_stopped_after(notebook: DataloreNotebook, snapshot: str, wanted: bool) -> Iterator[None]:
-    """Stop the session however the work ends; not when it is handed over to the triggerer.
+    """Stop the session however the work ends, but not when it is handed over to the triggerer.
 
     :param snapshot: the notebook as it was before the run, as text; empty if there is no run.
     """
@@ -146,35 +148,15 @@ def session_stopped_after(notebook: DataloreNotebook, snapshot: str, wanted: boo
             _stop_session(notebook, snapshot)
 
 
-def _stop_session(notebook: DataloreNotebook, snapshot: str) -> None:
-    """Never fails: what came of the run is what has to be told."""
-    from airflow_provider_datalore.api.interactive import stop_own_session
-    from airflow_provider_datalore.api.snapshots import Snapshot
+def deliver_interactive(run: InteractiveRun, notebook: DataloreNotebook, context: Context) -> InteractiveRun:
+    """Hand the run to the pipeline: XCom ``run``, or the failure.
 
-    try:
-        own = Snapshot.from_text(snapshot)
-        log.info("%s", notebook.exchange(lambda: stop_own_session(own)))
-    except DataloreError as error:
-        log.warning("The session of notebook %s may still be there: %s", notebook.id, error)
-
-
-def interactive_run_left_running(notebook_id: str, notebook_url: str | None) -> str:
-    """What a user who kills a task has to know of its notebook."""
-    return (
-        f"The task was killed, but its interactive run of notebook {notebook_id} may go on in Datalore. To end it, "
-        f"open {notebook_url or 'the notebook in Datalore'} and interrupt its kernel there."
-    )
-
-
-def deliver_interactive_run(run: InteractiveRun, notebook: DataloreNotebook, context: Context) -> InteractiveRun:
-    """Hand the run to the pipeline: XCom ``run``, the failure.
-
-    :return: the run, if it went well.
-    :raises DataloreInteractiveRunFailedError: if it did not; it tells of the cell that failed.
+    :return: the run, if it succeeded.
+    :raises DataloreInteractiveRunFailedError: if it failed; describes the cell that failed.
     """
     context["ti"].xcom_push(key=xcom.RUN, value=run.to_json())
     if run.success:
-        log.info("The interactive run of notebook %s went well: %d cells.", run.notebook_id, len(run.cells))
+        log.info("The interactive run of notebook %s succeeded: %d cells.", run.notebook_id, len(run.cells))
         return run
     message = f"The interactive run of notebook {run.notebook_id} failed in Datalore, see {notebook.url}."
     failure = _explained(run, notebook)
@@ -184,22 +166,41 @@ def deliver_interactive_run(run: InteractiveRun, notebook: DataloreNotebook, con
 
 
 def was_interrupted(error: Exception) -> bool:
-    """Whether a run failed since its kernel was interrupted."""
+    """Whether a run failed because its kernel was interrupted."""
     failure = error.failure if isinstance(error, DataloreInteractiveRunFailedError) else None
     return failure is not None and failure.error_name == INTERRUPT_ERROR_NAME
 
 
+def interactive_run_left_running(notebook_id: str, notebook_url: str | None) -> str:
+    """The interactive run of a task that was killed, in words."""
+    return (
+        f"The task was killed, but its interactive run of notebook {notebook_id} may keep running in Datalore. To stop "
+        f"it, open {notebook_url or 'the notebook in Datalore'} and interrupt its kernel there."
+    )
+
+
+def _stop_session(notebook: DataloreNotebook, snapshot: str) -> None:
+    """Never fails, so that the outcome of the run is always reported."""
+    from airflow_provider_datalore.api.interactive import stop_own_session
+    from airflow_provider_datalore.api.snapshots import Snapshot
+
+    try:
+        log.info("%s", notebook.run_flow(partial(stop_own_session, Snapshot.from_text(snapshot))))
+    except DataloreError as error:
+        log.warning("The session of notebook %s may still be there: %s", notebook.id, error)
+
+
 def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:
-    """The cell that failed, if it can be read. Never fails: the run's own failure is what has to be told."""
+    """The cell that failed, if it can be read. Never fails, so that the run's own failure is always reported."""
     from airflow_provider_datalore.tasks.outcome import masked
 
     try:
         failure = _read_failure(run, notebook)
     except Exception as problem:
-        log.warning("Why the run of notebook %s failed is not known here: %s", run.notebook_id, problem)
+        log.warning("Cannot tell why the run of notebook %s failed: %s", run.notebook_id, problem)
         return None
     if failure is None:
-        log.warning("Cell %s, at which the run failed, is not in the notebook any more.", run.failed_cell_id)
+        log.warning("Cell %s, in which the run failed, is no longer in the notebook.", run.failed_cell_id)
         return None
     return masked(failure)
 
@@ -227,6 +228,6 @@ def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailur
 
 
 def _name_and_value(message: str) -> tuple[str, str]:
-    """The exception's class and its message; all of it is the message where it does not begin with a class."""
+    """The exception's class and its message; all of it is the message if it does not begin with a class."""
     found = re.fullmatch(r"([A-Za-z_][\w.]*)(?::\s*(.*))?", message.strip(), re.DOTALL)
     return (found[1], found[2] or "") if found else ("", message)

@@ -1,4 +1,4 @@
-"""Errors for which Airflow fails a task without a retry; a log shows their names, which are the documented ones."""
+"""Errors for which Airflow fails a task without a retry; logs show them by their documented names."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class DataloreOutputError(exceptions.DataloreOutputError, AirflowFailException):
 
 
 class DataloreMissingOutputError(exceptions.DataloreMissingOutputError, DataloreOutputError):
-    """The same error; a retry would find no such value in the same run."""
+    """The same error; a retry would not find the value in the same run either."""
 
 
 class DataloreNotFoundError(exceptions.DataloreNotFoundError, AirflowFailException):
-    """The same error; a retry would not find either what a run made and Datalore has no more."""
+    """The same error; a retry would not find what Datalore has removed either."""
 
 
 @contextmanager
 def no_retry_if_unknown() -> Iterator[None]:
-    """Keep Airflow from retrying a submission of which nobody knows whether it arrived."""
+    """Keep Airflow from retrying a submission that may have arrived."""
     try:
         yield
     except exceptions.DataloreSubmissionUnknownError as error:

@@ -1,11 +1,11 @@
-"""What a task does with a run that has ended: the one place where all ways of waiting meet."""
+"""What a task does with a finished run: the one place where all ways of waiting meet."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_datalore import xcom
@@ -16,33 +16,48 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.notebooks.failure import CellFailure
 
 EXPLAIN_TIMEOUT = 30.0
-"""Seconds that explaining a failure takes, at most."""
+"""Seconds for reading the executed notebook of a failed run."""
 
 log = logging.getLogger(__name__)
 
 
 class RunTask(Protocol):
-    """A task at whose end stands a finished run, and what it hands on of that beside the run itself."""
+    """A task that ends with a finished run, and what it hands on of it beside the run itself."""
 
     artifacts_to: str | ObjectStoragePath | None
     outputs: Sequence[str] | None
     max_outage: float
-    notebook_link: str
-    finished_run: Run | None
-    cell_failure: CellFailure | None
 
     @property
     def outlets(self) -> list[Any]: ...
 
 
-def check(task: RunTask) -> None:
-    """Make sure that what the task is to hand on can be had; before the notebook runs, and not hours later.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of a run, for the task to keep.
 
-    :raises DataloreConfigurationError: if it cannot.
+    :param run: the finished run.
+    :param error: why the task fails: the run failed, or its artifacts or outputs could not be handed on; None if the
+        task succeeds.
+    :param failure: the cell that failed; None if the run succeeded, or the cell is unknown.
+    :param notebook_url: the address of the notebook; empty if it is unknown.
+    """
+
+    run: Run
+    error: DataloreError | None = None
+    failure: CellFailure | None = None
+    notebook_url: str = ""
+
+
+def check(task: RunTask) -> None:
+    """Check what the task is to hand on, before the notebook runs and not hours later.
+
+    :raises DataloreConfigurationError: if it cannot be handed on.
     """
     if task.artifacts_to is not None:
         from airflow_provider_datalore.storage import folder
@@ -54,31 +69,31 @@ def check(task: RunTask) -> None:
         check_names(task.outputs)
 
 
-def check_nothing_awaited(task: RunTask, notebook_id: str) -> None:
-    """Make sure that a task which does not wait for the run is to hand on nothing of it.
+def check_nothing_awaited(task: RunTask, notebook: NotebookId) -> None:
+    """Check that a task which does not wait for the run is to hand on nothing of it.
 
     :raises DataloreConfigurationError: if it is.
     """
     for name in ("artifacts_to", "outputs"):
         if getattr(task, name) is not None:
             raise DataloreConfigurationError(
-                f"{name} is set for notebook {notebook_id}, but the task does not wait for the run. Leave "
-                f"wait_for_completion as it is, or set {name} on the DataloreRunSensor that waits for it."
+                f"{name} is set for notebook {notebook}, but the task does not wait for the run. Remove "
+                f"wait_for_completion=False, or set {name} on the DataloreRunSensor that waits for the run."
             )
 
 
-def deliver_run(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> Run:
+def deliver(
+    run: Run, hook: DataloreHook, context: Context, task: RunTask, *, parameters: Iterable[str], notebook_url: str = ""
+) -> Outcome:
     """Hand the finished run to the pipeline.
 
-    XCom ``run`` and the link to the executed notebook; then the failure, or artifacts, outputs and the extra of asset
-    events, as far as the task asks for them.
+    XCom ``run`` and the link to the executed notebook always; artifacts, outputs and the extra of asset events as far
+    as the task asks for them.
 
-    :return: the run, if it went well.
-    :raises DataloreRunFailedError: if it did not; it tells of the cell that failed.
-    :raises DataloreError: if it went well and artifacts or outputs cannot be had.
+    :param parameters: the names of the parameters that the run was given.
+    :param notebook_url: the address of the notebook; empty if it is unknown.
     """
-    task.finished_run = run
-    task.notebook_link = task.notebook_link or _notebook_link(run, hook)
+    notebook_url = notebook_url or _notebook_url(run, hook)
     task_instance = context["ti"]
     task_instance.xcom_push(key=xcom.RUN, value=run.to_json())
     if (notebook := run.executed_notebook) is not None:
@@ -89,31 +104,58 @@ def deliver_run(run: Run, hook: DataloreHook, context: Context, task: RunTask) -
     try:
         run.raise_for_failure()
     except DataloreRunFailedError as error:
-        failed = explained(error, hook, task.notebook_link)
-        task.cell_failure = failed.failure
+        failed = explained(error, hook, notebook_url)
         _keep_artifacts(run, hook, context, task)
-        raise failed from None
+        return Outcome(run, failed, failed.failure, notebook_url)
     made = [artifact.name for artifact in run.artifacts]
-    log.info("Run %s went well; it made %s.", run.run_id, made or "no artifact")
-    _keep_artifacts(run, hook, context, task)
-    if task.outputs is not None:
-        outputs = hook.read_outputs(run, task.outputs, max_outage=task.max_outage)
-        task_instance.xcom_push(key=xcom.OUTPUTS, value=outputs)
-    _describe(run, context, task)
-    return run
+    log.info("Run %s succeeded; its artifacts: %s.", run.run_id, made or "none")
+    try:
+        _keep_artifacts(run, hook, context, task)
+        if task.outputs is not None:
+            outputs = hook.read_outputs(run, task.outputs, max_outage=task.max_outage)
+            task_instance.xcom_push(key=xcom.OUTPUTS, value=outputs)
+    except DataloreError as error:
+        return Outcome(run, error, notebook_url=notebook_url)
+    _describe(run, context, task, parameters)
+    return Outcome(run, notebook_url=notebook_url)
 
 
-def describe_started(run_id: str, notebook_id: str, context: Context, task: RunTask) -> None:
-    """Tell in asset events of a run that is not waited for, of which only its start is known."""
-    from airflow_provider_datalore.api.models import NotebookId, Run
+def describe_started(
+    run_id: str, notebook: NotebookId, context: Context, task: RunTask, parameters: Iterable[str]
+) -> None:
+    """Describe a run that is not waited for in asset events: only its start is known."""
+    from airflow_provider_datalore.api.models import Run
 
-    _describe(Run(run_id=run_id, notebook_id=str(NotebookId.parse(notebook_id))), context, task)
+    _describe(Run(run_id=run_id, notebook_id=str(notebook)), context, task, parameters)
 
 
-def _describe(run: Run, context: Context, task: RunTask) -> None:
+def explained(error: DataloreRunFailedError, hook: DataloreHook, notebook_url: str = "") -> DataloreRunFailedError:
+    """The same error with links, and with the cell that failed if the executed notebook can be read.
+
+    Never fails, and takes at most :data:`EXPLAIN_TIMEOUT` seconds, so that the run's own failure is always reported.
+
+    :param notebook_url: the address of the notebook; empty if it is unknown.
+    """
+    run = error.run
+    if run is None:
+        return error
+    failure = _find_failure(run, hook)
+    lines = [str(error), *_links(run, hook, notebook_url), *([str(failure)] if failure else [])]
+    return DataloreRunFailedError("\n".join(lines), run=run, failure=failure)
+
+
+def masked(failure: CellFailure) -> CellFailure:
+    """The same failure, without the secrets that Airflow knows."""
+    from airflow.providers.common.compat.sdk import redact
+
+    without_secrets: Any = redact(asdict(failure))
+    return replace(failure, **without_secrets)
+
+
+def _describe(run: Run, context: Context, task: RunTask, parameters: Iterable[str]) -> None:
     from airflow_provider_datalore.assets.events import describe_run
 
-    describe_run(run, context, task.outlets, getattr(task, "parameters", None) or ())
+    describe_run(run, context, task.outlets, parameters)
 
 
 def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> None:
@@ -123,22 +165,7 @@ def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTas
         keep(run, hook, context, task.artifacts_to, task.max_outage)
 
 
-def explained(error: DataloreRunFailedError, hook: DataloreHook, notebook_link: str = "") -> DataloreRunFailedError:
-    """The same error, with links, and with the cell that failed if the executed notebook can be read.
-
-    Never fails, and takes no longer than :data:`EXPLAINING` seconds: the run's own failure is what has to be told.
-
-    :param notebook_link: the notebook's address; empty if it is not known.
-    """
-    run = error.run
-    if run is None:
-        return error
-    failure = _find_failure(run, hook)
-    told = [str(error), *_links(run, hook, notebook_link), *([str(failure)] if failure else [])]
-    return DataloreRunFailedError("\n".join(told), run=run, failure=failure)
-
-
-def _notebook_link(run: Run, hook: DataloreHook) -> str:
+def _notebook_url(run: Run, hook: DataloreHook) -> str:
     try:
         return hook.notebook_url(run.notebook_id) if run.notebook_id else ""
     except DataloreError as error:
@@ -146,34 +173,26 @@ def _notebook_link(run: Run, hook: DataloreHook) -> str:
         return ""
 
 
-def _links(run: Run, hook: DataloreHook, notebook_link: str) -> Iterator[str]:
-    if notebook_link:
-        yield f"Notebook: {notebook_link}"
+def _links(run: Run, hook: DataloreHook, notebook_url: str) -> Iterator[str]:
+    if notebook_url:
+        yield f"Notebook: {notebook_url}"
     if (executed := run.executed_notebook) is not None:
         with suppress(DataloreError):
-            yield f"As it was executed: {hook.artifact_url(executed)}"
+            yield f"Executed notebook: {hook.artifact_url(executed)}"
 
 
 def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
     from airflow_provider_datalore.notebooks.failure import find_failure
 
     if (notebook := run.executed_notebook) is None:
-        log.warning("Why run %s failed is not known here: it left no executed notebook.", run.run_id)
+        log.warning("Cannot tell why run %s failed: it left no executed notebook.", run.run_id)
         return None
     try:
         failure = find_failure(hook.read_artifact(notebook, max_bytes=MAX_NOTEBOOK_BYTES, within=EXPLAIN_TIMEOUT))
     except Exception as problem:
-        log.warning("Why run %s failed is not known here; its notebook could not be read: %s", run.run_id, problem)
+        log.warning("Cannot tell why run %s failed; its notebook could not be read: %s", run.run_id, problem)
         return None
     if failure is None:
         log.warning("No cell of run %s was executed; its kernel may not have started.", run.run_id)
         return None
     return masked(failure)
-
-
-def masked(failure: CellFailure) -> CellFailure:
-    """The same, without the secrets that Airflow knows."""
-    from airflow.providers.common.compat.sdk import redact
-
-    without_secrets: Any = redact(asdict(failure))
-    return replace(failure, **without_secrets)

@@ -31,13 +31,14 @@ from airflow_provider_datalore.transport.errors import (
 from airflow_provider_datalore.transport.tls import tls_context
 
 KEEP_ALIVE_TIMEOUT = 120.0
-"""Seconds that an idle connection is kept; longer than the default poll interval, so that polls reuse it."""
+"""Seconds for which an idle connection is kept; longer than the default poll interval, so that polls reuse it."""
 DNS_CACHE_TTL = 60
+"""Seconds."""
 
 CONNECTION_TTL = 30.0
-"""Seconds for which a connection that was read serves those who come next, so that a thousand at once read it once."""
+"""Seconds for which a loaded Airflow connection is reused, so that a thousand triggers at once load it once."""
 
-ReadConnection = Callable[[], Awaitable[DataloreConnection]]
+LoadConnection = Callable[[], Awaitable[DataloreConnection]]
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 class AiohttpClient:
     """Sends calls over one session of aiohttp; for one event loop.
 
-    :param connection: where to, and with which token.
+    :param connection: the address and the token.
     """
 
     def __init__(self, connection: DataloreConnection) -> None:
@@ -55,7 +56,7 @@ class AiohttpClient:
         self._headers = CIMultiDict(connection.request_headers())
         self._proxy = connection.proxy()
         # The pool's own limit would count the time in its queue towards the request's.
-        self._places = ConcurrencyLimit(connection.max_connections)
+        self._limit = ConcurrencyLimit(connection.max_connections)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=tls_context(connection) or True,
@@ -72,14 +73,14 @@ class AiohttpClient:
         )
 
     async def send(self, call: Call) -> Response:
-        """Send a call and read the whole answer, whatever its status.
+        """Send a call and read the whole response, whatever its status.
 
-        :raises DataloreUnavailableError: if no answer came within the connection's ``timeout``.
-        :raises DataloreUnexpectedResponseError: if the answer is far longer than any of Datalore's.
+        :raises DataloreUnavailableError: if no response came within the connection's ``timeout``.
+        :raises DataloreUnexpectedResponseError: if the response is far longer than any of Datalore's.
         """
         connection = self.connection
         url = connection.url(call.path)
-        await self._places.take()
+        await self._limit.acquire()
         try:
             async with self._session.request(
                 call.method,
@@ -93,7 +94,7 @@ class AiohttpClient:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._translate(call, error) from None
         finally:
-            self._places.leave()
+            self._limit.release()
         good = 200 <= response.status < 300
         return Response(
             connection=self._name,
@@ -136,57 +137,57 @@ class AiohttpClient:
 
 @lru_cache(maxsize=20_000)
 def _parsed(url: str) -> URL:
-    """The address as aiohttp wants it; a poll asks for the same one again and again."""
+    """The address as aiohttp wants it; a poll requests the same one again and again."""
     return URL(url, encoded=True)
 
 
 class _ClientPool:
-    """The sender of one connection in one event loop, and how many use it."""
+    """The client of one connection in one event loop, and how many triggers use it."""
 
     def __init__(self) -> None:
         self.users = 0
         self._lock = asyncio.Lock()
-        self._senders: list[AiohttpClient] = []
-        self._read_at = 0.0
+        self._clients: list[AiohttpClient] = []
+        self._loaded_at = 0.0
         self._error: Exception | None = None
 
-    async def open(self, read_connection: ReadConnection) -> AiohttpClient:
-        """The sender for another user, by the connection as it is now, or as it was when it was read the last time."""
+    async def open(self, load_connection: LoadConnection) -> AiohttpClient:
+        """The client for another user, with the connection as it is now, or as it was when it was last loaded."""
         async with self._lock:
-            if not self._read_at or time.monotonic() - self._read_at > CONNECTION_TTL:
-                await self._read(read_connection)
-                if self._error is not None and self._senders:
-                    log.warning("The connection is used as it was read before. %s", self._error)
-            return self._senders[-1] if self._senders else self._current()
+            if not self._loaded_at or time.monotonic() - self._loaded_at > CONNECTION_TTL:
+                await self._load(load_connection)
+                if self._error is not None and self._clients:
+                    log.warning("The connection could not be reloaded; its last known state is used. %s", self._error)
+            return self._clients[-1] if self._clients else self._current()
 
-    async def reread(self, refused: AiohttpClient, read_connection: ReadConnection) -> AiohttpClient:
-        """The sender by the connection as it is now, unless another user has read it since this one was refused."""
-        asked_at = time.monotonic()
+    async def reload(self, refused: AiohttpClient, load_connection: LoadConnection) -> AiohttpClient:
+        """The client with the connection as it is now; not loaded again if another user has just done so."""
+        requested_at = time.monotonic()
         async with self._lock:
-            if self._senders[-1] is refused and self._read_at < asked_at:
-                await self._read(read_connection)
+            if self._clients[-1] is refused and self._loaded_at < requested_at:
+                await self._load(load_connection)
             return self._current()
 
     def _current(self) -> AiohttpClient:
         if self._error is not None:
             raise self._error.with_traceback(None)
-        return self._senders[-1]
+        return self._clients[-1]
 
-    async def _read(self, read_connection: ReadConnection) -> None:
+    async def _load(self, load_connection: LoadConnection) -> None:
         self._error = None
         try:
-            connection = await read_connection()
+            connection = await load_connection()
         except Exception as error:
-            # Who waits here meanwhile need not look as long once more.
+            # Those who wait for the lock meanwhile need not try for as long again.
             self._error = error
         else:
-            # Others may still wait for answers on an old session, so it stays open until all are gone.
-            if not self._senders or self._senders[-1].connection != connection:
-                self._senders.append(AiohttpClient(connection))
-        self._read_at = time.monotonic()
+            # Others may still wait for responses on an old session, so it stays open until all have left.
+            if not self._clients or self._clients[-1].connection != connection:
+                self._clients.append(AiohttpClient(connection))
+        self._loaded_at = time.monotonic()
 
     async def close(self) -> None:
-        for client in self._senders:
+        for client in self._clients:
             await client.close()
 
 
@@ -194,40 +195,39 @@ _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _ClientPool]] = W
 
 
 class SharedClient:
-    """One user's hold on the sender that all users of a connection share in this event loop.
+    """One user's handle on the client that all users of a connection share in this event loop.
 
-    It stays with the connection as it was when the user came, until Datalore refuses the token.
+    It keeps the connection as it was when the user came, until Datalore refuses the token.
     """
 
-    def __init__(self, shared: _ClientPool, client: AiohttpClient, read_connection: ReadConnection) -> None:
-        self._shared = shared
+    def __init__(self, pool: _ClientPool, client: AiohttpClient, load_connection: LoadConnection) -> None:
+        self._pool = pool
         self._client = client
-        self._read_connection = read_connection
+        self._load_connection = load_connection
 
-    async def send(self, call: Call, *, reread_connection: bool = False) -> Response:
-        """Send a call; see :meth:`AiohttpSender.send`.
-
-        :param reread_connection: take the token from the Airflow connection anew before.
-        """
-        if reread_connection:
-            self._client = await self._shared.reread(self._client, self._read_connection)
+    async def send(self, call: Call) -> Response:
+        """Send a call; see :meth:`AiohttpClient.send`."""
         return await self._client.send(call)
+
+    async def refresh(self) -> None:
+        """Reload the Airflow connection before the next call."""
+        self._client = await self._pool.reload(self._client, self._load_connection)
 
 
 @asynccontextmanager
-async def shared_client(conn_id: str, read_connection: ReadConnection) -> AsyncIterator[SharedClient]:
-    """The sender for a connection: opened by its first user in this event loop, closed by its last.
+async def shared_client(conn_id: str, load_connection: LoadConnection) -> AsyncIterator[SharedClient]:
+    """The client for a connection: opened by its first user in this event loop, closed by its last.
 
     :param conn_id: the id of the Airflow connection.
-    :param read_connection: reads that connection.
+    :param load_connection: loads that connection.
     """
-    entries = _pools.setdefault(asyncio.get_running_loop(), {})
-    entry = entries.setdefault(conn_id, _ClientPool())
-    entry.users += 1
+    pools = _pools.setdefault(asyncio.get_running_loop(), {})
+    pool = pools.setdefault(conn_id, _ClientPool())
+    pool.users += 1
     try:
-        yield SharedClient(entry, await entry.open(read_connection), read_connection)
+        yield SharedClient(pool, await pool.open(load_connection), load_connection)
     finally:
-        entry.users -= 1
-        if not entry.users:
-            del entries[conn_id]
-            await asyncio.shield(entry.close())
+        pool.users -= 1
+        if not pool.users:
+            del pools[conn_id]
+            await asyncio.shield(pool.close())

@@ -1,4 +1,4 @@
-"""What an Airflow connection of type ``datalore`` says: where Datalore is, the token, how to get there."""
+"""An Airflow connection of type ``datalore``, validated: the address of Datalore, the token, and network options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_MAX_CONNECTIONS = 100
 
 
 class AirflowConnection(Protocol):
-    """The part of Airflow's ``Connection`` that is read here; the extra comes apart, since reading it can block."""
+    """The part of Airflow's ``Connection`` that is read here; the extra is passed separately: reading it can block."""
 
     conn_id: str
     host: str | None
@@ -30,23 +30,23 @@ class AirflowConnection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DataloreConnection:
-    """A connection that was read and found whole.
+    """A connection that was read and validated.
 
-    The token is the connection's password and nothing else: no login, no ``~/.netrc``, no header in the extra
-    takes its place.
+    The token is the connection's password and nothing else: a login, a ``~/.netrc`` or a header in the extra never
+    replaces it.
 
     :param conn_id: the id of the Airflow connection.
     :param base_url: scheme, host, port and path prefix, such as ``https://datalore.example.com``.
-    :param public_url: the address under which people open Datalore in a browser.
+    :param public_url: the address at which users open Datalore in a browser.
     :param token: the API token.
-    :param headers: further headers to send.
-    :param verify: whether the server's certificate is checked, or the file or folder of CA certificates to check
-        it by; None if the connection does not say.
-    :param cert: the client certificate and, if it is in a file of its own, its key.
-    :param proxies: proxy URLs by scheme, as requests takes them.
-    :param timeout: the limit for one whole request, in seconds.
-    :param trust_env: whether proxies and CA certificates named by environment variables count.
-    :param max_connections: how many connections to the host are open at once, at most.
+    :param headers: additional headers of each request.
+    :param verify: whether the server's certificate is verified, or the file or folder of CA certificates to verify it
+        with; None if the connection does not set it.
+    :param cert: the client certificate and, if it is in a separate file, its key.
+    :param proxies: proxy URLs by scheme, in the form that requests accepts.
+    :param timeout: time limit for one whole request, in seconds.
+    :param trust_env: whether proxies and CA certificates from environment variables are used.
+    :param max_connections: maximum number of connections that are open to the host at once.
     """
 
     conn_id: str
@@ -63,9 +63,9 @@ class DataloreConnection:
 
     @classmethod
     def read(cls, connection: AirflowConnection, extra: Mapping[str, Any]) -> DataloreConnection:
-        """Read an Airflow connection and its extra.
+        """Read and validate an Airflow connection and its extra.
 
-        :raises DataloreConfigurationError: for a field that is missing or wrong, naming the remedy.
+        :raises DataloreConfigurationError: if a field is missing or invalid; the message says how to correct it.
         """
         reader = FieldReader(connection.conn_id, extra)
         base_url = reader.base_url(connection.host, connection.schema, connection.port)
@@ -87,25 +87,25 @@ class DataloreConnection:
         return f"connection {self.conn_id!r}"
 
     def request_headers(self) -> dict[str, str]:
-        """The headers of every request, the token among them."""
+        """The headers of each request, including the token."""
         return {"Accept": "application/json, */*", **self.headers, "Authorization": f"Bearer {self.token}"}
 
     def url(self, path: str) -> str:
-        """The address of a path on this Datalore.
+        """The address of a path on this server.
 
         :param path: percent-encoded, starting with a single ``/``.
         """
         return self.base_url + path
 
     def browser_url(self, path: str) -> str:
-        """The address of a path as people open it in their browser.
+        """The address of a path as users open it in a browser.
 
         :param path: percent-encoded, starting with a single ``/``.
         """
         return self.public_url + path
 
     def notebook_id(self, notebook_id: object) -> NotebookId:
-        """Read a notebook id, or a notebook's pasted URL if it is one of this Datalore.
+        """Parse a notebook id, or the pasted URL of a notebook on this server.
 
         :raises DataloreConfigurationError: if it is neither.
         """
@@ -113,16 +113,16 @@ class DataloreConnection:
         known = {_origin(self.base_url), _origin(self.public_url)}
         if notebook.address is not None and _origin(notebook.address) not in known:
             raise DataloreConfigurationError(
-                f"The notebook's address {notebook_id!r} points at {notebook.address}, but {self} is for "
-                f"{self.public_url}. Take a connection for that Datalore; or, if both are the same Datalore, "
-                f"put {notebook.address} into the connection's extra as public_url, or write the id {notebook} only."
+                f"The notebook's address {notebook_id!r} points to {notebook.address}, but {self} is for "
+                f"{self.public_url}. Use a connection to that server; or, if both are the same server, "
+                f"set public_url in the connection's extra to {notebook.address}, or pass only the id {notebook}."
             )
         return notebook
 
     def proxy(self) -> str | None:
-        """The proxy for requests to this Datalore: the extra's, else the environment's if that is trusted.
+        """The proxy for requests to this server: from the extra, otherwise from the environment if it is trusted.
 
-        :raises DataloreConfigurationError: if it is none that both senders can use.
+        :raises DataloreConfigurationError: if it is not a proxy that both HTTP clients support.
         """
         from requests.utils import get_environ_proxies, select_proxy
 
@@ -134,7 +134,7 @@ class DataloreConnection:
         return _proxy_url(url, self) if url else None
 
     def ca_certificates(self) -> str | None:
-        """The file or folder of the CA certificates that are trusted; None if the certificate is not checked."""
+        """The file or folder of the trusted CA certificates; None if certificate verification is disabled."""
         from certifi import where
 
         if self.verify is False:
@@ -146,17 +146,17 @@ class DataloreConnection:
         return where()
 
     def without_token(self, text: str) -> str:
-        """The text with the token blanked out, in whatever form it stands there."""
+        """Replace the token in a text, in any form that a server may return it in."""
         return redaction.without(self.token, text)
 
     def without_token_bytes(self, body: bytes) -> bytes:
-        """The same for the body of an answer."""
+        """Replace the token in the body of a response."""
         return redaction.without_bytes(self.token, body)
 
 
 @contextmanager
 def naming_connection(conn_id: str) -> Iterator[None]:
-    """Errors in what the user wrote name the connection that it was meant for."""
+    """Add the connection's id to the configuration errors that do not name it."""
     try:
         yield
     except DataloreConfigurationError as error:
@@ -168,16 +168,16 @@ def naming_connection(conn_id: str) -> Iterator[None]:
 def not_looked_up(conn_id: str, error: Exception) -> DataloreConfigurationError:
     """The error for a connection that Airflow could not look up."""
     return DataloreConfigurationError(
-        f"Airflow could not look up connection {conn_id!r} ({type(error).__name__}: {error}). Check that its database "
-        "and its secrets backend answer."
+        f"Airflow could not look up connection {conn_id!r} ({type(error).__name__}: {error}). Check that Airflow's "
+        "database and its secrets backend are available."
     )
 
 
 def not_defined(conn_id: str) -> DataloreConfigurationError:
-    """The error for a connection that Airflow does not know."""
+    """The error for a connection that is not defined in Airflow."""
     return DataloreConfigurationError(
-        f"Airflow has no connection {conn_id!r}. Make one of type Datalore under Admin | Connections with the API "
-        "token as its password, or name another one as datalore_conn_id."
+        f"Airflow has no connection {conn_id!r}. Create one of type Datalore under Admin | Connections with the API "
+        "token as its password, or set datalore_conn_id to the id of another connection."
     )
 
 
@@ -189,16 +189,16 @@ def _proxy_url(url: str, connection: DataloreConnection) -> str:
     except ValueError:
         usable = False
     if not usable:
-        # The value is not repeated: a proxy's address may hold a password.
+        # The message does not contain the value: a proxy's address may contain a password.
         raise DataloreConfigurationError(
-            f"The proxy of {connection} (proxies in its extra, or of the environment) is no address of an HTTP proxy. "
-            "Write it like http://proxy.example.com:3128."
+            f"The proxy of {connection} (from proxies in its extra, or from the environment) is not the address of an "
+            "HTTP proxy. Use the form http://proxy.example.com:3128."
         )
     return url
 
 
 def _origin(url: str) -> tuple[str | None, int | None]:
-    """Host and port, by which two addresses are known to be the same server."""
+    """Host and port, which are equal if two addresses are the same server."""
     parts = urlsplit(url)
     try:
         return parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

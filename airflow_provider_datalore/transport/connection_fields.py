@@ -1,4 +1,4 @@
-"""Reads the fields of an Airflow connection one by one, and says of each that is wrong how to mend it."""
+"""Reads and validates the fields of an Airflow connection; each error says how to correct the field."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 _MAX_NUMBER = 1_000_000_000
 DEFAULT_HOST = "https://datalore.jetbrains.com"
-_WHERE_TO_MAKE_ONE = (
-    "Make one in Datalore under Account settings | API tokens, and put it into the connection's password."
+_HOW_TO_CREATE = (
+    "Create a token in Datalore under Account settings | API tokens, and set it as the connection's password."
 )
 _NOT_HEADERS = frozenset(
     {
-        # What is read here, and what Airflow's HTTP connection knows but nothing here needs.
+        # The fields that are read here, and those that only Airflow's HTTP connection has.
         *("verify", "verify_ssl", "cert", "proxies", "proxy", "timeout", "trust_env", "public_url"),
         *("max_connections", "stream", "allow_redirects", "max_redirects", "check_response", "srv_lookup"),
     }
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def is_host(name: str | None) -> bool:
-    """Whether a host can have this name: no part of it is empty or too long."""
+    """Whether this is a valid host name: no label of it is empty or too long."""
     if not name:
         return False
     try:
@@ -39,11 +39,11 @@ def is_host(name: str | None) -> bool:
 
 
 class FieldReader:
-    """Reads the fields of one connection; knows its name, for the errors."""
+    """Reads the fields of one connection; its errors name the connection."""
 
     def __init__(self, conn_id: str, extra: Mapping[str, Any]) -> None:
         self.conn_id = conn_id
-        # A form saves a field that was left empty as null, or as an empty string.
+        # A form saves an empty field as null or as an empty string.
         self.extra = {key: value for key, value in extra.items() if value is not None and value != ""}
 
     def fail(self, field_name: str, problem: str) -> NoReturn:
@@ -58,30 +58,30 @@ class FieldReader:
         if not port:
             return url
         if not 0 < port < 65536:
-            self.fail("port", f"is {port}, which no port is. Leave it empty if the host says all.")
+            self.fail("port", f"is {port}; it must be between 1 and 65535, or empty if host contains the port.")
         parts = urlsplit(url)
         if parts.port not in (None, port):
-            self.fail("host", f"has port {parts.port} in it, and port is {port}. Remove one of them.")
+            self.fail("host", f"contains port {parts.port}, but port is {port}. Remove one of them.")
         if parts.port == port:
             return url
         return f"{parts.scheme}://{parts.netloc}:{port}{parts.path}"
 
     def url(self, field_name: str, value: object) -> str:
-        """An http(s) address without a trailing slash; nothing in it but scheme, host, port and path."""
+        """An http(s) address of scheme, host, port and path only, without a trailing slash."""
         if not isinstance(value, str):
-            self.fail(field_name, "is not a string. Write an address, such as https://datalore.example.com.")
+            self.fail(field_name, "is not a string. Use an address such as https://datalore.example.com.")
         scheme, found, rest = value.strip().partition("://")
         url = f"{scheme.lower()}{found}{rest.rstrip('/')}"
         try:
             parts = urlsplit(url)
-            whole = parts.scheme in ("http", "https") and is_host(parts.hostname) and parts.port != 0
+            is_valid = parts.scheme in ("http", "https") and is_host(parts.hostname) and parts.port != 0
         except ValueError:
-            whole = False
-        if not whole or re.search(r"[\s\\@?#\x00-\x1f]", url):
-            # The value is not repeated: somebody may have pasted user:password@host here.
+            is_valid = False
+        if not is_valid or re.search(r"[\s\\@?#\x00-\x1f]", url):
+            # The message does not contain the value: it may be a pasted user:password@host.
             self.fail(
                 field_name,
-                "is not an address of a server. Write it like https://datalore.example.com or "
+                "is not the address of a server. Use the form https://datalore.example.com or "
                 "http://datalore:8080, without a user, query or fragment.",
             )
         return url
@@ -92,9 +92,9 @@ class FieldReader:
     def token(self, password: str | None) -> str:
         token = (password or "").strip()
         if not token:
-            self.fail("password", f"is empty, but it has to hold the API token. {_WHERE_TO_MAKE_ONE}")
+            self.fail("password", f"is empty; it must be the API token. {_HOW_TO_CREATE}")
         if not re.fullmatch(r"[!-~]+", token):
-            self.fail("password", f"has a blank or a character in it that no API token has. {_WHERE_TO_MAKE_ONE}")
+            self.fail("password", f"contains a space or a character that API tokens never contain. {_HOW_TO_CREATE}")
         return token
 
     def headers(self) -> dict[str, str]:
@@ -104,7 +104,7 @@ class FieldReader:
                 continue
             if name.lower() == "authorization":
                 log.warning(
-                    "Connection %r has an %s header in its extra, which is ignored: the token is the password.",
+                    "Connection %r has an %s header in its extra. It is ignored: the password is the API token.",
                     self.conn_id,
                     name,
                 )
@@ -113,7 +113,7 @@ class FieldReader:
             if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name) or not re.fullmatch(r"[ -~]+", text):
                 self.fail(
                     f"{name!r} in the extra",
-                    "is no known field, and as an HTTP header it is malformed. Correct its name, or remove it.",
+                    "is not a known field, and not a valid HTTP header either. Correct it, or remove it.",
                 )
             headers[name] = text
         return headers
@@ -123,35 +123,35 @@ class FieldReader:
         if isinstance(value, str):
             value = {"true": True, "false": False}.get(value.strip().lower(), value.strip())
         if isinstance(value, str) and not Path(value).exists():
-            self.fail("verify in the extra", f"names {value!r}, which is no file or folder on this machine.")
+            self.fail("verify in the extra", f"is {value!r}, which is not a file or folder on this machine.")
         if value is not None and not isinstance(value, (bool, str)):
-            self.fail("verify in the extra", "has to be true, false, or the path of a file of CA certificates.")
+            self.fail("verify in the extra", "must be true, false, or the path of a file or folder of CA certificates.")
         if value is False:
             log.warning(
-                "Connection %r turns the check of TLS certificates off: the token can be read by whoever "
-                "stands between here and %s.",
+                "Connection %r disables the verification of TLS certificates: anyone on the network path to %s can "
+                "read the token.",
                 self.conn_id,
                 base_url,
             )
         return value
 
     def cert(self) -> tuple[str, str | None] | None:
-        value = self._written("cert")
+        value = self._json("cert")
         if value is None:
             return None
         files = [value] if isinstance(value, str) else value
         if not isinstance(files, (list, tuple)) or len(files) not in (1, 2):
             self.fail(
                 "cert in the extra",
-                "has to be the path of a client certificate, or a list of it and its key.",
+                "must be the path of a client certificate, or a list of the certificate and its key.",
             )
         for file in files:
             if not isinstance(file, str) or not Path(file).is_file():
-                self.fail("cert in the extra", f"names {file!r}, which is no file on this machine.")
+                self.fail("cert in the extra", f"names {file!r}, which is not a file on this machine.")
         return files[0], files[1] if len(files) == 2 else None
 
     def proxies(self) -> dict[str, str]:
-        value = self._written("proxies" if "proxies" in self.extra else "proxy")
+        value = self._json("proxies" if "proxies" in self.extra else "proxy")
         if value is None:
             return {}
         if isinstance(value, str):
@@ -159,20 +159,22 @@ class FieldReader:
         if not isinstance(value, Mapping) or not all(isinstance(part, str) for pair in value.items() for part in pair):
             self.fail(
                 "proxies in the extra",
-                'has to be an address, or a mapping such as {"https": "http://proxy:3128"}.',
+                'must be an address, or a mapping such as {"https": "http://proxy:3128"}.',
             )
         return {scheme: url for scheme, url in value.items() if url}
 
-    def _written(self, name: str) -> Any:
-        """The value of a field, read as JSON where a form's text field holds a list or an object."""
+    def _json(self, name: str) -> Any:
+        """The value of a field; parsed as JSON if it is the text of a list or an object, as a form saves it."""
         value = self.extra.get(name)
         if not isinstance(value, str) or not value.strip().startswith(("[", "{")):
             return value
         try:
             return json.loads(value)
         except ValueError:
-            # Not repeated: a proxy's address may hold a password.
-            self.fail(f"{name} in the extra", 'begins like a list or an object, but is no JSON. Put its texts into ".')
+            # The message does not contain the value: a proxy's address may contain a password.
+            self.fail(
+                f"{name} in the extra", 'starts like a list or an object but is not valid JSON. Quote strings with ".'
+            )
 
     def number(self, name: str, default: float) -> float:
         value = self.extra.get(name, default)
@@ -182,14 +184,14 @@ class FieldReader:
             number = 0.0
         if not 0 < number <= _MAX_NUMBER:
             self.fail(
-                f"{name} in the extra", f"is {value!r:.50}; it has to be a number above 0, and {_MAX_NUMBER} at most."
+                f"{name} in the extra", f"is {value!r:.50}; it must be a number above 0 and at most {_MAX_NUMBER}."
             )
         return number
 
     def whole_number(self, name: str, default: int) -> int:
         number = self.number(name, default)
         if number != int(number):
-            self.fail(f"{name} in the extra", f"is {number}; it has to be a whole number.")
+            self.fail(f"{name} in the extra", f"is {number}; it must be a whole number.")
         return int(number)
 
     def flag(self, name: str, default: bool) -> bool:
@@ -197,5 +199,5 @@ class FieldReader:
         if isinstance(value, str):
             value = {"true": True, "false": False}.get(value.strip().lower(), value)
         if not isinstance(value, bool):
-            self.fail(f"{name} in the extra", f"is {value!r}; it has to be true or false.")
+            self.fail(f"{name} in the extra", f"is {value!r}; it must be true or false.")
         return value

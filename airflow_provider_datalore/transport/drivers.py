@@ -1,57 +1,93 @@
-"""Carry out the steps of a wait: in plain code, and in an event loop."""
+"""Two pumps for the one flow protocol: they carry out the steps of a flow in plain code, and in an event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator
-from typing import TypeVar
+from typing import Protocol
 
-from airflow_provider_datalore.api.waiting import Ask, Sleep
+from airflow_provider_datalore.api.calls import Call, Response
+from airflow_provider_datalore.api.flow import Flow, Refresh, Result, Sleep, Step
 from airflow_provider_datalore.exceptions import DataloreError
 
-Told = TypeVar("Told")
+
+class Client(Protocol):
+    """Sends calls in this thread."""
+
+    def send(self, call: Call) -> Response:
+        """Send a call; see :meth:`.RequestsClient.send`."""
+
+    def refresh(self) -> None:
+        """Reload the Airflow connection before the next call."""
 
 
-def drive(steps: Generator[Ask | Sleep, Told | None, Told], ask: Callable[[Ask], Told]) -> Told:
-    """Carry out the steps in this thread.
+class AsyncClient(Protocol):
+    """Sends calls in an event loop."""
 
-    :param ask: sends the request; what it returns or raises goes back into the steps.
-    :return: what the steps end with.
+    async def send(self, call: Call) -> Response:
+        """Send a call; see :meth:`.AiohttpClient.send`."""
+
+    async def refresh(self) -> None:
+        """Reload the Airflow connection before the next call."""
+
+
+def run_flow(flow: Flow[Result], client: Client) -> Result:
+    """Carry out a flow in this thread.
+
+    :return: the result of the flow.
+    :raises DataloreError: what the flow raises; any other exception passes it by.
     """
-    try:
-        step = next(steps)
-        while True:
-            if isinstance(step, Sleep):
+
+    def carry_out(step: Step) -> Response | None:
+        match step:
+            case Call():
+                return client.send(step)
+            case Sleep():
                 time.sleep(step.seconds)
-                step = steps.send(None)
-                continue
-            try:
-                told = ask(step)
-            except DataloreError as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(told)
-    except StopIteration as end:
-        result: Told = end.value
-        return result
+            case Refresh():
+                client.refresh()
+        return None
 
-
-async def drive_async(steps: Generator[Ask | Sleep, Told | None, Told], ask: Callable[[Ask], Awaitable[Told]]) -> Told:
-    """Carry out the steps in the running event loop; otherwise the same as :func:`drive`."""
     try:
-        step = next(steps)
+        step = next(flow)
         while True:
-            if isinstance(step, Sleep):
-                await asyncio.sleep(step.seconds)
-                step = steps.send(None)
-                continue
             try:
-                told = await ask(step)
+                response = carry_out(step)
             except DataloreError as error:
-                step = steps.throw(error)
+                step = flow.throw(error)
             else:
-                step = steps.send(told)
+                step = flow.send(response)
     except StopIteration as end:
-        result: Told = end.value
+        result: Result = end.value
         return result
+    finally:
+        flow.close()
+
+
+async def run_flow_async(flow: Flow[Result], client: AsyncClient) -> Result:
+    """Carry out a flow in the running event loop; otherwise the same as :func:`run_flow`."""
+
+    async def carry_out(step: Step) -> Response | None:
+        match step:
+            case Call():
+                return await client.send(step)
+            case Sleep():
+                await asyncio.sleep(step.seconds)
+            case Refresh():
+                await client.refresh()
+        return None
+
+    try:
+        step = next(flow)
+        while True:
+            try:
+                response = await carry_out(step)
+            except DataloreError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(response)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    finally:
+        flow.close()

@@ -1,4 +1,4 @@
-"""What can go wrong before an answer is there, in the same words for both senders."""
+"""The errors of requests that got no response, in the same words for both clients."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.transport.connection import DataloreConnection
 
 CONNECT_TIMEOUT_SHARE = 0.9
-"""The part of a request's time limit in which the connection has to be made: that it was not made is worth knowing."""
+"""The part of a request's time limit within which the connection must be made, so that its failure is recognized."""
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""Bytes that are read of an answer; what Datalore says of a run takes some hundred."""
+"""The longest response that is read; the status of a run takes some hundred bytes."""
 
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
-"""User and password in an address, such as a proxy's."""
+"""User and password in an address, such as that of a proxy."""
 
 
 def never_connected(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
@@ -28,7 +28,7 @@ def never_connected(connection: DataloreConnection, call: Call, reason: str) -> 
     return DataloreUnavailableError(
         f"Could not {call.purpose} on {connection}: no connection to {connection.base_url} could be made "
         f"({_brief(connection, reason)}). Check the connection's host and port, its proxies if "
-        "it has any, and the network between here and there.",
+        "it has any, and the network in between.",
         url=connection.url(call.path),
         never_received=True,
     )
@@ -38,8 +38,8 @@ def untrusted(connection: DataloreConnection, call: Call, reason: str) -> Datalo
     """The server's certificate was refused, so nothing was sent."""
     return DataloreUntrustedServerError(
         f"Could not {call.purpose} on {connection}: the TLS certificate of {connection.base_url} is not trusted "
-        f"({_brief(connection, reason)}). If it is signed by a CA of your own, put the path of that CA's "
-        "certificate into the connection's extra as verify.",
+        f"({_brief(connection, reason)}). If your own CA signed it, put the path of that CA's certificate "
+        "into the connection's extra as verify.",
         url=connection.url(call.path),
         never_received=True,
     )
@@ -48,7 +48,7 @@ def untrusted(connection: DataloreConnection, call: Call, reason: str) -> Datalo
 def no_response(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
     """The connection broke after the request was, or may have been, sent."""
     return DataloreUnavailableError(
-        f"Could not {call.purpose} on {connection}: {connection.base_url} gave no whole answer "
+        f"Could not {call.purpose} on {connection}: {connection.base_url} gave no complete response "
         f"({_brief(connection, reason)}).",
         url=connection.url(call.path),
     )
@@ -57,28 +57,28 @@ def no_response(connection: DataloreConnection, call: Call, reason: str) -> Data
 def too_slow(
     connection: DataloreConnection, call: Call, seconds: float, *, can_be_raised: bool = True
 ) -> DataloreUnavailableError:
-    """The time limit passed before the answer was there.
+    """The time limit passed before the response was complete.
 
     :param can_be_raised: whether the limit is the connection's.
     """
-    how = ", see timeout in the extra" if can_be_raised else ""
+    how = "; see timeout in the extra" if can_be_raised else ""
     return no_response(connection, call, f"the limit of {seconds:g} s passed{how}")
 
 
 def response_too_long(
     connection: DataloreConnection, call: Call, status: int, limit: int
 ) -> DataloreUnexpectedResponseError:
-    """The answer is longer than it may be."""
+    """The response is longer than what is read into memory."""
     return DataloreUnexpectedResponseError(
-        f"Could not {call.purpose} on {connection}: the answer is longer than {limit / 2**20:g} MiB, which is as much "
-        "as is read into memory here. If that is far too much for it, check that the connection's host is a Datalore.",
+        f"Could not {call.purpose} on {connection}: the response is longer than the {limit / 2**20:g} MiB that are "
+        "read into memory. If you expected far less, check that the connection's host is a Datalore.",
         status=status,
         url=connection.url(call.path),
     )
 
 
 def lower_case_headers(connection: DataloreConnection, headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of an answer as an :class:`Answer` has them: names in lower case, without the token."""
+    """The headers as a :class:`.Response` has them: names in lower case, without the token."""
     return {name.lower(): connection.without_token(value) for name, value in headers.items()}
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 
 class MultipartFile:
-    """A form with one file, made while it is sent. Its length is known before: not every server takes one without.
+    """A form with one file, made while it is sent. Its length is known before, since some servers require it.
 
     :param name: the file's name.
     :param size: its bytes.
@@ -16,7 +16,7 @@ class MultipartFile:
 
     def __init__(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
         self.boundary = uuid4().hex
-        # Quotes and line breaks would end the field; browsers write them in this way.
+        # Quotes and line breaks would end the field; browsers escape them in this way.
         quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
         self._head = (
             f'--{self.boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
@@ -28,7 +28,7 @@ class MultipartFile:
 
     @property
     def content_type(self) -> str:
-        """What the request has to say of its body."""
+        """The value of the header ``Content-Type``."""
         return f"multipart/form-data; boundary={self.boundary}"
 
     def __len__(self) -> int:
@@ -43,5 +43,5 @@ class MultipartFile:
                 break
             yield piece
         if sent != self._size:
-            raise OSError(f"the file changed while it was read: it had {self._size} bytes, and now has others")
+            raise OSError(f"the file changed while it was read: it had {self._size} bytes before")
         yield self._tail

@@ -1,4 +1,4 @@
-"""Reads a long body in a thread of its own, a few pieces ahead of whoever takes them."""
+"""Reads a long body in a thread of its own, a few chunks ahead of its consumer."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     import requests
 
 MAX_CHUNKS_AHEAD = 4
-"""Pieces that wait to be taken, at most."""
+"""The most chunks that wait for the consumer."""
 
 
 class ReadAhead:
-    """The body of an answer, read while what was read before is written somewhere.
+    """The body of a response, read while the consumer writes the chunks before.
 
-    The thread has the answer for its own and closes it: a socket that is closed while another thread reads from it may
+    The thread owns the response and closes it: a socket that is closed while another thread reads from it may
     give that thread the bytes of whichever connection is opened next.
 
-    :param response: an answer whose body was not read yet.
-    :param size: bytes of a piece; the last is shorter.
+    :param response: a response whose body has not been read.
+    :param size: the bytes of a chunk; the last is shorter.
     """
 
     def __init__(self, response: requests.Response, size: int) -> None:
@@ -31,11 +31,11 @@ class ReadAhead:
         threading.Thread(target=self._read_all, name="datalore-download", daemon=True).start()
 
     def take(self, seconds: float) -> bytes:
-        """The next piece; empty after the last.
+        """The next chunk; empty after the last.
 
         :param seconds: how long to wait for it.
         :raises TimeoutError: if it is not there by then.
-        :raises Exception: whatever went wrong in reading it.
+        :raises Exception: what went wrong while it was read.
         """
         try:
             piece = self._read.get(timeout=max(0.0, seconds))
@@ -46,7 +46,7 @@ class ReadAhead:
         return piece
 
     def abandon(self) -> None:
-        """Take no more: the thread ends with the piece that it reads."""
+        """Take no more: the thread ends with the chunk that it is reading."""
         self._abandoned = True
         while not self._read.empty():
             self._read.get_nowait()

@@ -1,4 +1,4 @@
-"""Blanks a token out of whatever a server repeats, in each of the forms in which text carries it."""
+"""Removes a token from what a server returns, in every form in which text can contain it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from functools import lru_cache
 from html.entities import codepoint2name
 
 MIN_SECRET_CHARS = 8
-"""Characters below which a token is none of Datalore's, and stands in too many words to be blanked out."""
+"""Characters of a token, at least: a shorter one is not a Datalore token, and removing it would break normal words."""
 
 MASK = "***"
 
 
 def without(token: str, text: str) -> str:
-    """The text without the token: plain, percent-encoded, or escaped as in JSON or HTML."""
+    """Replace the token in a text: plain, percent-encoded, or escaped as in JSON or HTML."""
     return text if len(token) < MIN_SECRET_CHARS else _pattern(token).sub(MASK, text)
 
 
 def without_bytes(token: str, body: bytes) -> bytes:
-    """The same for the body of an answer."""
+    """Replace the token in the body of a response."""
     if len(token) < MIN_SECRET_CHARS:
         return body
     if b"%" not in body and b"\\" not in body and b"&" not in body:

@@ -1,4 +1,4 @@
-"""How a worker sends a call to Datalore: with requests, one at a time, each within its time limit."""
+"""How a worker sends calls to Datalore: with requests, one at a time, each within its time limit."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
 
 import requests
 from requests import exceptions as failures
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
+from airflow_provider_datalore.api.calls import BodyTooLongError, Call, Response, join, raise_for_status
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.transport.connection import DataloreConnection
 from airflow_provider_datalore.transport.errors import (
@@ -32,20 +34,17 @@ from airflow_provider_datalore.transport.read_ahead import ReadAhead
 from airflow_provider_datalore.transport.sent_tracking import TrackedSession
 from airflow_provider_datalore.transport.tls import tls_context
 
-if TYPE_CHECKING:
-    from airflow_provider_datalore.transport.multipart import MultipartFile
-
 CHUNK_BYTES = 256 * 1024
 _URLLIB3_PREFIX = re.compile(r"^<?\w+\(host=[^)]*\)(?: at 0x[0-9a-f]+>)?: ")
-"""How urllib3 begins to say that a connection could not be made."""
+"""How urllib3's message begins when a connection could not be made."""
 _Result = TypeVar("_Result")
 
 
 class StreamedBody(Iterator[bytes]):
-    """The body of an answer, piece by piece.
+    """The body of a response, piece by piece.
 
-    :param pieces: the pieces; an error among them if it breaks off.
-    :param length: bytes of all of it; None if the server does not say.
+    :param pieces: the pieces; an error among them if the body breaks off.
+    :param length: the bytes of the whole; None if the server does not report it.
     """
 
     def __init__(self, pieces: Iterator[bytes], length: int | None) -> None:
@@ -59,7 +58,7 @@ class StreamedBody(Iterator[bytes]):
 class RequestsClient:
     """Sends calls over one session of requests; for one thread at a time.
 
-    :param connection: where to, and with which token.
+    :param connection: the address and the token.
     """
 
     def __init__(self, connection: DataloreConnection) -> None:
@@ -67,65 +66,56 @@ class RequestsClient:
         self._session: TrackedSession | None = None
 
     def send(self, call: Call) -> Response:
-        """Send a call and read the whole answer, whatever its status.
+        """Send a call and read the whole response, whatever its status.
 
-        :raises DataloreUnavailableError: if no answer came within the connection's ``timeout``; also if an error was
-            raised into the work, as Airflow does for ``execution_timeout``, while a call was on its way that must not
-            be repeated: the time for that is over too, and what became of the call matters more.
-        :raises DataloreUnexpectedResponseError: if the answer is far longer than any of Datalore's.
+        A call with ``form`` or ``receive`` is sent, or received, piece by piece. Then the time limit is for each piece,
+        and for the head of the response, not for the whole.
+
+        :raises DataloreUnavailableError: if no response came within the connection's ``timeout``; also if an error was
+            raised into the work, as Airflow does for ``execution_timeout``, while a call was being sent that must not
+            be repeated: its unknown outcome matters more than the time limit.
+        :raises DataloreUnexpectedResponseError: if the response is far longer than any of Datalore's.
         """
+        if call.receive is not None:
+            return self._receive(call, call.receive)
+        if call.form is not None:
+            return self._read_whole(call, self._open(call, self._open_session()))
         if call.method == "POST" and not call.repeatable:
-            # A connection that was kept open may be closed by the server just as it is used again, and then
-            # nobody knows whether the request arrived. A new one leaves that doubt out.
+            # The server may close a connection that was kept open just when it is used again, and then nobody knows
+            # whether the request arrived. A new connection leaves no such doubt.
             self.close()
         return self._within_time_limit(call, lambda session: self._send(call, session))
 
-    def upload(self, call: Call, form: MultipartFile) -> Response:
-        """Send a call with a form as its body, piece by piece, and read the answer, whatever its status.
-
-        The time limit is for each piece that is sent and for the answer, not for the whole.
-
-        :raises DataloreUnavailableError: if the form could not be sent, or no answer came.
-        """
-        with self._open(call, self._open_session(), form) as response:
-            return self._answer(call, response, self._within_time_limit(call, lambda _: self._read_all(call, response)))
-
     @contextmanager
     def stream(self, call: Call) -> Iterator[StreamedBody]:
-        """Send a call and read the body of a good answer piece by piece.
+        """Send a call and read the body of a good response piece by piece.
 
-        The time limit is for the head of the answer and for each piece, not for the whole body.
+        The time limit is for the head of the response and for each piece, not for the whole body.
 
-        :raises DataloreError: the class that the answer's status stands for.
+        :raises DataloreError: the class that the response's status stands for.
         """
-        response = self._within_time_limit(call, lambda session: self._open(call, session))
-        if not 200 <= response.status_code < 300:
-            with response:
-                body = self._within_time_limit(call, lambda _: self._read_all(call, response))
-            raise_for_status(call, self._answer(call, response, body))
-        body_ahead = ReadAhead(response, CHUNK_BYTES)
-        try:
-            yield StreamedBody(self._pieces(call, body_ahead), _length(response))
-        finally:
-            body_ahead.abandon()
+        response = self._open_in_time(call)
+        if not _is_good(response):
+            raise_for_status(call, self._read_whole(call, response))
+        with self._streamed(call, response) as body:
+            yield body
 
     def read(self, call: Call, *, max_bytes: int, within: float | None = None) -> bytes:
-        """Send a call and read the body of a good answer into memory.
+        """Send a call and read the body of a good response into memory.
 
-        :param max_bytes: how long it may be.
-        :param within: in how many seconds it has to be read; None for as long as data arrives.
+        :param max_bytes: the longest body that is read.
+        :param within: within how many seconds it must be read; None for as long as data arrives.
         :raises DataloreUnexpectedResponseError: if it is longer.
         :raises DataloreError: as :meth:`stream` does.
         """
 
+        joined = replace(call, receive=partial(join, max_bytes=max_bytes))
+
         def read() -> bytes:
-            body = bytearray()
-            with self.stream(call) as pieces:
-                for piece in pieces:
-                    body += piece
-                    if len(body) > max_bytes:
-                        raise response_too_long(self.connection, call, 200, max_bytes)
-            return bytes(body)
+            response = self.send(joined)
+            raise_for_status(call, response)
+            body: bytes = response.received
+            return body
 
         return read() if within is None else self._within_time_limit(call, lambda _: read(), within)
 
@@ -137,10 +127,38 @@ class RequestsClient:
 
     def _send(self, call: Call, session: TrackedSession) -> Response:
         with self._open(call, session) as response:
-            return self._answer(call, response, self._read_all(call, response))
+            return self._response(call, response, self._read_all(call, response))
 
-    def _open(self, call: Call, session: TrackedSession, form: MultipartFile | None = None) -> requests.Response:
+    def _receive(self, call: Call, receive: Callable[[Iterator[bytes]], Any]) -> Response:
+        response = self._open_in_time(call)
+        if not _is_good(response):
+            return self._read_whole(call, response)
+        try:
+            with self._streamed(call, response) as body:
+                received = receive(body)
+        except BodyTooLongError as error:
+            raise response_too_long(self.connection, call, response.status_code, error.max_bytes) from None
+        return self._response(call, response, b"", received)
+
+    def _open_in_time(self, call: Call) -> requests.Response:
+        return self._within_time_limit(call, lambda session: self._open(call, session))
+
+    def _read_whole(self, call: Call, response: requests.Response) -> Response:
+        with response:
+            body = self._within_time_limit(call, lambda _: self._read_all(call, response))
+        return self._response(call, response, body)
+
+    @contextmanager
+    def _streamed(self, call: Call, response: requests.Response) -> Iterator[StreamedBody]:
+        body = ReadAhead(response, CHUNK_BYTES)
+        try:
+            yield StreamedBody(self._pieces(call, body), _length(response))
+        finally:
+            body.abandon()
+
+    def _open(self, call: Call, session: TrackedSession) -> requests.Response:
         connection = self.connection
+        form: Any = call.form
         session.sent_tracker.begin()
         try:
             return session.request(
@@ -154,7 +172,7 @@ class RequestsClient:
                 stream=True,
             )
         except DataloreError:
-            # What is uploaded could not be read.
+            # The content of the upload could not be read.
             raise
         except Exception as error:
             raise self._translate(call, error, has_left=session.sent_tracker.has_left) from None
@@ -162,11 +180,11 @@ class RequestsClient:
     def _open_session(self) -> TrackedSession:
         if self._session is None:
             connection = self.connection
-            # Files that are no certificates are found out before anything is sent.
+            # Files that are not certificates are found before anything is sent.
             tls_context(connection)
             session = TrackedSession()
-            # Proxies and certificates of the environment are in the connection's answers already, so that both
-            # senders do the same; left to itself, requests would also prefer a ~/.netrc to the token.
+            # The connection already knows the environment's proxies and certificates, so that both clients do the
+            # same; left to itself, requests would also prefer a ~/.netrc to the token.
             session.trust_env = False
             session.auth = _Headers(connection.request_headers())
             session.verify = connection.ca_certificates() or False
@@ -179,7 +197,7 @@ class RequestsClient:
         return self._session
 
     def _pieces(self, call: Call, body: ReadAhead) -> Iterator[bytes]:
-        """The body in pieces; each has to be there within the time limit, however it trickles in."""
+        """The body in pieces; each must be there within the time limit, even if it trickles in."""
         limit = self.connection.timeout
         parts: list[bytes] = []
         size, began = 0, time.monotonic()
@@ -210,7 +228,7 @@ class RequestsClient:
             raise response_too_long(self.connection, call, response.status_code, MAX_RESPONSE_BYTES)
         return bytes(body)
 
-    def _answer(self, call: Call, response: requests.Response, body: bytes) -> Response:
+    def _response(self, call: Call, response: requests.Response, body: bytes, received: Any = None) -> Response:
         return Response(
             connection=str(self.connection),
             status=response.status_code,
@@ -218,17 +236,18 @@ class RequestsClient:
             received_at=time.time(),
             headers=lower_case_headers(self.connection, response.headers),
             body=self.connection.without_token_bytes(body),
+            received=received,
         )
 
     def _translate(self, call: Call, error: Exception, *, has_left: bool) -> Exception:
-        """The error in this package's words.
+        """The error as one of this package's.
 
-        :param has_left: whether a part of the request may have been sent; then any error is one of the exchange.
+        :param has_left: whether a part of the request may have been sent; then Datalore may have acted on it.
         """
         connection = self.connection
         reason = getattr(error.args[0], "reason", None) if error.args else None
-        told = reason.args[-1] if isinstance(reason, Exception) and reason.args else reason or error
-        text = _URLLIB3_PREFIX.sub("", str(told)) or type(error).__name__
+        described = reason.args[-1] if isinstance(reason, Exception) and reason.args else reason or error
+        text = _URLLIB3_PREFIX.sub("", str(described)) or type(error).__name__
         if has_left:
             if isinstance(error, (failures.ReadTimeout, ReadTimeoutError)) or isinstance(reason, ReadTimeoutError):
                 return too_slow(connection, call, connection.timeout)
@@ -249,10 +268,10 @@ class RequestsClient:
     def _within_time_limit(
         self, call: Call, work: Callable[[TrackedSession], _Result], within: float | None = None
     ) -> _Result:
-        """Do the work in a thread of its own and leave it when the time is up.
+        """Do the work in a thread of its own, and abandon the thread when the time limit passes.
 
-        The timeout of requests starts anew with every byte that arrives, and does not cover the look-up of the
-        host's name: a server that answers by drops would hold the worker for as long as it likes.
+        The timeout of requests restarts with every byte that arrives, and does not cover the look-up of the host's
+        name: a server that sends its response drop by drop could hold the worker forever.
         """
         seconds = self.connection.timeout if within is None else within
         session = self._open_session()
@@ -271,7 +290,7 @@ class RequestsClient:
             if outcome.done():
                 return outcome.result()
             self._session = None
-            if session.sent_tracker.give_up():
+            if session.sent_tracker.abandon():
                 raise never_connected(self.connection, call, f"not within {seconds:g} s") from None
             raise too_slow(self.connection, call, seconds, can_be_raised=within is None) from None
         except BaseException as error:
@@ -279,10 +298,14 @@ class RequestsClient:
                 raise
             # Raised into this thread from outside, as Airflow ends a task.
             self._session = None
-            if session.sent_tracker.give_up() or call.method != "POST" or call.repeatable:
+            if session.sent_tracker.abandon() or call.method != "POST" or call.repeatable:
                 raise
             why = f"the task was interrupted meanwhile by {type(error).__name__} {error}"
             raise no_response(self.connection, call, why) from error
+
+
+def _is_good(response: requests.Response) -> bool:
+    return 200 <= response.status_code < 300
 
 
 def _length(response: requests.Response) -> int | None:
@@ -291,7 +314,7 @@ def _length(response: requests.Response) -> int | None:
 
 
 class _Headers(AuthBase):
-    """Sets the headers last, so that nothing takes the token's place."""
+    """Sets the headers last, so that nothing replaces the token."""
 
     def __init__(self, headers: dict[str, str]) -> None:
         self._headers = headers

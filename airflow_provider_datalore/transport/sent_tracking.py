@@ -1,7 +1,7 @@
-"""Whether a request has left for Datalore: one that has not can be sent again, and must not leave once it is given up.
+"""Tracks whether a part of a request has been sent: if not, it can be retried, and must not be sent once abandoned.
 
-What urllib3 raises does not tell. Behind a proxy it says of a request that was answered by nobody, as of one that was
-never sent, that no connection to the proxy could be made; so the connections tell themselves.
+The exceptions of urllib3 do not say this. Behind a proxy, the same error stands for a request that got no response and
+for one that was never sent. So the connections themselves record what they send.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
-class GivenUpError(OSError):
-    """Nobody waits for the answer to this request any more, so it is not sent."""
+class AbandonedError(OSError):
+    """Nobody waits for the response to this request any longer, so it is not sent."""
 
 
 class SentTracker:
-    """What is known of the request that a session sends; one at a time."""
+    """Whether the request that a session is sending has left; one at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._has_left = False
-        self._is_given_up = False
+        self._is_abandoned = False
 
     @property
     def has_left(self) -> bool:
@@ -33,31 +33,31 @@ class SentTracker:
         return self._has_left
 
     def begin(self) -> None:
-        """Another request is about to be sent."""
+        """Note that another request is about to be sent."""
         self._has_left = False
 
-    def leave(self) -> None:
-        """A part of the request is sent now.
+    def mark_sent(self) -> None:
+        """Note that a part of the request is about to be sent.
 
-        :raises GivenUpError: if it must not be.
+        :raises AbandonedError: if the request was abandoned.
         """
         with self._lock:
-            if self._is_given_up:
-                raise GivenUpError("nobody waits for the answer any more")
+            if self._is_abandoned:
+                raise AbandonedError("nobody waits for the response any longer")
             self._has_left = True
 
-    def give_up(self) -> bool:
-        """Let nothing be sent from now on.
+    def abandon(self) -> bool:
+        """Let nothing more be sent.
 
-        :return: whether nothing has been before.
+        :return: whether nothing was sent before.
         """
         with self._lock:
-            self._is_given_up = True
+            self._is_abandoned = True
             return not self._has_left
 
 
 class TrackedSession(Session):
-    """A session whose connections tell what leaves through them."""
+    """A session whose connections record what they send."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class TrackedSession(Session):
         self.mount("https://", adapter)
 
 
-# To Python it stands before one of two classes, and to a type checker it is one of them.
+# At run time it is mixed into one of two classes; to a type checker it is one of them.
 if TYPE_CHECKING:
     _Connection = HTTPConnection
 else:
@@ -75,13 +75,13 @@ else:
 
 
 class _TrackedConnection(_Connection):
-    """A connection that tells what leaves through it, once it leads to Datalore or to a proxy that passes it on."""
+    """A connection that records what it sends to Datalore, or to a proxy that passes it on."""
 
     sent_tracker: SentTracker
     _is_through = False
 
     def connect(self) -> None:
-        # To make a tunnel through a proxy is no request to Datalore.
+        # Making a tunnel through a proxy is not a request to Datalore.
         self._is_through = False
         super().connect()
         self._is_through = True
@@ -90,7 +90,7 @@ class _TrackedConnection(_Connection):
         if self.sock is None:
             self.connect()
         if self._is_through:
-            self.sent_tracker.leave()
+            self.sent_tracker.mark_sent()
         super().send(data)
 
 

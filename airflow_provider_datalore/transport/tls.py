@@ -1,4 +1,4 @@
-"""Whom a connection trusts, and by what certificate it is known, as a TLS context."""
+"""The TLS context of a connection: the CA certificates that it trusts, and its client certificate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_datalore.transport.connection import DataloreConnection
 def tls_context(connection: DataloreConnection) -> ssl.SSLContext | None:
     """The TLS context of a connection; None for one over plain HTTP.
 
-    :raises DataloreConfigurationError: if a file that the connection names holds no certificate that can be used.
+    :raises DataloreConfigurationError: if a file that the connection names does not contain a usable certificate.
     """
     if not connection.base_url.startswith("https:"):
         return None
@@ -30,7 +30,7 @@ def tls_context(connection: DataloreConnection) -> ssl.SSLContext | None:
             context.load_cert_chain(*connection.cert)
     except (OSError, ValueError) as error:
         raise DataloreConfigurationError(
-            f"The certificates of {connection} cannot be used: {error}. See verify and cert in its extra, and "
+            f"The certificates of {connection} cannot be used: {error}. Check verify and cert in its extra, and "
             "REQUESTS_CA_BUNDLE in the environment."
         ) from None
     return context

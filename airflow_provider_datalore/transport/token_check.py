@@ -1,4 +1,4 @@
-"""Finds out whether a Datalore is there and takes the token, without changing anything in it."""
+"""Checks that a server is Datalore and accepts the token, without changing anything in Datalore."""
 
 from __future__ import annotations
 
@@ -15,40 +15,43 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.transport.requests_client import RequestsClient
 
-_NO_RUN = "00000000-0000-0000-0000-000000000000"
+_UNKNOWN_RUN_ID = "00000000-0000-0000-0000-000000000000"
 
 
 def check_token(client: RequestsClient) -> None:
-    """Return if it is a Datalore that takes the token.
+    """Return if the server is Datalore and accepts the token.
 
-    :raises DataloreError: what is wrong, in words: not reached, not trusted, token refused, not a Datalore.
+    :raises DataloreError: the server cannot be reached, its certificate is not trusted, it refused the token, or it is
+        not Datalore.
     """
     workspaces = run_api.list_workspaces()
-    answer = client.send(workspaces)
-    if answer.status not in (403, 404):
-        calls.read_json(workspaces, answer)
+    response = client.send(workspaces)
+    if response.status not in (403, 404):
+        calls.read_json(workspaces, response)
         return
-    # Older servers have no such call, and some tokens may not use it. Ask for a run that does not exist: a Datalore
-    # answers 404 to a good token, and 401 to one that is made up.
-    probe = run_api.get_run(_NO_RUN)
+    # Older servers do not have this call, and some tokens are not allowed to use it. Get a run that does not exist:
+    # Datalore returns 404 for a valid token, and 401 for a made-up one.
+    probe = run_api.get_run(_UNKNOWN_RUN_ID)
     with suppress(DataloreNotFoundError):
         calls.raise_for_status(probe, client.send(probe))
-    made_up = RequestsClient(replace(client.connection, token=str(uuid4())))
+    without_access = RequestsClient(replace(client.connection, token=str(uuid4())))
     try:
-        calls.raise_for_status(probe, made_up.send(probe))
+        calls.raise_for_status(probe, without_access.send(probe))
     except DataloreUnauthorizedError:
         return
     except DataloreNotFoundError:
         pass
     finally:
-        made_up.close()
+        without_access.close()
     raise DataloreUnexpectedResponseError(
-        f"{client.connection.base_url} answers, but not as Datalore does: it takes any token. Check the host of "
+        f"{client.connection.base_url} responds, but it is not Datalore: it accepts any token. Check the host of "
         f"{client.connection}."
     )
 
 
 def without_id(conn_id: str, message: str) -> str:
-    """What is wrong with the connection that somebody looks at, and so without its id; unless there is none."""
-    told = re.sub(rf"(?<!no )connection {re.escape(repr(conn_id))}", "this connection", message, flags=re.IGNORECASE)
-    return told[:1].upper() + told[1:]
+    """The message for users who are looking at this connection: without its id, except if it does not exist."""
+    shortened = re.sub(
+        rf"(?<!no )connection {re.escape(repr(conn_id))}", "this connection", message, flags=re.IGNORECASE
+    )
+    return shortened[:1].upper() + shortened[1:]

@@ -11,17 +11,17 @@ from airflow_provider_datalore import defaults
 
 
 class DataloreRunTrigger(BaseTrigger):
-    """Waits until a run of a notebook has ended, and sends one event that says how.
+    """Waits until a run of a notebook has ended, and sends one event with its outcome.
 
-    Nothing is checked before :meth:`run`: a trigger that cannot be made is never heard of again.
+    Nothing is checked before :meth:`run`: Airflow never reports a trigger whose constructor fails.
 
     :param run_id: the run, as ``DataloreRunNotebookOperator`` returned it.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
     :param poll_interval: the longest time between two requests, in seconds.
-    :param max_outage: for how many seconds Datalore may be unreachable without one good answer.
+    :param max_outage: for how many seconds Datalore may be unreachable without one good response.
     :param deadline: when to give up whatever the run does, in epoch seconds; None for never.
-    :param since: when the wait began, in epoch seconds; the longer ago, the rarer the requests.
-    :param not_before: when to ask for the first time, in epoch seconds; None for soon.
+    :param since: when the wait began, in epoch seconds; the longer ago, the fewer the requests.
+    :param not_before: when to send the first request, in epoch seconds; None for soon.
     :param notebook_url: the address of the notebook, for messages.
     :param unknown: arguments that another version of this package stored; they are ignored.
     """
@@ -51,7 +51,7 @@ class DataloreRunTrigger(BaseTrigger):
             self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class and its arguments, JSON scalars all, as Airflow stores them."""
+        """The class and its arguments, all of them JSON scalars, as Airflow stores them."""
         return (
             "airflow_provider_datalore.triggers.datalore.DataloreRunTrigger",
             {
@@ -84,9 +84,9 @@ class DataloreRunTrigger(BaseTrigger):
             yield TriggerEvent(event.finished(run))
 
     async def on_kill(self) -> None:
-        """Say what becomes of the run when a user marks, clears or deletes the task (Airflow 3.3 and later).
+        """Log that the run keeps running when a user marks, clears or deletes the task (Airflow 3.3 and later).
 
-        Datalore documents no call that ends a run, so nothing is asked of it.
+        Datalore documents no call that stops a run, so no request is sent.
         """
         from airflow_provider_datalore.tasks.deferral import run_left_running
 

@@ -1,4 +1,4 @@
-"""The one event with which a trigger ends: the finished run, that it is the task's turn, or the error."""
+"""The one event with which a trigger ends: the finished run, that the notebook is idle, or the error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_datalore.exceptions import DataloreError
 
 VERSION = 1
 
-_Told = TypeVar("_Told", bound=BaseModel)
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 def finished(run: Run) -> dict[str, Any]:
@@ -27,9 +27,9 @@ def interactive_finished(run: InteractiveRun) -> dict[str, Any]:
     return {"version": VERSION, "interactive_run": run.to_json()}
 
 
-def free() -> dict[str, Any]:
-    """The event for a notebook in which nothing runs any more."""
-    return {"version": VERSION, "free": True}
+def idle() -> dict[str, Any]:
+    """The event for a notebook in which nothing is running."""
+    return {"version": VERSION, "idle": True}
 
 
 def failed(error: DataloreError) -> dict[str, Any]:
@@ -43,35 +43,35 @@ def failed(error: DataloreError) -> dict[str, Any]:
 
 
 def read(event: object) -> Run:
-    """The finished run that the event tells of.
+    """The finished run that the event reports.
 
-    :raises DataloreError: the error that the event tells of; also when it is no event of this package, or one
-        of a version that is not known, since the outcome of the run is not known then.
+    :raises DataloreError: the error that the event reports; also if it is not an event of this package, or one of an
+        unknown version, since the outcome of the run cannot be determined then.
     """
     return _read(event, "run", Run)
 
 
 def read_interactive(event: object) -> InteractiveRun:
-    """The interactive run that the event tells of.
+    """The interactive run that the event reports.
 
     :raises DataloreError: as :func:`read` does.
     """
     return _read(event, "interactive_run", InteractiveRun)
 
 
-def read_free(event: object) -> None:
-    """Return if the event tells that nothing runs in the notebook any more.
+def read_idle(event: object) -> None:
+    """Return if the event reports that nothing is running in the notebook.
 
     :raises DataloreError: as :func:`read` does.
     """
-    _read(event, "free", _Flag)
+    _read(event, "idle", _Flag)
 
 
 class _Flag(RootModel[Literal[True]]):
-    """It is so."""
+    """True, and nothing else."""
 
 
-def _read(event: object, key: str, model: type[_Told]) -> _Told:
+def _read(event: object, key: str, model: type[_Model]) -> _Model:
     if isinstance(event, dict) and event.get("version") == VERSION:
         if key in event:
             try:
@@ -82,7 +82,7 @@ def _read(event: object, key: str, model: type[_Told]) -> _Told:
             raise _read_error(event.get("error"), event["fields"])
     raise DataloreError(
         f"The trigger sent an event that this version of airflow-provider-datalore does not know: {event!r:.300}. "
-        "What became of the run is not known here; look at the notebook in Datalore before you run it again. "
+        "The outcome of the run cannot be determined; look at the notebook in Datalore before you run it again. "
         "Workers and triggerers must have the same version of the package."
     )
 
@@ -91,7 +91,7 @@ def _read_error(name: object, fields: dict[str, Any]) -> DataloreError:
     error_class = getattr(exceptions, name, None) if isinstance(name, str) else None
     if not (isinstance(error_class, type) and issubclass(error_class, DataloreError)):
         error_class = DataloreError
-    error = error_class(str(fields.get("message", "The trigger gave no reason.")))
+    error = error_class(str(fields.get("message", "The trigger reported no reason.")))
     for field in vars(error).keys() & fields.keys() - {"message"}:
         value = fields[field]
         if field == "run" and value is not None:

@@ -1,4 +1,4 @@
-"""Waits for an interactive run in the triggerer, or until it is the task's turn to run the notebook."""
+"""Waits in the triggerer until an interactive run is over, or until the notebook is idle."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 class DataloreInteractiveRunTrigger(BaseTrigger):
-    """Waits until an interactive run is over, or nothing runs in the notebook, and sends one event that says so.
+    """Waits until an interactive run is over, or the notebook is idle, and sends one event that says so.
 
-    Nothing is checked before :meth:`run`: a trigger that cannot be made is never heard of again.
+    Nothing is checked before :meth:`run`: Airflow never reports a trigger whose constructor fails.
 
     :param notebook_id: ``owner/id``.
-    :param snapshot: the notebook as it was before the run, as text; empty to wait until nothing runs in it.
+    :param snapshot: the notebook as it was before the run, as text; empty to wait until the notebook is idle.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
     :param poll_interval: the longest time between two requests, in seconds.
-    :param max_outage: for how many seconds Datalore may be unreachable without one good answer.
+    :param max_outage: for how many seconds Datalore may be unreachable without one good response.
     :param deadline: when to give up whatever the run does, in epoch seconds; None for never.
-    :param since: when the wait began, in epoch seconds; the longer ago, the rarer the requests.
-    :param not_before: when to ask for the first time, in epoch seconds; None for soon.
+    :param since: when the wait began, in epoch seconds; the longer ago, the fewer the requests.
+    :param not_before: when to send the first request, in epoch seconds; None for soon.
     :param notebook_url: the address of the notebook, for messages.
-    :param start_timeout: in how many seconds the first cell has to run.
-    :param interrupt_on_kill: whether the kernel is interrupted when a user ends the task.
+    :param start_timeout: within how many seconds the first cell must run.
+    :param interrupt_on_kill: whether the kernel is interrupted when a user kills the task.
     :param stop_session_after: whether the session is stopped then.
     :param unknown: arguments that another version of this package stored; they are ignored.
     """
@@ -66,7 +66,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
             self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class and its arguments, JSON scalars all, as Airflow stores them."""
+        """The class and its arguments, all of them JSON scalars, as Airflow stores them."""
         return (
             "airflow_provider_datalore.triggers.interactive.DataloreInteractiveRunTrigger",
             {
@@ -102,7 +102,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Interrupt the run when a user marks, clears or deletes the task (Airflow 3.3 and later), if it is the task's.
 
-        Never fails: the task is over, and a line in its log is all that can be had.
+        Never fails: the task is over, and a line in its log is all that is left to do.
         """
         from airflow_provider_datalore.api import interactive
         from airflow_provider_datalore.api.snapshots import Snapshot
@@ -113,16 +113,16 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
             return
         try:
             snapshot = Snapshot.from_text(self.snapshot)
-            notebook = DataloreAsyncHook(self.datalore_conn_id).notebook(snapshot.notebook)
+            hook = DataloreAsyncHook(self.datalore_conn_id)
             if self.interrupt_on_kill:
-                self.log.warning("%s", await notebook.exchange(interactive.interrupt_own(snapshot)))
+                self.log.warning("%s", await hook.run_flow(interactive.interrupt_own(snapshot)))
             if self.stop_session_after:
-                self.log.warning("%s", await notebook.exchange(interactive.stop_own_session(snapshot)))
+                self.log.warning("%s", await hook.run_flow(interactive.stop_own_session(snapshot)))
             if not self.interrupt_on_kill and not self.stop_session_after:
                 self.log.warning(interactive_run_left_running(str(snapshot.notebook), self.notebook_url))
         except Exception as error:
             self.log.warning(
-                "%s What went wrong: %s", interactive_run_left_running(self.notebook_id, self.notebook_url), error
+                "%s The error: %s", interactive_run_left_running(self.notebook_id, self.notebook_url), error
             )
 
     async def _wait(self, policy: WaitPolicy) -> dict[str, Any]:
@@ -137,10 +137,10 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         where = self.notebook_url or "the notebook there"
         if not self.snapshot:
             notebook = NotebookId.parse(self.notebook_id)
-            question = NotebookIdle.for_turn(notebook, where, policy.poll_interval)
-            await hook.notebook(notebook).wait(question, policy)
-            return event.free()
+            idle = NotebookIdle.for_turn(notebook, where, policy.poll_interval)
+            await hook.notebook(notebook).wait(idle, policy)
+            return event.idle()
         snapshot = Snapshot.from_text(self.snapshot)
         run = InteractiveRunEnded(snapshot, self.start_timeout, where)
-        view = await hook.notebook(snapshot.notebook).wait(run, policy)
-        return event.interactive_finished(InteractiveRun.of(snapshot, view))
+        seen = await hook.notebook(snapshot.notebook).wait(run, policy)
+        return event.interactive_finished(InteractiveRun.of(snapshot, seen))

@@ -1,4 +1,4 @@
-"""Carries out the steps of a wait in no time: a clock that moves when somebody sleeps, and a Datalore by script."""
+"""Carries out the steps of a flow in no time: a clock that moves when a flow sleeps, and a scripted Datalore."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from airflow_provider_datalore.api.calls import Call
+from airflow_provider_datalore.api.flow import Flow, Refresh, Sleep, Step
 from airflow_provider_datalore.api.models import Run
-from airflow_provider_datalore.api.waiting import Ask, Clock, Sleep
+from airflow_provider_datalore.api.waiting import Clock
 
 START = 1_700_000_000.0
 """Epoch seconds at which each test begins."""
@@ -17,7 +19,14 @@ RUNNING = Run(run_id="r1", status="RUNNING")
 FINISHED = Run(run_id="r1", end_time=datetime(2023, 11, 15, tzinfo=UTC), success=True)
 
 Answers = Callable[[float], Any]
-"""What Datalore says at a second since the start; an exception is raised."""
+"""What Datalore reports at a second since the start; an exception is raised."""
+
+CALL = Call("GET", "/api/run/v1/r1", "read the status of run r1")
+
+
+def look(last: Any = None) -> Flow[Any]:
+    """One request; its result is whatever the script gives as the response."""
+    return (yield CALL)
 
 
 def finishes_at(second: float) -> Answers:
@@ -46,7 +55,8 @@ class FakeTime:
     slept: list[float] = field(default_factory=list)
     asked: list[float] = field(default_factory=list)
     answered: list[float] = field(default_factory=list)
-    rereads: list[bool] = field(default_factory=list)
+    refreshed: list[bool] = field(default_factory=list)
+    _refreshes: bool = False
     outcome: Any = None
     error: Exception | None = None
 
@@ -63,12 +73,12 @@ class FakeTime:
 
     @property
     def gaps(self) -> list[float]:
-        """Seconds from each answer to the next request, to the microsecond."""
+        """Seconds from each response to the next request, to the microsecond."""
         return [round(after - before, 6) for before, after in zip(self.answered, self.asked[1:], strict=False)]
 
     def play(self, steps: Any, answers: Answers, at_most: int = 100_000) -> Self:
         """Carry out the steps until they end; see ``outcome`` and ``error``, ``asked`` and ``slept``."""
-        move: Callable[[], Ask | Sleep] = lambda: next(steps)  # noqa: E731  (it is replaced at each step)
+        move: Callable[[], Step] = lambda: next(steps)  # noqa: E731  (it is replaced at each step)
         for _ in range(at_most):
             try:
                 step = move()
@@ -81,14 +91,18 @@ class FakeTime:
             move = self._carry_out(steps, step, answers)
         raise AssertionError(f"the wait took {at_most} steps and did not end")
 
-    def _carry_out(self, steps: Any, step: Ask | Sleep, answers: Answers) -> Callable[[], Ask | Sleep]:
+    def _carry_out(self, steps: Any, step: Step, answers: Answers) -> Callable[[], Step]:
         if isinstance(step, Sleep):
             assert step.seconds > 0
             self.slept.append(step.seconds)
             self.passed += step.seconds
             return lambda: steps.send(None)
+        if isinstance(step, Refresh):
+            self._refreshes = True
+            return lambda: steps.send(None)
         self.asked.append(self.passed)
-        self.rereads.append(step.reread_connection)
+        self.refreshed.append(self._refreshes)
+        self._refreshes = False
         self.passed += self.latency
         told = answers(self.passed)
         self.answered.append(self.passed)

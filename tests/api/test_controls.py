@@ -83,7 +83,7 @@ def test_a_control_keeps_all_but_its_value(control: dict[str, Any], value: objec
 def test_what_a_control_cannot_take_is_named_with_what_it_takes(
     control: dict[str, Any], value: object, takes: str
 ) -> None:
-    with pytest.raises(DataloreConfigurationError, match=f"Parameter 'x0' .* it takes .*{takes}"):
+    with pytest.raises(DataloreConfigurationError, match=f"Parameter 'x0' .* must be .*{takes}"):
         settings_for(cells(control), {"x0": value})
 
 

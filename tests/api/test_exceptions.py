@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -18,6 +18,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreError,
     DataloreInteractiveRunFailedError,
     DataloreMissingOutputError,
+    DataloreNoResponseError,
     DataloreOutputError,
     DataloreRunFailedError,
     DataloreRunTimeoutError,
@@ -33,11 +34,11 @@ CLASSES = [
     each for _, each in inspect.getmembers(exceptions, inspect.isclass) if each.__module__ == exceptions.__name__
 ]
 API = {"status": 404, "url": "https://dl.example.com/x", "detail": "gone"}
-UNAVAILABLE = {"status": 503, "url": "https://dl.example.com/x", "retry_after": 2.5, "never_received": True}
+NO_RESPONSE = {"status": 503, "url": "https://dl.example.com/x", "retry_after": 2.5, "never_received": True}
 FIELDS: dict[type[DataloreError], dict[str, object]] = {
     DataloreApiError: API,
-    DataloreUnavailableError: UNAVAILABLE,
-    DataloreUnexpectedResponseError: {"status": 200, "url": "https://dl.example.com/x", "body": "<html>"},
+    DataloreUnexpectedResponseError: {**NO_RESPONSE, "body": "<html>"},
+    DataloreNoResponseError: NO_RESPONSE,
     DataloreSubmissionUnknownError: {"notebook_id": "ann/sales", "notebook_url": "https://dl.example.com/notebook"},
     DataloreInteractiveRunFailedError: {"run": None, "failure": FAILURE, "notebook_id": "ann/sales"},
     DataloreRunFailedError: {"run": RUN, "failure": FAILURE},
@@ -92,6 +93,21 @@ def test_an_unavailable_datalore_is_no_refusal() -> None:
     """A wait bears the one and ends with the other."""
     assert not issubclass(DataloreUnavailableError, DataloreApiError)
     assert not issubclass(DataloreConfigurationError, DataloreApiError)
+
+
+def test_the_tree_at_the_top_of_the_module_is_the_tree_of_the_classes() -> None:
+    def tree(error_class: type[DataloreError], depth: int = 0) -> Iterator[tuple[int, str]]:
+        yield depth, error_class.__name__
+        for each in CLASSES:
+            if error_class in each.__bases__:
+                yield from tree(each, depth + 1)
+
+    lines = [line for line in inspect.getdoc(exceptions).splitlines() if "Datalore" in line and "Error" in line]
+    drawn = [
+        ((line.index("Datalore") - lines[0].index("Datalore")) // 4, line.split("Datalore")[1].split()[0])
+        for line in lines
+    ]
+    assert sorted(drawn) == sorted((depth, name.removeprefix("Datalore")) for depth, name in tree(DataloreError))
 
 
 def test_an_untrusted_server_is_unavailable() -> None:

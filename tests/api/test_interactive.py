@@ -23,7 +23,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreRunOverlapError,
     DataloreUnexpectedResponseError,
 )
-from tests.api.fake_time import START, Answers, FakeTime
+from tests.api.fake_time import START, Answers, FakeTime, look
 
 NOTEBOOK = NotebookId("ann", "sales")
 
@@ -135,7 +135,7 @@ def test_a_run_that_nobody_disturbed_is_the_tasks_own(snapshot: Snapshot, now: N
     ],
 )
 def test_a_run_that_may_be_someone_elses_is_not_taken_for_the_tasks_own(snapshot: Snapshot, now: NotebookState) -> None:
-    with pytest.raises(DataloreRunOverlapError, match="executed by someone else"):
+    with pytest.raises(DataloreRunOverlapError, match="somebody else executed"):
         interactive.check_own(snapshot, now)
 
 
@@ -195,8 +195,8 @@ def test_a_run_tells_which_cells_it_executed() -> None:
 
 class TestTheWait:
     def wait(self, time: FakeTime, answers: Answers, **policy: Any) -> FakeTime:
-        question = InteractiveRunEnded(NEVER, 60.0, "https://datalore.example/n")
-        return time.play(wait_for(question, WaitPolicy(**policy), time.clock), answers)
+        condition = InteractiveRunEnded(NEVER, 60.0, "https://datalore.example/n")
+        return time.play(wait_for(look, condition, WaitPolicy(**policy), time.clock), answers)
 
     def test_it_ends_when_every_cell_has_run(self) -> None:
         running, over = ran(1, None, None, state="BUSY", running=1), ran(1, 2, 3)
@@ -215,9 +215,9 @@ class TestTheWait:
             done = min(9, 1 + int(now / (IDLE_GRACE * 0.8)))
             return ran(*range(1, done + 1), *[None] * (9 - done))
 
-        question = InteractiveRunEnded(before(*[None] * 9), 60.0, "https://datalore.example/n")
+        condition = InteractiveRunEnded(before(*[None] * 9), 60.0, "https://datalore.example/n")
         time = FakeTime()
-        time.play(wait_for(question, WaitPolicy(poll_interval=IDLE_GRACE), time.clock), answers)
+        time.play(wait_for(look, condition, WaitPolicy(poll_interval=IDLE_GRACE), time.clock), answers)
         assert time.outcome == ran(*range(1, 10))
 
     def test_a_kernel_that_is_lost_is_given_up_after_a_grace(self) -> None:
@@ -251,8 +251,8 @@ class TestTheWait:
 class TestTheTurn:
     def wait(self, answers: Answers, quiet: float = 32.0) -> FakeTime:
         time = FakeTime()
-        question = NotebookIdle(NOTEBOOK, "there", quiet, clock=time.clock.wall)
-        return time.play(wait_for(question, WaitPolicy(poll_interval=5), time.clock), answers)
+        condition = NotebookIdle(NOTEBOOK, "there", quiet, clock=time.clock.wall)
+        return time.play(wait_for(look, condition, WaitPolicy(poll_interval=5), time.clock), answers)
 
     def test_it_comes_at_once_when_nothing_ran_for_long(self) -> None:
         assert self.wait(lambda _: ran(1, 2)).passed < 2
@@ -262,7 +262,7 @@ class TestTheTurn:
         time = self.wait(lambda now: busy if now < 100 else ran(1, 2))
         assert 132 <= time.passed <= 140
 
-    def test_a_run_that_ended_right_before_is_left_to_whoever_waits_for_it(self) -> None:
+    def test_a_run_that_ended_right_before_is_left_to_others(self) -> None:
         just_now = "2023-11-14T22:13:10Z"  # ten seconds before the start
         time = self.wait(lambda _: view(cell(0, "VALID", 1, just_now)))
         assert 22 <= time.passed <= 30
@@ -304,7 +304,7 @@ class TestLooking:
     def test_a_404_of_the_whole_api_is_told_from_one_of_the_notebook(self) -> None:
         with pytest.raises(DataloreNotebookApiMissingError, match=r"on-premises 2026\.2"):
             self.answers(interactive.look(NOTEBOOK), self.answer(404), self.answer(404))
-        with pytest.raises(DataloreNotFoundError, match="ann/sales is not shared"):
+        with pytest.raises(DataloreNotFoundError, match="ann/sales does not exist, or is not shared"):
             self.answers(interactive.look(NOTEBOOK), self.answer(404), self.answer(400))
 
     @pytest.mark.parametrize("body", ["[]", "{}", '{"state": 7}', "null", "1"])

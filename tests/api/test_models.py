@@ -114,7 +114,7 @@ def test_what_is_no_notebook_is_refused_with_the_remedy(text: str) -> None:
 
 @pytest.mark.parametrize("text", [None, 5, b"ann/sales", ["ann", "sales"], {"id": "sales"}, True])
 def test_what_is_no_text_is_refused_naming_its_type(text: object) -> None:
-    with pytest.raises(DataloreConfigurationError, match=f"a {type(text).__name__}, and not a string"):
+    with pytest.raises(DataloreConfigurationError, match=f"a {type(text).__name__}, not a string"):
         NotebookId.parse(text)
 
 
@@ -137,7 +137,7 @@ def test_two_ways_to_write_a_notebook_name_the_same_notebook() -> None:
 
 
 def test_what_was_not_set_is_not_sent() -> None:
-    assert RunRequest.build("ann/sales").body() == {"notebookId": "ann/sales"}
+    assert RunRequest.build(NOTEBOOK).body() == {"notebookId": "ann/sales"}
 
 
 def test_everything_that_was_set_is_sent() -> None:
@@ -157,11 +157,11 @@ def test_everything_that_was_set_is_sent() -> None:
 
 @pytest.mark.parametrize("parameters", [None, {}, {"only": None}])
 def test_no_parameters_send_no_list(parameters: object) -> None:
-    assert "parameters" not in RunRequest.build("ann/sales", parameters=parameters).body()
+    assert "parameters" not in RunRequest.build(NOTEBOOK, parameters=parameters).body()
 
 
 def test_the_order_of_the_parameters_is_kept() -> None:
-    body = RunRequest.build("ann/sales", parameters={"z": "1", "a": "2", "m": "3"}).body()
+    body = RunRequest.build(NOTEBOOK, parameters={"z": "1", "a": "2", "m": "3"}).body()
     assert [parameter["name"] for parameter in body["parameters"]] == ["z", "a", "m"]
 
 
@@ -170,7 +170,8 @@ def test_a_notebook_id_that_was_read_is_taken_as_it_is() -> None:
 
 
 def test_the_id_of_a_pasted_address_is_sent_alone() -> None:
-    assert RunRequest.build("https://example.com/notebook/ann/sales?x").body()["notebookId"] == "ann/sales"
+    notebook = NotebookId.parse("https://example.com/notebook/ann/sales?x")
+    assert RunRequest.build(notebook).body()["notebookId"] == "ann/sales"
 
 
 @pytest.mark.parametrize("choice", ["never", "on success"])
@@ -200,7 +201,7 @@ def test_a_direct_file_storage_write_that_is_no_boolean_is_refused(value: object
 
 def test_a_parameter_that_cannot_be_sent_is_refused_naming_notebook_and_parameter() -> None:
     with pytest.raises(DataloreConfigurationError, match=r"ann/sales.*'when'.*timedelta"):
-        RunRequest.build("ann/sales", parameters={"when": timedelta(1)})
+        RunRequest.build(NOTEBOOK, parameters={"when": timedelta(1)})
 
 
 # A run

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from airflow_provider_datalore import defaults
-from airflow_provider_datalore.api.conditions import NEW_RUN_GRACE
+from airflow_provider_datalore.api.conditions import NEW_RUN_GRACE, RunEnded
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.waiting import (
     MIN_POLL_INTERVAL,
     WaitPolicy,
-    ask,
     deadline_after,
+    retry,
     submit,
-    wait_until_finished,
+    wait_for,
 )
 from airflow_provider_datalore.exceptions import (
     DataloreApiError,
@@ -33,7 +33,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnexpectedResponseError,
     DataloreUntrustedServerError,
 )
-from tests.api.fake_time import FINISHED, RUNNING, START, Answers, FakeTime, finishes_at, in_turn
+from tests.api.fake_time import FINISHED, RUNNING, START, Answers, FakeTime, finishes_at, in_turn, look
 
 CHANCES = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.999_999]
 REFUSALS: list[DataloreError] = [
@@ -66,7 +66,7 @@ def always(answer: Any) -> Answers:
 
 def waited(time: FakeTime, answers: Answers, **policy: Any) -> FakeTime:
     """A wait, carried out."""
-    return time.play(wait_until_finished("r1", WaitPolicy(**policy), time.clock), answers)
+    return time.play(wait_for(look, RunEnded("r1", "Datalore"), WaitPolicy(**policy), time.clock), answers)
 
 
 # The schedule
@@ -222,7 +222,7 @@ def test_an_outage_and_its_end_are_logged(time: FakeTime, caplog: pytest.LogCapt
     levels = [record.levelname for record in caplog.records]
     assert levels == ["INFO", "WARNING", "WARNING", "INFO", "INFO"]
     assert "down" in caplog.text
-    assert "answers again" in caplog.text
+    assert "responds again" in caplog.text
 
 
 # An outage
@@ -361,14 +361,14 @@ def test_the_error_carries_the_run_as_it_was_reported_last(time: FakeTime) -> No
 
 def test_the_error_says_when_and_that_the_notebook_goes_on(time: FakeTime) -> None:
     waited(time, always(RUNNING), deadline=START + 100)
-    for part in ("Run r1", "2023-11-14 22:15:00 UTC", "goes on in Datalore"):
+    for part in ("Run r1", "2023-11-14 22:15:00 UTC", "keeps running in Datalore"):
         assert part in str(time.error)
 
 
 def test_the_error_says_where_to_look(time: FakeTime) -> None:
     policy = WaitPolicy(deadline=START + 100)
     address = "https://dl.example.com/notebook/ann/sales"
-    time.play(wait_until_finished("r1", policy, time.clock, where=address), always(RUNNING))
+    time.play(wait_for(look, RunEnded("r1", address), policy, time.clock), always(RUNNING))
     assert address in str(time.error)
 
 
@@ -377,7 +377,7 @@ def test_a_deadline_in_an_outage_is_a_timeout_with_what_was_known_before(time: F
     waited(time, always(error), deadline=START + 20)
     assert isinstance(time.error, DataloreRunTimeoutError)
     assert time.error.run is None
-    assert "nothing" in str(time.error)
+    assert "never reported its status" in str(time.error)
     assert time.passed == pytest.approx(20)
 
 
@@ -434,7 +434,7 @@ def test_a_time_limit_that_is_no_number_is_refused(timeout: object) -> None:
 def test_a_token_that_is_refused_is_read_anew_at_once(time: FakeTime) -> None:
     waited(time, in_turn(RUNNING, refused(), RUNNING, RUNNING))
     assert time.outcome is FINISHED
-    assert time.rereads == [False, False, True, False, False]
+    assert time.refreshed == [False, False, True, False, False]
     assert time.gaps[1] == 0
 
 
@@ -453,7 +453,7 @@ def test_what_comes_after_the_token_was_read_anew_means_what_it_always_means(
     time: FakeTime, error: DataloreError
 ) -> None:
     assert waited(time, in_turn(refused(), error)).outcome is FINISHED
-    assert time.rereads == [False, True, False]
+    assert time.refreshed == [False, True, False]
     assert time.gaps[1] >= MIN_POLL_INTERVAL / 2
 
 
@@ -510,7 +510,7 @@ def test_an_error_that_nobody_foresaw_is_passed_on_as_it_is(time: FakeTime) -> N
 
 def asked(time: FakeTime, answers: Answers, *, max_outage: float = 0.0, grace: float = 0.0) -> FakeTime:
     """One question, carried out."""
-    return time.play(ask(max_outage, grace, time.clock), answers)
+    return time.play(retry(look, max_outage, time.clock, grace=grace), answers)
 
 
 @pytest.mark.parametrize("answer", [RUNNING, FINISHED])
@@ -541,7 +541,7 @@ def test_a_question_bears_an_unknown_run_for_as_long_as_it_is_told(time: FakeTim
 
 def test_a_question_reads_a_refused_token_anew_once(time: FakeTime) -> None:
     assert asked(time, in_turn(refused(), then=RUNNING)).outcome is RUNNING
-    assert time.rereads == [False, True]
+    assert time.refreshed == [False, True]
     again = refused()
     assert asked(FakeTime(), in_turn(refused(), again)).error is again
 
@@ -558,7 +558,7 @@ def test_a_question_with_an_impossible_patience_is_refused(time: FakeTime, max_o
 
 def submitted(time: FakeTime, answers: Answers, max_outage: float = 60.0) -> FakeTime:
     """A submission, carried out."""
-    return time.play(submit(max_outage, time.clock), answers)
+    return time.play(submit(look, max_outage, time.clock), answers)
 
 
 def turned_away(retry_after: float | None = None) -> DataloreUnavailableError:

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from airflow_provider_datalore import exceptions
 from airflow_provider_datalore.api import calls, run_api
 from airflow_provider_datalore.api.calls import Call, Response
+from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.api.parameters import to_datalore
-from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy, ask, submit, wait_until_finished
+from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy, retry, submit, wait_for
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -30,7 +31,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.triggers import event
-from tests.api.fake_time import FINISHED, RUNNING, START, FakeTime, in_turn
+from tests.api.fake_time import FINISHED, RUNNING, START, FakeTime, in_turn, look
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # half characters (lone surrogates) too: JSON can carry them
 JSON_SCALARS = (
@@ -356,7 +357,7 @@ def assert_requests_are_apart(time: FakeTime, told: list[Any], max_outage: float
         last = (deadline is not None and asked >= deadline - 1e-3) or (
             began is not None and asked >= began + max_outage - 1e-3
         )
-        if gap < MIN_POLL_INTERVAL / 2 and not time.rereads[position + 1]:
+        if gap < MIN_POLL_INTERVAL / 2 and not time.refreshed[position + 1]:
             assert last, f"request {position + 1} came {gap} s after the answer before it"
 
 
@@ -365,12 +366,12 @@ def what_was_told(time: FakeTime, script: list[Told], then: Any) -> list[Any]:
     return [*(told.answer for told in script), *[then] * len(time.asked)][: len(time.asked)]
 
 
-def assert_the_token_was_reread_when_and_only_when_it_was_refused(time: FakeTime, told: list[Any]) -> None:
+def assert_the_token_was_refreshed_when_and_only_when_it_was_refused(time: FakeTime, told: list[Any]) -> None:
     """And never twice in a row."""
-    assert not time.rereads[:1] or not time.rereads[0]
-    for position, reread in enumerate(time.rereads[1:]):
+    assert not time.refreshed[:1] or not time.refreshed[0]
+    for position, refreshed in enumerate(time.refreshed[1:]):
         refused = isinstance(told[position], exceptions.DataloreUnauthorizedError)
-        assert reread == (refused and not time.rereads[position])
+        assert refreshed == (refused and not time.refreshed[position])
 
 
 @given(
@@ -399,13 +400,13 @@ def test_a_wait_ends_whatever_it_is_told_and_never_asks_too_fast(
     policy = WaitPolicy(
         poll_interval, max_outage, None if deadline is None else START + deadline, since=since, not_before=not_before
     )
-    time = carried_out(lambda clock: wait_until_finished("r1", policy, clock), script, chances, then)
+    time = carried_out(lambda clock: wait_for(look, RunEnded("r1", "Datalore"), policy, clock), script, chances, then)
 
     told = what_was_told(time, script, then)
     assert time.outcome is FINISHED or isinstance(time.error, DataloreError)
     assert len(time.asked) >= 1
     assert_requests_are_apart(time, told, max_outage, deadline)
-    assert_the_token_was_reread_when_and_only_when_it_was_refused(time, told)
+    assert_the_token_was_refreshed_when_and_only_when_it_was_refused(time, told)
     if deadline is not None:
         assert time.asked[-1] <= max(deadline, 0) + 1e-3 + sum(each.latency for each in script)
     if isinstance(time.error, DataloreRunTimeoutError):
@@ -425,12 +426,12 @@ def test_a_wait_ends_whatever_it_is_told_and_never_asks_too_fast(
 def test_a_question_ends_whatever_it_is_told_and_never_asks_too_fast(
     script: list[Told], chances: list[float], then: Any, max_outage: float, grace: float
 ) -> None:
-    time = carried_out(lambda clock: ask(max_outage, grace, clock), script, chances, then)
+    time = carried_out(lambda clock: retry(look, max_outage, clock, grace=grace), script, chances, then)
     told = what_was_told(time, script, then)
     assert isinstance(time.outcome, Run) or isinstance(time.error, DataloreError)
     assert sum(isinstance(answer, Run) for answer in told) == (time.error is None)
     assert_requests_are_apart(time, told, max_outage, None)
-    assert_the_token_was_reread_when_and_only_when_it_was_refused(time, told)
+    assert_the_token_was_refreshed_when_and_only_when_it_was_refused(time, told)
 
 
 @given(
@@ -442,7 +443,7 @@ def test_a_question_ends_whatever_it_is_told_and_never_asks_too_fast(
 def test_a_submission_is_made_again_only_as_long_as_none_may_have_arrived(
     script: list[Told], chances: list[float], then: Any, max_outage: float
 ) -> None:
-    time = carried_out(lambda clock: submit(max_outage, clock), script, chances, then)
+    time = carried_out(lambda clock: submit(look, max_outage, clock), script, chances, then)
     told = what_was_told(time, script, then)
     assert (time.outcome == "r1") == (time.error is None)
     assert_requests_are_apart(time, told, max_outage, None)

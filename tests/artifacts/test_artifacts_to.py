@@ -14,6 +14,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreError,
     DataloreNotFoundError,
     DataloreRunFailedError,
+    DataloreStorageError,
     DataloreUnavailableError,
 )
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
@@ -153,7 +154,7 @@ class TestWhenTheDownloadFailed:
         self, ran: Datalore, context: Context, store: TaskStateStore, tmp_path: Path
     ) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(DataloreConfigurationError, match=r"sales\.ipynb"):
+        with pytest.raises(DataloreStorageError, match=r"sales\.ipynb"):
             operator(f"{tmp_path}/file", deferrable=True).execute(context)
         assert store.values["datalore_run"]["run_id"] == "run-1"
 

@@ -23,6 +23,7 @@ from airflow_provider_datalore.api.models import Artifact
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreNotFoundError,
+    DataloreStorageError,
     DataloreUnauthorizedError,
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
@@ -117,7 +118,7 @@ class TestWhatGoesWrong:
         self, datalore: Datalore, hook: DataloreHook, place: Place, body: bytes, cut: int
     ) -> None:
         datalore.truncate(body=body, cut=cut)
-        with pytest.raises(DataloreUnavailableError, match=r"sales\.ipynb.*no whole answer"):
+        with pytest.raises(DataloreUnavailableError, match=r"sales\.ipynb.*no complete response"):
             hook.download_artifact(artifact(), place.destination)
         assert place.files() == {}
         assert place.leftovers() == []
@@ -177,7 +178,7 @@ class TestWhatGoesWrong:
     ) -> None:
         (tmp_path / "file").touch()
         datalore.answer(body=b"{}", times=5)
-        with pytest.raises(DataloreConfigurationError, match=r"artifact 'sales\.ipynb' to .*/file/sales\.ipynb.*Check"):
+        with pytest.raises(DataloreStorageError, match=r"artifact 'sales\.ipynb' to .*/file/sales\.ipynb.*Check"):
             hook.download_artifact(artifact(), f"{tmp_path}/file", max_outage=60)
         assert len(datalore.requests) == 1
 

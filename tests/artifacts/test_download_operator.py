@@ -146,7 +146,7 @@ class TestWhatGoesWrong:
         self, datalore: Datalore, context: Context, local: LocalPlace
     ) -> None:
         datalore.finishes(artifacts=[{"name": "a.csv", "path": "https://evil.example/a.csv"}])
-        with pytest.raises(Exception, match="not a path on its own host"):
+        with pytest.raises(Exception, match="not a path on Datalore's own host"):
             operator(local).execute(context)
 
 

@@ -1,4 +1,4 @@
-"""What the event of a notebook's asset tells of the run that updated it."""
+"""The extra of a notebook's asset event describes the run that caused it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["context", "datalore", "logged", "quick", "store", "task_instance"]
 SALES = create_asset("ann/sales", host="datalore.example.com")
 REPORT = create_asset("ann/report", host="datalore.example.com")
 TABLE = Asset(uri="postgres://warehouse/sales/public/daily")
-TOLD = {
+DESCRIBED = {
     "run_id": "run-1",
     "notebook_id": "ann/sales",
     "start_time": STARTED,
@@ -49,7 +49,7 @@ TOLD = {
 
 @pytest.fixture
 def events(context: Context) -> Any:
-    """Airflow's own, of the task."""
+    """Airflow's outlet events of the task."""
     context["outlet_events"] = OutletEventAccessors()
     return context["outlet_events"]
 
@@ -65,57 +65,57 @@ def operator(datalore: Datalore) -> DataloreRunNotebookOperator:
     )
 
 
-def test_each_notebook_among_the_outlets_tells_of_the_run(
+def test_the_event_of_each_notebook_among_the_outlets_describes_the_run(
     operator: DataloreRunNotebookOperator, context: Context, events: Any
 ) -> None:
     operator.execute(context)
-    assert events[SALES].extra == TOLD
-    assert events[REPORT].extra == TOLD
+    assert events[SALES].extra == DESCRIBED
+    assert events[REPORT].extra == DESCRIBED
     assert events[TABLE].extra == {}
 
 
-def test_names_of_parameters_are_told_and_values_are_not(
+def test_events_contain_the_names_of_parameters_but_not_their_values(
     operator: DataloreRunNotebookOperator, context: Context, events: Any
 ) -> None:
     operator.execute(context)
     assert "s3cr3t-value" not in json.dumps(events[SALES].extra)
 
 
-def test_a_resumed_task_tells_the_same(operator: DataloreRunNotebookOperator, context: Context, events: Any) -> None:
+def test_a_resumed_task_describes_the_run(operator: DataloreRunNotebookOperator, context: Context, events: Any) -> None:
     operator.execute_complete(context, event.finished(operator.hook.get_run("run-1")))
-    assert events[SALES].extra == TOLD
+    assert events[SALES].extra == DESCRIBED
 
 
-def test_a_sensor_tells_all_but_the_parameters(datalore: Datalore, context: Context, events: Any) -> None:
+def test_a_sensor_describes_all_but_the_parameters(datalore: Datalore, context: Context, events: Any) -> None:
     datalore.finishes()
     DataloreRunSensor(task_id="run_notebook", run_id="run-1", outlets=[SALES]).execute(context)
-    assert events[SALES].extra == {**TOLD, "parameters": []}
+    assert events[SALES].extra == {**DESCRIBED, "parameters": []}
 
 
-def test_a_task_that_does_not_wait_tells_what_is_known(
+def test_a_task_that_does_not_wait_describes_the_started_run(
     operator: DataloreRunNotebookOperator, context: Context, events: Any
 ) -> None:
     operator.wait_for_completion = False
     operator.notebook_id = f"{operator.hook.connection.base_url}/notebook/ann/sales"
     operator.execute(context)
-    assert events[SALES].extra == {**TOLD, "start_time": None, "end_time": None, "artifacts": []}
+    assert events[SALES].extra == {**DESCRIBED, "start_time": None, "end_time": None, "artifacts": []}
 
 
-def test_what_others_put_there_stays(operator: DataloreRunNotebookOperator, context: Context, events: Any) -> None:
+def test_existing_extra_is_kept(operator: DataloreRunNotebookOperator, context: Context, events: Any) -> None:
     events[SALES].extra = {"team": "sales"}
     operator.execute(context)
-    assert events[SALES].extra == {"team": "sales", **TOLD}
+    assert events[SALES].extra == {"team": "sales", **DESCRIBED}
 
 
-def test_a_failed_run_tells_nothing(datalore: Datalore, context: Context, events: Any) -> None:
+def test_a_failed_run_does_not_change_the_event(datalore: Datalore, context: Context, events: Any) -> None:
     datalore.starts("run-1").finishes(success=False)
     with pytest.raises(DataloreRunFailedError):
         DataloreRunNotebookOperator(task_id="run_notebook", notebook_id="ann/sales", outlets=[SALES]).execute(context)
     assert events[SALES].extra == {}
 
 
-def test_events_that_cannot_be_told_do_not_fail_the_task(
+def test_an_error_in_the_events_does_not_fail_the_task(
     operator: DataloreRunNotebookOperator, context: Context, logged: Logged
 ) -> None:
     assert operator.execute(context) == "run-1"
-    assert "The events of assets do not tell of run run-1" in logged()
+    assert "Could not add run run-1 to the asset events" in logged()

@@ -1,4 +1,4 @@
-"""A notebook as an Airflow asset: one URI, however it was written."""
+"""A notebook as an Airflow asset: the same URI for all spellings."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SALES = "datalore://datalore.example.com/ann/sales"
         "datalore://datalore.example.com/notebook/ann/sales/Monthly-sales/?force=true#cell",
     ],
 )
-def test_airflow_gives_each_spelling_the_same_uri(uri: str) -> None:
+def test_all_spellings_have_the_same_uri(uri: str) -> None:
     assert Asset(uri=uri).uri == SALES
 
 
@@ -54,7 +54,7 @@ def test_airflow_gives_each_spelling_the_same_uri(uri: str) -> None:
         ("datalore://user:dl-token@example.com/ann/sales", "datalore://example.com/ann/sales"),
     ],
 )
-def test_what_names_a_notebook_is_kept_and_all_else_dropped(uri: str, normal: str) -> None:
+def test_only_the_parts_that_identify_the_notebook_are_kept(uri: str, normal: str) -> None:
     assert sanitize_uri(urlsplit(uri)).geturl() == normal
     assert sanitize_uri(urlsplit(normal)).geturl() == normal
 
@@ -69,13 +69,13 @@ def test_what_names_a_notebook_is_kept_and_all_else_dropped(uri: str, normal: st
         "datalore://host/../x",
     ],
 )
-def test_what_names_none_is_refused(uri: str) -> None:
+def test_other_uris_are_rejected(uri: str) -> None:
     with pytest.raises(ValueError, match="datalore://<host>/<owner>/<id>"):
         sanitize_uri(urlsplit(uri))
 
 
 @given(some.text(), some.text())
-def test_whatever_comes_it_is_refused_or_has_one_form(host: str, path: str) -> None:
+def test_any_uri_is_rejected_or_normalized(host: str, path: str) -> None:
     try:
         once = sanitize_uri(urlsplit(f"datalore://{host}/{path}"))
     except ValueError:
@@ -94,24 +94,24 @@ def test_whatever_comes_it_is_refused_or_has_one_form(host: str, path: str) -> N
         ("ann/sales", {"host": "https://datalore.example.com/"}, SALES),
     ],
 )
-def test_an_asset_is_made_of_what_people_paste(notebook: str, options: dict[str, Any], uri: str) -> None:
+def test_an_asset_is_created_from_an_address_or_an_id(notebook: str, options: dict[str, Any], uri: str) -> None:
     asset = create_asset(notebook, extra={"team": "sales"}, **options)
     assert asset.uri == uri
     assert asset.extra == {"team": "sales"}
     assert getattr(asset, "name", uri) == uri
 
 
-def test_what_is_no_notebook_makes_no_asset() -> None:
+def test_other_input_is_an_error() -> None:
     with pytest.raises(DataloreConfigurationError, match="is not the id of a notebook"):
         create_asset("https://datalore.example.com/files/ann")
-    with pytest.raises(DataloreConfigurationError, match="There is no asset for notebook 'ann/sales' at ''"):
+    with pytest.raises(DataloreConfigurationError, match="Cannot create an asset for notebook 'ann/sales' on host ''"):
         create_asset("ann/sales", host="")
 
 
-def test_airflow_finds_what_makes_one() -> None:
+def test_airflow_finds_the_factory() -> None:
     assert factories()["datalore"] is create_asset
 
 
-def test_openlineage_names_it_by_host_and_notebook() -> None:
+def test_the_openlineage_dataset_has_host_and_notebook() -> None:
     dataset = convert_asset_to_openlineage(create_asset("ann/sales", host="datalore:8080"), None)
     assert (dataset.namespace, dataset.name) == ("datalore://datalore:8080", "ann/sales")

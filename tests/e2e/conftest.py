@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import code, write_notebook
-from tests.emulator_process import EmulatorProcess
 from tests.shared_airflow import SharedAirflow
 
 DEFAULT_POOL = 128

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import AirflowApiError, AirflowClient
 from dev.local_airflow import LocalAirflow
 from dev.processes import wait_for
 from tests.e2e.conftest import HELD
-from tests.emulator_process import EmulatorProcess
 
 TASKFLOW = "datalore_taskflow"
 DAILY_SALES = "datalore_daily_sales"

@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import AirflowClient
 from dev.local_airflow import LocalAirflow
 from dev.processes import wait_for
 from tests.e2e.conftest import HELD
-from tests.emulator_process import EmulatorProcess
 
 DAILY_SALES = "datalore_daily_sales"
 FORECASTS = "datalore_forecasts"

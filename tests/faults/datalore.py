@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from nbformat import NotebookNode
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import code, write_notebook
-from tests.emulator_process import EmulatorProcess
 from tests.faults.forwarder import Forwarder
 
 CONN_ID = "datalore_faults"

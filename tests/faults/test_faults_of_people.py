@@ -84,7 +84,7 @@ def mark_failed(stage: Stage, dag_id: str, task_id: str) -> None:
     task = stage.start_task(dag_id, task_id)
     stage.wait_until_watched()
     task.mark("failed")
-    task.wait_for_log("goes on in Datalore", timeout=60)
+    task.wait_for_log("keeps running in Datalore", timeout=60)
 
     assert stage.datalore.notebook_url in task.log()
     assert task.state == "failed"
@@ -121,7 +121,7 @@ def test_sensor_timeout_while_rescheduled(stage: Stage) -> None:
     task.wait_until("failed")
 
     assert "AirflowSensorTimeout" in task.log()
-    assert f"goes on in Datalore, see {stage.datalore.notebook_url}" in task.log()
+    assert f"keeps running in Datalore, see {stage.datalore.notebook_url}" in task.log()
     (run,) = stage.datalore.runs(stage.name)
     assert run["state"] == "running"
     stage.came_of_it("times out", injected=1, asked=1)

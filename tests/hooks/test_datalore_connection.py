@@ -1,4 +1,4 @@
-"""What an Airflow connection of type datalore says, and what is wrong with one that says it badly."""
+"""Valid and invalid Airflow connections of type datalore."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.hooks.sides import TOKEN, Connect, Fields, connection_to
 HOST = "https://dl.example.com"
 
 
-def refused(extra: dict[str, Any] | None = None, **fields: Any) -> str:
-    """The message with which a connection is refused; the token is not in it."""
+def rejection(extra: dict[str, Any] | None = None, **fields: Any) -> str:
+    """The message with which a connection is rejected; it does not contain the token."""
     with pytest.raises(DataloreConfigurationError) as caught:
         DataloreConnection.read(Fields(**{"host": HOST, **fields}), extra or {})
     message = str(caught.value)
@@ -29,7 +29,7 @@ def refused(extra: dict[str, Any] | None = None, **fields: Any) -> str:
     return message
 
 
-# Where Datalore is
+# Host, schema and port
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_host_schema_and_port_work_as_in_airflow_s_http_connection(fields: dict[
 
 
 @pytest.mark.parametrize("host", ["HTTPS://dl.example.com", "Https://dl.example.com"])
-def test_a_scheme_in_capitals_is_the_same_scheme(host: str) -> None:
+def test_an_uppercase_scheme_is_accepted(host: str) -> None:
     assert connection_to(host).base_url == "https://dl.example.com"
 
 
@@ -97,31 +97,31 @@ def test_a_scheme_in_capitals_is_the_same_scheme(host: str) -> None:
         "https://dl.example.com\r\nX: y",
     ],
 )
-def test_a_host_that_is_no_address_is_refused_and_not_repeated(host: str) -> None:
-    message = refused(host=host)
-    assert "host is not an address of a server" in message
-    assert "Write it like https://datalore.example.com" in message
+def test_an_invalid_host_is_rejected_and_not_in_the_message(host: str) -> None:
+    message = rejection(host=host)
+    assert "host is not the address of a server" in message
+    assert "Use the form https://datalore.example.com" in message
     assert "hunter2" not in message
 
 
-def test_a_schema_that_is_none_of_the_web_is_refused() -> None:
-    assert "host is not an address" in refused(host="dl.example.com", schema="ftp")
+def test_a_schema_other_than_http_is_rejected() -> None:
+    assert "host is not the address" in rejection(host="dl.example.com", schema="ftp")
 
 
-def test_two_ports_are_refused_naming_both() -> None:
-    message = refused(host="https://dl.example.com:8443", port=9443)
-    assert "host has port 8443 in it, and port is 9443. Remove one of them." in message
+def test_two_different_ports_are_rejected_naming_both() -> None:
+    message = rejection(host="https://dl.example.com:8443", port=9443)
+    assert "host contains port 8443, but port is 9443. Remove one of them." in message
 
 
 @pytest.mark.parametrize("port", [65536, 99999, -1])
-def test_a_port_that_cannot_be_is_refused(port: int) -> None:
-    assert "port" in refused(port=port)
+def test_a_port_out_of_range_is_rejected(port: int) -> None:
+    assert f"port is {port}; it must be between 1 and 65535" in rejection(port=port)
 
 
 # The public address
 
 
-def test_people_can_open_datalore_under_another_address() -> None:
+def test_public_url_is_the_address_for_browsers() -> None:
     connection = connection_to("http://datalore:8080", {"public_url": "https://dl.example.com/x/"})
     assert (connection.base_url, connection.public_url) == ("http://datalore:8080", "https://dl.example.com/x")
     assert connection.url("/a") == "http://datalore:8080/a"
@@ -131,32 +131,32 @@ def test_people_can_open_datalore_under_another_address() -> None:
 @pytest.mark.parametrize(
     "value", ["dl.example.com", "https://", "https://u:p@dl.example.com", "javascript:alert(1)", 5]
 )
-def test_a_public_address_that_is_none_is_refused(value: object) -> None:
-    assert "public_url in the extra is not a" in refused({"public_url": value})
+def test_an_invalid_public_url_is_rejected(value: object) -> None:
+    assert "public_url in the extra is not " in rejection({"public_url": value})
 
 
 # The token
 
 
 @pytest.mark.parametrize("password", [None, "", "   ", "\n"])
-def test_a_connection_without_token_is_refused_with_the_remedy(password: str | None) -> None:
-    message = refused(password=password)
+def test_a_connection_without_token_is_rejected(password: str | None) -> None:
+    message = rejection(password=password)
     assert "password is empty" in message
     assert "Account settings | API tokens" in message
 
 
 @pytest.mark.parametrize("password", ["two words", "line\nbreak", "tab\there", "naïve-token-0123", "\x00token"])
-def test_a_token_that_cannot_be_sent_is_refused_and_not_repeated(password: str) -> None:
-    message = refused(password=password)
-    assert "has a blank or a character in it that no API token has" in message
+def test_an_invalid_token_is_rejected_and_not_in_the_message(password: str) -> None:
+    message = rejection(password=password)
+    assert "contains a space or a character that API tokens never contain" in message
     assert password not in message
 
 
-def test_blanks_that_were_pasted_around_the_token_are_dropped() -> None:
+def test_whitespace_around_the_token_is_removed() -> None:
     assert connection_to(HOST, password=f" {TOKEN}\n").token == TOKEN
 
 
-def test_the_token_is_in_no_text_about_the_connection() -> None:
+def test_the_token_is_not_in_the_repr_of_the_connection() -> None:
     connection = connection_to(HOST, {"X-Key": TOKEN, "proxies": f"http://u:{TOKEN}@proxy:3128"})
     assert TOKEN not in repr(connection)
     assert TOKEN not in str(connection)
@@ -164,13 +164,13 @@ def test_the_token_is_in_no_text_about_the_connection() -> None:
 
 
 @pytest.mark.parametrize("token", [TOKEN, "a/b+c==long", "per%cent&amp;ersand", "quote\"d'\\token"])
-def test_the_token_is_blanked_out_of_what_a_server_says(token: str) -> None:
+def test_the_token_is_removed_from_responses(token: str) -> None:
     connection = connection_to(HOST, password=token)
     assert connection.without_token(f"<{token}> and <{token}>") == "<***> and <***>"
     assert connection.without_token_bytes(f"<{token}>".encode()) == b"<***>"
 
 
-def test_the_token_is_blanked_out_where_it_is_percent_encoded_too() -> None:
+def test_a_percent_encoded_token_is_removed() -> None:
     connection = connection_to(HOST, password="a/b+c==long")
     assert connection.without_token("?token=a%2Fb%2Bc%3D%3Dlong") == "?token=***"
     assert connection.without_token("?token=a%2fb%2bc%3d%3dlong") == "?token=***"
@@ -180,21 +180,21 @@ def test_the_token_is_blanked_out_where_it_is_percent_encoded_too() -> None:
 @pytest.mark.parametrize(
     "written", ["a&#x2F;b&#43;c&#061;&#x3d;&quot;long", "a&sol;b", "a/b+c==&quot;long", 'a/b+c==\\"long']
 )
-def test_a_token_that_is_escaped_as_in_html_is_blanked_out_too(written: str) -> None:
+def test_a_token_escaped_as_in_html_is_removed(written: str) -> None:
     connection = connection_to(HOST, password='a/b+c=="long')
-    told = "***" if "long" in written else written
-    assert connection.without_token(f"<p>{written}</p>") == f"<p>{told}</p>"
-    assert connection.without_token_bytes(f"<p>{written}</p>".encode()) == f"<p>{told}</p>".encode()
+    expected = "***" if "long" in written else written
+    assert connection.without_token(f"<p>{written}</p>") == f"<p>{expected}</p>"
+    assert connection.without_token_bytes(f"<p>{written}</p>".encode()) == f"<p>{expected}</p>".encode()
 
 
-def test_a_few_characters_are_no_secret_that_could_be_blanked_out_of_every_word() -> None:
+def test_a_very_short_token_is_not_removed() -> None:
     assert connection_to(HOST, password="a").without_token("a banana") == "a banana"
 
 
 # Headers
 
 
-def test_every_request_has_the_token_and_asks_for_json() -> None:
+def test_every_request_has_the_token_and_accepts_json() -> None:
     headers = connection_to(HOST).request_headers()
     assert headers == {"Accept": "application/json, */*", "Authorization": f"Bearer {TOKEN}"}
 
@@ -205,17 +205,17 @@ def test_unknown_fields_of_the_extra_are_headers_as_in_airflow_s_http_connection
 
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
-def test_an_authorization_header_in_the_extra_is_ignored_and_said_to_be(
+def test_an_authorization_header_in_the_extra_is_ignored_with_a_warning(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection = connection_to(HOST, {name: "Bearer other"})
     assert connection.request_headers()["Authorization"] == f"Bearer {TOKEN}"
     assert [key for key in connection.request_headers() if key.lower() == "authorization"] == ["Authorization"]
-    assert f"Connection 'dl' has an {name} header in its extra, which is ignored" in caplog.text
+    assert f"Connection 'dl' has an {name} header in its extra. It is ignored" in caplog.text
     assert "other" not in caplog.text
 
 
-def test_no_other_header_can_take_the_token_s_place() -> None:
+def test_no_other_header_can_replace_the_token() -> None:
     headers = replace(connection_to(HOST), headers={"Authorization": "Bearer other"}).request_headers()
     assert headers["Authorization"] == f"Bearer {TOKEN}"
 
@@ -232,16 +232,16 @@ def test_no_other_header_can_take_the_token_s_place() -> None:
         {"": "data"},
     ],
 )
-def test_what_is_no_header_is_refused_naming_it(extra: dict[str, Any]) -> None:
-    message = refused(extra)
-    assert f"{next(iter(extra))!r} in the extra is no known field" in message
+def test_an_invalid_header_is_rejected_naming_it(extra: dict[str, Any]) -> None:
+    message = rejection(extra)
+    assert f"{next(iter(extra))!r} in the extra is not a known field" in message
 
 
 @pytest.mark.parametrize(
     "name",
     ["stream", "allow_redirects", "max_redirects", "check_response", "srv_lookup"],
 )
-def test_what_airflow_s_http_connection_knows_and_nothing_here_needs_is_no_header(name: str) -> None:
+def test_fields_of_airflow_s_http_connection_are_not_headers(name: str) -> None:
     assert connection_to(HOST, {name: "x"}).headers == {}
 
 
@@ -249,19 +249,19 @@ def test_what_airflow_s_http_connection_knows_and_nothing_here_needs_is_no_heade
 
 
 @pytest.mark.parametrize("empty", [None, ""])
-def test_what_a_form_left_empty_is_not_set(empty: object) -> None:
+def test_an_empty_form_field_is_not_set(empty: object) -> None:
     names = ("verify", "verify_ssl", "cert", "proxies", "proxy", "timeout", "trust_env", "public_url")
     extra = dict.fromkeys((*names, "max_connections", "X-Team"), empty)
     assert connection_to(HOST, extra) == connection_to(HOST)
 
 
-def test_an_empty_extra_is_the_documented_defaults() -> None:
+def test_an_empty_extra_has_the_documented_defaults() -> None:
     connection = connection_to(HOST)
     assert (connection.timeout, connection.trust_env, connection.max_connections) == (60.0, True, 100)
     assert (connection.verify, connection.cert, connection.proxies) == (None, None, {})
 
 
-# Numbers and switches
+# Numbers and booleans
 
 
 @pytest.mark.parametrize(("value", "seconds"), [(5, 5.0), (0.5, 0.5), ("7.5", 7.5), (" 7 ", 7.0)])
@@ -271,14 +271,14 @@ def test_a_timeout_is_a_number_of_seconds(value: object, seconds: float) -> None
 
 @pytest.mark.parametrize("name", ["timeout", "max_connections"])
 @pytest.mark.parametrize("value", [0, -1, "soon", "nan", "inf", float("inf"), float("nan"), True, False, [5], {"a": 1}])
-def test_a_number_that_is_none_is_refused_naming_field_and_value(name: str, value: object) -> None:
-    assert f"{name} in the extra is {value!r:.50}; it has to be a number above 0, and 1000000000 at most." in refused(
+def test_an_invalid_number_is_rejected_naming_field_and_value(name: str, value: object) -> None:
+    assert f"{name} in the extra is {value!r:.50}; it must be a number above 0 and at most 1000000000." in rejection(
         {name: value}
     )
 
 
-def test_a_share_of_a_connection_is_refused() -> None:
-    assert "max_connections" in refused({"max_connections": 0.5})
+def test_a_fraction_of_a_connection_is_rejected() -> None:
+    assert "max_connections" in rejection({"max_connections": 0.5})
 
 
 @pytest.mark.parametrize(("value", "number"), [(1, 1), ("20", 20), (5.0, 5)])
@@ -291,13 +291,13 @@ def test_max_connections_is_a_whole_number(value: object, number: int) -> None:
 @pytest.mark.parametrize(
     ("value", "read"), [(True, True), (False, False), ("true", True), ("False", False), (" TRUE ", True)]
 )
-def test_trust_env_is_a_switch(value: object, read: bool) -> None:
+def test_trust_env_is_a_boolean(value: object, read: bool) -> None:
     assert connection_to(HOST, {"trust_env": value}).trust_env is read
 
 
 @pytest.mark.parametrize("value", ["yes", 1, 0, [], {"a": 1}])
-def test_a_trust_env_that_is_no_switch_is_refused(value: object) -> None:
-    assert f"trust_env in the extra is {value!r}; it has to be true or false." in refused({"trust_env": value})
+def test_an_invalid_trust_env_is_rejected(value: object) -> None:
+    assert f"trust_env in the extra is {value!r}; it must be true or false." in rejection({"trust_env": value})
 
 
 # Certificates
@@ -305,46 +305,48 @@ def test_a_trust_env_that_is_no_switch_is_refused(value: object) -> None:
 
 @pytest.mark.parametrize(("value", "read"), [(True, True), (False, False), ("true", True), ("False", False)])
 @pytest.mark.parametrize("name", ["verify", "verify_ssl"])
-def test_verify_is_a_switch(name: str, value: object, read: bool) -> None:
+def test_verify_is_a_boolean(name: str, value: object, read: bool) -> None:
     assert connection_to(HOST, {name: value}).verify is read
 
 
-def test_verify_is_the_path_of_certificates(tmp_path: Path) -> None:
+def test_verify_is_a_path_of_certificates(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.touch()
     assert connection_to(HOST, {"verify": f" {file} "}).verify == str(file)
     assert connection_to(HOST, {"verify": str(tmp_path)}).verify == str(tmp_path)
 
 
-def test_verify_counts_before_verify_ssl() -> None:
+def test_verify_takes_precedence_over_verify_ssl() -> None:
     assert connection_to(HOST, {"verify": True, "verify_ssl": False}).verify is True
     assert connection_to(HOST, {"verify": False, "verify_ssl": True}).verify is False
     assert connection_to(HOST, {"verify": None, "verify_ssl": False}).verify is False
 
 
-def test_a_verify_that_names_no_file_is_refused() -> None:
-    assert "verify in the extra names '/no/such.pem', which is no file or folder" in refused({"verify": "/no/such.pem"})
+def test_a_verify_that_is_not_a_file_is_rejected() -> None:
+    assert "verify in the extra is '/no/such.pem', which is not a file or folder" in rejection(
+        {"verify": "/no/such.pem"}
+    )
 
 
 @pytest.mark.parametrize("value", [1, 0, 0.5, ["ca.pem"], {"ca": "ca.pem"}])
-def test_a_verify_of_another_kind_is_refused(value: object) -> None:
-    assert "verify in the extra has to be true, false, or the path" in refused({"verify": value})
+def test_a_verify_of_another_type_is_rejected(value: object) -> None:
+    assert "verify in the extra must be true, false, or the path" in rejection({"verify": value})
 
 
-def test_turning_verification_off_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_disabling_verification_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     connection_to(HOST, {"verify": False})
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "Connection 'dl' turns the check of TLS certificates off" in record.getMessage()
+    assert "Connection 'dl' disables the verification of TLS certificates" in record.getMessage()
 
 
 @pytest.mark.parametrize("verify", [None, True])
-def test_verification_that_is_on_is_nothing_to_log(verify: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_enabled_verification_is_not_logged(verify: object, caplog: pytest.LogCaptureFixture) -> None:
     connection_to(HOST, {"verify": verify})
     assert not caplog.records
 
 
-def test_the_trusted_certificates_are_those_of_verify_then_of_the_environment_then_the_usual(
+def test_trusted_certificates_come_from_verify_then_the_environment_then_certifi(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert connection_to(HOST).ca_certificates() == where()
@@ -368,13 +370,13 @@ def test_a_client_certificate_is_one_file_or_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["/no/such.pem", ["/no/such.pem"], [None], [5]])
-def test_a_client_certificate_that_is_no_file_is_refused(value: Any) -> None:
-    assert "which is no file on this machine" in refused({"cert": value})
+def test_a_client_certificate_that_is_not_a_file_is_rejected(value: Any) -> None:
+    assert "which is not a file on this machine" in rejection({"cert": value})
 
 
 @pytest.mark.parametrize("value", [5, True, [], ["a", "b", "c"], {"cert": "a"}])
-def test_a_client_certificate_of_another_kind_is_refused(value: object) -> None:
-    assert "cert in the extra has to be the path of a client certificate" in refused({"cert": value})
+def test_a_client_certificate_of_another_type_is_rejected(value: object) -> None:
+    assert "cert in the extra must be the path of a client certificate" in rejection({"cert": value})
 
 
 # Proxies
@@ -384,22 +386,22 @@ def test_a_client_certificate_of_another_kind_is_refused(value: object) -> None:
 @pytest.mark.parametrize(
     "value", ["http://proxy:3128", {"https": "http://proxy:3128"}, {"all": "http://proxy:3128", "http": ""}]
 )
-def test_a_proxy_in_the_extra_is_taken(name: str, value: object) -> None:
+def test_a_proxy_in_the_extra_is_used(name: str, value: object) -> None:
     assert connection_to(HOST, {name: value}).proxy() == "http://proxy:3128"
 
 
-def test_a_proxy_is_for_its_own_scheme_and_host() -> None:
+def test_a_proxy_applies_to_its_scheme_and_host() -> None:
     assert connection_to(HOST, {"proxies": {"http": "http://proxy:3128"}}).proxy() is None
     assert connection_to(HOST, {"proxies": {"https://dl.example.com": "http://proxy:1"}}).proxy() == "http://proxy:1"
     assert connection_to(HOST, {"proxies": {"https://other.example.com": "http://proxy:1"}}).proxy() is None
 
 
 @pytest.mark.parametrize("value", [5, True, ["http://proxy:3128"], {"https": 5}, {"https": None}])
-def test_a_proxy_of_another_kind_is_refused(value: object) -> None:
-    assert "proxies in the extra has to be an address, or a mapping" in refused({"proxies": value})
+def test_a_proxy_of_another_type_is_rejected(value: object) -> None:
+    assert "proxies in the extra must be an address, or a mapping" in rejection({"proxies": value})
 
 
-def test_a_proxy_of_the_environment_counts_unless_the_extra_names_one_or_distrusts_it(
+def test_the_environment_s_proxy_is_used_unless_the_extra_overrides_or_distrusts_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://environment:3128")
@@ -424,7 +426,7 @@ def test_a_proxy_of_the_environment_counts_unless_the_extra_names_one_or_distrus
         "http://datalore:8080/notebook/ann/sales",
     ],
 )
-def test_a_notebook_of_this_datalore_is_taken_by_id_and_by_either_address(text: str) -> None:
+def test_a_notebook_of_this_server_is_accepted_by_id_and_by_either_address(text: str) -> None:
     connection = connection_to("http://datalore:8080", {"public_url": "https://dl.example.com"})
     assert str(connection.notebook_id(text)) == "ann/sales"
 
@@ -443,7 +445,7 @@ def test_a_notebook_of_this_datalore_is_taken_by_id_and_by_either_address(text: 
         "https:///notebook/ann/sales",
     ],
 )
-def test_a_notebook_of_another_datalore_is_refused_with_the_remedy(url: str) -> None:
+def test_a_notebook_of_another_server_is_rejected(url: str) -> None:
     connection = connection_to(HOST)
     with pytest.raises(DataloreConfigurationError) as caught:
         connection.notebook_id(url)
@@ -451,7 +453,7 @@ def test_a_notebook_of_another_datalore_is_refused_with_the_remedy(url: str) -> 
         assert part in str(caught.value)
 
 
-# The whole of Airflow's connection
+# The complete Airflow connection
 
 
 async def test_both_hooks_read_the_same_connection(connect: Connect, tmp_path: Path) -> None:
@@ -469,21 +471,21 @@ async def test_both_hooks_read_the_same_connection(connect: Connect, tmp_path: P
         verify=str(ca),
         timeout=5.0,
     )
-    assert await DataloreAsyncHook()._read_connection() == connection
+    assert await DataloreAsyncHook()._load_connection() == connection
 
 
-async def test_a_connection_that_airflow_does_not_have_is_an_error_with_the_remedy() -> None:
-    remedy = r"no connection 'no_such'.*Admin \| Connections"
-    with pytest.raises(DataloreConfigurationError, match=remedy):
+async def test_an_undefined_connection_is_an_error() -> None:
+    message = r"no connection 'no_such'.*Admin \| Connections"
+    with pytest.raises(DataloreConfigurationError, match=message):
         DataloreHook("no_such").get_run("r1")
-    with pytest.raises(DataloreConfigurationError, match=remedy):
+    with pytest.raises(DataloreConfigurationError, match=message):
         await DataloreAsyncHook("no_such").get_run("r1")
 
 
-# What the form's text fields hold
+# The form's text fields
 
 
-def test_a_list_or_an_object_in_a_text_field_is_read_as_such(tmp_path: Path) -> None:
+def test_a_list_or_an_object_in_a_text_field_is_parsed(tmp_path: Path) -> None:
     both, key = tmp_path / "both.pem", tmp_path / "key.pem"
     both.touch()
     key.touch()
@@ -493,13 +495,13 @@ def test_a_list_or_an_object_in_a_text_field_is_read_as_such(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["cert", "proxies"])
-def test_a_text_field_that_only_begins_like_json_is_refused_and_not_repeated(name: str) -> None:
-    message = refused({name: f"{{https: http://u:{TOKEN}@proxy}}"})
-    assert f"{name} in the extra begins like a list or an object, but is no JSON" in message
+def test_invalid_json_in_a_text_field_is_rejected_and_not_in_the_message(name: str) -> None:
+    message = rejection({name: f"{{https: http://u:{TOKEN}@proxy}}"})
+    assert f"{name} in the extra starts like a list or an object but is not valid JSON" in message
 
 
-def test_every_field_of_the_form_is_one_that_is_read() -> None:
-    """A field that nobody reads would be sent as a header."""
+def test_every_field_of_the_form_is_read() -> None:
+    """An unknown field would be sent as a header."""
     values = {"public_url": HOST, "verify": "false", "cert": "", "proxies": "http://proxy:3128"}
     values |= {"trust_env": "false", "timeout": "5", "max_connections": "7"}
     assert values.keys() == connection_type()["conn-fields"].keys()

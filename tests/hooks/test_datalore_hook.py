@@ -139,7 +139,7 @@ def test_an_artifact_that_is_refused_is_an_error_that_names_it(
 @pytest.mark.parametrize("cut", [1, 200_000])
 def test_an_artifact_that_ends_too_early_is_no_artifact(server: ScriptedServer, hook: DataloreHook, cut: int) -> None:
     server.answer(body=b"x" * 300_000, cut=cut)
-    with pytest.raises(DataloreUnavailableError, match="no whole answer"):
+    with pytest.raises(DataloreUnavailableError, match="no complete response"):
         hook.read_artifact(ARTIFACT)
 
 
@@ -164,7 +164,7 @@ def test_an_artifact_that_is_too_long_for_memory_is_not_read_to_its_end(
     server.otherwise(body=b"x" * (1 << 20))
     assert len(hook.read_artifact(ARTIFACT)) == 1 << 20
     server.otherwise(body=b"x" * ((1 << 20) + 1))
-    with pytest.raises(DataloreUnexpectedResponseError, match=r"'sales 1\.ipynb'.*longer than 1 MiB"):
+    with pytest.raises(DataloreUnexpectedResponseError, match=r"'sales 1\.ipynb'.*longer than the 1 MiB"):
         hook.read_artifact(ARTIFACT)
 
 
@@ -251,10 +251,10 @@ def test_a_bad_token_is_refused(server: ScriptedServer, connect: Connect, worksp
 NO_DATALORE: dict[str, tuple[Reply, str]] = {
     "a web site": (reply(html="<title>Welcome</title>"), "is not JSON"),
     "a login page": (reply(status=302, headers={"Location": "/login"}), "not followed"),
-    "a site without such pages": (reply(status=404, html="<h1>Not found</h1>"), "it takes any token"),
+    "a site without such pages": (reply(status=404, html="<h1>Not found</h1>"), "it accepts any token"),
     "a door that is shut": (reply(status=403, html="<h1>Forbidden</h1>"), "403 Forbidden"),
     "out of order": (reply(status=503), "503 Service Unavailable"),
-    "no answer": (reply(drop="read"), "no whole answer"),
+    "no answer": (reply(drop="read"), "no complete response"),
 }
 
 
@@ -300,7 +300,7 @@ def test_a_host_that_is_not_trusted_is_said_not_to_be_and_how_to_trust_it(connec
     ("fields", "found"),
     [
         ({"password": ""}, "password is empty"),
-        ({"host": "ftp://dl.example.com"}, "host is not an address"),
+        ({"host": "ftp://dl.example.com"}, "host is not the address"),
         ({"extra": {"timeout": "soon"}}, "timeout in the extra is 'soon'"),
     ],
 )

@@ -328,7 +328,7 @@ async def test_a_hook_that_comes_while_it_is_not_found_takes_the_connection_as_i
     monkeypatch.setattr(aiohttp_client, "CONNECTION_TTL", 0.0)
     monkeypatch.delenv("AIRFLOW_CONN_DATALORE_DEFAULT")
     assert (await DataloreAsyncHook().get_run("r1")).status == "RUNNING"
-    assert "used as it was read before. Airflow has no connection 'datalore_default'" in caplog.text
+    assert "its last known state is used. Airflow has no connection 'datalore_default'" in caplog.text
     await cancelled(holder)
 
 

@@ -25,7 +25,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from tests.hooks.sides import DOWN, TOKEN, Connect, seconds_at_most
-from tests.hooks.test_senders import unanswered_port
+from tests.hooks.test_clients import unanswered_port
 from tests.scripted_server import ScriptedServer, reply
 
 Submit = Callable[..., Any]

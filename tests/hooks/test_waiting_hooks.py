@@ -6,12 +6,13 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Generator
 from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.api.waiting import Ask, Sleep, WaitPolicy
+from airflow_provider_datalore.api.calls import Call
+from airflow_provider_datalore.api.flow import Flow, Refresh, Sleep
+from airflow_provider_datalore.api.waiting import WaitPolicy
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -22,7 +23,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
 )
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook
-from airflow_provider_datalore.transport.drivers import drive, drive_async
+from airflow_provider_datalore.transport.drivers import run_flow, run_flow_async
 from tests.hooks.sides import DOWN, TOKEN, Connect, Side, seconds_at_most, until
 from tests.scripted_server import Reply, Request, ScriptedServer, reply
 
@@ -135,7 +136,7 @@ def test_a_wait_ends_at_its_time_limit_with_the_run_as_it_was(
     server.otherwise(RUNNING)
     connect(server)
     began = time.monotonic()
-    with seconds_at_most(20), pytest.raises(DataloreRunTimeoutError, match="goes on in Datalore") as caught:
+    with seconds_at_most(20), pytest.raises(DataloreRunTimeoutError, match="keeps running in Datalore") as caught:
         side.wait_for_run("r1", poll_interval=60, timeout=0.4)
     assert time.monotonic() - began >= 0.4
     assert caught.value.run is not None
@@ -340,74 +341,108 @@ def test_no_token_is_in_what_a_wait_logs(
     assert TOKEN not in caplog.text
 
 
-# The drivers, with steps of a test's own
+# The pumps, with a flow of a test's own
 
-Steps = Generator[Ask | Sleep, int | None, int]
+CALL = Call("GET", "/api/run/v1/r1", "read the status of run r1")
 
 
-def steps(seen: list[Any]) -> Steps:
-    """Sleep, ask, and ask again with the connection read anew after an error."""
+def flow(seen: list[Any]) -> Flow[int]:
+    """Sleeps, sends a call, fails with one, and sends it again over a reloaded connection."""
     seen.append((yield Sleep(0.05)))
-    seen.append((yield Ask()))
+    seen.append((yield CALL))
     try:
-        yield Ask()
+        yield CALL
     except DataloreError as error:
         seen.append(str(error))
-    seen.append((yield Ask(reread_connection=True)))
+    seen.append((yield Refresh()))
+    seen.append((yield CALL))
     return 42
 
 
-def expected(seen: list[Any], asked: list[Ask], seconds: float) -> bool:
-    """What both drivers make of those steps."""
-    return seen == [None, 1, "no", 3] and asked == [Ask(), Ask(), Ask(reread_connection=True)] and seconds >= 0.045
+class RecordingClient:
+    """Counts the calls as its responses, and fails the second."""
 
+    def __init__(self) -> None:
+        self.steps: list[Any] = []
 
-async def test_both_drivers_carry_out_the_steps_in_order() -> None:
-    def ask(step: Ask) -> int:
-        asked.append(step)
-        if len(asked) == 2:
+    def send(self, call: Call) -> Any:
+        self.steps.append(call)
+        if len(self.steps) == 2:
             raise DataloreError("no")
-        return len(asked)
+        return len(self.steps)
 
-    async def ask_async(step: Ask) -> int:
-        return ask(step)
+    def refresh(self) -> None:
+        self.steps.append("refresh")
 
+
+class RecordingAsyncClient:
+    """The same in an event loop."""
+
+    def __init__(self) -> None:
+        self._client = RecordingClient()
+        self.steps = self._client.steps
+
+    async def send(self, call: Call) -> Any:
+        return self._client.send(call)
+
+    async def refresh(self) -> None:
+        self._client.refresh()
+
+
+def expected(seen: list[Any], steps: list[Any], seconds: float) -> bool:
+    """What both pumps make of that flow."""
+    return seen == [None, 1, "no", None, 4] and steps == [CALL, CALL, "refresh", CALL] and seconds >= 0.045
+
+
+async def test_both_pumps_carry_out_the_steps_in_order() -> None:
     seen: list[Any] = []
-    asked: list[Ask] = []
+    client = RecordingClient()
     began = time.monotonic()
-    assert drive(steps(seen), ask) == 42
-    assert expected(seen, asked, time.monotonic() - began)
+    assert run_flow(flow(seen), client) == 42
+    assert expected(seen, client.steps, time.monotonic() - began)
 
-    seen, asked = [], []
+    seen = []
+    async_client = RecordingAsyncClient()
     began = time.monotonic()
-    assert await drive_async(steps(seen), ask_async) == 42
-    assert expected(seen, asked, time.monotonic() - began)
+    assert await run_flow_async(flow(seen), async_client) == 42
+    assert expected(seen, async_client.steps, time.monotonic() - began)
 
 
-async def test_a_mistake_in_the_program_is_no_answer_and_passes_both_drivers() -> None:
-    def steps_that_bear_everything() -> Steps:
-        try:
-            yield Ask()
-        except Exception:
-            return 0
-        return 1
+class BrokenClient(RecordingClient):
+    """Has a bug."""
 
-    def ask(step: Ask) -> int:
+    def send(self, call: Call) -> Any:
         raise KeyError("a mistake")
 
-    async def ask_async(step: Ask) -> int:
-        return ask(step)
 
-    with pytest.raises(KeyError, match="a mistake"):
-        drive(steps_that_bear_everything(), ask)
-    with pytest.raises(KeyError, match="a mistake"):
-        await drive_async(steps_that_bear_everything(), ask_async)
+class BrokenAsyncClient(RecordingAsyncClient):
+    """Has a bug."""
+
+    async def send(self, call: Call) -> Any:
+        raise KeyError("a mistake")
 
 
-async def test_the_async_driver_leaves_the_event_loop_free() -> None:
-    async def ask(step: Ask) -> int:
+async def test_a_bug_is_not_a_response_and_passes_both_pumps() -> None:
+    closed: list[bool] = []
+
+    def tolerant_flow() -> Flow[int]:
+        try:
+            yield CALL
+        except Exception:
+            return 0
+        finally:
+            closed.append(True)
         return 1
 
+    with pytest.raises(KeyError, match="a mistake"):
+        run_flow(tolerant_flow(), BrokenClient())
+    assert closed == [True]
+    with pytest.raises(KeyError, match="a mistake"):
+        await run_flow_async(tolerant_flow(), BrokenAsyncClient())
+    assert closed == [True, True]
+
+
+async def test_the_async_pump_leaves_the_event_loop_free() -> None:
     ticks = 0
 
     async def tick() -> None:
@@ -417,6 +452,6 @@ async def test_the_async_driver_leaves_the_event_loop_free() -> None:
             await asyncio.sleep(0.005)
 
     ticking = asyncio.create_task(tick())
-    await drive_async(steps([]), ask)
+    await run_flow_async(flow([]), RecordingAsyncClient())
     ticking.cancel()
     assert ticks >= 3

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import (
     DataloreInteractiveRunFailedError,
     DataloreInteractiveRunTimeoutError,
@@ -19,7 +20,6 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
 from tests.emulator.emulator_client import gate, gate_pid, wait_until
 from tests.emulator.notebook_client import Notebook, control
-from tests.emulator_process import EmulatorProcess
 from tests.interactive.conftest import (
     Context,
     TaskInstance,
@@ -153,7 +153,7 @@ class TestAnotherRunAtTheSameTime:
         sales.wait_while_busy()
         assert counted(sales) == [3, 4]
         event = asyncio.run(sent_by(trigger_of(waits)))
-        with pytest.raises(DataloreRunOverlapError, match="executed by someone else at the same time"):
+        with pytest.raises(DataloreRunOverlapError, match="somebody else executed at the same time"):
             resume(task, context, waits, event)
 
     def test_one_that_failed_at_the_same_time_is_not_taken_for_the_tasks_own(
@@ -183,7 +183,7 @@ class TestAnotherRunAtTheSameTime:
         cell = sales.cells()[0]
         (tmp_path / "go").touch()
         sales.wait_while_busy()
-        sales.told("cell/controls/update", cellId=cell["cellId"], control={**cell["data"]["control"], "value": "Bob"})
+        sales.json("cell/controls/update", cellId=cell["cellId"], control={**cell["data"]["control"], "value": "Bob"})
         event = asyncio.run(sent_by(trigger_of(waits)))
         with pytest.raises(DataloreRunOverlapError, match="control of variable 'name' was set to something else"):
             resume(task, context, waits, event)
@@ -217,7 +217,7 @@ class TestKilling:
         with elsewhere() as pool:
             played = pool.submit(task.execute, context)
             gate_pid(tmp_path / "never")
-            wait_until(lambda: task._waits_for is not None)
+            wait_until(lambda: task._waiting_for is not None)
             task.on_kill()
             with pytest.raises(DataloreInteractiveRunFailedError, match="KeyboardInterrupt"):
                 played.result(30)
@@ -392,7 +392,7 @@ class TestATaskThatIsTriedAgain:
         sales = notebook("1", gate(tmp_path / "go"))
         deferral(operator(sales, deferrable=True), context)
         gate_pid(tmp_path / "go")
-        sales.ask("agent/stop")
+        sales.call("agent/stop")
         (tmp_path / "go").touch()
         run = operator(sales, deferrable=False).execute(self.next_try(context))
         assert run is not None

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreConflictError,
     DataloreNotebookApiMissingError,
     DataloreNotFoundError,
+    DataloreStorageError,
     DataloreUnavailableError,
 )
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.hooks.notebook_files import NotebookFiles
 from airflow_provider_datalore.operators.datalore import DataloreDownloadFileOperator, DataloreUploadFileOperator
 from tests.emulator.notebook_client import Notebook
-from tests.emulator_process import EmulatorProcess
 from tests.interactive.conftest import TOKEN, Context, operator
 
 Written = Callable[..., Notebook]
@@ -142,7 +143,7 @@ def test_a_source_that_is_not_there_is_named_before_anything_is_sent(
 ) -> None:
     before = emulator.log()["requests"].get(f"POST {UPLOAD}", 0)
     for source in (tmp_path / "gone.csv", tmp_path):
-        with pytest.raises(DataloreConfigurationError, match=r"Could not read .*it is no file"):
+        with pytest.raises(DataloreStorageError, match=r"Could not read .*it is not a file"):
             files.upload(str(source))
     assert emulator.log()["requests"].get(f"POST {UPLOAD}", 0) == before
 

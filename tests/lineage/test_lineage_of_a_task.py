@@ -1,4 +1,4 @@
-"""What a task can tell OpenLineage, and that nothing in it fails the task."""
+"""The OpenLineage metadata of a task; an error in it never fails the task."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.notebooks.failure import CellFailure
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+from airflow_provider_datalore.tasks.outcome import Outcome
 
 CLOUD = '{"conn_type": "datalore", "password": "dl-token-0123456789abcdef"}'
 
@@ -20,50 +21,52 @@ def task(monkeypatch: pytest.MonkeyPatch) -> DataloreRunNotebookOperator:
     return DataloreRunNotebookOperator(task_id="task", notebook_id="ann/sales")
 
 
-def told(task: DataloreRunNotebookOperator) -> Any:
+def metadata(task: DataloreRunNotebookOperator) -> Any:
     lineage = task.get_openlineage_facets_on_complete(None)
     assert lineage is not None
     return lineage
 
 
-def test_before_the_run_ends_the_notebook_is_known(task: DataloreRunNotebookOperator) -> None:
+def test_the_notebook_is_known_before_the_run_ends(task: DataloreRunNotebookOperator) -> None:
     lineage: Any = task.get_openlineage_facets_on_start()
     assert lineage.run_facets == {}
     assert lineage.job_facets["sourceCodeLocation"].url == "https://datalore.jetbrains.com/notebook/ann/sales"
 
 
-def test_the_cell_that_failed_is_an_error_message(task: DataloreRunNotebookOperator) -> None:
-    task.finished_run = Run(run_id="run-1", notebook_id="ann/sales")
-    task.cell_failure = CellFailure("cell 2", 2, "x", "KeyError", "'a'", "Traceback…", "", "python")
+def test_the_failed_cell_is_an_error_message(task: DataloreRunNotebookOperator) -> None:
+    failure = CellFailure("cell 2", 2, "x", "KeyError", "'a'", "Traceback…", "", "python")
+    task.outcome = Outcome(Run(run_id="run-1", notebook_id="ann/sales"), failure=failure)
     facet = task.get_openlineage_facets_on_failure(None).run_facets["errorMessage"]  # type: ignore[union-attr]
     assert facet.message == "KeyError: 'a' in cell 2"
     assert (facet.stackTrace, facet.programmingLanguage) == ("Traceback…", "python")
 
 
-def test_airflow_is_not_asked_for_a_connection(
+def test_no_connection_is_requested_from_airflow(
     task: DataloreRunNotebookOperator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may never answer there; an address that was pasted is known without it."""
+    """Airflow may never respond there; a pasted address is known without a request."""
     monkeypatch.delenv("AIRFLOW_CONN_DATALORE_DEFAULT")
-    assert told(task).job_facets == {}
+    assert metadata(task).job_facets == {}
     task.notebook_id = "https://datalore.example.com/notebook/ann/sales?x"
-    assert told(task).job_facets["sourceCodeLocation"].url == "https://datalore.example.com/notebook/ann/sales"
+    assert metadata(task).job_facets["sourceCodeLocation"].url == "https://datalore.example.com/notebook/ann/sales"
 
 
-def test_what_the_task_found_out_is_told(task: DataloreRunNotebookOperator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_started_run_and_the_link_of_the_task_are_used(
+    task: DataloreRunNotebookOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_DATALORE_DEFAULT")
-    task.started_run_id, task.notebook_link = "run-1", "https://datalore.example.com/notebook/ann/sales"
-    facet = told(task).run_facets["externalQuery"]
+    task.started_run_id, task.notebook_url = "run-1", "https://datalore.example.com/notebook/ann/sales"
+    facet = metadata(task).run_facets["externalQuery"]
     assert (facet.externalQueryId, facet.source) == ("run-1", "https://datalore.example.com/notebook/ann/sales")
 
 
 @pytest.mark.parametrize("notebook_id", ["{{ not_rendered }}", "", None, 3])
-def test_an_id_that_is_none_costs_only_the_link(task: DataloreRunNotebookOperator, notebook_id: Any) -> None:
+def test_with_an_invalid_id_only_the_link_is_missing(task: DataloreRunNotebookOperator, notebook_id: Any) -> None:
     task.notebook_id = notebook_id
-    assert told(task).job_facets == {}
+    assert metadata(task).job_facets == {}
 
 
-def test_without_the_provider_of_openlineage_nothing_is_told_and_nothing_fails(
+def test_without_the_openlineage_provider_there_is_no_metadata_and_no_error(
     task: DataloreRunNotebookOperator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "airflow.providers.openlineage.extractors", None)

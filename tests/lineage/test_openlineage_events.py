@@ -1,4 +1,4 @@
-"""What Airflow's own OpenLineage provider sends of tasks that it runs, with this package's operators in it."""
+"""The events that Airflow's OpenLineage provider sends for tasks of this package."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.local_airflow import inherited_env
 from tests.emulator.emulator_client import write_notebook
-from tests.emulator_process import EmulatorProcess
 
 DAG_FILE = Path(__file__).parent / "dags" / "lineage_dag.py"
 pytestmark = pytest.mark.timeout(900)
@@ -69,16 +69,16 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
         done = subprocess.run([sys.executable, str(DAG_FILE)], env=env, check=False, capture_output=True, text=True)
         output = done.stdout + done.stderr
         assert events.exists(), output
-        told = [json.loads(line) for line in events.read_text().splitlines()]
+        parsed = [json.loads(line) for line in events.read_text().splitlines()]
         assert done.returncode == 0, output
-        yield Sent(emulator, told, folder / "artifacts", output)
+        yield Sent(emulator, parsed, folder / "artifacts", output)
 
 
 def names(datasets: list[dict[str, Any]]) -> list[str]:
     return [f"{dataset['namespace']} {dataset['name']}" for dataset in datasets]
 
 
-def test_a_finished_run_is_told_by_its_id_and_the_notebooks_link(sent: Sent) -> None:
+def test_the_event_of_a_finished_run_has_its_id_and_the_notebooks_address(sent: Sent) -> None:
     event = sent.last("good", "COMPLETE")
     facet = event["run"]["facets"]["externalQuery"]
     link = f"{sent.emulator.url}/notebook/me/good"
@@ -88,7 +88,7 @@ def test_a_finished_run_is_told_by_its_id_and_the_notebooks_link(sent: Sent) -> 
     assert (code["type"], code["url"]) == ("datalore", link)
 
 
-def test_the_notebook_is_told_when_the_task_starts(sent: Sent) -> None:
+def test_the_start_event_has_the_notebook(sent: Sent) -> None:
     for event in sent.of("good", "START"):
         assert event["job"]["facets"]["sourceCodeLocation"]["url"] == f"{sent.emulator.url}/notebook/me/good"
 
@@ -110,7 +110,7 @@ def test_the_airflow_run_is_the_parent(sent: Sent) -> None:
 @pytest.mark.parametrize(
     ("task_id", "kind", "notebook_id"), [("start", "COMPLETE", "me/good"), ("late", "FAIL", "me/slow")]
 )
-def test_a_run_that_goes_on_when_the_task_ends_is_told_by_its_id(
+def test_a_run_that_outlives_its_task_has_its_id_in_the_event(
     sent: Sent, task_id: str, kind: str, notebook_id: str
 ) -> None:
     facet = sent.last(task_id, kind)["run"]["facets"]["externalQuery"]
@@ -118,25 +118,25 @@ def test_a_run_that_goes_on_when_the_task_ends_is_told_by_its_id(
     assert facet["source"] == f"{sent.emulator.url}/notebook/{notebook_id}"
 
 
-def test_a_failure_tells_the_cell(sent: Sent) -> None:
+def test_the_failure_event_describes_the_cell(sent: Sent) -> None:
     event = sent.last("bad", "FAIL")
     assert event["run"]["facets"]["externalQuery"]["externalQueryId"] in sent.run_id("me/bad")
     message = event["run"]["facets"]["errorMessage"]["message"]
     assert "KeyError: 'today'" in message
-    assert "in cell 2 (In[2]), that begins with 'rows = {}'" in message
+    assert "in cell 2 (In[2]), starting with 'rows = {}'" in message
 
 
-def test_a_sensor_tells_of_its_run_from_the_start(sent: Sent) -> None:
+def test_the_events_of_a_sensor_have_its_run_from_the_start(sent: Sent) -> None:
     started, ended = sent.last("wait", "START"), sent.last("wait", "COMPLETE")
     for event in (started, ended):
         assert event["run"]["facets"]["externalQuery"]["externalQueryId"] in sent.run_id("me/good")
     assert ended["job"]["facets"]["sourceCodeLocation"]["url"] == f"{sent.emulator.url}/notebook/me/good"
 
 
-def test_the_token_is_not_told(sent: Sent) -> None:
+def test_no_event_contains_the_token(sent: Sent) -> None:
     assert sent.emulator.token not in json.dumps(sent.events)
 
 
-def test_nothing_goes_wrong_with_telling(sent: Sent) -> None:
-    assert "OpenLineage is told nothing" not in sent.output
+def test_no_errors_are_logged(sent: Sent) -> None:
+    assert "Could not determine the OpenLineage metadata" not in sent.output
     assert "OpenLineage method failed" not in sent.output

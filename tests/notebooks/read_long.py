@@ -1,6 +1,6 @@
-"""Explains a failed run and reads outputs of it, and prints how much memory that took; a process of its own.
+"""Explains a failed run and reads its outputs in a separate process, and prints how much memory that took.
 
-``python read_long.py <host of Datalore>`` prints by how many bytes the process grew at most, and what came of it.
+``python read_long.py <host of Datalore>`` prints the peak memory growth of the process in bytes, and the results.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from airflow_provider_datalore.tasks.outcome import explained
 from tests.artifacts.download_long import forget_highest_memory, highest_memory
 
 
-def told(run_id: str) -> list[str]:
+def results(run_id: str) -> list[str]:
     hook = DataloreHook()
     run = hook.get_run(run_id)
     error = explained(DataloreRunFailedError("It failed.", run=run), hook)
@@ -30,11 +30,11 @@ def main() -> None:
     os.environ["AIRFLOW_CONN_DATALORE_DEFAULT"] = json.dumps(
         {"conn_type": "datalore", "host": sys.argv[1], "password": "dl-token-0123456789abcdef"}
     )
-    told("short")  # whatever is imported and cached once
+    results("short")  # imports and caches everything
     forget_highest_memory()
     before = highest_memory()
-    came = told("long")
-    sys.stdout.write(json.dumps([highest_memory() - before, *came]) + "\n")
+    results_of_long = results("long")
+    sys.stdout.write(json.dumps([highest_memory() - before, *results_of_long]) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The cell that failed, in files as all kinds of tools write them; see test_real_notebooks.py for executed ones."""
+"""The failed cell in files of various tools; see test_real_notebooks.py for notebooks that kernels executed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TestOtherTools:
         }
         heading = {"cell_type": "heading", "level": 1, "source": ["Sales"]}
         failure = found(json.dumps({"nbformat": 3, "worksheets": [{"cells": [heading, old]}]}).encode())
-        assert failure.cell == "cell 2 (In[4]), that begins with 'x = 1'"
+        assert failure.cell == "cell 2 (In[4]), starting with 'x = 1'"
         assert "->   2 y = x / 0" in failure.source
         assert (failure.error_name, failure.output, failure.language) == ("ZeroDivisionError", "dividing", "python")
 
@@ -96,7 +96,7 @@ class TestOtherTools:
         assert "->   3 total" in failure.source
         assert failure.error_value == "name 'total' is not defined"
 
-    def test_a_file_without_all_that_can_be_missing(self) -> None:
+    def test_a_file_in_which_all_optional_fields_are_missing(self) -> None:
         content = json.dumps({"cells": [{"cell_type": "code", "outputs": [{"output_type": "error"}]}]}).encode()
         failure = found(content)
         assert (failure.cell, failure.error_name) == ("cell 1", "an error without a name")
@@ -104,38 +104,38 @@ class TestOtherTools:
     @pytest.mark.parametrize(
         "content", [b"\xff\xfe\x00", b"\x80abc", b"[]", b'"x"', b"{}", b'{"cells": 1}', b"%PDF-1.7"]
     )
-    def test_what_is_no_notebook_is_an_error(self, content: bytes) -> None:
+    def test_other_content_is_an_error(self, content: bytes) -> None:
         with pytest.raises(NotANotebookError):
             find_failure(content)
 
-    def test_one_in_utf_8_with_a_mark_or_utf_16_is_read(self) -> None:
+    def test_utf_8_with_a_byte_order_mark_and_utf_16_are_read(self) -> None:
         content = notebook(cell(failed(value="größer"))).decode()
         assert found(content.encode("utf-8-sig")).error_value == "größer"
         assert found(content.encode("utf-16")).error_value == "größer"
 
 
 class TestWhichCell:
-    def test_the_first_that_failed(self) -> None:
+    def test_the_first_failed_cell(self) -> None:
         content = notebook(cell(shown("1")), cell(failed("A")), cell(failed("B")))
         assert (found(content).number, found(content).error_name) == (2, "A")
 
-    def test_not_one_whose_error_was_expected(self) -> None:
+    def test_an_expected_error_does_not_count(self) -> None:
         content = notebook(cell(failed("A"), tags=("raises-exception",)), cell(failed("B")))
         assert found(content).error_name == "B"
 
-    def test_the_one_executed_last_if_none_did(self) -> None:
+    def test_the_last_executed_cell_if_no_cell_failed(self) -> None:
         content = notebook(cell(count=1), cell(printed("so far"), count=2, source="train()"), cell(count=None))
         failure = found(content)
         assert (failure.number, failure.error_name, failure.output) == (2, "", "so far")
-        told = "the kernel may have died. It was last seen\nin cell 2 (In[2]), that begins with 'train()':"
-        assert told in str(failure)
+        text = "the kernel may have died. The last executed code is\nin cell 2 (In[2]), starting with 'train()':"
+        assert text in str(failure)
 
-    def test_none_if_none_was_executed(self) -> None:
+    def test_none_if_no_cell_was_executed(self) -> None:
         assert find_failure(notebook(cell(count=None), cell(count=None))) is None
 
 
 class TestBounds:
-    def test_of_millions_of_printed_lines_the_last_are_told(self) -> None:
+    def test_only_the_last_of_millions_of_printed_lines_are_shown(self) -> None:
         lines = [f"line {number}\n" for number in range(2_000_000)]
         content = notebook(cell(printed(lines), failed()))
         began = time.process_time()
@@ -144,7 +144,7 @@ class TestBounds:
         assert failure.output.splitlines()[-1] == "line 1999999"
         assert len(failure.output) <= 2000
 
-    def test_the_same_for_as_many_outputs(self) -> None:
+    def test_only_the_last_of_many_outputs_are_shown(self) -> None:
         content = notebook(cell(*[printed(f"{number}\n") for number in range(200_000)], failed()))
         assert found(content).output.splitlines()[-1] == "199999"
 
@@ -159,27 +159,27 @@ class TestBounds:
             "\x1bP" * 2 * MIB,
         ],
     )
-    def test_whatever_a_cell_leaves_it_is_told_shortly_and_soon(self, evil: str) -> None:
+    def test_any_output_is_described_briefly_and_quickly(self, evil: str) -> None:
         content = notebook(cell(printed(evil), failed(evil, evil, [evil]), source=evil, tags=(evil,)))
         began = time.process_time()
         assert len(str(found(content))) < 20_000
         assert time.process_time() - began < 5
 
-    def test_what_a_terminal_or_a_page_would_act_on_is_left_out_or_stays_text(self) -> None:
+    def test_terminal_codes_are_removed_and_html_stays_text(self) -> None:
         evil = (
             "\x1b]8;;https://evil.example\x07click\x1b]8;;\x07 \x1b[2J\x9b2J\u202egnp.exe\r\b<script>alert(1)</script>"
         )
         failure = found(
             notebook(cell(printed(evil), displayed(**{"text/html": evil}), failed(evil, evil, [evil]), source=evil))
         )
-        told = str(failure)
-        assert "click" in told
-        assert "<script>alert(1)</script>" in told
-        assert not set(told) & set("\x1b\x07\x9b\u202e\r\b")
-        assert "evil.example" not in told
+        text = str(failure)
+        assert "click" in text
+        assert "<script>alert(1)</script>" in text
+        assert not set(text) & set("\x1b\x07\x9b\u202e\r\b")
+        assert "evil.example" not in text
 
 
-def test_every_field_is_text_or_a_number() -> None:
+def test_fields_of_unexpected_types_become_text() -> None:
     odd: Any = {"output_type": "error", "ename": 3, "evalue": ["a", 1, "b"], "traceback": {"x": 1}}
     failure = found(notebook(cell(odd)))
     assert failure.error_value == "ab"

@@ -1,4 +1,4 @@
-"""However long an executed notebook is, reading it takes no more memory than it may."""
+"""Reading an executed notebook takes bounded memory, however large it is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def read_long(datalore: Datalore, content: bytes) -> list[Any]:
-    """By how many bytes a process grows that reads the notebook, and what comes of it."""
+    """Read the notebook in a process: its memory growth in bytes, and the results."""
     short = notebook(cell(scrap("rows", 1), failed()))
     for run_id, body in (("short", short), ("long", content)):
         path = f"/notebook/ann/sales/artifacts/{run_id}/sales.ipynb"
@@ -36,23 +36,23 @@ def read_long(datalore: Datalore, content: bytes) -> list[Any]:
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    told: list[Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    results: list[Any] = json.loads(done.stdout.splitlines()[-1])
+    return results
 
 
-def test_one_of_500_mib_is_given_up(datalore: Datalore) -> None:
+def test_a_notebook_of_500_mib_is_not_read(datalore: Datalore) -> None:
     began = time.monotonic()
-    taken, error, outputs = read_long(datalore, b'{"cells": [' + b" " * (500 * MIB))
-    assert taken < 4 * MAX_NOTEBOOK_BYTES
+    memory, error, outputs = read_long(datalore, b'{"cells": [' + b" " * (500 * MIB))
+    assert memory < 4 * MAX_NOTEBOOK_BYTES
     assert error == ""
     assert f"its notebook is longer than {MAX_NOTEBOOK_BYTES} bytes" in outputs
     assert time.monotonic() - began < 60
 
 
-def test_one_with_a_million_lines_is_read(datalore: Datalore) -> None:
+def test_a_notebook_with_a_million_lines_is_read(datalore: Datalore) -> None:
     lines = printed([f"line {number} of many\n" for number in range(1_000_000)])
     content = notebook(cell(lines, scrap("rows", 1_000_000)), cell(failed("KeyError")))
     assert 20 * MIB < len(content) < MAX_NOTEBOOK_BYTES
-    taken, error, outputs = read_long(datalore, content)
-    assert taken < 8 * MAX_NOTEBOOK_BYTES
+    memory, error, outputs = read_long(datalore, content)
+    assert memory < 8 * MAX_NOTEBOOK_BYTES
     assert (error, outputs) == ("KeyError", "{'rows': 1000000}")

@@ -1,4 +1,4 @@
-"""Notebooks that real kernels executed, with plots, rich tables, widgets and failures, as the emulator leaves them."""
+"""Notebooks with plots, rich tables, widgets and failures that real kernels executed in the emulator."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from nbformat import NotebookNode
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.notebooks.failure import CellFailure, find_failure
 from airflow_provider_datalore.notebooks.outputs import UnusableOutputError, read_outputs
 from tests.emulator.emulator_client import Client, code, write_notebook
-from tests.emulator_process import EmulatorProcess
 
 RICH = [
     "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2, 3])\nplt.show()",
@@ -31,7 +31,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
 
 @pytest.fixture(scope="module")
 def execute(emulator: EmulatorProcess) -> Execute:
-    """Executes the cells, and returns the file that came of it."""
+    """Executes cells, and returns the executed notebook."""
 
     def run(name: str, *cells: str | NotebookNode) -> bytes:
         client = Client(emulator)
@@ -55,7 +55,7 @@ def test_a_failure_among_plots_tables_and_widgets_is_found(execute: Execute, whe
     failure = found(execute(f"fails-{where}", *cells))
     assert failure.number == number
     assert (failure.error_name, failure.error_value, failure.output) == ("KeyError", "'b'", "picking")
-    # The innermost frame that is in the cell.
+    # The innermost frame in the cell.
     assert "->   4     return rows[name]" in failure.source
     assert "\x1b" not in str(failure)
 
@@ -71,20 +71,20 @@ def test_a_failure_among_plots_tables_and_widgets_is_found(execute: Execute, whe
         ("raise Exception('\\x1b[31mred\\x1b]0;owned\\x07 <script>')", "Exception", "->   1"),
     ],
 )
-def test_each_kind_of_failure_is_told(execute: Execute, source: str, name: str, line: str) -> None:
+def test_each_kind_of_failure_is_described(execute: Execute, source: str, name: str, line: str) -> None:
     failure = found(execute(f"kind-{name}-{len(source)}", "1", source))
     assert (failure.number, failure.error_name) == (2, name)
     assert line in failure.source
     assert not set(str(failure)) & set("\x1b\x07")
 
 
-def test_the_output_of_a_cell_that_prints_without_end_is_told_by_its_end(execute: Execute) -> None:
+def test_only_the_end_of_a_long_output_is_shown(execute: Execute) -> None:
     failure = found(execute("prints", "for i in range(200_000): print('row', i)\nraise ValueError"))
     assert failure.output.splitlines()[-1] == "row 199999"
     assert len(failure.output) <= 2000
 
 
-def test_a_cell_that_was_to_fail_is_not_why_the_run_failed(execute: Execute) -> None:
+def test_a_cell_with_an_expected_error_is_not_the_failed_cell(execute: Execute) -> None:
     assert found(execute("expected", code("1 / 0", "raises-exception"), "[][1]")).error_name == "IndexError"
 
 
@@ -93,11 +93,11 @@ def test_a_cell_that_was_to_fail_is_not_why_the_run_failed(execute: Execute) -> 
     [
         ("group", "raise ExceptionGroup('two', [ValueError('a'), KeyError('b')])", "| ValueError: a"),
         ("magic", "%no_such_magic", "UsageError: Line magic function `%no_such_magic` not found."),
-        # One that dies at once has not said yet which cell it executes.
+        # A kernel that dies at once has not reported yet which cell it executes.
         ("dead", "import os, time; time.sleep(0.5); os._exit(1)", ""),
     ],
 )
-def test_where_no_error_is_left_the_cell_that_was_executed_last_is_told(
+def test_without_an_error_the_last_executed_cell_is_described(
     execute: Execute, name: str, source: str, printed: str
 ) -> None:
     failure = found(execute(f"no-error-{name}", "1", source, "2"))
@@ -120,10 +120,10 @@ scrapbook.glue("picture", plt.figure(), display=True)
 
 
 @pytest.fixture(scope="module")
-def handing_back(execute: Execute) -> bytes:
-    """A notebook that hands values back in every way, among plots, tables and widgets."""
+def with_values(execute: Execute) -> bytes:
+    """A notebook that returns values in every way, among plots, tables and widgets."""
     return execute(
-        "hands-back",
+        "with-values",
         *RICH,
         GLUED,
         code("frame = pd.DataFrame({'a': [1, 2]})\nframe['a'].sum()", "xcom:total"),
@@ -157,20 +157,20 @@ def handing_back(execute: Execute) -> bytes:
         ("records", [{"a": 1}, {"a": 2}]),
     ],
 )
-def test_values_come_back_as_they_were(handing_back: bytes, name: str, value: Any) -> None:
-    assert read_outputs(handing_back, [name]) == {name: value}
+def test_values_are_read_as_they_were_written(with_values: bytes, name: str, value: Any) -> None:
+    assert read_outputs(with_values, [name]) == {name: value}
 
 
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("nothing", "is nan, which JSON does not have"),
-        ("not_a_number", "is nan, which JSON does not have"),
-        ("cut", "is so long that IPython shows only its beginning"),
-        ("silent", "which left no output"),
+        ("nothing", "is nan, which JSON does not support"),
+        ("not_a_number", "is nan, which JSON does not support"),
+        ("cut", "is so long that IPython shows only the start of it"),
+        ("silent", "which has no output"),
     ],
 )
-def test_what_is_no_value_says_so(handing_back: bytes, name: str, problem: str) -> None:
+def test_an_unusable_value_is_an_error(with_values: bytes, name: str, problem: str) -> None:
     with pytest.raises(UnusableOutputError) as error:
-        read_outputs(handing_back, [name])
+        read_outputs(with_values, [name])
     assert problem in error.value.problem

@@ -1,4 +1,4 @@
-"""A Datalore that says what a test tells it to, and runs of it that are looked at."""
+"""A Datalore with scripted responses, and tasks whose runs it reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ numbers = count(1)
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    """A Datalore, and connection ``datalore_default`` to it."""
+    """A Datalore, with the connection ``datalore_default``."""
     with ScriptedServer() as started:
         connection = {"conn_type": "datalore", "host": started.url, "password": TOKEN, "extra": {"timeout": 15}}
         monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
@@ -27,13 +27,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def run_id() -> str:
-    """Another one for each test, since what is known of a run is kept."""
+    """A new id for each test, since runs are cached."""
     return f"run-{next(numbers)}"
 
 
 def task(run_id: str | None, **fields: Any) -> NotebookTask:
-    known = {"state": "success", "started": None, "tries": 1, "conn_id": "datalore_default"}
-    return NotebookTask(**{**known, "notebook_id": "ann/sales", "run": run_id, **fields})
+    defaults = {"state": "success", "start_date": None, "try_number": 1, "conn_id": "datalore_default"}
+    return NotebookTask(**{**defaults, "notebook_id": "ann/sales", "run_id": run_id, **fields})
 
 
 def reports(server: ScriptedServer, run_id: str, **fields: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the app behind the tab does with those who look, and with those who leave."""
+"""The app of the tab with slow, stalled and disconnecting clients."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ pytestmark = pytest.mark.skipif(
 
 TASK = "/datalore/dags/d/dagRuns/r/tasks/t/-1"
 LONG = bytes(32 * 1024 * 1024)
-"""More than all the buffers on the way hold."""
+"""More than all buffers on the way can hold."""
 NOTEBOOK = nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("5,151,409")])).encode()
 NOTEBOOK_PAGE = "/notebook?theme=light"
 
 
 class Served:
-    """The app on a port of its own as a part of another, as it is one of Airflow's; for one task that all may see."""
+    """The app mounted in another app, as in Airflow, on its own port; serves one task without authorization."""
 
     def __init__(self, run_id: str) -> None:
         import uvicorn
@@ -47,11 +47,11 @@ class Served:
         airflow.get("/ping")(lambda: "pong")
         airflow.mount("/datalore", app.app)
         self._app = app.app
-        nobody_asks: dict[Any, Any] = {
+        no_authorization: dict[Any, Any] = {
             app.MAY_SEE_TASK.dependency: lambda: None,
             app.MAY_SEE_LOGS.dependency: lambda: None,
         }
-        self._app.dependency_overrides = {**nobody_asks, app.found_task: lambda: task(run_id)}
+        self._app.dependency_overrides = {**no_authorization, app.found_task: lambda: task(run_id)}
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._server = uvicorn.Server(uvicorn.Config(airflow, log_config=None, lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
@@ -74,8 +74,8 @@ class Served:
             session.trust_env = False
             return session.get(f"http://127.0.0.1:{self._socket.getsockname()[1]}{path}", timeout=30, **options)
 
-    def asked_for(self, page: str, encoding: str = "identity") -> socket.socket:
-        """A client that has asked, and has read nothing yet."""
+    def request_without_reading(self, page: str, encoding: str = "identity") -> socket.socket:
+        """A client that sent a request and has not read the response."""
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.settimeout(30)
@@ -86,7 +86,7 @@ class Served:
 
 @pytest.fixture
 def app(server: ScriptedServer, run_id: str) -> Iterator[Served]:
-    """For a run that left a long artifact, a short one, and a notebook."""
+    """The app for a run with a long artifact, a short one, and a notebook."""
     artifacts = [{"name": name, "path": f"/{run_id}/{name}"} for name in ("long", "short", "sales.ipynb")]
     reports(server, run_id, endTime="2026-01-31T08:05:00Z", success=True, artifacts=artifacts)
     server.route("GET", f"/{run_id}/long", body=LONG)
@@ -97,53 +97,51 @@ def app(server: ScriptedServer, run_id: str) -> Iterator[Served]:
 
 
 @pytest.fixture
-def nothing_is_collected() -> Iterator[None]:
-    """Whatever is let go of is let go of by this package."""
+def without_garbage_collection() -> Iterator[None]:
+    """Resources are released only by this package, not by the garbage collector."""
     gc.disable()
     yield
     gc.enable()
 
 
-@pytest.mark.usefixtures("nothing_is_collected")
+@pytest.mark.usefixtures("without_garbage_collection")
 class TestDownload:
-    def test_it_is_a_file_to_keep(self, app: Served) -> None:
-        answer = app.get("/artifacts/0/long")
-        assert answer.content == LONG
-        assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''long"
-        assert answer.headers["Content-Length"] == str(len(LONG))
+    def test_it_is_an_attachment(self, app: Served) -> None:
+        response = app.get("/artifacts/0/long")
+        assert response.content == LONG
+        assert response.headers["Content-Disposition"] == "attachment; filename*=UTF-8''long"
+        assert response.headers["Content-Length"] == str(len(LONG))
 
-    @pytest.mark.parametrize("leaves", ["at once", "in the middle"])
-    def test_those_who_leave_give_their_places_back(self, app: Served, leaves: str) -> None:
+    @pytest.mark.parametrize("disconnects", ["at once", "in the middle"])
+    def test_a_client_that_disconnects_frees_its_slot(self, app: Served, disconnects: str) -> None:
         for _ in range(runs.MAX_CONCURRENT_DOWNLOADS):
-            client = app.asked_for("/artifacts/0/long")
-            if leaves == "in the middle":
+            client = app.request_without_reading("/artifacts/0/long")
+            if disconnects == "in the middle":
                 client.recv(1000)
             client.close()
         assert app.get("/artifacts/1/short").content == b"content"
 
-    def test_one_that_datalore_breaks_off_is_no_whole_file(self, app: Served, server: ScriptedServer) -> None:
-        # After this the run is known, and the next answer is that of the download.
+    def test_a_download_that_datalore_aborts_is_incomplete(self, app: Served, server: ScriptedServer) -> None:
+        # Now the run is cached, and the next response is that of the download.
         app.get("/artifacts/1/short")
         server.answer(body=LONG, cut=len(LONG) // 2)
         with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
             app.get("/artifacts/0/long")
 
-    def test_those_who_take_nothing_have_to_give_their_places_back(
-        self, app: Served, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_stalled_client_loses_its_slot(self, app: Served, monkeypatch: pytest.MonkeyPatch) -> None:
         from airflow_provider_datalore.plugin import responses
 
         monkeypatch.setattr(responses, "SEND_TIMEOUT", 0.5)
-        clients = [app.asked_for("/artifacts/0/long") for _ in range(runs.MAX_CONCURRENT_DOWNLOADS)]
+        clients = [app.request_without_reading("/artifacts/0/long") for _ in range(runs.MAX_CONCURRENT_DOWNLOADS)]
         time.sleep(0.2)
         assert app.get("/artifacts/1/short").content == b"content"
         for client in clients:
             with client:
-                assert len(everything(client)) < len(LONG)
+                assert len(read_until_closed(client)) < len(LONG)
 
 
-def everything(client: socket.socket) -> bytes:
-    """All that a client is sent until the server closes the connection."""
+def read_until_closed(client: socket.socket) -> bytes:
+    """All data that a client receives until the server closes the connection."""
     received = bytearray()
     while piece := client.recv(1024 * 1024):
         received += piece
@@ -152,23 +150,23 @@ def everything(client: socket.socket) -> bytes:
 
 class TestPage:
     @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-    def test_it_is_sent_as_the_browser_takes_it(self, app: Served, encoding: str) -> None:
-        answer = app.get(NOTEBOOK_PAGE, headers={"Accept-Encoding": encoding})
-        assert "5,151,409" in answer.text
-        assert answer.headers.get("Content-Encoding", "identity") == encoding
-        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+    def test_it_is_sent_in_an_accepted_encoding(self, app: Served, encoding: str) -> None:
+        response = app.get(NOTEBOOK_PAGE, headers={"Accept-Encoding": encoding})
+        assert "5,151,409" in response.text
+        assert response.headers.get("Content-Encoding", "identity") == encoding
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert response.headers["Content-Security-Policy"].startswith("sandbox")
 
     @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-    def test_those_who_take_it_slowly_hold_no_page_each(
+    def test_slow_clients_do_not_hold_a_page_each(
         self, app: Served, monkeypatch: pytest.MonkeyPatch, encoding: str
     ) -> None:
         page = os.urandom(16 * 1024 * 1024)
-        kept = gzip.compress(page, 0)
-        monkeypatch.setattr(TabClient, "page", lambda *_: kept)
+        compressed = gzip.compress(page, 0)
+        monkeypatch.setattr(TabClient, "page", lambda *_: compressed)
         assert app.get(NOTEBOOK_PAGE, headers={"Accept-Encoding": encoding}).content == page
         before = psutil.Process().memory_info().rss
-        clients = [app.asked_for(NOTEBOOK_PAGE, encoding) for _ in range(10)]
+        clients = [app.request_without_reading(NOTEBOOK_PAGE, encoding) for _ in range(10)]
         time.sleep(1)
         assert psutil.Process().memory_info().rss - before < 5 * len(page)
         for client in clients:
@@ -176,12 +174,12 @@ class TestPage:
 
 
 @pytest.mark.parametrize("page", ["/state", NOTEBOOK_PAGE])
-def test_airflow_answers_however_many_wait_for_a_datalore_that_does_not(
+def test_airflow_responds_while_many_clients_wait_for_datalore(
     app: Served, server: ScriptedServer, run_id: str, page: str
 ) -> None:
     server.route("GET", f"/api/run/v1/{run_id}" if page == "/state" else f"/{run_id}/sales.ipynb", hang=True)
-    with ThreadPoolExecutor(60) as people:
-        answers = [people.submit(app.get, page) for _ in range(60)]
+    with ThreadPoolExecutor(60) as clients:
+        responses = [clients.submit(app.get, page) for _ in range(60)]
         try:
             time.sleep(1)
             began = time.monotonic()
@@ -189,6 +187,6 @@ def test_airflow_answers_however_many_wait_for_a_datalore_that_does_not(
             assert time.monotonic() - began < 1
         finally:
             server.release()
-        statuses = {answer.result().status_code for answer in answers}
-    # The state of a run that cannot be asked for is that it is not known.
+        statuses = {response.result().status_code for response in responses}
+    # The state of a run that cannot be requested is "unknown".
     assert statuses == ({200} if page == "/state" else {200, 503})

@@ -1,4 +1,4 @@
-"""What is kept, and what is forgotten."""
+"""Expiry and eviction of cached values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_datalore.plugin.cache import BoundedCache
 
 
-def test_a_value_is_kept_for_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     cache: BoundedCache[str] = BoundedCache(10)
     now = time.monotonic()
     cache.put("a", "value", 5)
@@ -19,7 +19,7 @@ def test_a_value_is_kept_for_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache.get("a") is None
 
 
-def test_the_one_that_was_not_asked_for_longest_makes_room() -> None:
+def test_the_least_recently_used_value_is_evicted() -> None:
     cache: BoundedCache[bytes] = BoundedCache(10, len)
     cache.put("a", b"1234", 60)
     cache.put("b", b"1234", 60)
@@ -28,14 +28,14 @@ def test_the_one_that_was_not_asked_for_longest_makes_room() -> None:
     assert (cache.get("a"), cache.get("b"), cache.get("c")) == (b"1234", None, b"1234")
 
 
-def test_one_that_is_larger_than_all_is_not_kept_and_drives_nothing_out() -> None:
+def test_a_value_larger_than_the_cache_is_not_stored_and_evicts_nothing() -> None:
     cache: BoundedCache[bytes] = BoundedCache(10, len)
     cache.put("a", b"1234", 60)
     cache.put("b", b"x" * 11, 60)
     assert (cache.get("a"), cache.get("b")) == (b"1234", None)
 
 
-def test_a_value_that_is_replaced_takes_its_room_once() -> None:
+def test_a_replaced_value_counts_once() -> None:
     cache: BoundedCache[bytes] = BoundedCache(10, len)
     for _ in range(5):
         cache.put("a", b"x" * 5, 60)

@@ -1,4 +1,4 @@
-"""What Airflow sees of the plugin."""
+"""The plugin as Airflow loads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_datalore.plugin.datalore import DatalorePlugin
 HAS_TABS = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 1)
 
 
-def program(*lines: str) -> str:
+def output_of(*lines: str) -> str:
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, text=True)
     return done.stdout + done.stderr
 
@@ -28,17 +28,17 @@ def test_airflow_finds_it_by_its_entry_point() -> None:
 def test_it_adds_a_tab_to_task_instances() -> None:
     [view] = DatalorePlugin.external_views
     assert view["destination"] == "task_instance"
-    # Airflow may be served below another path than the root.
+    # Airflow may be served under a path prefix.
     assert not view["href"].startswith(("/", "http"))
 
 
 @pytest.mark.skipif(HAS_TABS, reason="Airflow 3.1 has tabs")
-def test_it_is_quietly_absent_before_airflow_3_1() -> None:
+def test_there_is_no_tab_and_no_error_before_airflow_3_1() -> None:
     assert (DatalorePlugin.external_views, DatalorePlugin.fastapi_apps) == ([], [])
 
 
-def test_where_the_extra_is_missing_there_is_no_tab_and_the_api_server_says_how_to_add_it() -> None:
-    said = program(
+def test_without_the_extra_there_is_no_tab_and_the_api_server_logs_how_to_add_it() -> None:
+    output = output_of(
         "import importlib.util, logging, sys",
         "found = importlib.util.find_spec",
         "importlib.util.find_spec = lambda name, *a: None if name == 'nbconvert' else found(name, *a)",
@@ -50,12 +50,12 @@ def test_where_the_extra_is_missing_there_is_no_tab_and_the_api_server_says_how_
         "print('tabs', DatalorePlugin.external_views, DatalorePlugin.fastapi_apps)",
         "sys.argv = ['airflow', 'api-server']; DatalorePlugin.on_load()",
     )
-    assert "tabs [] []" in said
-    assert said.count("pip install 'airflow-provider-datalore[ui]'") == (1 if HAS_TABS else 0)
+    assert "tabs [] []" in output
+    assert output.count("pip install 'airflow-provider-datalore[ui]'") == (1 if HAS_TABS else 0)
 
 
-def test_loading_it_imports_nothing_that_the_tab_needs() -> None:
-    loaded = program(
+def test_loading_it_imports_none_of_the_libraries_of_the_tab() -> None:
+    loaded = output_of(
         "import sys",
         "from airflow.providers.common.compat.sdk import AirflowPlugin; AirflowPlugin; before = set(sys.modules)",
         "import airflow_provider_datalore.plugin.datalore",

@@ -1,4 +1,4 @@
-"""What the tab believes of a task: who can edit XComs, and not the DAG, sees no more by it."""
+"""The task as the tab reads it: users who may edit XComs, but not the DAG, gain no access."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 VERSION = UUID(int=1)
-THEN = datetime(2026, 1, 31, tzinfo=UTC)
+SOME_DATE = datetime(2026, 1, 31, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def session() -> Iterator[Session]:
     with engine.begin() as connection:
         Base.metadata.create_all(connection)
     with Session(engine) as opened:
-        add(opened, DagRun, id=1, dag_id="d", run_id="r", run_type="manual", run_after=THEN, state="success")
-        declares(opened)
+        add(opened, DagRun, id=1, dag_id="d", run_id="r", run_type="manual", run_after=SOME_DATE, state="success")
+        add_dag(opened)
         yield opened
     engine.dispose()
 
@@ -50,8 +50,8 @@ def add(session: Session, model: Any, **values: Any) -> None:
     session.execute(insert(model.__table__).values(values))
 
 
-def declares(session: Session) -> None:
-    """The DAG as its file declares it."""
+def add_dag(session: Session) -> None:
+    """Add the DAG as its file defines it."""
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.sdk import DAG
     from airflow.serialization import serialized_objects
@@ -61,7 +61,7 @@ def declares(session: Session) -> None:
         DataloreRunNotebookOperator(task_id="templated", notebook_id="ann/{{ params.notebook }}")
         DataloreRunNotebookOperator.partial(task_id="mapped").expand(notebook_id=["ann/sales", "ann/stock"])
         DataloreRunSensor(task_id="waits", run_id="{{ params.run }}")
-    # Since Airflow 3.2 it has a class of its own.
+    # A separate class since Airflow 3.2.
     serialization = getattr(serialized_objects, "DagSerialization", serialized_objects.SerializedDAG)
     add(
         session,
@@ -74,8 +74,8 @@ def declares(session: Session) -> None:
     )
 
 
-def looked_at(session: Session, task_id: str, **rendered: Any) -> NotebookTask:
-    """A task that is done, with what Airflow keeps of how it was rendered, if it does."""
+def finished_task(session: Session, task_id: str, **rendered: Any) -> NotebookTask:
+    """A finished task, with rendered fields if there are any."""
     from airflow.models.renderedtifields import RenderedTaskInstanceFields
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
@@ -83,7 +83,7 @@ def looked_at(session: Session, task_id: str, **rendered: Any) -> NotebookTask:
     key = {"dag_id": "d", "run_id": "r", "task_id": task_id, "map_index": 0 if task_id == "mapped" else -1}
     unneeded = {"max_tries": 0, "pool": "default_pool", "span_status": "ended"}
     add(session, TaskInstance, **key, id=UUID(int=3), state="success", dag_version_id=VERSION, **unneeded)
-    add(session, XComModel, **key, key="run_id", value="a-run", dag_run_id=1, timestamp=THEN)
+    add(session, XComModel, **key, key="run_id", value="a-run", dag_run_id=1, timestamp=SOME_DATE)
     if rendered:
         add(session, RenderedTaskInstanceFields, **key, rendered_fields=rendered)
     found = tasks.find(TaskKey(**key), session)
@@ -95,36 +95,32 @@ CONNECTION = {"datalore_conn_id": "datalore_default"}
 
 
 @pytest.mark.parametrize("task_id", ["plain", "templated", "mapped"])
-def test_the_run_in_xcom_is_taken_where_the_notebook_is_known(session: Session, task_id: str) -> None:
-    found = looked_at(session, task_id, notebook_id="ann/sales", **CONNECTION)
-    assert (found.conn_id, found.notebook_id, found.run) == ("datalore_default", "ann/sales", "a-run")
+def test_the_run_in_xcom_is_used_if_the_notebook_is_known(session: Session, task_id: str) -> None:
+    found = finished_task(session, task_id, notebook_id="ann/sales", **CONNECTION)
+    assert (found.conn_id, found.notebook_id, found.run_id) == ("datalore_default", "ann/sales", "a-run")
 
 
-def test_a_notebook_that_needs_no_rendering_is_known_without_rendered_fields(session: Session) -> None:
-    found = looked_at(session, "plain")
-    assert (found.conn_id, found.notebook_id, found.run) == ("datalore_default", "ann/sales", "a-run")
+def test_a_notebook_id_without_templates_is_known_without_rendered_fields(session: Session) -> None:
+    found = finished_task(session, "plain")
+    assert (found.conn_id, found.notebook_id, found.run_id) == ("datalore_default", "ann/sales", "a-run")
 
 
 @pytest.mark.parametrize("task_id", ["templated", "mapped", "waits"])
-def test_the_run_in_xcom_is_not_taken_where_nothing_tells_whether_it_is_the_task_s(
-    session: Session, task_id: str
-) -> None:
-    found = looked_at(session, task_id)
-    assert (found.conn_id, found.notebook_id, found.run) == ("datalore_default", None, None)
+def test_the_run_in_xcom_is_not_used_if_it_cannot_be_verified(session: Session, task_id: str) -> None:
+    found = finished_task(session, task_id)
+    assert (found.conn_id, found.notebook_id, found.run_id) == ("datalore_default", None, None)
 
 
-def test_a_sensor_s_run_is_the_one_that_it_was_rendered_with(session: Session) -> None:
-    assert looked_at(session, "waits", run_id="its-own", **CONNECTION).run == "its-own"
+def test_a_sensor_has_the_run_id_of_its_rendered_fields(session: Session) -> None:
+    assert finished_task(session, "waits", run_id="its-own", **CONNECTION).run_id == "its-own"
 
 
-def test_the_tab_says_why_the_run_of_such_a_task_is_not_shown(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connection = {"conn_type": "datalore", "password": "token-of-somebody"}
+def test_the_tab_explains_why_such_a_run_is_not_shown(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = {"conn_type": "datalore", "password": "a-valid-token"}
     monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
-    view = TabView.of(looked_at(session, "templated"))
+    view = TabView.of(finished_task(session, "templated"))
     assert (view.state, view.has_notebook) == ("none", False)
-    assert "keeps no record of which notebook" in view.problem
+    assert "no longer has the rendered fields" in view.problem
 
 
 @pytest.mark.parametrize(
@@ -146,8 +142,8 @@ def test_the_connection_is_that_of_the_dag_s_team(
     unneeded = {"max_active_tasks": 1, "max_consecutive_failed_dag_runs": 0, "has_task_concurrency_limits": False}
     add(session, DagModel, dag_id="d", bundle_name="bundle", **unneeded)
     for name, its_host in (("", "https://of-all.example"), ("_SALES___", "https://of-the-team.example")):
-        connection = {"conn_type": "datalore", "host": its_host, "password": "token-of-somebody"}
+        connection = {"conn_type": "datalore", "host": its_host, "password": "a-valid-token"}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}DATALORE_DEFAULT", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", has_teams)
-    found = looked_at(session, "plain")
+    found = finished_task(session, "plain")
     assert TabClient(found.conn_id or "", found.team).connection.base_url == host

@@ -67,7 +67,7 @@ def test_the_runs_times_and_the_links_are_told(failed_run: Datalore, context: Co
     told = str(run(context))
     assert "ran from 2026-01-31 08:00:00 to 2026-01-31 08:05:00 UTC, 300 seconds, with success=False" in told
     assert f"Notebook: {failed_run.url}/notebook/ann/sales\n" in told
-    assert f"As it was executed: {failed_run.url}{ARTIFACT}\n" in told
+    assert f"Executed notebook: {failed_run.url}{ARTIFACT}\n" in told
 
 
 def test_they_are_told_where_nothing_else_is_known(datalore: Datalore, context: Context, logged: Logged) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, TaskDeferred, task
 
-import airflow_provider_datalore.decorators.datalore as module
 from airflow_provider_datalore.decorators.datalore import DataloreNotebookDecoratedOperator, datalore_notebook_task
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
@@ -166,26 +162,3 @@ class TestInADag:
 
     def test_it_has_the_links_of_the_operator(self) -> None:
         assert made(report).operator_extra_links == DataloreRunNotebookOperator.operator_extra_links
-
-
-def test_type_checkers_see_the_arguments_of_the_operator() -> None:
-    """What is declared for them is what the operator takes, but for the parameters."""
-    tree = ast.parse(Path(module.__file__).read_text())
-    declared = next(
-        node
-        for block in tree.body
-        if isinstance(block, ast.If)
-        for node in block.body
-        if isinstance(node, ast.FunctionDef) and node.name == "datalore_notebook_task"
-    )
-    taken = inspect.signature(DataloreRunNotebookOperator.__init__).parameters
-    expected = [name for name in taken if name not in ("self", "kwargs", "parameters")]
-    assert [argument.arg for argument in declared.args.kwonlyargs] == expected
-    annotations = {each.arg: ast.unparse(each.annotation) for each in declared.args.kwonlyargs if each.annotation}
-    assert annotations == {name: taken[name].annotation for name in expected}
-    defaults: Mapping[str, Any] = {
-        argument.arg: ast.literal_eval(default)
-        for argument, default in zip(declared.args.kwonlyargs, declared.args.kw_defaults, strict=True)
-        if default is not None
-    }
-    assert defaults == {name: taken[name].default for name in expected if name != "notebook_id"}

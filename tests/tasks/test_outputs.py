@@ -148,19 +148,19 @@ class TestOneThatCannotBeHandedOn:
 
     def test_a_notebook_that_leaves_none_says_so(self, ran: Datalore, context: Context) -> None:
         ran.route("GET", ARTIFACT, body=notebook())
-        with pytest.raises(DataloreMissingOutputError, match="It left none at all"):
+        with pytest.raises(DataloreMissingOutputError, match="It left none"):
             operator("profit").execute(context)
 
     def test_what_is_no_json_is_named(self, ran: Datalore, context: Context, task_instance: TaskInstance) -> None:
         ran.route("GET", ARTIFACT, body=notebook(cell(scrap("revenue", float("nan")), scrap("level", "high"))))
-        with pytest.raises(DataloreOutputError, match="Output 'revenue' of run run-1 cannot be handed on: it is nan"):
+        with pytest.raises(DataloreOutputError, match="Output 'revenue' of run run-1 cannot be used: it is nan"):
             operator("level", "revenue").execute(context)
         assert "outputs" not in task_instance.xcoms
 
     def test_one_that_is_too_long_is_named(self, ran: Datalore, context: Context) -> None:
         ran.route("GET", ARTIFACT, body=notebook(cell(scrap("rows", ["x" * 100] * 10_000))))
         with pytest.raises(
-            DataloreOutputError, match="Output 'rows' of run run-1 cannot be handed on: it has 1040000 bytes"
+            DataloreOutputError, match="Output 'rows' of run run-1 cannot be used: it has 1040000 bytes"
         ):
             operator("rows").execute(context)
 
@@ -282,7 +282,7 @@ class TestBeforeTheNotebookRuns:
             DataloreRunSensor(task_id="run_notebook", run_id="run-1", outputs=outputs),
         ]
         for task in tasks:
-            with pytest.raises(DataloreConfigurationError, match="it has to be a list of names"):
+            with pytest.raises(DataloreConfigurationError, match="it must be a list of names"):
                 task.execute(context)
         assert ran.requests == []
 

@@ -121,7 +121,7 @@ class TestWaitingOnTheWorker:
         task = operator()
         datalore.answer(lambda _: task.on_kill())
         task.execute(context)
-        words = "run run-1 goes on in Datalore, which has no call to end it. To end it, open"
+        words = "run run-1 keeps running in Datalore, which has no call to stop it. To stop it, open"
         assert f"{words} {datalore.url}/notebook/ann/sales" in logged()
 
     def test_so_does_killing_it_by_the_error_that_ended_its_wait(
@@ -136,7 +136,7 @@ class TestWaitingOnTheWorker:
         with mock.patch.object(DataloreHook, "wait_with_policy", times_out), pytest.raises(TimeoutError):
             task.execute(context)
         task.on_kill()
-        assert "run run-1 goes on in Datalore" in logged()
+        assert "run run-1 keeps running in Datalore" in logged()
 
     def test_killing_it_when_nothing_runs_says_nothing(self, logged: Logged) -> None:
         operator().on_kill()
@@ -349,7 +349,7 @@ class TestAfterALostTrigger:
     ) -> None:
         task_instance.xcoms |= {"run_id": "run-1", "notebook_url": "https://datalore.example/notebook/ann/sales"}
         datalore.reports(status="RUNNING")
-        with pytest.raises(DataloreRunTimeoutError, match="goes on.*https://datalore.example/notebook/ann/sales"):
+        with pytest.raises(DataloreRunTimeoutError, match="keeps running.*https://datalore.example/notebook/ann/sales"):
             self.resume(context, words)
 
     def test_a_trigger_that_broke_fails_the_task_without_losing_the_run(
@@ -437,7 +437,7 @@ class TestDurable:
         task_instance.max_tries += 1
         datalore.starts("run-2").finishes("run-2")
         assert operator(**{"parameters": {"day": "2026-01-31"}, **other}).execute(context) == "run-2"
-        assert "Run run-1 of an earlier try was asked for with other parameters" in logged()
+        assert "Run run-1 of an earlier try was requested with other parameters" in logged()
 
     def test_a_task_that_was_cleared_and_asks_for_the_same_goes_on_with_the_run(
         self, datalore: Datalore, context: Context, task_instance: TaskInstance, store: TaskStateStore

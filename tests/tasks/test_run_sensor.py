@@ -65,7 +65,9 @@ class TestPoking:
         self, datalore: Datalore, context: Context, logged: Logged
     ) -> None:
         datalore.reports(status="RUNNING")
-        with pytest.raises(AirflowSensorTimeout, match=f"goes on in Datalore, see {datalore.url}/notebook/ann/sales"):
+        with pytest.raises(
+            AirflowSensorTimeout, match=f"keeps running in Datalore, see {datalore.url}/notebook/ann/sales"
+        ):
             sensor(timeout=0.2).execute(context)
         with pytest.raises(AirflowSkipException):
             sensor(timeout=0.2, soft_fail=True).execute(context)
@@ -78,10 +80,10 @@ class TestPoking:
         datalore.finishes()
         task = sensor()
         task.on_kill()
-        assert "goes on in Datalore" not in logged()
+        assert "keeps running in Datalore" not in logged()
         assert not task.poke(context)
         task.on_kill()
-        words = "run run-1 goes on in Datalore, which has no call to end it. To end it, open"
+        words = "run run-1 keeps running in Datalore, which has no call to stop it. To stop it, open"
         assert f"{words} {datalore.url}/notebook/ann/sales" in logged()
         said = logged().count(words)
         assert task.poke(context)
@@ -159,7 +161,7 @@ class TestRescheduling:
         airflows = sys.modules[BaseSensorOperator.__module__]
         monkeypatch.setattr(airflows, "_orig_start_date", lambda **where: began, raising=False)
         running(datalore)
-        with pytest.raises(outcome, match=f"goes on in Datalore, see {datalore.url}/notebook/ann/sales"):
+        with pytest.raises(outcome, match=f"keeps running in Datalore, see {datalore.url}/notebook/ann/sales"):
             sensor(mode="reschedule", timeout=60, soft_fail=soft_fail).execute(context)
         assert len(datalore.requests) == 1
 
@@ -224,7 +226,7 @@ class TestDeferring:
 
     def test_a_lost_trigger_at_the_time_limit_is_a_sensor_timeout(self, datalore: Datalore, context: Context) -> None:
         datalore.reports(status="RUNNING")
-        with pytest.raises(AirflowSensorTimeout, match="goes on"):
+        with pytest.raises(AirflowSensorTimeout, match="keeps running"):
             sensor().resume_execution("__fail__", {"error": "Trigger timeout"}, context)
         with pytest.raises(AirflowSkipException):
             sensor(soft_fail=True).resume_execution("__fail__", {"error": "Trigger timeout"}, context)

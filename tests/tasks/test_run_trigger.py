@@ -72,7 +72,7 @@ async def test_a_changed_token_is_picked_up(datalore: Datalore) -> None:
 async def test_a_connection_that_does_not_exist_is_looked_up_for_a_while_and_named(logged: Logged) -> None:
     with pytest.raises(DataloreConfigurationError, match="no connection 'gone'.*Admin"):
         event.read(await sent_by(DataloreRunTrigger("run-1", datalore_conn_id="gone")))
-    assert logged().count("Looking it up again") > 1
+    assert logged().count("Retrying the look-up") > 1
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_it_is_the_same_again_after_being_stored() -> None:
 
 async def test_being_killed_says_that_the_run_goes_on_and_asks_nothing(datalore: Datalore, logged: Logged) -> None:
     await DataloreRunTrigger("run-1", notebook_url="https://datalore.example/n").on_kill()
-    assert "run run-1 goes on in Datalore" in (text := logged())
+    assert "run run-1 keeps running in Datalore" in (text := logged())
     assert "https://datalore.example/n" in text
     assert datalore.requests == []
 

@@ -1,4 +1,4 @@
-"""An auth manager of Airflow's for tests: as the simple one, but the viewer may not see one DAG."""
+"""Airflow's simple auth manager, except that the viewer may not see one of the DAGs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.ui.users import NOT_FOR_THE_VIEWER, VIEWER
 
 
 class OneDagLessAuthManager(SimpleAuthManager):
-    """Lets each user see what their role lets them, and the viewer all DAGs but one."""
+    """Authorizes users by their role; the viewer may not see one of the DAGs."""
 
     def is_authorized_dag(self, *, user: Any, details: Any = None, **kwargs: Any) -> bool:
         if user.username == VIEWER and details is not None and details.id == NOT_FOR_THE_VIEWER:

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser, find_browser
-from tests.emulator_process import EmulatorProcess
 from tests.shared_airflow import HAS_USERS, SharedAirflow
 from tests.ui.listeners import Elsewhere
 from tests.ui.notebooks import FAILING, SECRET, write_hostile_notebook, write_notebooks

@@ -1,4 +1,4 @@
-"""Notebooks that show, or try, something."""
+"""Notebooks for the tests of the tab."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.emulator.emulator_client import code, write_notebook
 FAILING = "me/failing"
 SECRET = "team/secret"
 HELD = "me/held"
-"""Goes on until a file ``<region>.go`` lies beside the notebook; the run has files of its own."""
+"""Runs until the file ``<region>.go`` is in the folder of the notebook; a run has its own copy of the files."""
 
 _ATTACKS = Path(__file__).with_name("hostile.html")
 
@@ -22,17 +22,17 @@ from pathlib import Path
 
 deadline = time.monotonic() + 300
 while not Path("%FOLDER%", f"{region}.go").exists():
-    assert time.monotonic() < deadline, f"nobody let {region} go"
+    assert time.monotonic() < deadline, f"{region}.go was not created"
     time.sleep(0.1)
-print(f"{region} was let go")
+print(f"{region} was released")
 """
 
 
 def write_notebooks(folder: Path) -> None:
-    """Put them into the emulator's folder."""
+    """Write the notebooks to the emulator's folder."""
     parameters = code(_DEFAULTS, "parameters")
-    words = "# Revenue\n" + "\n\n".join(["Some words about it."] * 60)
-    text = nbformat.v4.new_markdown_cell(words)
+    text_source = "# Revenue\n" + "\n\n".join(["Some text."] * 60)
+    text = nbformat.v4.new_markdown_cell(text_source)
     write_notebook(
         folder,
         "failing",
@@ -48,12 +48,12 @@ def write_notebooks(folder: Path) -> None:
 
 
 def write_hostile_notebook(folder: Path, airflow: str, elsewhere: str, stun_port: int, last: str) -> str:
-    """A notebook whose output is a page that tries to get at Airflow, and to tell somebody elsewhere of it.
+    """A notebook whose output is a page that tries to access Airflow and to send data to another server.
 
     :param airflow: the address of Airflow.
-    :param elsewhere: the address of a server that listens for it.
-    :param stun_port: the port of one that listens for WebRTC.
-    :param last: what it does at last: ``leave`` its page, or ``nest`` another one into it.
+    :param elsewhere: the address of the server that records requests.
+    :param stun_port: the port of the server for WebRTC.
+    :param last: its last action: ``leave`` its page, or ``nest`` another page in it.
     :return: its id.
     """
     page = _ATTACKS.read_text()

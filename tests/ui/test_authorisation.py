@@ -1,4 +1,4 @@
-"""Who sees the tab: Airflow decides, for each request."""
+"""Airflow authorizes each request of the tab."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import AirflowApiError
-from tests.emulator_process import EmulatorProcess
 from tests.shared_airflow import EXAMPLES_TOKEN, SharedAirflow
 from tests.ui.conftest import Tab
 from tests.ui.users import ADMIN, NOT_FOR_THE_VIEWER, VIEWER
@@ -93,7 +93,7 @@ def test_who_edits_xcoms_does_not_get_at_other_notebooks(airflow: SharedAirflow,
     session = airflow.session_of(ADMIN)
     page = session.get(tab.url, timeout=60).text
     # Airflow 3.1 keeps an edited XCom in quotes, and then there is no such run.
-    assert "changed what the task left in XCom" in page or "There is no run" in page
+    assert "XCom run_id may have been edited" in page or "There is no run" in page
     assert "secret.ipynb" not in page
     assert session.get(f"{tab.url}/notebook?theme=light", timeout=60).status_code == 502
     assert session.get(f"{tab.url}/artifacts/0/secret.ipynb", timeout=60).status_code == 502

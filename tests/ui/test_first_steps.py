@@ -1,4 +1,4 @@
-"""What the README tells people to do first, done in a browser: connect, test, trigger, follow the links, look."""
+"""The first steps of the README in a browser: connect, test, trigger, follow the links, open the tab."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser
 from dev.screenshots import fill_connection_form
-from tests.emulator_process import EmulatorProcess
 from tests.shared_airflow import EXAMPLES_CONN_ID, EXAMPLES_TOKEN, SharedAirflow, connection_to
 from tests.ui.conftest import TIMEOUT, Tab
 from tests.ui.users import ADMIN
@@ -62,9 +62,9 @@ def test_the_form_labels_and_explains_its_fields(page: Page, new_airflow: Shared
     expect(form.locator("input[name='password']")).to_have_attribute("type", "password")
     expect(form.locator("input[name='login']")).to_have_count(0)
     form.get_by_text("Extra Fields", exact=True).click()
-    for label in ("Public URL", "TLS verification", "Client certificate", "Proxy", "Timeout"):
+    for label in ("Public URL", "Verify", "Cert", "Proxies", "Timeout"):
         expect(form.get_by_text(label, exact=True)).to_be_visible(timeout=SHOWN)
-    expect(form.get_by_text("The limit for one request, in seconds; 60 if empty.")).to_be_visible()
+    expect(form.get_by_text("Time limit for one request, in seconds. Default 60.")).to_be_visible()
 
 
 @pytest.mark.usefixtures("connected")

@@ -1,4 +1,4 @@
-"""A notebook that wants to get at Airflow through the browser of whoever looks at it."""
+"""A notebook that tries to access Airflow through the browser of a user who opens it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 
 @dataclass
 class Visit:
-    """What somebody who opens the notebook lives to see."""
+    """The outcome of opening the notebook."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
     address: str = ""
@@ -35,7 +35,7 @@ class Visit:
 
 @pytest.fixture(scope="module", params=["leave", "nest", "leave, without the tab"])
 def visit(request: pytest.FixtureRequest, browser: Browser, airflow: SharedAirflow, ended: Callable[..., Tab]) -> Visit:
-    """The administrator opens it: in the tab, or by an address that somebody sent."""
+    """The administrator opens it: in the tab, or directly by its address."""
     last, _, alone = request.param.partition(", ")
     tab = ended(f"hostile, {last}")
     visit = Visit()
@@ -43,7 +43,7 @@ def visit(request: pytest.FixtureRequest, browser: Browser, airflow: SharedAirfl
         listen(page, visit)
         page.goto(f"{tab.url}/notebook?theme=light" if alone else tab.in_airflow)
         wait_in(page, lambda: bool(visit.outcomes), 90)
-        # As long as it takes to do the last; a page that crashed does not wait.
+        # The time for its last action; a page that crashed does not wait.
         with suppress(Error):
             page.wait_for_timeout(4000)
         visit.address = page.url
@@ -52,33 +52,33 @@ def visit(request: pytest.FixtureRequest, browser: Browser, airflow: SharedAirfl
 
 
 def listen(page: Page, visit: Visit) -> None:
-    def hear(text: str) -> None:
+    def parse(text: str) -> None:
         if text.startswith("OUTCOMES "):
             visit.outcomes.update(json.loads(text.removeprefix("OUTCOMES ")))
 
-    page.on("console", lambda message: hear(message.text))
+    page.on("console", lambda message: parse(message.text))
 
 
 def wait_in(page: Page, condition: Callable[[], bool], seconds: float) -> None:
-    """Wait for a condition while the browser goes on."""
+    """Wait for a condition while the browser keeps running."""
     for _ in range(int(seconds * 10)):
         if condition():
             return
         page.wait_for_timeout(100)
-    pytest.fail("the hostile notebook did not come to its end")
+    pytest.fail("the hostile notebook did not finish")
 
 
-def test_its_scripts_run_without_an_origin(visit: Visit) -> None:
+def test_its_scripts_have_no_origin(visit: Visit) -> None:
     assert visit.outcomes["origin"] == "null"
 
 
-def test_it_gains_nothing_of_airflow(visit: Visit) -> None:
+def test_it_gets_no_access_to_airflow(visit: Visit) -> None:
     assert len(visit.outcomes) > 25
     assert visit.gained == {}
 
 
-def test_nobody_elsewhere_hears_of_it(visit: Visit, elsewhere: Elsewhere) -> None:
-    assert elsewhere.heard == []
+def test_it_sends_nothing_to_another_server(visit: Visit, elsewhere: Elsewhere) -> None:
+    assert elsewhere.received == []
 
 
 def test_the_window_stays_where_it_is(visit: Visit, airflow: SharedAirflow) -> None:
@@ -86,8 +86,8 @@ def test_the_window_stays_where_it_is(visit: Visit, airflow: SharedAirflow) -> N
     assert visit.windows == 1
 
 
-def test_somebody_elsewhere_would_have_heard() -> None:
-    """The listener listens: what the tests above rely on."""
+def test_the_other_server_records_what_is_sent() -> None:
+    """The tests above rely on it."""
     import socket
 
     with Elsewhere() as listening:
@@ -96,4 +96,4 @@ def test_somebody_elsewhere_would_have_heard() -> None:
             connection.sendall(b"GET /stolen HTTP/1.1\r\n\r\n")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as packets:
             packets.sendto(b"stolen", ("127.0.0.1", listening.udp_port))
-        wait_for("both are heard", lambda: len(listening.heard) == 2, 60)
+        wait_for("both are recorded", lambda: len(listening.received) == 2, 60)

@@ -1,4 +1,4 @@
-"""The tab as people see it, in a real browser and a real Airflow."""
+"""The tab in a real browser and a real Airflow."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import FrameLocator, Locator, Page, expect
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser
-from tests.emulator_process import EmulatorProcess
 from tests.shared_airflow import SharedAirflow
 from tests.ui.conftest import TIMEOUT, Tab, start
 from tests.ui.notebooks import HELD
@@ -23,7 +23,7 @@ from tests.ui.users import ADMIN
 pytestmark = pytest.mark.browser
 
 SHOWN = 60_000
-"""Milliseconds until something has to be there: a notebook has to be fetched and rendered first."""
+"""Milliseconds until an element must be visible: a notebook is requested and rendered first."""
 
 THEMES = ("light", "dark")
 Open = Callable[..., AbstractContextManager[Page]]
@@ -63,17 +63,17 @@ def colour(locator: Locator, name: str) -> str:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_a_run_that_went_well_shows_its_notebook_and_facts(opened: Open, sales: Tab, theme: str) -> None:
+def test_a_successful_run_shows_its_notebook_and_details(opened: Open, sales: Tab, theme: str) -> None:
     with opened(sales, theme=theme) as page:
         tab, notebook = tab_of(page), notebook_of(page)
         expect(tab.get_by_text("Succeeded")).to_be_visible(timeout=SHOWN)
         expect(notebook.get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
         expect(notebook.locator("img[src^='data:image/png']").first).to_have_js_property("complete", True)
         expect(notebook.locator("table").first).to_be_visible()
-        facts = tab.get_by_role("complementary", name="The run in Datalore")
-        expect(facts).to_contain_text(re.compile(r"Notebook\s*me/daily_sales"))
-        expect(facts).to_contain_text(re.compile(r"region\s*West"))
-        expect(facts).to_contain_text(re.compile(r"Duration\s*\d+ s"))
+        details = tab.get_by_role("complementary", name="The run in Datalore")
+        expect(details).to_contain_text(re.compile(r"Notebook\s*me/daily_sales"))
+        expect(details).to_contain_text(re.compile(r"region\s*West"))
+        expect(details).to_contain_text(re.compile(r"Duration\s*\d+ s"))
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -86,7 +86,7 @@ def test_it_has_airflow_s_colours(opened: Open, sales: Tab, theme: str) -> None:
         assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
 
 
-def test_it_follows_when_the_theme_is_changed(opened: Open, sales: Tab) -> None:
+def test_it_follows_a_change_of_the_theme(opened: Open, sales: Tab) -> None:
     with opened(sales, theme="light") as page:
         expect(notebook_of(page).get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
         expect(notebook_of(page).locator(".celltag_datalore-failed")).to_have_count(0)
@@ -99,11 +99,11 @@ def test_it_follows_when_the_theme_is_changed(opened: Open, sales: Tab) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_the_cell_that_failed_is_marked_and_in_view(opened: Open, failed: Tab, theme: str) -> None:
+def test_the_failed_cell_is_marked_and_in_view(opened: Open, failed: Tab, theme: str) -> None:
     with opened(failed, theme=theme) as page:
         cell = notebook_of(page).locator(".celltag_datalore-failed")
         expect(cell).to_contain_text("KeyError", timeout=SHOWN)
-        # The cells before it are longer than the frame.
+        # The cells before it are higher than the frame.
         expect(cell).to_be_in_viewport(ratio=0.5)
         label = cell.evaluate("element => getComputedStyle(element, '::before').content")
         assert label == '"The notebook failed in this cell"'
@@ -112,7 +112,7 @@ def test_the_cell_that_failed_is_marked_and_in_view(opened: Open, failed: Tab, t
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_a_run_that_goes_on_shows_its_time_and_then_its_notebook_by_itself(
+def test_a_running_run_shows_its_duration_and_then_its_notebook(
     opened: Open, airflow: SharedAirflow, held: dict[str, Tab], emulator: EmulatorProcess, theme: str
 ) -> None:
     running = held[theme]
@@ -125,7 +125,7 @@ def test_a_run_that_goes_on_shows_its_time_and_then_its_notebook_by_itself(
         expect(elapsed).not_to_have_text(before, timeout=SHOWN)
         (emulator.folder / "me" / f"Watched-{theme}.go").touch()
         expect(tab.get_by_text("Succeeded")).to_be_visible(timeout=SHOWN)
-        expect(notebook_of(page).get_by_text(f"Watched-{theme} was let go")).to_be_visible(timeout=SHOWN)
+        expect(notebook_of(page).get_by_text(f"Watched-{theme} was released")).to_be_visible(timeout=SHOWN)
         assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
 
 
@@ -139,7 +139,7 @@ def test_an_artifact_is_downloaded_from_the_tab(opened: Open, sales: Tab, tmp_pa
         assert json.loads((tmp_path / "kept.ipynb").read_text())["cells"]
 
 
-def test_a_link_opens_datalore_in_a_window_of_its_own(opened: Open, sales: Tab, emulator: EmulatorProcess) -> None:
+def test_a_link_opens_datalore_in_a_new_window(opened: Open, sales: Tab, emulator: EmulatorProcess) -> None:
     with opened(sales) as page:
         link = tab_of(page).get_by_role("link", name="Notebook", exact=True)
         with page.context.expect_page() as opening:
@@ -151,7 +151,7 @@ def test_a_link_opens_datalore_in_a_window_of_its_own(opened: Open, sales: Tab, 
         assert page.url == sales.in_airflow
 
 
-def test_everything_is_reached_with_the_keyboard(opened: Open, sales: Tab) -> None:
+def test_everything_is_accessible_by_keyboard(opened: Open, sales: Tab) -> None:
     with opened(sales) as page:
         tab = tab_of(page)
         expect(notebook_of(page).get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
@@ -178,23 +178,21 @@ def test_a_mapped_task_has_the_tab_too(opened: Open, forecast: Tab) -> None:
 
 def test_a_task_that_is_none_of_datalore_s_says_so(opened: Open, ended: Callable[..., Tab]) -> None:
     with opened(ended("none of Datalore's")) as page:
-        expect(tab_of(page).get_by_text("This task runs no Datalore notebook")).to_be_visible(timeout=SHOWN)
+        expect(tab_of(page).get_by_text("This task does not run a Datalore notebook")).to_be_visible(timeout=SHOWN)
 
 
-def test_an_artifact_that_is_gone_is_said_to_be(
-    opened: Open, ended: Callable[..., Tab], emulator: EmulatorProcess
-) -> None:
+def test_a_removed_artifact_is_reported(opened: Open, ended: Callable[..., Tab], emulator: EmulatorProcess) -> None:
     tab = ended("artifact is gone")
     emulator.set_variant(artifacts_expire_after=0)
     try:
         with opened(tab) as page:
             gone = notebook_of(page).get_by_role("alert")
-            expect(gone).to_contain_text("Datalore may remove those of old runs", timeout=SHOWN)
+            expect(gone).to_contain_text("Datalore may remove the artifacts of old runs", timeout=SHOWN)
     finally:
         emulator.set_variant()
 
 
-def test_a_small_window_has_room_for_all_of_it(opened: Open, failed: Tab) -> None:
+def test_it_fits_into_a_small_window(opened: Open, failed: Tab) -> None:
     with opened(failed, viewport={"width": 700, "height": 900}) as page:
         tab = tab_of(page)
         expect(tab.get_by_text("KeyError").or_(tab.locator("iframe"))).to_be_visible(timeout=SHOWN)

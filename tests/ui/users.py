@@ -1,4 +1,4 @@
-"""Who there is in the Airflow of these tests."""
+"""The users in the Airflow of these tests."""
 
 from __future__ import annotations
 

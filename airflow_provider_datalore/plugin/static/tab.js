@@ -1,7 +1,7 @@
 // The tab's own script. It runs in Airflow's origin, in a frame of Airflow's page; the notebook's scripts do not.
 "use strict";
 
-/** Airflow's page around this one; null where this page was opened by itself. */
+/** Airflow's page around this one; null if this page is not in a frame of it. */
 const airflow = (() => {
   try {
     return window.parent !== window && window.parent.document ? window.parent.document : null;
@@ -10,10 +10,10 @@ const airflow = (() => {
   }
 })();
 
-const ASK_AGAIN = 4000;
+const POLL_INTERVAL_MS = 4000;
 const COLOURS = { "--bg": "bg", "--bg-muted": "bg-muted", "--fg": "fg", "--fg-muted": "fg-muted", "--border": "border", "--link": "fg-info" };
 
-/** Whether Airflow is dark: its page says so, whatever the system prefers. */
+/** Whether Airflow uses its dark theme, which may differ from the system's preference. */
 function isDark() {
   if (airflow) {
     return airflow.documentElement.classList.contains("dark");
@@ -22,28 +22,28 @@ function isDark() {
   return stored === "dark" || (stored !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
 }
 
-function takeOverTheme() {
+function applyTheme() {
   const root = document.documentElement;
   const theme = isDark() ? "dark" : "light";
   root.classList.toggle("dark", theme === "dark");
   if (airflow) {
     const style = getComputedStyle(airflow.documentElement);
-    for (const [ours, theirs] of Object.entries(COLOURS)) {
-      const value = style.getPropertyValue(`--chakra-colors-${theirs}`).trim();
-      if (value) root.style.setProperty(ours, value);
+    for (const [property, airflowColour] of Object.entries(COLOURS)) {
+      const value = style.getPropertyValue(`--chakra-colors-${airflowColour}`).trim();
+      if (value) root.style.setProperty(property, value);
     }
     root.style.setProperty("--font", getComputedStyle(airflow.body).fontFamily);
   }
   const frame = document.querySelector("iframe[data-notebook]");
   if (frame && frame.dataset.theme !== theme) {
     frame.dataset.theme = theme;
-    // The fragment is that of the cell that failed, if one did.
+    // The fragment is the id of the failed cell, if there is one.
     frame.src = `${frame.dataset.notebook}?theme=${theme}#cell-id=datalore-failed`;
   }
 }
 
-/** Airflow's frame may neither open windows nor, before 3.3, download; Airflow's page around it may. */
-function followInAirflow(event) {
+/** Airflow does not allow its frame to open windows or, before 3.3, to download; Airflow's page may do both. */
+function followLinkInAirflow(event) {
   const link = event.target.closest("a[href]");
   if (!link || !airflow) return;
   event.preventDefault();
@@ -66,7 +66,7 @@ function duration(seconds) {
   return minutes ? `${minutes} min ${two(rest)} s` : `${rest} s`;
 }
 
-/** As Airflow writes it, in the browser's own time zone. */
+/** In Airflow's format, in the browser's time zone. */
 function inLocalTime(moment) {
   const local = new Date(moment.getTime() - moment.getTimezoneOffset() * 60000);
   return local.toISOString().slice(0, 19).replace("T", " ");
@@ -81,29 +81,29 @@ function tick() {
 async function refresh() {
   if (!document.hidden) {
     try {
-      const answer = await fetch(document.body.dataset.stateUrl, { headers: { Accept: "application/json" } });
-      // Logged out meanwhile, or gone: the page says so itself.
-      const refused = answer.status >= 400 && answer.status < 500;
-      if (refused || (answer.ok && (await answer.json()).version !== document.body.dataset.version)) {
+      const response = await fetch(document.body.dataset.stateUrl, { headers: { Accept: "application/json" } });
+      // The user was logged out, or the task was deleted: the reloaded page shows it.
+      const refused = response.status >= 400 && response.status < 500;
+      if (refused || (response.ok && (await response.json()).version !== document.body.dataset.version)) {
         window.location.reload();
         return;
       }
     } catch {
-      // Airflow cannot be reached just now; it is asked again.
+      // Airflow cannot be reached at the moment; the next poll tries again.
     }
   }
-  setTimeout(refresh, ASK_AGAIN);
+  setTimeout(refresh, POLL_INTERVAL_MS);
 }
 
 document.documentElement.classList.toggle("dark", isDark());
 document.addEventListener("DOMContentLoaded", () => {
-  takeOverTheme();
-  if (airflow) new MutationObserver(takeOverTheme).observe(airflow.documentElement, { attributeFilter: ["class"] });
+  applyTheme();
+  if (airflow) new MutationObserver(applyTheme).observe(airflow.documentElement, { attributeFilter: ["class"] });
   for (const element of document.querySelectorAll("time")) {
     element.title = element.textContent;
     element.textContent = inLocalTime(new Date(element.dateTime));
   }
-  document.addEventListener("click", followInAirflow);
-  if (document.body.dataset.stateUrl) setTimeout(refresh, ASK_AGAIN);
+  document.addEventListener("click", followLinkInAirflow);
+  if (document.body.dataset.stateUrl) setTimeout(refresh, POLL_INTERVAL_MS);
   setInterval(tick, 1000);
 });

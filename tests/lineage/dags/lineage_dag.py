@@ -1,4 +1,4 @@
-"""A DAG whose tasks tell OpenLineage of their runs; run by the tests with ``dag.test()``."""
+"""A DAG that sends events to OpenLineage; the tests run it with ``dag.test()``."""
 
 from __future__ import annotations
 

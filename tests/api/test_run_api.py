@@ -48,7 +48,7 @@ def answer(status: int = 200, body: Any = b"", **headers: str) -> Response:
 
 
 def test_a_run_is_started_with_a_post_of_the_request() -> None:
-    request = RunRequest.build("ann/sales", parameters={"top": 5})
+    request = RunRequest.build(NotebookId("ann", "sales"), parameters={"top": 5})
     call = run_api.start_run(request)
     assert (call.method, call.path) == ("POST", "/api/run/v1/notebook")
     assert call.body == request.body()
@@ -91,7 +91,7 @@ def test_a_run_id_is_encoded_into_the_path(run_id: str, path: str) -> None:
     "run_id", ["", " ", "r 1", "r1\n", "\x00", "r\u00e9", ".", "..", "...", "x" * 501, None, 5, b"r1", ["r1"], True]
 )
 def test_what_is_no_run_id_is_refused_with_the_remedy(run_id: object) -> None:
-    with pytest.raises(DataloreConfigurationError, match="DataloreRunNotebookOperator returns") as caught:
+    with pytest.raises(DataloreConfigurationError, match="DataloreRunNotebookOperator or") as caught:
         run_api.get_run(run_id)
     assert "is not a run id" in str(caught.value)
     assert len(str(caught.value)) < 700
@@ -164,7 +164,7 @@ def test_the_path_of_an_artifact_is_percent_encoded_whole(path: str, asked: str)
     ],
 )
 def test_a_path_that_is_none_of_datalore_s_own_is_not_asked_for(path: str) -> None:
-    with pytest.raises(DataloreUnexpectedResponseError, match="not a path on its own host") as caught:
+    with pytest.raises(DataloreUnexpectedResponseError, match="not a path on Datalore's own host") as caught:
         run_api.get_artifact(Artifact(name="sales.ipynb", path=path))
     assert "'sales.ipynb'" in str(caught.value)
     assert repr(path) in str(caught.value)
@@ -211,7 +211,7 @@ def test_a_documented_error_is_a_class_of_its_own_and_says_what_to_do(
         "GET https://dl.example.com/api/x",
         f"{status} {phrase}",
         remedy,
-        "Datalore said: no, thanks",
+        "Datalore reported: no, thanks",
     ):
         assert part in str(error)
 
@@ -219,10 +219,13 @@ def test_a_documented_error_is_a_class_of_its_own_and_says_what_to_do(
 @pytest.mark.parametrize(
     ("call", "hint"),
     [
-        (START, "Notebook ann/sales is not shared with the token's owner"),
-        (run_api.start_interactive_run(NOTEBOOK), "Notebook ann/sales is not shared with the token's owner"),
-        (STATUS, "does not know run r1"),
-        (run_api.get_artifact(Artifact(name="a", path="/a")), "removed the artifacts of an old run"),
+        (START, "Notebook ann/sales does not exist, or is not shared with the owner of the token"),
+        (
+            run_api.start_interactive_run(NOTEBOOK),
+            "Notebook ann/sales does not exist, or is not shared with the owner of the token",
+        ),
+        (STATUS, "There is no run r1"),
+        (run_api.get_artifact(Artifact(name="a", path="/a")), "removed the artifacts of this old run"),
     ],
 )
 def test_a_404_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
@@ -233,9 +236,9 @@ def test_a_404_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
 @pytest.mark.parametrize(
     ("call", "hint"),
     [
-        (START, "each parameter is named as the Variable of a control"),
-        (notebook_api.publish_report(NOTEBOOK, "STATIC", "UPDATE"), "published already can be updated"),
-        (STATUS, "Datalore did not understand the query"),
+        (START, "each parameter has the name of a control's Variable"),
+        (notebook_api.publish_report(NOTEBOOK, "STATIC", "UPDATE"), "Only a published report can be updated"),
+        (STATUS, "Datalore did not understand the request"),
     ],
 )
 def test_a_400_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
@@ -245,7 +248,7 @@ def test_a_400_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
 
 @pytest.mark.parametrize("status", [402, 405, 410, 413, 415, 418, 422, 431, 451, 499])
 def test_any_other_4xx_is_final(status: int) -> None:
-    with pytest.raises(DataloreApiError, match="not documented") as caught:
+    with pytest.raises(DataloreApiError, match="does not document") as caught:
         calls.raise_for_status(ANY, answer(status))
     assert type(caught.value) is DataloreApiError
     assert caught.value.status == status
@@ -258,7 +261,7 @@ def test_what_another_try_may_change_is_unavailable(status: int) -> None:
     error = caught.value
     assert (error.status, error.url, error.retry_after) == (status, "https://dl.example.com/api/x", None)
     assert "start a run of notebook ann/sales" in str(error)
-    assert "Datalore said: busy" in str(error)
+    assert "Datalore reported: busy" in str(error)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 599])
@@ -394,7 +397,7 @@ def test_the_run_id_is_read() -> None:
     ],
 )
 def test_an_answer_without_a_usable_run_id_is_unexpected_and_warns_that_it_may_run(body: Any) -> None:
-    with pytest.raises(DataloreUnexpectedResponseError, match="a run may have been started") as caught:
+    with pytest.raises(DataloreUnexpectedResponseError, match="A run may have been started") as caught:
         run_api.read_run_id(START, answer(200, body))
     assert caught.value.status == 200
     assert "runId" in str(caught.value)
@@ -419,23 +422,33 @@ def test_one_field_of_a_run_is_enough_to_know_it_by(field: str) -> None:
     assert run_api.read_run(STATUS, answer(200, {field: None}), "r1") == Run(run_id="r1")
 
 
+def looked(status: run_api.StatusReader, response: Response) -> Run:
+    """What a look at the run sees in this response."""
+    flow = status.look()
+    assert next(flow) == STATUS
+    with pytest.raises(StopIteration) as end:
+        flow.send(response)
+    run: Run = end.value.value
+    return run
+
+
 def test_an_answer_that_says_the_same_again_is_not_parsed_again() -> None:
-    status = run_api.StatusReader(STATUS, "r1")
-    first = status.read(answer(200, {"runId": "r1", "status": "RUNNING"}))
-    assert status.read(answer(200, {"runId": "r1", "status": "RUNNING"})) is first
-    assert status.read(answer(200, {"runId": "r1", "status": "SAVING"})).status == "SAVING"
-    assert status.read(answer(200, {"runId": "r1", "status": "RUNNING"})).status == "RUNNING"
+    status = run_api.StatusReader("r1")
+    first = looked(status, answer(200, {"runId": "r1", "status": "RUNNING"}))
+    assert looked(status, answer(200, {"runId": "r1", "status": "RUNNING"})) is first
+    assert looked(status, answer(200, {"runId": "r1", "status": "SAVING"})).status == "SAVING"
+    assert looked(status, answer(200, {"runId": "r1", "status": "RUNNING"})).status == "RUNNING"
 
 
 @pytest.mark.parametrize(
     "said", [answer(502, {"runId": "r1"}), answer(404, {"runId": "r1"}), answer(302, {"runId": "r1"})]
 )
 def test_the_same_words_with_another_status_are_an_error_all_the_same(said: Response) -> None:
-    status = run_api.StatusReader(STATUS, "r1")
-    status.read(answer(200, {"runId": "r1"}))
+    status = run_api.StatusReader("r1")
+    looked(status, answer(200, {"runId": "r1"}))
     with pytest.raises(DataloreError):
-        status.read(said)
-    assert status.read(answer(200, {"runId": "r1"})) == Run(run_id="r1")
+        looked(status, said)
+    assert looked(status, answer(200, {"runId": "r1"})) == Run(run_id="r1")
 
 
 @pytest.mark.parametrize(

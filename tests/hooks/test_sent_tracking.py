@@ -26,7 +26,7 @@ from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.hooks.notebook_files import MultipartFile
 from airflow_provider_datalore.transport.requests_client import RequestsClient
 from tests.hooks.sides import DOWN, Connect, connection_to, seconds_at_most
-from tests.hooks.test_senders import unanswered_port
+from tests.hooks.test_clients import unanswered_port
 from tests.scripted_server import Reply, Request, ScriptedServer, reply, server_tls
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -221,9 +221,10 @@ def test_a_file_that_cannot_be_read_while_it_is_uploaded_is_no_fault_of_datalore
         yield b"so far"
         raise DataloreConfigurationError("access denied")
 
-    upload = notebook_api.upload_file(NotebookId("ann", "sales"), "sales.csv", "data/notebook_files")
+    form = MultipartFile("sales.csv", 12, pieces())
+    upload = notebook_api.upload_file(NotebookId("ann", "sales"), "sales.csv", "data/notebook_files", form)
     with pytest.raises(DataloreConfigurationError, match="access denied"):
-        RequestsClient(connection_to(server.url)).upload(upload, MultipartFile("sales.csv", 12, pieces()))
+        RequestsClient(connection_to(server.url)).send(upload)
 
 
 def test_a_mistake_before_anything_has_left_stays_one(connect: Connect) -> None:

@@ -321,7 +321,7 @@ def test_a_status_is_an_error_of_its_class_that_says_what_datalore_said(
         status,
         f"{server.url}/api/run/v1/r1",
     )
-    for part in ("read the status of run r1", "connection 'dl'", str(status), "Datalore said: not so"):
+    for part in ("read the status of run r1", "connection 'dl'", str(status), "Datalore reported: not so"):
         assert part in str(caught.value)
 
 
@@ -381,7 +381,7 @@ def test_an_answer_that_is_not_whole_is_no_answer(side: Side, server: ScriptedSe
     with pytest.raises(DataloreUnavailableError) as caught:
         asks(side, connection_to(server.url))
     assert (caught.value.status, caught.value.never_received) == (None, False)
-    assert f"{server.url} gave no whole answer" in str(caught.value)
+    assert f"{server.url} gave no complete response" in str(caught.value)
     assert len(str(caught.value)) < 600
 
 
@@ -392,7 +392,7 @@ def test_an_answer_far_longer_than_any_of_datalore_s_is_not_read_to_its_end(
     body = b" " * (MAX_RESPONSE_BYTES + 1)
     headers = {"Content-Encoding": "gzip"} if packed else {}
     server.answer(body=gzip.compress(body, 1) if packed else body, headers=headers)
-    with pytest.raises(DataloreUnexpectedResponseError, match="longer than 16 MiB") as caught:
+    with pytest.raises(DataloreUnexpectedResponseError, match="longer than the 16 MiB") as caught:
         asks(side, connection_to(server.url))
     assert caught.value.status == 200
 
@@ -489,7 +489,7 @@ def test_the_time_limit_bounds_the_whole_request(
     with seconds_at_most(15), pytest.raises(DataloreUnavailableError) as caught:
         asks(side, connection_to(server.url, {"timeout": 0.5}))
     assert not caught.value.never_received
-    assert "the limit of 0.5 s passed, see timeout in the extra" in str(caught.value)
+    assert "the limit of 0.5 s passed; see timeout in the extra" in str(caught.value)
 
 
 def test_an_answer_that_is_slow_but_in_time_is_good(side: Side, server: ScriptedServer) -> None:

@@ -18,13 +18,13 @@ class Requests:
     """Requests that stay in flight until they are answered, and the most that were in flight at once."""
 
     def __init__(self, most: int) -> None:
-        self.places = ConcurrencyLimit(most)
+        self.limit = ConcurrencyLimit(most)
         self.in_flight: list[int] = []
         self.most_in_flight = 0
         self.answered = asyncio.Event()
 
     async def send(self, number: int) -> int:
-        await self.places.take()
+        await self.limit.acquire()
         self.in_flight.append(number)
         self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
         try:
@@ -32,7 +32,7 @@ class Requests:
             await self.answered.wait()
         finally:
             self.in_flight.remove(number)
-            self.places.leave()
+            self.limit.release()
         return number
 
     @asynccontextmanager
@@ -88,13 +88,13 @@ async def test_there_are_never_more_than_may_be(most: int) -> None:
     assert requests.most_in_flight == most
 
 
-async def test_the_places_go_again_once_nobody_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_limit_falls_again_once_nobody_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     requests = Requests(100)
     async with requests.sent(MIN_IN_FLIGHT + 5) as tasks:
         await requests.until(MIN_IN_FLIGHT + 5)
         requests.answered.set()
         await asyncio.gather(*tasks)
-    await until(lambda: requests.places._timer is None)
+    await until(lambda: requests.limit._timer is None)
     requests.answered.clear()
     monkeypatch.setattr(concurrency, "ADJUST_INTERVAL", 60)
     async with requests.sent(MIN_IN_FLIGHT + 5):
@@ -115,17 +115,17 @@ async def test_a_request_that_is_given_up_leaves_its_place_to_others(monkeypatch
 
 async def test_a_request_that_is_given_up_in_the_moment_of_its_turn_passes_it_on() -> None:
     only = ConcurrencyLimit(1)
-    await only.take()
-    second, third = asyncio.create_task(only.take()), asyncio.create_task(only.take())
+    await only.acquire()
+    second, third = asyncio.create_task(only.acquire()), asyncio.create_task(only.acquire())
     await settle()
-    only.leave()
+    only.release()
     second.cancel()
     await third
     with pytest.raises(asyncio.CancelledError):
         await second
-    only.leave()
-    await only.take()
-    only.leave()
+    only.release()
+    await only.acquire()
+    only.release()
 
 
 async def test_a_loop_that_is_busy_itself_lets_no_more_in(monkeypatch: pytest.MonkeyPatch) -> None:
