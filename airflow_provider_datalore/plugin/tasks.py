@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _UNFINISHED_STATES = frozenset({None, "scheduled", "queued", "running", "deferred", "restarting", "up_for_reschedule"})
+_CUT = "Truncated. You can change this behaviour in [core]max_templated_field_length."
 _NOT_STARTED_STATES = frozenset({None, "scheduled", "queued"})
 
 
@@ -37,6 +38,7 @@ class NotebookTask:
     :param conn_id: its Datalore connection; None if it has none, or Airflow no longer has its fields.
     :param notebook_id: the notebook that it runs; None if it waits for a run, or Airflow no longer has its fields.
     :param parameters: the parameters of the notebook.
+    :param parameters_were_cut: whether Airflow kept only the beginning of the parameters, which cannot be shown.
     :param run_id: the id of the run; None until a run was started, or if it cannot be verified that it is the task's.
     :param team: the team that owns the connection; None for a connection of all teams.
     :param reported_run: XCom ``run``: the finished run as the task received it.
@@ -48,6 +50,7 @@ class NotebookTask:
     conn_id: str | None
     notebook_id: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters_were_cut: bool = False
     run_id: str | None = None
     team: str | None = None
     reported_run: Mapping[str, Any] | None = None
@@ -87,9 +90,12 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
         return None
     fields = _rendered_fields(key, session) or _declared_fields(instance, session)
     # The parameters of a decorated function are known only after it was called.
-    parameters = fields.get("parameters") or _xcom(key, xcom.PARAMETERS, session)
+    parameters = fields.get("parameters")
+    if not parameters or _was_cut(parameters):
+        parameters = _xcom(key, xcom.PARAMETERS, session) or parameters
     reported_run = _xcom(key, xcom.RUN, session)
     notebook_id = _text(fields.get("notebook_id"))
+    was_cut = _was_cut(fields.get("parameters"))
     run_id = fields.get("run_id") or (_xcom(key, xcom.RUN_ID, session) if notebook_id else None)
     return NotebookTask(
         state=None if instance.state is None else str(instance.state),
@@ -98,6 +104,7 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
         conn_id=_text(fields.get("datalore_conn_id")),
         notebook_id=notebook_id,
         parameters=parameters if isinstance(parameters, Mapping) else {},
+        parameters_were_cut=was_cut and not isinstance(parameters, Mapping),
         run_id=_text(run_id),
         team=_team(key.dag_id, session),
         reported_run=reported_run if isinstance(reported_run, Mapping) else None,
@@ -165,4 +172,9 @@ def _xcom(key: TaskKey, name: str, session: Session) -> Any:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and not _was_cut(value) else None
+
+
+def _was_cut(value: object) -> bool:
+    """Whether Airflow kept only the beginning of a rendered field: it is then a text with this note before it."""
+    return isinstance(value, str) and value.startswith(_CUT)
