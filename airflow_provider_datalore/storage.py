@@ -250,7 +250,7 @@ def _temporary_name() -> str:
 
 @contextmanager
 def _write_errors(what: str, path: ObjectStoragePath) -> Iterator[None]:
-    """Turn any exception of a storage library into an error that says what could not be written, and where."""
+    """Convert any exception of a storage library to an error that says what could not be written, and where."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What a wait waits for: that a run has ended."""
+"""The condition that ends a wait: that a run has ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Condition(Protocol[Seen_contra]):
-    """What is waited for; :func:`airflow_provider_datalore.api.waiting.wait_for` does the waiting."""
+    """The condition that :func:`airflow_provider_datalore.api.waiting.wait_for` waits for."""
 
     def is_met(self, seen: Seen_contra, last: Seen_contra | None, waited: float) -> bool:
         """Whether the wait is over; logs what is new.
@@ -31,18 +31,18 @@ class Condition(Protocol[Seen_contra]):
         """
 
     def tolerates_not_found(self, last: Seen_contra | None, waited: float) -> bool:
-        """Whether a 404 may mean that Datalore does not list it yet."""
+        """Whether a 404 may mean that Datalore does not list the run yet."""
 
     def timeout_error(self, last: Seen_contra | None, deadline: float) -> DataloreError:
-        """The error for a deadline, in epoch seconds, that passed before the condition was met."""
+        """The error if the deadline (epoch seconds) passed before the condition was met."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A run has ended, well or not.
+    """A run has ended, successfully or not.
 
     :param run_id: the run.
-    :param where: where an error tells people to look, such as the notebook's address.
+    :param where: where an error tells users to look, such as the notebook's address.
     """
 
     run_id: str
@@ -59,7 +59,7 @@ class RunEnded:
         return last is None and waited <= NEW_RUN_GRACE
 
     def timeout_error(self, last: Run | None, deadline: float) -> DataloreRunTimeoutError:
-        """The run keeps running after the deadline."""
+        """The error for a run that keeps running after the deadline."""
         reported = (
             f"Datalore last reported {last.status or 'running'!r}" if last else "Datalore never reported its status"
         )
@@ -72,5 +72,5 @@ class RunEnded:
 
 
 def format_moment(moment: float) -> str:
-    """A moment, in epoch seconds, as messages have it."""
+    """Format a time, given in epoch seconds, for messages."""
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,4 +1,4 @@
-"""Text for messages, and text that any database of Airflow's can store."""
+"""Text for messages, and text that any database of Airflow can store."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
-"""U+0000, and halves of a surrogate pair, such as a file name that is not Unicode leaves."""
+"""U+0000, and unpaired surrogates, which Python uses for file names that are not valid Unicode."""
 
 MAX_EXCERPT_CHARS = 300
-"""How much of a foreign text a message repeats."""
+"""Maximum number of characters that a message quotes from a response."""
 
 
 def storable(value: Any) -> Any:
-    """The same JSON, with U+FFFD for each character that Airflow could not store."""
+    """The same JSON, with U+FFFD instead of each character that Airflow cannot store."""
     if isinstance(value, str):
         return NOT_STORABLE.sub("\ufffd", value)
     if isinstance(value, dict):
@@ -25,17 +25,17 @@ def storable(value: Any) -> Any:
 
 
 def listed(names: Sequence[str], limit: int) -> str:
-    """Names for a message, as many as the limit allows; empty if there are none."""
+    """List names for a message, up to the limit; empty if there are none."""
     shown = [f"{name!r:.100}" for name in names[:limit]]
     rest = len(names) - len(shown)
     return ", ".join([*shown, f"and {rest} more"] if rest else shown)
 
 
 def choices(values: Iterable[object]) -> str:
-    """The values that are allowed, for a message: ``'a' or 'b'``."""
+    """List the allowed values for a message: ``'a' or 'b'``."""
     return " or ".join(map(repr, values))
 
 
 def shorten(text: str) -> str:
-    """The text, cut to what a message can hold."""
+    """The text, shortened for a message."""
     return text if len(text) <= MAX_EXCERPT_CHARS else text[:MAX_EXCERPT_CHARS] + "…"

@@ -1,6 +1,6 @@
-"""Protection against DNS rebinding: the host names that requests to a loopback address may be sent to.
+"""Protection against DNS rebinding: if the emulator listens on a loopback address, it accepts only certain host names.
 
-Otherwise, a web page could control the emulator by a host name of its own that resolves to this machine.
+Otherwise, a web page could control the emulator with its own host name that resolves to this machine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
-"""The names of this machine for itself."""
+"""The host names of this machine's loopback addresses."""
 
 
 def host_in_url(host: str) -> str:

@@ -34,7 +34,7 @@ _SHORTENED_REPR = re.compile(r"[\[{(].*^[ \t]*\.\.\.[\]})]", re.DOTALL | re.MULT
 
 
 class MissingOutputError(ValueError):
-    """The notebook returned no value of this name.
+    """The notebook returned no value with this name.
 
     :param available: the names of the values that it returned.
     """
@@ -108,7 +108,7 @@ def read_outputs(content: bytes, names: Iterable[str]) -> dict[str, Any]:
     :param names: the names of the values.
     :return: the values by name; JSON, and each no larger than :data:`MAX_OUTPUT_BYTES`.
     :raises NotANotebookError: if the content is not a notebook.
-    :raises MissingOutputError: if the notebook returned no value of a name.
+    :raises MissingOutputError: if the notebook returned no value with one of the names.
     :raises UnusableOutputError: if a value is not JSON, or too large.
     """
     found: dict[str, _Scrap | _CellOutput] = {}

@@ -41,11 +41,11 @@ RENDER_PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
 MAX_CONCURRENT_REQUESTS = 4
 """Maximum number of concurrent requests to Datalore of one API server."""
 MAX_CONCURRENT_DOWNLOADS = 4
-"""Maximum number of concurrent downloads; they have their own limit since a slow client makes them slow."""
+"""Maximum number of concurrent downloads; they have a separate limit, since slow clients make them slow."""
 QUEUE_TIMEOUT = 3.0
 """Seconds that a request or download waits for a slot, at most."""
 MAX_QUEUED = 4
-"""Maximum number of waiting calls of each kind: all kinds together use at most half of Airflow's threads."""
+"""Maximum number of waiting calls of each kind; all kinds together use at most half of Airflow's threads."""
 RUNNING_RUN_TTL = 3.0
 """Seconds for which the state of a running run is cached, however many users view it."""
 UNREACHABLE_TTL = 15.0
@@ -103,7 +103,7 @@ class TabClient:
         """The run of a task, as Datalore reports it.
 
         :raises DataloreUnexpectedResponseError: if it is a run of another notebook than the task's.
-        :raises DataloreError: another error, by its own class.
+        :raises DataloreError: any other failure, each with its own class.
         """
         run_id = task.run_id or ""
         key = (*self._key, run_id)

@@ -37,7 +37,8 @@ class NotebookTask:
     :param conn_id: its Datalore connection; None if it has none, or Airflow no longer has its fields.
     :param notebook_id: the notebook that it runs; None if it waits for a run, or Airflow no longer has its fields.
     :param parameters: the parameters of the notebook.
-    :param run_id: the id of the run; None until a run was started, or if it cannot be verified that it is the task's.
+    :param run_id: the id of the run; None before a run is started, or if it cannot be verified that it belongs to the
+        task.
     :param team: the team that owns the connection; None for a connection of all teams.
     :param reported_run: XCom ``run``: the finished run as the task received it.
     """

@@ -44,7 +44,7 @@ class TabView:
 
     @classmethod
     def of(cls, task: NotebookTask) -> TabView:
-        """Create the view of a task; never fails if Datalore does."""
+        """Create the view of a task; does not fail if Datalore does not respond."""
         if task.conn_id is None:
             return cls("none", "No run", task, problem=_no_connection(task))
         try:

@@ -1,4 +1,4 @@
-"""Removes a token from what a server returns, in every form in which text can contain it."""
+"""Masks a token in responses, in every form in which a text can contain it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from html.entities import codepoint2name
 
 MIN_SECRET_CHARS = 8
-"""Characters of a token, at least: a shorter one is not a Datalore token, and removing it would break normal words."""
+"""Minimum length of a token that is masked: shorter strings occur in ordinary words. Datalore's tokens are longer."""
 
 MASK = "***"
 

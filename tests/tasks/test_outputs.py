@@ -141,14 +141,14 @@ class TestOneThatCannotBeHandedOn:
     def test_a_missing_one_says_what_there_is(self, ran: Datalore, context: Context) -> None:
         for task in (operator("profit"), sensor("profit")):
             with pytest.raises(
-                DataloreMissingOutputError, match=r"no output 'profit'. It left 'revenue', 'level'"
+                DataloreMissingOutputError, match=r"no output 'profit'. It returned: 'revenue', 'level'"
             ) as error:
                 task.execute(context)
             assert (error.value.output, error.value.available) == ("profit", ("revenue", "level"))
 
     def test_a_notebook_that_leaves_none_says_so(self, ran: Datalore, context: Context) -> None:
         ran.route("GET", ARTIFACT, body=notebook())
-        with pytest.raises(DataloreMissingOutputError, match="It left none"):
+        with pytest.raises(DataloreMissingOutputError, match="It returned: none"):
             operator("profit").execute(context)
 
     def test_what_is_no_json_is_named(self, ran: Datalore, context: Context, task_instance: TaskInstance) -> None:
@@ -173,7 +173,7 @@ class TestOneThatCannotBeHandedOn:
 
     def test_a_run_without_a_notebook(self, ran: Datalore, context: Context) -> None:
         ran.finishes(artifacts=[])
-        with pytest.raises(DataloreOutputError, match="it left no executed notebook"):
+        with pytest.raises(DataloreOutputError, match="its artifacts contain no executed notebook"):
             operator("revenue").execute(context)
 
     def test_a_notebook_that_is_too_long_is_given_up_at_once(
@@ -282,7 +282,7 @@ class TestBeforeTheNotebookRuns:
             DataloreRunSensor(task_id="run_notebook", run_id="run-1", outputs=outputs),
         ]
         for task in tasks:
-            with pytest.raises(DataloreConfigurationError, match="it must be a list of names"):
+            with pytest.raises(DataloreConfigurationError, match="it must be a list of different names"):
                 task.execute(context)
         assert ran.requests == []
 
