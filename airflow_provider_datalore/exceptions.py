@@ -153,7 +153,7 @@ class DataloreNotebookApiMissingError(DataloreError):
 
 
 class DataloreSubmissionUnknownError(DataloreError):
-    """A run was requested, but the response was lost: it is unknown whether the notebook is running.
+    """A run was requested, but Datalore did not confirm it: it is unknown whether the notebook is running.
 
     The request is not repeated, since that could run the notebook twice.
 
