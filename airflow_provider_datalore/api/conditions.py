@@ -42,7 +42,7 @@ class Condition(Protocol[Seen_contra]):
 
 @dataclass(slots=True)
 class ProgressLog:
-    """Decides when a long wait is worth another log line."""
+    """Decides when to log the progress of a wait."""
 
     _logged: float = 0.0
 
@@ -58,7 +58,7 @@ class ProgressLog:
 
 
 def after(waited: float) -> str:
-    """How long a wait has taken, for the end of a log line: `` after 2 h 05 min``; empty in its first minute."""
+    """The duration of a wait, for the end of a log line: `` after 2 h 05 min``; empty in the first minute."""
     hours, minutes = divmod(int(waited // 60), 60)
     if hours:
         return f" after {hours} h {minutes:02} min"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["DataloreAsyncHook", "DataloreHook"]
 
 MAX_LOGGED_CHARS = 1000
-"""Of the parameters of a run."""
+"""Maximum number of characters of the parameters that are logged."""
 
 
 class DataloreHook(ArtifactsHook):
@@ -185,7 +185,7 @@ class DataloreHook(ArtifactsHook):
 
 
 def _for_log(parameters: Mapping[str, Any]) -> str:
-    """Parameters without the secrets that Airflow knows, cut to what a log line can hold."""
+    """Format parameters for the log: shortened, and with the secrets that Airflow knows masked."""
     from airflow.providers.common.compat.sdk import redact
 
     masked: Any = redact(dict(parameters))

@@ -70,10 +70,11 @@ def check(task: RunTask) -> None:
 
 
 def check_writable(task: RunTask) -> None:
-    """Check that artifacts can be written, before the notebook runs and not hours later.
+    """Check that artifacts can be saved, before the notebook runs, not hours later.
 
-    :raises DataloreConfigurationError: if the destination is not the address of a folder.
-    :raises DataloreStorageError: if it cannot be written to.
+    :raises DataloreConfigurationError: if the destination is malformed or relative, or its file system is not
+        installed.
+    :raises DataloreStorageError: if the destination cannot be written to.
     """
     if task.artifacts_to is not None:
         from airflow_provider_datalore.storage import check_writable

@@ -180,7 +180,7 @@ class TestOneThatCannotBeHandedOn:
         self, ran: Datalore, context: Context, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(reading, "MAX_NOTEBOOK_BYTES", 100)
-        with pytest.raises(DataloreOutputError, match="longer than 100 bytes"):
+        with pytest.raises(DataloreOutputError, match="larger than 100 bytes"):
             operator("revenue").execute(context)
         assert len(ran.asked("GET", ARTIFACT)) == 1
 
