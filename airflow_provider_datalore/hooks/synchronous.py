@@ -113,8 +113,8 @@ class SynchronousHook(DataloreBaseHook):
             url = self.notebook_url(notebook)
             raise DataloreSubmissionUnknownError(
                 f"Notebook {notebook} may be running in Datalore: a run was requested, but Datalore did not confirm "
-                "it. The request is not repeated, because that could run the notebook twice. Check whether it is running: "
-                f"{url}. If it is not, clear this task. The error: {error}",
+                "it. The request is not repeated, because that could run the notebook twice. Check whether it is "
+                f"running: {url}. If it is not, clear this task. The error: {error}",
                 notebook_id=str(notebook),
                 notebook_url=url,
             ) from error
