@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 """U+0000, and halves of a surrogate pair, such as a file name that is not Unicode leaves."""
+
+RESERVED_KEYS = frozenset(
+    {"__classname__", "__version__", "__data__", "__id__", "__cache__", "__type", "__source", "__var"}
+)
+"""Keys by which Airflow marks Python objects in XComs: it would create an object from a mapping that has them."""
 
 MAX_EXCERPT_CHARS = 300
 """How much of a foreign text a message repeats."""
@@ -22,6 +27,22 @@ def storable(value: Any) -> Any:
     if isinstance(value, list):
         return [storable(inner) for inner in value]
     return value
+
+
+def reserved_key(value: Any) -> str | None:
+    """A key of this JSON, at any depth, by which Airflow would read a mapping as a Python object; None if none is."""
+    level = [value]
+    while level:
+        inner: list[Any] = []
+        for part in level:
+            if isinstance(part, Mapping):
+                if found := RESERVED_KEYS.intersection(part):
+                    return min(found)
+                inner += part.values()
+            elif isinstance(part, (list, tuple)):
+                inner += part
+        level = inner
+    return None
 
 
 def listed(names: Sequence[str], limit: int) -> str:

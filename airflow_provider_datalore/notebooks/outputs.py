@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from airflow_provider_datalore.api.text import NOT_STORABLE
+from airflow_provider_datalore.api.text import NOT_STORABLE, reserved_key
 from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells, data, is_printed, plain, text
 
 MAX_OUTPUT_BYTES = 256 * 1024
@@ -160,6 +160,8 @@ def _check(value: Any) -> None:
             elif isinstance(part, list):
                 inner += part
         level, depth = inner, depth + 1
+    if key := reserved_key(value):
+        raise ValueError(f"contains the key {key!r}, by which Airflow marks Python objects in XComs; rename it")
     size = len(json.dumps(value, ensure_ascii=False).encode())
     if size > MAX_OUTPUT_BYTES:
         raise ValueError(

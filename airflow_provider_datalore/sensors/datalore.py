@@ -92,8 +92,9 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
-            # With a cause, it is a skip that ``never_fail`` made of another error.
+            # With a cause, it is a skip that ``soft_fail`` or ``never_fail`` made of another error.
             if error.__cause__ is not None:
+                self._raise_output_error(error.__cause__)
                 raise
             run = self._last_seen
             raise type(error)(f"{error} {still_running(self.run_id, run, self._url(run))}") from error
@@ -132,6 +133,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
                 return super().resume_execution(next_method, next_kwargs, context)
             return self._resume_without_event(next_kwargs, context)
         except AirflowSkipException as error:
+            self._raise_output_error(error.__cause__)
             # Airflow 3.3 replaces it by one without its message.
             raise (error.__cause__ if isinstance(error.__cause__, AirflowSkipException) else error) from None
         except (DataloreError, AirflowSensorTimeout) as error:
@@ -146,6 +148,13 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         run = self._last_seen
         if run is not None and not run.is_finished:
             self.log.warning(run_left_running(self.run_id, self._url(run)))
+
+    def _raise_output_error(self, error: BaseException | None) -> None:
+        """Raise an output error of which Airflow made a skip: ``soft_fail`` skips when a time limit passes only."""
+        from airflow_provider_datalore.exceptions import DataloreOutputError
+
+        if isinstance(error, DataloreOutputError) and not self.never_fail:
+            raise error from None
 
     def _resume_without_event(self, reason: dict[str, Any] | None, context: Context) -> dict[str, Any]:
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
@@ -208,9 +217,13 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         defer(self, DataloreRunTrigger, policy, run_id=self.run_id, notebook_url=url)
 
     def _deliver(self, run: Run, context: Context) -> dict[str, Any]:
+        from airflow_provider_datalore.exceptions import DataloreOutputError
+        from airflow_provider_datalore.tasks.no_retry import without_retry
         from airflow_provider_datalore.tasks.outcome import deliver
 
         self.outcome = deliver(run, self.hook, context, self, parameters=(), notebook_url=self.notebook_url)
+        if isinstance(self.outcome.error, DataloreOutputError):
+            raise without_retry(self.outcome.error)
         if self.outcome.error is not None:
             raise self.outcome.error
         return run.to_json()
