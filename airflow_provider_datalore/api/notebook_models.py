@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from airflow_provider_datalore.api.models import JsonModel, Lenient
+from airflow_provider_datalore.api.models import JsonModel, Label, Lenient
 
 KERNEL_BUSY = "BUSY"
 KERNEL_NOT_STARTED = "NOT_STARTED"
@@ -27,8 +27,8 @@ class Kernel(JsonModel):
     :param running_cell_id: the cell that runs.
     """
 
-    state: str
-    running_cell_id: str | None = None
+    state: Label
+    running_cell_id: Label | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -40,7 +40,7 @@ class Timing(JsonModel):
     """When a cell ran last."""
 
     duration_ms: float | None = None
-    last_executed_at: str | None = None
+    last_executed_at: Label | None = None
 
     def ended_at(self, now: float) -> float | None:
         """When the execution ended, in epoch seconds by Datalore's clock; None if Datalore does not report it.
@@ -66,11 +66,11 @@ class Cell(JsonModel):
     :param data: what belongs to its type; of a control ``{"control": {…}}``.
     """
 
-    cell_id: str
-    cell_type: Lenient[str] = ""
+    cell_id: Label
+    cell_type: Lenient[Label] = ""
     position: Lenient[int] = 0
     source: Lenient[str] = ""
-    execution_status: str = "NONE"
+    execution_status: Label = "NONE"
     execution_count: Lenient[int | None] = None
     timing: Lenient[Timing | None] = None
     data: Lenient[Mapping[str, Any]] = Field(default_factory=dict)

@@ -14,6 +14,9 @@ RESERVED_KEYS = frozenset(
 )
 """Keys by which Airflow marks Python objects in XComs: it would create an object from a mapping that has them."""
 
+_TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[@-Z\\-_])")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
 MAX_EXCERPT_CHARS = 300
 """How much of a foreign text a message repeats."""
 
@@ -43,6 +46,16 @@ def reserved_key(value: Any) -> str | None:
                 inner += part
         level = inner
     return None
+
+
+def plain(value: str) -> str:
+    """Remove terminal codes, and characters that a log would display as something else."""
+    return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", value.replace("\r\n", "\n")))
+
+
+def one_line(value: str) -> str:
+    """The text as a log can show it within a line: plain, and without line breaks."""
+    return " ".join(plain(value).split())
 
 
 def listed(names: Sequence[str], limit: int) -> str:
