@@ -8,6 +8,7 @@ import sys
 from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,8 @@ RUNNING_RUN_TTL = 3.0
 """Seconds for which the state of a running run is cached, however many users view it."""
 UNREACHABLE_TTL = 15.0
 """Seconds until the next request for a run for which Datalore could not be reached."""
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How much the clocks of Airflow and Datalore may differ."""
 FINISHED_RUN_TTL = 600.0
 """Seconds for which a finished run and its page, or the reason why it has no page, are cached."""
 
@@ -102,7 +105,8 @@ class TabClient:
     def run(self, task: NotebookTask) -> Run:
         """The run of a task, as Datalore reports it.
 
-        :raises DataloreUnexpectedResponseError: if it is a run of another notebook than the task's.
+        :raises DataloreUnexpectedResponseError: if it is a run of another notebook than the task's, or did not begin
+            while the task was running.
         :raises DataloreError: another error, by its own class.
         """
         run_id = task.run_id or ""
@@ -113,8 +117,11 @@ class TabClient:
             _runs.put(key, run, FINISHED_RUN_TTL if run.is_finished else RUNNING_RUN_TTL)
         if task.notebook_id is not None and not _belongs_to(run, task.notebook_id):
             raise DataloreUnexpectedResponseError(
-                f"Run {run_id} is a run of notebook {run.notebook_id}, but this task runs {task.notebook_id}. "
-                "Its XCom run_id may have been edited."
+                f"Run {run_id} is not a run of notebook {task.notebook_id}, which this task runs, so it is not shown."
+            )
+        if not _began_within(run, task):
+            raise DataloreUnexpectedResponseError(
+                f"Run {run_id} did not begin while this task was running, so it is not shown. Look at it in Datalore."
             )
         return run
 
@@ -206,6 +213,16 @@ def _belongs_to(run: Run, notebook_id: str) -> bool:
     except DataloreConfigurationError:
         return False
     return run.notebook_id in (None, str(notebook), notebook.id)
+
+
+def _began_within(run: Run, task: NotebookTask) -> bool:
+    """Whether a run began while its task was running; true if Datalore does not report when it began."""
+    if run.start_time is None:
+        return True
+    if task.first_start is not None and run.start_time < task.first_start - CLOCK_TOLERANCE:
+        return False
+    # Only the run of an XCom has to begin before the task's end; a sensor waits for a run that something else started.
+    return task.first_start is None or task.end_date is None or run.start_time <= task.end_date + CLOCK_TOLERANCE
 
 
 def _cached_page(key: Hashable) -> bytes | None:

@@ -133,10 +133,18 @@ def _reported_run(task: NotebookTask) -> Run | None:
 def _no_connection(task: NotebookTask) -> str:
     if not task.has_started:
         return "The task has not started yet."
+    if task.is_masked:
+        return "Airflow masked the connection's id in the rendered fields of this task, so its run cannot be shown."
     return "This task does not run a Datalore notebook, or Airflow no longer has its rendered fields."
 
 
 def _no_run(task: NotebookTask) -> str:
+    if task.is_masked:
+        return (
+            "Airflow masked a part of the notebook's or the run's id in the rendered fields of this task: it contains "
+            "a text that is also a secret, such as a password. So the tab cannot check which run is this task's. "
+            "The task's log has the links to Datalore."
+        )
     if task.is_unfinished:
         return "The notebook has not been started yet."
     if task.notebook_id is None:

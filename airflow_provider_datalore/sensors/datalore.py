@@ -176,6 +176,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         from airflow_provider_datalore.api.conditions import NEW_RUN_GRACE
         from airflow_provider_datalore.api.waiting import CLOCK, Outage
         from airflow_provider_datalore.exceptions import DataloreNoResponseError
+        from airflow_provider_datalore.tasks.pushing import push_link
 
         if self._outage is None:
             self._outage = Outage(self.max_outage, CLOCK)
@@ -191,8 +192,8 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         if not run.is_finished:
             self.log.info("Run %s is %r: %s", self.run_id, run.status or "running", url)
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
-        context["ti"].xcom_push(key=xcom.EXECUTED_NOTEBOOK_URL, value="")
-        context["ti"].xcom_push(key=xcom.NOTEBOOK_URL, value=url)
+        push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
+        push_link(context, xcom.NOTEBOOK_URL, url)
         self.notebook_url = url
         return run
 

@@ -85,6 +85,7 @@ def test_neither_does_the_extra_of_an_asset_event() -> None:
     outlet, accessor = Outlet(), Event()
     artifacts = [{"name": name, "path": "/x"} for name in sorted(RESERVED_KEYS)]
     run = Run.model_validate({**RUN, "artifacts": artifacts})
-    describe_run(run, {"outlet_events": {outlet: accessor}}, [outlet], sorted(RESERVED_KEYS))  # type: ignore[dict-item]  # only what is read of an outlet
+    context: Any = {"outlet_events": {outlet: accessor}}
+    describe_run(run, context, [outlet], sorted(RESERVED_KEYS))
     assert accessor.extra["artifacts"]
     assert reserved_key(accessor.extra) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import nbformat
@@ -51,10 +52,40 @@ class TestRun:
         assert len(server.requests) == 1
 
     def test_a_run_of_another_notebook_is_not_shown(self, server: ScriptedServer, run_id: str) -> None:
-        with pytest.raises(DataloreUnexpectedResponseError, match="run of notebook eve/secret"):
+        with pytest.raises(DataloreUnexpectedResponseError, match="not a run of notebook ann/sales") as error:
             finished(server, run_id, notebookId="eve/secret")
+        assert "secret" not in str(error.value)
         view = TabView.of(task(run_id))
         assert (view.run, view.artifacts) == (None, [])
+
+    @pytest.mark.audit
+    @pytest.mark.parametrize(
+        ("first_start", "end_date", "is_shown"),
+        [
+            ("07:59:00", "08:06:00", True),
+            ("08:04:00", "08:06:00", True),  # within the difference that clocks may have
+            ("07:00:00", "07:56:00", True),
+            ("08:06:00", "08:10:00", False),
+            ("08:06:00", None, False),
+            ("07:00:00", "07:54:00", False),
+            ("07:00:00", None, True),
+            (None, "07:00:00", True),  # a sensor's run
+        ],
+    )
+    def test_a_run_that_did_not_begin_while_the_task_was_running_is_not_shown(
+        self, server: ScriptedServer, run_id: str, first_start: str | None, end_date: str | None, is_shown: bool
+    ) -> None:
+        times = {"first_start": first_start, "end_date": end_date}
+        dates = {name: time and datetime.fromisoformat(f"2026-01-31T{time}Z") for name, time in times.items()}
+        finished(server, run_id)
+        view = TabView.of(task(run_id, **dates))
+        assert (view.run is not None) == view.has_notebook == is_shown
+        assert is_shown or "did not begin while this task was running" in view.problem
+
+    def test_a_run_whose_beginning_is_not_reported_is_shown(self, server: ScriptedServer, run_id: str) -> None:
+        finished(server, run_id, startTime=None)
+        now = datetime.now(UTC)
+        assert TabView.of(task(run_id, first_start=now, end_date=now)).run
 
     def test_a_notebook_id_without_its_owner_is_accepted(self, server: ScriptedServer, run_id: str) -> None:
         assert finished(server, run_id, notebookId="sales").succeeded
