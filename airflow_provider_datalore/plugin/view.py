@@ -43,12 +43,15 @@ class TabView:
     links: Links = field(default_factory=Links)
 
     @classmethod
-    def of(cls, task: NotebookTask) -> TabView:
-        """Create the view of a task; never fails if Datalore does."""
+    def of(cls, task: NotebookTask, user: str | None = None) -> TabView:
+        """Create the view of a task; never fails if Datalore does.
+
+        :param user: the user who views it.
+        """
         if task.conn_id is None:
             return cls("none", "No run", task, problem=_no_connection(task))
         try:
-            datalore = TabClient(task.conn_id, task.team)
+            datalore = TabClient(task.conn_id, task.team, user)
         except DataloreError as error:
             return cls("unknown", "Unknown", task, run=_reported_run(task), problem=str(error))
         if task.run_id is None:
