@@ -40,7 +40,7 @@ class RunTask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run, for the task to keep.
+    """The outcome of a run, for the task to keep.
 
     :param run: the finished run.
     :param error: why the task fails: the run failed, or its artifacts or outputs could not be handed on; None if the
