@@ -21,7 +21,7 @@ USER_VENV := $(CURDIR)/build/user-airflow-$(AIRFLOW)
 # Some branches run only on some Airflow versions; all tests on the newest one must reach this coverage.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
-.PHONY: help demo ui screenshots test test-matrix test-faults bench lint public-api docs package clean
+.PHONY: help demo ui screenshots test test-matrix test-faults audit bench lint public-api docs package clean
 
 help:
 	@echo "make demo    run an example DAG with a real Airflow and the Datalore emulator, and show the result"
@@ -30,6 +30,7 @@ help:
 	@echo "make test    run all tests on Airflow $(NEWEST); AIRFLOW=2.11.2 selects another version"
 	@echo "make test-matrix   run the tests on every supported Airflow and installed Python, and with older libraries"
 	@echo "make test-faults   kill, disconnect and corrupt parts of a real Airflow and of Datalore (15 minutes)"
+	@echo "make audit   repeat the attacks that docs/security.md lists (10 minutes)"
 	@echo "make bench   compare waiting with a bare loop and with other providers (more than an hour)"
 	@echo "make lint    run ruff, the import contract, mypy, the checks of wording and of the public API, and type checks of user code"
 	@echo "make public-api   write docs/public_api.txt, if CHANGELOG.md names what changed"
@@ -66,6 +67,11 @@ test-faults:
 	@$(INSTALL) test faults
 	@$(RUN) tests.faults.services
 	@$(RUN) pytest tests/faults $(ARGS)
+
+# What was tried in audits, as far as it can be scripted; docs/security.md lists it. Needs Chromium for the browser part.
+audit:
+	@$(INSTALL) test
+	@$(RUN) pytest -m audit -v $(ARGS)
 
 # Compares only what was measured side by side. Do not use the machine meanwhile. ARGS="--parts polling --runs 200" is short.
 bench:
