@@ -70,7 +70,7 @@ test-faults:
 
 # What was tried in audits, as far as it can be scripted; docs/security.md lists it. Needs Chromium for the browser part.
 audit:
-	@$(INSTALL) test
+	@$(INSTALL) test audit
 	@$(RUN) pytest -m audit -v $(ARGS)
 
 # Compares only what was measured side by side. Do not use the machine meanwhile. ARGS="--parts polling --runs 200" is short.

@@ -71,6 +71,7 @@ def test_host_schema_and_port_work_as_in_airflow_s_http_connection(fields: dict[
     assert connection.base_url == connection.public_url == base_url
 
 
+@pytest.mark.audit
 @pytest.mark.parametrize("host", [None, "", "https://dl.example.com"])
 @pytest.mark.parametrize("conn_type", ["postgres", "aws", "snowflake", "https", "Fs"])
 def test_the_password_of_a_connection_of_another_type_is_not_sent(conn_type: str, host: str | None) -> None:
@@ -202,6 +203,7 @@ def test_a_token_escaped_as_in_html_is_removed(written: str) -> None:
     assert connection.without_token_bytes(f"<p>{written}</p>".encode()) == f"<p>{expected}</p>".encode()
 
 
+@pytest.mark.audit
 @pytest.mark.parametrize("token", [TOKEN, "a/b+c==long?>~~", "12345678"])
 @pytest.mark.parametrize("before", ["", "u:", "user:", "Basic"])
 @pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
@@ -217,6 +219,7 @@ def test_a_token_in_base64_is_removed(token: str, before: str, encode: Callable[
         assert len(rest.rstrip("=")) <= len(before + after) * 4 / 3 + 3
 
 
+@pytest.mark.audit
 @pytest.mark.parametrize("entered", [f"{TOKEN}-1\n", f" {TOKEN}-2", f"{TOKEN}-3"])
 def test_airflow_masks_the_token_as_it_is_sent(connect: Connect, entered: str) -> None:
     from airflow.providers.common.compat.sdk import redact

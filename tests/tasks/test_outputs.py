@@ -157,6 +157,7 @@ class TestOneThatCannotBeHandedOn:
             operator("level", "revenue").execute(context)
         assert "outputs" not in task_instance.xcoms
 
+    @pytest.mark.audit
     @pytest.mark.parametrize("task", [operator("it"), sensor("it"), sensor("it", soft_fail=True)])
     def test_one_that_airflow_would_read_as_a_python_object_fails_the_task_without_a_retry(
         self, ran: Datalore, context: Context, task_instance: TaskInstance, task: Any

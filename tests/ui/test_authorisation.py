@@ -14,6 +14,8 @@ from tests.shared_airflow import EXAMPLES_TOKEN, SharedAirflow
 from tests.ui.conftest import Tab
 from tests.ui.users import ADMIN, NOT_FOR_THE_VIEWER, VIEWER
 
+pytestmark = pytest.mark.audit
+
 PAGES = ["", "/state", "/notebook?theme=light", "/artifacts/0/"]
 
 
