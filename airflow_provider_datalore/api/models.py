@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias, TypedDict, TypeVar, Unpack
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator, field_validator
+from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticUseDefault
 
@@ -122,15 +122,14 @@ def _in_utc(value: object, read: ValidatorFunctionWrapHandler) -> datetime:
         raise ValueError("the time lies outside of the years that a date can have") from None
 
 
-def _label(value: str) -> str:
-    return one_line(str(storable(value)))
+def clean(value: object) -> object:
+    """A short text that messages contain, such as an id or a status, so that it can be shown within a line."""
+    return one_line(str(storable(value))) if isinstance(value, str) else value
 
 
 Value = TypeVar("Value")
 Lenient: TypeAlias = Annotated[Value, WrapValidator(_or_default)]
 """A field that only informs: a value that cannot be read is replaced by the field's default, and loses nothing else."""
-Label: TypeAlias = Annotated[str, AfterValidator(_label)]
-"""A short text that messages contain: an id, a status."""
 UtcDatetime: TypeAlias = Annotated[datetime, WrapValidator(_in_utc)]
 """A time that is aware, in UTC; one without a zone is taken as UTC."""
 
@@ -155,17 +154,19 @@ class Run(JsonModel):
     Source: https://www.jetbrains.com/help/datalore/run-api.html
     """
 
-    run_id: Label
-    notebook_id: Lenient[Label | None] = None
-    user_id: Lenient[Label | None] = None
+    run_id: str
+    notebook_id: Lenient[str | None] = None
+    user_id: Lenient[str | None] = None
     start_time: Lenient[UtcDatetime | None] = None
     end_time: UtcDatetime | None = None
     success: bool | None = None
-    status: Lenient[Label | None] = None
-    update_report: Lenient[Label | None] = None
+    status: Lenient[str | None] = None
+    update_report: Lenient[str | None] = None
     direct_file_storage_write: Lenient[bool | None] = None
     artifacts: tuple[Artifact, ...] = ()
     read_only: Lenient[bool | None] = None
+
+    _clean = field_validator("run_id", "notebook_id", "user_id", "status", "update_report")(clean)
 
     @field_validator("end_time", mode="before")
     @classmethod

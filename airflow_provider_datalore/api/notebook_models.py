@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from airflow_provider_datalore.api.models import JsonModel, Label, Lenient
+from airflow_provider_datalore.api.models import JsonModel, Lenient, clean
 
 KERNEL_BUSY = "BUSY"
 KERNEL_NOT_STARTED = "NOT_STARTED"
@@ -27,8 +27,10 @@ class Kernel(JsonModel):
     :param running_cell_id: the cell that runs.
     """
 
-    state: Label
-    running_cell_id: Label | None = None
+    state: str
+    running_cell_id: str | None = None
+
+    _clean = field_validator("state", "running_cell_id")(clean)
 
     @property
     def is_busy(self) -> bool:
@@ -40,7 +42,9 @@ class Timing(JsonModel):
     """When a cell ran last."""
 
     duration_ms: float | None = None
-    last_executed_at: Label | None = None
+    last_executed_at: str | None = None
+
+    _clean = field_validator("last_executed_at")(clean)
 
     def ended_at(self, now: float) -> float | None:
         """When the execution ended, in epoch seconds by Datalore's clock; None if Datalore does not report it.
@@ -66,14 +70,16 @@ class Cell(JsonModel):
     :param data: what belongs to its type; of a control ``{"control": {…}}``.
     """
 
-    cell_id: Label
-    cell_type: Lenient[Label] = ""
+    cell_id: str
+    cell_type: Lenient[str] = ""
     position: Lenient[int] = 0
     source: Lenient[str] = ""
-    execution_status: Label = "NONE"
+    execution_status: str = "NONE"
     execution_count: Lenient[int | None] = None
     timing: Lenient[Timing | None] = None
     data: Lenient[Mapping[str, Any]] = Field(default_factory=dict)
+
+    _clean = field_validator("cell_id", "cell_type", "execution_status")(clean)
 
     @property
     def runs(self) -> bool:
