@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -40,14 +41,17 @@ class AirflowWithRoles(LocalAirflow):
 
     def start(self) -> None:
         super().start()
-        for role, resources in {NO_LOGS: ["DAGs", "Task Instances"], ONLY_LOGS: ["DAGs", "Task Logs"]}.items():
-            self._command("roles", "create", role)
-            for resource in resources:
-                self._command("roles", "add-perms", role, "-r", resource, "-a", "can_read")
-        for role in (*ALLOWED, *REFUSED):
-            names = ("--username", role, "--firstname", role, "--lastname", "x", "--email", f"{role}@example.com")
-            self._command("users", "create", *names, "--role", role, "--password", PASSWORD)
+        names = ("--username", "Admin", "--firstname", "x", "--lastname", "x", "--email", "Admin@example.com")
+        command = ("users", "create", *names, "--role", "Admin", "--password", PASSWORD)
+        # A part that may end by itself.
+        self._start_part("connections", *command).wait(120)
         self._session.headers["Authorization"] = f"Bearer {self.log_in('Admin')}"
+        for role, resources in {NO_LOGS: ["DAGs", "Task Instances"], ONLY_LOGS: ["DAGs", "Task Logs"]}.items():
+            actions = [{"action": {"name": "can_read"}, "resource": {"name": resource}} for resource in resources]
+            self._create("roles", {"name": role, "actions": actions})
+        for role in {*ALLOWED, *REFUSED} - {"Admin"}:
+            names_of_user = {"username": role, "email": f"{role}@example.com", "first_name": "x", "last_name": "x"}
+            self._create("users", {**names_of_user, "roles": [{"name": role}], "password": PASSWORD})
 
     def log_in(self, role: str) -> str:
         """The token of the user who has a role."""
@@ -57,8 +61,8 @@ class AirflowWithRoles(LocalAirflow):
         token: str = response.json()["access_token"]
         return token
 
-    def _command(self, *command: str) -> None:
-        self._start_part("connections", *command).wait(120)
+    def _create(self, what: str, body: dict[str, Any]) -> None:
+        self._session.post(f"{self.url}/auth/fab/v1/{what}", json=body, timeout=60).raise_for_status()
 
 
 @pytest.fixture(scope="module")
