@@ -131,6 +131,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         if not self.wait_for_completion:
             outcome.check_nothing_awaited(self, notebook)
         outcome.check(self)
+        outcome.check_writable(self)
         self.notebook_url = url = hook.notebook_url(notebook)
         push_link(context, xcom.NOTEBOOK_URL, url)
         # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.

@@ -70,6 +70,18 @@ def check(task: RunTask) -> None:
         check_names(task.outputs)
 
 
+def check_writable(task: RunTask) -> None:
+    """Check that artifacts can be written, before the notebook runs and not hours later.
+
+    :raises DataloreConfigurationError: if the destination is not the address of a folder.
+    :raises DataloreStorageError: if it cannot be written to.
+    """
+    if task.artifacts_to is not None:
+        from airflow_provider_datalore.storage import check_writable
+
+        check_writable(task.artifacts_to)
+
+
 def check_nothing_awaited(task: RunTask, notebook: NotebookId) -> None:
     """Check that a task which does not wait for the run is to hand on nothing of it.
 
