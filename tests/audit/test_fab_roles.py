@@ -125,8 +125,8 @@ def test_an_editor_of_xcoms_cannot_plant_a_python_object(airflow: AirflowWithRol
     session = loopback_session()
     session.headers["Authorization"] = f"Bearer {airflow.log_in('Op')}"
     response = session.patch(f"{airflow.url}/api/v2{entry}", json={"value": planted, "map_index": -1}, timeout=60)
-    assert response.status_code in (200, 400, 422, 403), response.text
-    assert AIRFLOW < (3, 2) or response.status_code != 200
+    # Airflow 3.1 stores it, and then fails to show it.
+    assert AIRFLOW < (3, 2) or response.status_code in (400, 403, 422), response.text
     page = get(airflow, tab, "Admin")
     assert page.status_code == 200
     assert "Asset" not in page.text
