@@ -25,3 +25,6 @@ PARAMETERS = "parameters"
 
 INTERACTIVE_RUN = "interactive_run"
 """The notebook as it was before an interactive run, which identifies the run."""
+
+TAB_PREFIX = "datalore_tab_"
+"""Precedes the key of an XCom that the tab shows: with an XCom backend, the same value as JSON text in the database."""

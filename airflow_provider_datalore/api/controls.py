@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow_provider_datalore.api.notebook_models import Cell
 from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
+from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 Control = Mapping[str, Any]
@@ -59,7 +60,7 @@ def describe(control: Control) -> str:
         values = f" from {control.get('min')} to {control.get('max')}"
     elif kind == "DROPDOWN" and not control.get("selectedVariable"):
         values = f" of {', '.join(map(repr, _items(control)))}"
-    return f"{control.get('variable')!r} ({kind}{values})"
+    return f"{control.get('variable')!r} ({shorten(one_line(f'{kind}{values}'))})"
 
 
 def _listed(controls: Iterable[Control]) -> str:
@@ -100,7 +101,7 @@ def _number(value: ParameterValue, control: Control) -> str:
             return value.strip()
     except InvalidOperation:
         pass
-    raise _NotAcceptedError(f"a number from {least} to {most}")
+    raise _NotAcceptedError(shorten(one_line(f"a number from {least} to {most}")))
 
 
 def _decimal(bound: object, otherwise: str) -> Decimal:

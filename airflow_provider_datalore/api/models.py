@@ -13,7 +13,7 @@ from pydantic_core import PydanticUseDefault
 
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
-from airflow_provider_datalore.api.text import choices, storable
+from airflow_provider_datalore.api.text import choices, one_line, storable
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreRunFailedError
 
 __all__ = ["Artifact", "NotebookId", "Run", "RunOptions", "RunRequest"]
@@ -122,6 +122,11 @@ def _in_utc(value: object, read: ValidatorFunctionWrapHandler) -> datetime:
         raise ValueError("the time is outside the range of a datetime") from None
 
 
+def clean(value: object) -> object:
+    """A short text that messages contain, such as an id or a status, so that it can be shown within a line."""
+    return one_line(str(storable(value))) if isinstance(value, str) else value
+
+
 Value = TypeVar("Value")
 Lenient: TypeAlias = Annotated[Value, WrapValidator(_or_default)]
 """An optional field: if its value cannot be read, it has its default, and the other fields are not affected."""
@@ -160,6 +165,8 @@ class Run(JsonModel):
     direct_file_storage_write: Lenient[bool | None] = None
     artifacts: tuple[Artifact, ...] = ()
     read_only: Lenient[bool | None] = None
+
+    _clean = field_validator("run_id", "notebook_id", "user_id", "status", "update_report")(clean)
 
     @field_validator("end_time", mode="before")
     @classmethod

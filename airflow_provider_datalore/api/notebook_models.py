@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from airflow_provider_datalore.api.models import JsonModel, Lenient
+from airflow_provider_datalore.api.models import JsonModel, Lenient, clean
 
 KERNEL_BUSY = "BUSY"
 KERNEL_NOT_STARTED = "NOT_STARTED"
@@ -30,6 +30,8 @@ class Kernel(JsonModel):
     state: str
     running_cell_id: str | None = None
 
+    _clean = field_validator("state", "running_cell_id")(clean)
+
     @property
     def is_busy(self) -> bool:
         """Whether a cell is running or waiting to run."""
@@ -41,6 +43,8 @@ class Timing(JsonModel):
 
     duration_ms: float | None = None
     last_executed_at: str | None = None
+
+    _clean = field_validator("last_executed_at")(clean)
 
     def ended_at(self, now: float) -> float | None:
         """The end of the execution, in epoch seconds of Datalore's clock; None if Datalore does not report it.
@@ -74,6 +78,8 @@ class Cell(JsonModel):
     execution_count: Lenient[int | None] = None
     timing: Lenient[Timing | None] = None
     data: Lenient[Mapping[str, Any]] = Field(default_factory=dict)
+
+    _clean = field_validator("cell_id", "cell_type", "execution_status")(clean)
 
     @property
     def runs(self) -> bool:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 """U+0000, and unpaired surrogates, which Python uses for file names that are not valid Unicode."""
+
+RESERVED_KEYS = frozenset(
+    {"__classname__", "__version__", "__data__", "__id__", "__cache__", "__type", "__source", "__var"}
+)
+"""Keys by which Airflow marks Python objects in XComs: it would create an object from a mapping that has them."""
+
+_TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[@-Z\\-_])")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 MAX_EXCERPT_CHARS = 300
 """Maximum number of characters that a message quotes from a response."""
@@ -22,6 +30,32 @@ def storable(value: Any) -> Any:
     if isinstance(value, list):
         return [storable(inner) for inner in value]
     return value
+
+
+def reserved_key(value: Any) -> str | None:
+    """A key of this JSON, at any depth, by which Airflow would read a mapping as a Python object; None if none is."""
+    level = [value]
+    while level:
+        inner: list[Any] = []
+        for part in level:
+            if isinstance(part, Mapping):
+                if found := RESERVED_KEYS.intersection(part):
+                    return min(found)
+                inner += part.values()
+            elif isinstance(part, (list, tuple)):
+                inner += part
+        level = inner
+    return None
+
+
+def plain(value: str) -> str:
+    """Remove terminal codes, and characters that a log would display as something else."""
+    return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", value.replace("\r\n", "\n")))
+
+
+def one_line(value: str) -> str:
+    """The text as a log can show it within a line: plain, and without line breaks."""
+    return " ".join(plain(value).split())
 
 
 def listed(names: Sequence[str], limit: int) -> str:

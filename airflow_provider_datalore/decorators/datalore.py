@@ -99,6 +99,7 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
 
         from airflow_provider_datalore.api.parameters import to_datalore
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
+        from airflow_provider_datalore.tasks.pushing import push_for_tab
 
         context_merge(context, self.op_kwargs)
         returned: object = self.python_callable(
@@ -110,7 +111,7 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
                 "notebook's parameters as a mapping such as {'region': 'eu'}, or None for no parameters."
             )
         masked: Any = redact(to_datalore(returned))
-        context["ti"].xcom_push(key=xcom.PARAMETERS, value=masked)
+        push_for_tab(context, xcom.PARAMETERS, masked)
         self.parameters = returned
         return returned
 

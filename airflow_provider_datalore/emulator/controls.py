@@ -22,6 +22,10 @@ class ControlError(Exception):
     """A control does not accept a value."""
 
 
+_NAME = r"^[^\W\d]\w*$"
+"""What a variable may be called: its name becomes a part of the code."""
+
+
 class _Control(BaseModel):
     """What all controls have in common.
 
@@ -32,7 +36,7 @@ class _Control(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel)
 
     label: str = ""
-    variable: str = Field(pattern=r"^[^\W\d]\w*$")
+    variable: str = Field(pattern=_NAME)
 
 
 class Checkbox(_Control):
@@ -120,7 +124,7 @@ class Dropdown(_Control):
     selected_value: str | None = None
     multiselect: bool = False
     selected_values: list[str] | None = None
-    selected_variable: str | None = None
+    selected_variable: str | None = Field(default=None, pattern=_NAME)
 
     @model_validator(mode="after")
     def _are_items(self) -> Dropdown:

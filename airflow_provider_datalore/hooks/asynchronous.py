@@ -17,6 +17,7 @@ from airflow_provider_datalore.api.waiting import WaitPolicy, deadline_after
 from airflow_provider_datalore.hooks.synchronous import DataloreBaseHook
 from airflow_provider_datalore.transport.connection import (
     DataloreConnection,
+    mask_token,
     naming_connection,
     not_defined,
     not_looked_up,
@@ -94,6 +95,8 @@ class DataloreAsyncHook(DataloreBaseHook):
         return shared_client(self.datalore_conn_id, self._load_connection)
 
     async def _load_connection(self) -> DataloreConnection:
+        from asgiref.sync import sync_to_async
+
         until = time.monotonic() + self.look_up_for
         interval = MIN_LOOKUP_INTERVAL
         while True:
@@ -109,7 +112,10 @@ class DataloreAsyncHook(DataloreBaseHook):
                 await asyncio.sleep(interval)
                 interval = min(2 * interval, MAX_LOOKUP_INTERVAL)
             else:
-                return DataloreConnection.read(connection, extra)
+                datalore = DataloreConnection.read(connection, extra)
+                if datalore.token != connection.password:
+                    await sync_to_async(mask_token)(datalore.token)
+                return datalore
 
     async def _look_up(self) -> tuple[Connection, dict[str, Any]]:
         from asgiref.sync import sync_to_async

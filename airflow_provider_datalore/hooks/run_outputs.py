@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_datalore.api.text import listed
+from airflow_provider_datalore.api.text import RESERVED_KEYS, listed
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreMissingOutputError,
@@ -31,6 +31,10 @@ def check_names(names: object) -> None:
         and all(isinstance(name, str) and name.strip() for name in names)
         and len(set(names)) == len(names)
     ):
+        if reserved := RESERVED_KEYS.intersection(names):
+            raise DataloreConfigurationError(
+                f"outputs contains the name {min(reserved)!r}, which Airflow reserves for itself in XComs. Rename it."
+            )
         return
     raise DataloreConfigurationError(
         f"outputs is {names!r:.300}; it must be a list of different names, such as ['revenue'], of values that the "

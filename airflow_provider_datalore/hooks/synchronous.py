@@ -12,7 +12,12 @@ from airflow_provider_datalore.api import waiting
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.exceptions import DataloreNoResponseError, DataloreSubmissionUnknownError
 from airflow_provider_datalore.transport import drivers
-from airflow_provider_datalore.transport.connection import DataloreConnection, naming_connection, not_defined
+from airflow_provider_datalore.transport.connection import (
+    DataloreConnection,
+    mask_token,
+    naming_connection,
+    not_defined,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.calls import Call, Response
@@ -66,6 +71,8 @@ class SynchronousHook(DataloreBaseHook):
             except AirflowNotFoundException:
                 raise not_defined(self.datalore_conn_id) from None
             self._connection = DataloreConnection.read(airflow_connection, airflow_connection.extra_dejson)
+            if self._connection.token != airflow_connection.password:
+                mask_token(self._connection.token)
         return self._connection
 
     @property

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells, is_printed, plain, text
+from airflow_provider_datalore.api.text import one_line, plain
+from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells, is_printed, text
 
 _MAX_TRACEBACK_CHARS = 4000
 _MAX_OUTPUT_LINES = 20
@@ -56,7 +57,8 @@ class CellFailure:
 
     def __str__(self) -> str:
         parts = [
-            self.error,
+            # A line that is not indented would look like a line of the log.
+            self.error.replace("\n", "\n    "),
             f"in {self.cell}:",
             _indented(self.source),
         ]
@@ -103,7 +105,7 @@ def describe(cell: CodeCell, *, error_name: str, error_value: str, traceback: st
     return _failure(
         cell,
         _failing_line(traceback, cell),
-        error_name=_plain(error_name)[:200] or "an error without a name",
+        error_name=one_line(_plain(error_name))[:200] or "an error without a name",
         error_value=_shortened(_plain(error_value), _MAX_MESSAGE_CHARS),
         traceback=_shortened(traceback, _MAX_TRACEBACK_CHARS),
     )

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from airflow_provider_datalore.api.text import NOT_STORABLE
-from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells, data, is_printed, plain, text
+from airflow_provider_datalore.api.text import NOT_STORABLE, one_line, plain, reserved_key
+from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells, data, is_printed, text
 
 MAX_OUTPUT_BYTES = 256 * 1024
 """Maximum size of one value as JSON."""
@@ -95,7 +95,7 @@ class _CellOutput:
         if "application/json" in contents:
             return contents["application/json"]
         if "text/plain" not in contents:
-            types = ", ".join(sorted(map(str, contents))) or str(last.get("output_type"))
+            types = one_line(", ".join(sorted(map(str, contents))) or str(last.get("output_type")))
             raise ValueError(f"is the value of {self.cell.label}, whose output is not JSON or text but {types:.200}")
         shown = text(contents["text/plain"])
         return _read_text(shown) if last.get("output_type") == "display_data" else _read_shown(shown)
@@ -160,6 +160,8 @@ def _check(value: Any) -> None:
             elif isinstance(part, list):
                 inner += part
         level, depth = inner, depth + 1
+    if key := reserved_key(value):
+        raise ValueError(f"contains the key {key!r}, by which Airflow marks Python objects in XComs; rename it")
     size = len(json.dumps(value, ensure_ascii=False).encode())
     if size > MAX_OUTPUT_BYTES:
         raise ValueError(

@@ -6,13 +6,11 @@ Source: https://nbformat.readthedocs.io/en/latest/format_description.html
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[@-Z\\-_])")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+from airflow_provider_datalore.api.text import one_line
 
 MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
 """Maximum size of a file that is read. In memory it takes about five times as much, 25 times if it is hostile."""
@@ -48,7 +46,7 @@ class CodeCell:
         """A description for users: the number, the execution count as in tracebacks, and a tag or the first line."""
         lines = (line.strip() for line in self.source.splitlines())
         first_line = next((line for line in lines if line), "")
-        name = plain((self.tags[0] if self.tags else first_line)[:80])
+        name = one_line((self.tags[0] if self.tags else first_line)[:80])
         count = "" if self.execution_count is None else f" (In[{self.execution_count}])"
         position = f"cell {self.number}{count}"
         if not name:
@@ -109,17 +107,12 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def plain(value: str) -> str:
-    """Remove terminal codes, and characters that a log would display as something else."""
-    return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", value.replace("\r\n", "\n")))
-
-
 def _language(notebook: Mapping[str, Any]) -> str:
     metadata = notebook.get("metadata")
     for key, name in (("language_info", "name"), ("kernelspec", "language")):
         section = metadata.get(key) if isinstance(metadata, Mapping) else None
         if isinstance(section, Mapping) and (language := text(section.get(name))):
-            return plain(language)[:50].lower()
+            return one_line(language)[:50].lower()
     return ""
 
 

@@ -122,6 +122,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         """
         from airflow_provider_datalore.tasks import outcome
         from airflow_provider_datalore.tasks.deferral import defer
+        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
         from airflow_provider_datalore.tasks.run_store import RunStore
 
         policy = self._wait_policy()
@@ -131,18 +132,17 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
             outcome.check_nothing_awaited(self, notebook)
         outcome.check(self)
         outcome.check_writable(self)
-        task_instance = context["ti"]
         self.notebook_url = url = hook.notebook_url(notebook)
-        task_instance.xcom_push(key=xcom.NOTEBOOK_URL, value=url)
+        push_link(context, xcom.NOTEBOOK_URL, url)
         # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
-        task_instance.xcom_push(key=xcom.EXECUTED_NOTEBOOK_URL, value="")
+        push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
         store = RunStore(context, self.durable)
         parameters = cache(lambda: self.parameters_for(context))
         outage = policy.outage_before_start(time.time())
         earlier = store.find_run(hook, notebook, self.outputs, outage, lambda: self._fingerprint(parameters()))
         run_id = earlier or self._start(hook, notebook, store, parameters(), policy)
         policy = replace(policy, since=time.time())
-        task_instance.xcom_push(key=xcom.RUN_ID, value=run_id)
+        push_for_tab(context, xcom.RUN_ID, run_id)
         self.started_run_id = run_id
         if not self.wait_for_completion:
             store.forget()

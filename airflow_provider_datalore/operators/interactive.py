@@ -111,11 +111,12 @@ class DataloreInteractiveRunOperator(BaseOperator):
         :return: the finished run as JSON; None if the task does not wait.
         """
         from airflow_provider_datalore.tasks.interactive import run_of_earlier_try, start
+        from airflow_provider_datalore.tasks.pushing import push_link
 
         policy = self._wait_policy()
         self._check_options()
         notebook = self._notebook()
-        context["ti"].xcom_push(key=xcom.NOTEBOOK_URL, value=notebook.url)
+        push_link(context, xcom.NOTEBOOK_URL, notebook.url)
         if not self.wait_for_completion:
             start(notebook, policy.outage_before_start(time.time()))
             return None

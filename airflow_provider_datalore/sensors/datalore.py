@@ -92,8 +92,9 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
-            # A skip with a cause is another error, which ``never_fail`` has converted.
+            # A skip with a cause is another error, which ``soft_fail`` or ``never_fail`` has converted.
             if error.__cause__ is not None:
+                self._raise_output_error(error.__cause__)
                 raise
             run = self._last_seen
             raise type(error)(f"{error} {still_running(self.run_id, run, self._url(run))}") from error
@@ -132,6 +133,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
                 return super().resume_execution(next_method, next_kwargs, context)
             return self._resume_without_event(next_kwargs, context)
         except AirflowSkipException as error:
+            self._raise_output_error(error.__cause__)
             # Airflow 3.3 replaces the exception by one without its message.
             raise (error.__cause__ if isinstance(error.__cause__, AirflowSkipException) else error) from None
         except (DataloreError, AirflowSensorTimeout) as error:
@@ -146,6 +148,13 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         run = self._last_seen
         if run is not None and not run.is_finished:
             self.log.warning(run_left_running(self.run_id, self._url(run)))
+
+    def _raise_output_error(self, error: BaseException | None) -> None:
+        """Raise an output error of which Airflow made a skip: ``soft_fail`` skips when a time limit passes only."""
+        from airflow_provider_datalore.exceptions import DataloreOutputError
+
+        if isinstance(error, DataloreOutputError) and not self.never_fail:
+            raise error from None
 
     def _resume_without_event(self, reason: dict[str, Any] | None, context: Context) -> dict[str, Any]:
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
@@ -167,6 +176,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         from airflow_provider_datalore.api.conditions import NEW_RUN_GRACE
         from airflow_provider_datalore.api.waiting import CLOCK, Outage
         from airflow_provider_datalore.exceptions import DataloreNoResponseError
+        from airflow_provider_datalore.tasks.pushing import push_link
 
         if self._outage is None:
             self._outage = Outage(self.max_outage, CLOCK)
@@ -182,8 +192,8 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         if not run.is_finished:
             self.log.info("Run %s is %r: %s", self.run_id, run.status or "running", url)
         # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
-        context["ti"].xcom_push(key=xcom.EXECUTED_NOTEBOOK_URL, value="")
-        context["ti"].xcom_push(key=xcom.NOTEBOOK_URL, value=url)
+        push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
+        push_link(context, xcom.NOTEBOOK_URL, url)
         self.notebook_url = url
         return run
 
@@ -208,9 +218,13 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         defer(self, DataloreRunTrigger, policy, run_id=self.run_id, notebook_url=url)
 
     def _deliver(self, run: Run, context: Context) -> dict[str, Any]:
+        from airflow_provider_datalore.exceptions import DataloreOutputError
+        from airflow_provider_datalore.tasks.no_retry import without_retry
         from airflow_provider_datalore.tasks.outcome import deliver
 
         self.outcome = deliver(run, self.hook, context, self, parameters=(), notebook_url=self.notebook_url)
+        if isinstance(self.outcome.error, DataloreOutputError):
+            raise without_retry(self.outcome.error)
         if self.outcome.error is not None:
             raise self.outcome.error
         return run.to_json()

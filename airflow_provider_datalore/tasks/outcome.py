@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_datalore import xcom
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError, DataloreRunFailedError
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
+from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -107,11 +108,10 @@ def deliver(
     :param notebook_url: the address of the notebook; empty if it is unknown.
     """
     notebook_url = notebook_url or _notebook_url(run, hook)
-    task_instance = context["ti"]
-    task_instance.xcom_push(key=xcom.RUN, value=run.to_json())
+    push_for_tab(context, xcom.RUN, run.to_json())
     if (notebook := run.executed_notebook) is not None:
         try:
-            task_instance.xcom_push(key=xcom.EXECUTED_NOTEBOOK_URL, value=hook.artifact_url(notebook))
+            push_link(context, xcom.EXECUTED_NOTEBOOK_URL, hook.artifact_url(notebook))
         except DataloreError as error:
             log.warning("There is no link to the executed notebook: %s", error)
     try:
@@ -126,7 +126,7 @@ def deliver(
         _keep_artifacts(run, hook, context, task)
         if task.outputs is not None:
             outputs = hook.read_outputs(run, task.outputs, max_outage=task.max_outage)
-            task_instance.xcom_push(key=xcom.OUTPUTS, value=outputs)
+            context["ti"].xcom_push(key=xcom.OUTPUTS, value=outputs)
     except DataloreError as error:
         return Outcome(run, error, notebook_url=notebook_url)
     _describe(run, context, task, parameters)

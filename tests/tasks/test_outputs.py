@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -157,6 +157,26 @@ class TestOneThatCannotBeHandedOn:
             operator("level", "revenue").execute(context)
         assert "outputs" not in task_instance.xcoms
 
+    @pytest.mark.audit
+    @pytest.mark.parametrize("task", [operator("it"), sensor("it"), sensor("it", soft_fail=True)])
+    def test_one_that_airflow_would_read_as_a_python_object_fails_the_task_without_a_retry(
+        self, ran: Datalore, context: Context, task_instance: TaskInstance, task: Any
+    ) -> None:
+        ran.route("GET", ARTIFACT, body=notebook(cell(scrap("it", {"__type": "x", "__var": {}}))))
+        with pytest.raises(DataloreOutputError, match="it contains the key '__type', by which Airflow") as error:
+            task.execute(context)
+        assert isinstance(error.value, AirflowFailException)
+        assert "outputs" not in task_instance.xcoms
+
+    @pytest.mark.parametrize("never_fail", [False, True])
+    def test_a_resumed_sensor_skips_only_with_never_fail(
+        self, ran: Datalore, context: Context, never_fail: bool
+    ) -> None:
+        task = sensor("profit", **{"never_fail" if never_fail else "soft_fail": True})
+        sent = {"event": event.finished(DataloreHook().get_run("run-1"))}
+        with pytest.raises(AirflowSkipException if never_fail else DataloreMissingOutputError):
+            task.resume_execution("execute_complete", sent, context)
+
     def test_one_that_is_too_long_is_named(self, ran: Datalore, context: Context) -> None:
         ran.route("GET", ARTIFACT, body=notebook(cell(scrap("rows", ["x" * 100] * 10_000))))
         with pytest.raises(
@@ -283,6 +303,12 @@ class TestBeforeTheNotebookRuns:
         ]
         for task in tasks:
             with pytest.raises(DataloreConfigurationError, match="it must be a list of different names"):
+                task.execute(context)
+        assert ran.requests == []
+
+    def test_a_name_that_airflow_reserves_fails_the_task(self, ran: Datalore, context: Context) -> None:
+        for task in (operator("__type", "__var"), sensor("__type", "__var")):
+            with pytest.raises(DataloreConfigurationError, match="'__type', which Airflow reserves"):
                 task.execute(context)
         assert ran.requests == []
 
