@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_datalore.notebooks.terminal import displayed
+
 _TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[@-Z\\-_])")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -112,6 +114,11 @@ def text(value: object) -> str:
 def plain(value: str) -> str:
     """Remove terminal codes, and characters that a log would display as something else."""
     return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", value.replace("\r\n", "\n")))
+
+
+def as_displayed(value: str) -> str:
+    """Printed text as a terminal shows it: a progress bar only as it was last. Otherwise the same as :func:`plain`."""
+    return _UNPRINTABLE.sub("", displayed(value))
 
 
 def _language(notebook: Mapping[str, Any]) -> str:

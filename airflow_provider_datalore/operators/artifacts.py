@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 
@@ -43,7 +46,7 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         destination: str | ObjectStoragePath,
         names: str | list[str] | None = None,
         max_bytes: int | None = None,
-        max_outage: float = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -52,7 +55,7 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         self.destination = destination
         self.names = names
         self.max_bytes = max_bytes
-        self.max_outage = max_outage
+        self.max_outage = seconds(max_outage)
         self.datalore_conn_id = datalore_conn_id
 
     def execute(self, context: Context) -> list[str]:
