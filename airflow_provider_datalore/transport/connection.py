@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from airflow_provider_datalore.api.models import NotebookId
@@ -62,9 +62,10 @@ class DataloreConnection:
     max_connections: int = DEFAULT_MAX_CONNECTIONS
 
     @classmethod
-    def read(cls, connection: AirflowConnection, extra: Mapping[str, Any]) -> DataloreConnection:
+    def read(cls, connection: AirflowConnection, extra: object) -> DataloreConnection:
         """Read and validate an Airflow connection and its extra.
 
+        :param extra: the extra, parsed: a mapping, or whatever else somebody saved there.
         :raises DataloreConfigurationError: if a field is missing or invalid; the message says how to correct it.
         """
         reader = FieldReader(connection.conn_id, extra)
