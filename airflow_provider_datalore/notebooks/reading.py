@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_datalore.notebooks.terminal import displayed
@@ -36,6 +36,7 @@ class CodeCell:
     :param outputs: its outputs, in the file's format.
     :param execution_count: the kernel's execution counter, if the cell was executed.
     :param language: the notebook's language, such as ``python``; empty if the file does not contain it.
+    :param timing: when which message of the kernel came, as Jupyter records it; empty if it was not recorded.
     """
 
     number: int
@@ -44,6 +45,7 @@ class CodeCell:
     outputs: tuple[Mapping[str, Any], ...]
     execution_count: int | None
     language: str
+    timing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -79,7 +81,8 @@ def code_cells(content: bytes) -> Iterator[CodeCell]:
         if isinstance(cell, Mapping) and cell.get("cell_type") == "code":
             count = cell.get("execution_count", cell.get("prompt_number"))
             metadata = cell.get("metadata")
-            tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
+            metadata = metadata if isinstance(metadata, Mapping) else {}
+            tags, timing = metadata.get("tags"), metadata.get("execution")
             yield CodeCell(
                 number=number,
                 source=text(cell.get("source", cell.get("input"))),
@@ -87,6 +90,7 @@ def code_cells(content: bytes) -> Iterator[CodeCell]:
                 outputs=tuple(_mappings(cell.get("outputs"))),
                 execution_count=count if isinstance(count, int) else None,
                 language=text(cell.get("language")) or language,
+                timing=timing if isinstance(timing, Mapping) else {},
             )
 
 

@@ -26,7 +26,7 @@ _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 def never_connected(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
     """No connection to the host was made, so Datalore did not receive the request."""
     return DataloreUnavailableError(
-        f"Could not {call.purpose} on {connection}: no connection to {connection.base_url} could be made "
+        f"Could not {call.purpose} on {connection.route}: no connection to {connection.base_url} could be made "
         f"({_brief(connection, reason)}). Check the connection's host and port, its proxies if "
         "it has any, and the network in between.",
         url=connection.url(call.path),
@@ -37,7 +37,7 @@ def never_connected(connection: DataloreConnection, call: Call, reason: str) -> 
 def untrusted(connection: DataloreConnection, call: Call, reason: str) -> DataloreUntrustedServerError:
     """The server's certificate was refused, so nothing was sent."""
     return DataloreUntrustedServerError(
-        f"Could not {call.purpose} on {connection}: the TLS certificate of {connection.base_url} is not trusted "
+        f"Could not {call.purpose} on {connection.route}: the TLS certificate of {connection.base_url} is not trusted "
         f"({_brief(connection, reason)}). If your own CA signed it, put the path of that CA's certificate "
         "into the connection's extra as verify.",
         url=connection.url(call.path),
@@ -48,7 +48,7 @@ def untrusted(connection: DataloreConnection, call: Call, reason: str) -> Datalo
 def no_response(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
     """The connection broke after the request was, or may have been, sent."""
     return DataloreUnavailableError(
-        f"Could not {call.purpose} on {connection}: {connection.base_url} gave no complete response "
+        f"Could not {call.purpose} on {connection.route}: {connection.base_url} gave no complete response "
         f"({_brief(connection, reason)}).",
         url=connection.url(call.path),
     )
@@ -70,7 +70,7 @@ def response_too_long(
 ) -> DataloreUnexpectedResponseError:
     """The response is longer than what is read into memory."""
     return DataloreUnexpectedResponseError(
-        f"Could not {call.purpose} on {connection}: the response is longer than the {limit / 2**20:g} MiB that are "
+        f"Could not {call.purpose} on {connection.route}: the response is longer than the {limit / 2**20:g} MiB that are "
         "read into memory. If you expected far less, check that the connection's host is a Datalore.",
         status=status,
         url=connection.url(call.path),
