@@ -38,6 +38,11 @@ _ENVOY_NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow
 _CHALLENGE = re.compile(r"\b(scope|access)\s*=\s*(?:\"([ -!#-~]{1,100})\"|([!#-+\--~]{1,100}))", re.IGNORECASE)
 """What a token requires, in the header ``WWW-Authenticate``."""
 
+_PROXY_LOGIN = (
+    "The proxy requires a user and a password. Put them into its address, http://user:password@proxy.example.com:3128, "
+    "in proxies of the connection's extra."
+)
+
 MAX_SCANNED_BYTES = 6000
 """How much of a response is searched for a message."""
 
@@ -237,12 +242,9 @@ def _documented_error(call: Call, response: Response) -> tuple[type[DataloreApiE
             return DataloreConflictError, (
                 "The notebook is not in the state that this requires: it may have no session, or be running already."
             )
-        case 407:
-            return DataloreApiError, (
-                "The proxy requires a user and a password. Put them into its address, "
-                "http://user:password@proxy.example.com:3128, in proxies of the connection's extra."
-            )
-    return DataloreApiError, "Datalore does not document this status; check the connection's host."
+    return DataloreApiError, _PROXY_LOGIN if response.status == 407 else (
+        "Datalore does not document this status; check the connection's host."
+    )
 
 
 def _forbidden(challenge: str) -> str:

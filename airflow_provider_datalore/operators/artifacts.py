@@ -76,8 +76,9 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
             task_instance.xcom_push(key=xcom.NOTEBOOK_URL, value=hook.notebook_url(run.notebook_id or ""))
         if not run.is_finished:
             raise DataloreConfigurationError(
-                f"Run {run.run_id} has not ended (Datalore reports {run.reported_status}), so its artifacts are not there yet. "
-                "Wait for it first, with wait_for_completion=True on the task that runs it or with DataloreRunSensor."
+                f"Run {run.run_id} has not ended (Datalore reports {run.reported_status}), so its artifacts are not "
+                "there yet. Wait for it first, with wait_for_completion=True on the task that runs it or "
+                "with DataloreRunSensor."
             )
         return list(
             download(

@@ -70,8 +70,8 @@ def response_too_long(
 ) -> DataloreUnexpectedResponseError:
     """The response is longer than what is read into memory."""
     return DataloreUnexpectedResponseError(
-        f"Could not {call.purpose} on {connection.route}: the response is longer than the {limit / 2**20:g} MiB that are "
-        "read into memory. If you expected far less, check that the connection's host is a Datalore.",
+        f"Could not {call.purpose} on {connection.route}: the response is longer than the {limit / 2**20:g} MiB that "
+        "are read into memory. If you expected far less, check that the connection's host is a Datalore.",
         status=status,
         url=connection.url(call.path),
     )
