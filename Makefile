@@ -12,6 +12,8 @@ TYPED := airflow_provider_datalore dev tests/docs tests/e2e tests/examples tests
 # Tests run against the package as users install it: Python imports from this wheel before the checkout.
 WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
 PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
+# On other versions of Airflow than the newest, tests that do not depend on Airflow are left out.
+TESTED := not faults$(if $(filter $(NEWEST),$(AIRFLOW)),, and not no_airflow)
 # Type checkers check user code in an environment with the same wheel. They search first where they run or are configured,
 # so both must not be the checkout's folder.
 USER_CODE := tests/user_code
@@ -50,7 +52,7 @@ screenshots:
 test:
 	@$(INSTALL) test
 	@$(RUN) dev.package --unpack $(WHEEL)
-	@$(PACKAGED) $(RUN) pytest --packaged -m "not faults" --cov --cov-config=pyproject.toml $(COVERED) $(ARGS)
+	@$(PACKAGED) $(RUN) pytest --packaged -m "$(TESTED)" -n auto --cov --cov-config=pyproject.toml $(COVERED) $(ARGS)
 
 # ARGS="--only 3.0.6" runs the combinations with that version, ARGS=--list prints their names, ARGS="--jobs 2" runs two at
 # once, ARGS=--resume runs only those that did not pass the last time. Takes hours.

@@ -118,6 +118,21 @@ def write(chunks: Iterable[bytes], path: ObjectStoragePath, what: str, *, max_by
     return size
 
 
+def check_writable(destination: object) -> None:
+    """Write a small file into a folder and delete it again: better than to find out after hours of work.
+
+    :param destination: as :func:`folder` takes it.
+    :raises DataloreConfigurationError: if it is not the address of a folder.
+    :raises DataloreStorageError: if it cannot be written to.
+    """
+    path = folder(destination) / _temporary_name()
+    write([b"This file tests whether artifacts can be written here.\n"], path, "a test file")
+    try:
+        path.unlink()
+    except Exception as error:
+        log.warning("The test file %s could not be deleted: %s", path, error)
+
+
 def check_max_bytes(max_bytes: object) -> None:
     """Validate a size limit.
 

@@ -75,7 +75,7 @@ class AirflowClient:
             return self.request(method, path, accept=accept, **options)
         if not response.ok:
             raise AirflowApiError(response)
-        is_json = "json" in response.headers.get("Content-Type", "")
+        is_json = response.content and "json" in response.headers.get("Content-Type", "")
         return response.json() if is_json else response.text
 
     def health(self) -> dict[str, str | None]:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import AirflowApiError, loopback_session
 from dev.local_airflow import LocalAirflow
 from dev.processes import ChildEndedError, NotInTimeError, interrupted_once
-from tests.emulator_process import EmulatorProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 DAGS = ROOT / "example_dags"

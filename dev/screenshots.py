@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser, find_browser
 from dev.demo import CONF, DAG_ID, DAGS, ROOT, TASK_ID
 from dev.local_airflow import LocalAirflow
 from dev.processes import interrupted_once
-from tests.emulator_process import EmulatorProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

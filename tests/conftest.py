@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.side_by_side import (
+    pytest_collection_modifyitems,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_datalore.emulator.testing import EmulatorProcess
+    from tests.shared_airflow import SharedAirflow
+
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_auto_num_workers", "pytest_xdist_make_scheduler"]
 
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 for name in [name for name in os.environ if name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
@@ -16,7 +32,10 @@ os.environ["AIRFLOW_HOME"] = _HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    # An installed package has an entry point for the plugin; a checkout that is not installed does not.
+    if not pluginmanager.has_plugin("datalore_emulator"):
+        pluginmanager.register(import_module("airflow_provider_datalore.emulator.pytest_plugin"), "datalore_emulator")
     parser.addoption("--packaged", action="store_true", help="test an installed package, and by no means the checkout")
 
 
@@ -35,3 +54,34 @@ def package() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent
+
+
+@pytest.fixture(scope="session")
+def shared_airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedAirflow]:
+    """The one Airflow of all tests that need a whole one; it has no Connection."""
+    from tests.shared_airflow import SharedAirflow
+
+    with SharedAirflow(tmp_path_factory.mktemp("shared-airflow")) as process:
+        process.wait_for_its_dags()
+        yield process
+
+
+@pytest.fixture(scope="session")
+def examples_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
+    """An emulator with the notebooks of the example DAGs."""
+    from airflow_provider_datalore.emulator.testing import EmulatorProcess
+    from tests.shared_airflow import EXAMPLES, EXAMPLES_TOKEN
+
+    folder = tmp_path_factory.mktemp("examples") / "notebooks"
+    shutil.copytree(EXAMPLES / "notebooks", folder)
+    with EmulatorProcess(folder, "--max-parallel-runs", "4", token=EXAMPLES_TOKEN) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def examples_airflow(shared_airflow: SharedAirflow, examples_emulator: EmulatorProcess) -> SharedAirflow:
+    """The shared Airflow, in which the example DAGs find the emulator with their notebooks."""
+    from tests.shared_airflow import EXAMPLES_CONN_ID, connection_to
+
+    shared_airflow.add_connection(EXAMPLES_CONN_ID, connection_to(examples_emulator))
+    return shared_airflow

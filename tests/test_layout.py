@@ -6,6 +6,7 @@ The layers are import contracts in pyproject.toml, which ``make lint`` checks.
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,9 +17,14 @@ import grimp
 import pytest
 
 import airflow_provider_datalore
+from tests.side_by_side import NO_AIRFLOW, TESTS
 
 PACKAGE = Path(airflow_provider_datalore.__file__).parent
 NAME = PACKAGE.name
+FOR_DAG_AUTHORS = (
+    *("operators.datalore", "sensors.datalore", "decorators.datalore", "assets.datalore"),
+    *("plugin.datalore", "get_provider_info"),
+)
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.read_text())
 MODELS_IN_EXCEPTIONS = (f"{NAME}.exceptions", f"{NAME}.api.models")
 """The only import that may close a cycle: exceptions name the models that they carry, and models raise exceptions."""
@@ -59,23 +65,39 @@ def test_a_module_starts_with_a_summary(path: Path) -> None:
     assert docstring.partition("\n")[0].endswith((".", ":", "?"))
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        *("operators.datalore", "sensors.datalore", "decorators.datalore", "assets.datalore"),
-        *("plugin.datalore", "get_provider_info"),
-    ],
-)
-def test_a_dag_file_imports_only_what_it_uses(module: str) -> None:
-    """Importing an operator imports no library that Airflow itself does not import."""
+@pytest.fixture(scope="module")
+def imported() -> dict[str, set[str]]:
+    """What importing each module for DAG authors imports, apart from what Airflow itself has imported."""
     program = (
-        "import sys\n"
+        "import json, os, sys\n"
         "from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator, XCom, conf\n"
         "DAG, BaseOperator, BaseSensorOperator, XCom, conf\n"
-        f"before = set(sys.modules); import {NAME}.{module}; print(*set(sys.modules) - before)"
+        "before = set(sys.modules)\n"
+        f"for name in {FOR_DAG_AUTHORS!r}:\n"
+        "    if child := os.fork():\n"
+        "        assert os.waitpid(child, 0)[1] == 0\n"
+        "    else:\n"
+        f"        __import__('{NAME}.' + name)\n"
+        "        print(json.dumps([name, sorted(set(sys.modules) - before)]), flush=True)\n"
+        "        os._exit(0)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    extra = {name for name in done.stdout.splitlines()[-1].split() if not name.startswith(NAME)}
-    roots = {name.split(".")[0] for name in extra}
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    return {name: set(modules) for name, modules in lines}
+
+
+@pytest.mark.parametrize("module", FOR_DAG_AUTHORS)
+def test_a_dag_file_imports_only_what_it_uses(imported: dict[str, set[str]], module: str) -> None:
+    """Importing an operator imports no library that Airflow itself does not import."""
+    roots = {name.split(".")[0] for name in imported[module] if not name.startswith(NAME)}
     assert not roots & {"requests", "aiohttp", "pydantic", "nbformat", "fastapi", "yarl"}
-    assert f"{NAME}.hooks.datalore" not in done.stdout.split()
+    assert f"{NAME}.hooks.datalore" not in imported[module]
+
+
+def test_tests_that_run_on_one_airflow_only_do_not_import_it() -> None:
+    program = (
+        "import sys, pytest; sys.modules['airflow'] = None\n"
+        f"sys.exit(pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider', *{NO_AIRFLOW!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=TESTS, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
@@ -12,6 +12,9 @@ from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeo
 
 NEW_RUN_GRACE = 30.0
 """Seconds after submission in which a 404 can mean that Datalore does not list the run yet."""
+
+PROGRESS_LOG_INTERVAL = 600.0
+"""Seconds between two log lines about a wait in which nothing changes."""
 
 Seen_contra = TypeVar("Seen_contra", contravariant=True)
 
@@ -37,6 +40,31 @@ class Condition(Protocol[Seen_contra]):
         """The error for a deadline, in epoch seconds, that passed before the condition was met."""
 
 
+@dataclass(slots=True)
+class ProgressLog:
+    """Decides when a long wait is worth another log line."""
+
+    _logged: float = 0.0
+
+    def is_due(self, waited: float, *, changed: bool) -> bool:
+        """Whether to log now: something changed, or nothing was logged for :data:`PROGRESS_LOG_INTERVAL`.
+
+        :param waited: the seconds since the wait began.
+        """
+        if not changed and waited - self._logged < PROGRESS_LOG_INTERVAL:
+            return False
+        self._logged = waited
+        return True
+
+
+def after(waited: float) -> str:
+    """How long a wait has taken, for the end of a log line: `` after 2 h 05 min``; empty in its first minute."""
+    hours, minutes = divmod(int(waited // 60), 60)
+    if hours:
+        return f" after {hours} h {minutes:02} min"
+    return f" after {minutes} min" if minutes else ""
+
+
 @dataclass(frozen=True, slots=True)
 class RunEnded:
     """A run has ended, well or not.
@@ -47,11 +75,14 @@ class RunEnded:
 
     run_id: str
     where: str
+    _progress: ProgressLog = field(default_factory=ProgressLog, init=False, compare=False)
 
     def is_met(self, seen: Run, last: Run | None, waited: float) -> bool:
         """Whether the run has ended."""
-        if last is None or (seen.status, seen.is_finished) != (last.status, last.is_finished):
-            log.info("Run %s is %s.", self.run_id, "finished" if seen.is_finished else repr(seen.status or "running"))
+        changed = last is None or (seen.status, seen.is_finished) != (last.status, last.is_finished)
+        if self._progress.is_due(waited, changed=changed):
+            state = "finished" if seen.is_finished else repr(seen.status or "running")
+            log.info("Run %s is %s%s.", self.run_id, state, after(waited))
         return seen.is_finished
 
     def tolerates_not_found(self, last: Run | None, waited: float) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from airflow_provider_datalore.api.conditions import format_moment
+from airflow_provider_datalore.api.conditions import ProgressLog, after, format_moment
 from airflow_provider_datalore.api.interactive import Stage, check_own, stage
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED
@@ -37,6 +37,7 @@ class InteractiveRunEnded:
     where: str
     _begun: bool = field(default=False, init=False)
     _idle_since: float | None = field(default=None, init=False)
+    _progress: ProgressLog = field(default_factory=ProgressLog, init=False)
 
     def is_met(self, seen: NotebookState, last: NotebookState | None, waited: float) -> bool:
         """Whether the run is over.
@@ -45,9 +46,12 @@ class InteractiveRunEnded:
         :raises DataloreRunOverlapError: if the notebook may show the results of another run.
         """
         reached = stage(self.snapshot, seen)
-        if last is None or (reached, seen.kernel) != (stage(self.snapshot, last), last.kernel):
-            running = f", cell {seen.kernel.running_cell_id}" if seen.kernel.running_cell_id else ""
-            log.info("The interactive run of notebook %s %s%s.", self.snapshot.notebook, reached.value, running)
+        changed = last is None or (reached, seen.kernel) != (stage(self.snapshot, last), last.kernel)
+        if self._progress.is_due(waited, changed=changed):
+            state = reached.value
+            if seen.kernel.running_cell_id:
+                state += f", cell {seen.kernel.running_cell_id}"
+            log.info("The interactive run of notebook %s %s%s.", self.snapshot.notebook, state, after(waited))
         if reached in (Stage.SUCCEEDED, Stage.FAILED):
             check_own(self.snapshot, seen)
             return True

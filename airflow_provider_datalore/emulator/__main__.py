@@ -1,12 +1,14 @@
-"""Knows how the emulator is served: the command ``datalore-emulator``."""
+"""The command ``datalore-emulator``: serves the emulator over HTTP or HTTPS."""
 
 from __future__ import annotations
 
 import fcntl
 import json
+import os
 import signal
 import socket
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -17,8 +19,8 @@ import uvicorn
 
 from . import hosts
 from .app import create_app
+from .fault_middleware import TransportProtocol
 from .library import Library
-from .misbehaviour import ExposedProtocol
 from .options import parse
 from .settings import Settings
 
@@ -26,17 +28,20 @@ from .settings import Settings
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve a folder of notebooks until SIGINT or SIGTERM."""
     settings, options = parse(arguments)
-    # Uvicorn ends by raising the signal that stopped it once more: this is what it then means.
+    # After its shutdown, uvicorn raises the signal that stopped it again. It must then mean a clean exit.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     listener = _listen(options.host, options.port)
     with _lock(settings.data):
-        names = hosts.names(options.host, listener.getsockname()[0])
-        _Server(_configure(settings, options, names), settings, _address(options, listener)).run([listener])
+        allowed = hosts.allowed_hosts(options.host, listener.getsockname()[0])
+        server = _Server(_configure(settings, options, allowed), settings, _address(options, listener))
+        if options.stop_at_eof:
+            threading.Thread(target=server.stop_at_eof, daemon=True).start()
+        server.run([listener])
 
 
 class _Server(uvicorn.Server):
-    """Says that it is ready when it is."""
+    """Prints the address and the notebooks as soon as it accepts connections."""
 
     def __init__(self, config: uvicorn.Config, settings: Settings, address: str) -> None:
         super().__init__(config)
@@ -45,8 +50,13 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # Standard output is how a command speaks.
-        print(_announcement(self._settings, self._address), flush=True)  # noqa: T201  (a command prints)
+        print(_announcement(self._settings, self._address), flush=True)  # noqa: T201 - a command prints
+
+    def stop_at_eof(self) -> None:
+        """Wait for the end of standard input, then stop."""
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        self.should_exit = True
 
 
 def _announcement(settings: Settings, address: str) -> str:
@@ -54,46 +64,46 @@ def _announcement(settings: Settings, address: str) -> str:
     notebooks = Library(settings.notebooks, settings.data).notebooks()
     lines += [f"  {notebook}  {address}/notebook/{quote(str(notebook))}" for notebook in notebooks]
     if not notebooks:
-        lines.append(f"  none yet: put .ipynb files into {settings.notebooks}")
+        lines.append(f"  none yet; put .ipynb files into {settings.notebooks}")
     for token, user in settings.tokens.items():
         connection = {"conn_type": "datalore", "host": address, "password": token}
         lines += ["", f"Connection for Airflow (user {user}):"]
         lines.append(f"  export AIRFLOW_CONN_DATALORE_DEFAULT='{json.dumps(connection)}'")
-        lines.append(f"In a browser, first: {address}/?token={quote(token, safe='')}")
+        lines.append(f"Sign in a browser: {address}/?token={quote(token, safe='')}")
     return "\n".join(lines)
 
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # asyncio switches Nagle's algorithm off only where TCP is named: without, each answer takes 40 ms.
+        # asyncio disables Nagle's algorithm only if the protocol is given; otherwise each response takes 40 ms.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(1024)
     except (OSError, OverflowError) as error:
-        _give_up(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}")
+        _exit(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}")
     return listener
 
 
 def _lock(data: Path) -> IO[str]:
-    """Keep other emulators away from the data: each would take the other's runs for lost."""
+    """Keep other emulators away from the data: each would report the other's runs as failed."""
     lock = (data / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        _give_up(f"another emulator uses {data}; give this one its own with --data")
+        _exit(f"another emulator uses {data}; choose another folder with --data")
     return lock
 
 
-def _configure(settings: Settings, options: Namespace, names: Collection[str] | None) -> uvicorn.Config:
+def _configure(settings: Settings, options: Namespace, allowed: Collection[str] | None) -> uvicorn.Config:
     try:
-        app = create_app(settings, names)
+        app = create_app(settings, allowed)
     except (OSError, ValueError) as error:
-        _give_up(f"cannot read the runs in {settings.data}: {error}")
+        _exit(f"cannot read the runs in {settings.data}: {error}")
     config = uvicorn.Config(
         app,
-        http=ExposedProtocol,
+        http=TransportProtocol,
         loop="asyncio",
         ws="none",
         log_level="error",
@@ -101,25 +111,25 @@ def _configure(settings: Settings, options: Namespace, names: Collection[str] | 
         server_header=False,
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,
-        # Longer than clients pause between two polls, as web servers have it. At uvicorn's 5 seconds, one that polls
-        # every 5 seconds finds its connection closed now and then just as it sends.
+        # Longer than a client's poll interval, as usual for web servers. With uvicorn's default of 5 seconds, a client
+        # that polls every 5 seconds sometimes sends just as the connection is closed.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )
     try:
         config.load()
     except OSError as error:
-        _give_up(f"cannot use the certificate {options.tls_cert} and its key: {error}")
+        _exit(f"cannot use the certificate {options.tls_cert} and its key: {error}")
     return config
 
 
-def _give_up(why: str) -> NoReturn:
-    sys.exit(f"datalore-emulator: {why}")
+def _exit(reason: str) -> NoReturn:
+    sys.exit(f"datalore-emulator: {reason}")
 
 
 def _address(options: Namespace, listener: socket.socket) -> str:
     scheme = "https" if options.tls_cert else "http"
-    return f"{scheme}://{hosts.written(options.host)}:{listener.getsockname()[1]}"
+    return f"{scheme}://{hosts.host_in_url(options.host)}:{listener.getsockname()[1]}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Knows who calls, and what they may do with a notebook."""
+"""Tokens and permissions: which user a token belongs to, and what a user may do with a notebook."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class Right(enum.Enum):
 
 
 class Access:
-    """Tokens and shares. A notebook is shared with every user for editing unless it is said otherwise.
+    """Tokens and permissions. Every user may edit every notebook, unless listed otherwise.
 
     :param tokens: the user of each token.
-    :param viewers: (user, ``owner/id``) pairs with view rights only.
-    :param strangers: (user, ``owner/id``) pairs without any right.
+    :param viewers: (user, ``owner/id``) pairs: these users may only view these notebooks.
+    :param no_access: (user, ``owner/id``) pairs: these notebooks are not shared with these users.
     """
 
     def __init__(
         self,
         tokens: Mapping[str, str],
         viewers: Iterable[tuple[str, str]] = (),
-        strangers: Iterable[tuple[str, str]] = (),
+        no_access: Iterable[tuple[str, str]] = (),
     ) -> None:
         self.tokens = dict(tokens)
         self._viewers = frozenset(viewers)
-        self._strangers = frozenset(strangers)
+        self._no_access = frozenset(no_access)
 
     def user_of(self, token: str) -> str | None:
-        """The user that the token was made for, None for a token that is not valid (any more)."""
+        """The user of a token, None if the token is not valid."""
         for known, user in self.tokens.items():
             if hmac.compare_digest(known.encode(), token.encode()):
                 return user
@@ -47,7 +47,7 @@ class Access:
     def right(self, user: str, notebook: NotebookId) -> Right:
         """What the user may do with the notebook."""
         pair = (user, str(notebook))
-        if pair in self._strangers:
+        if pair in self._no_access:
             return Right.NONE
         return Right.VIEW if pair in self._viewers else Right.EDIT
 
@@ -55,15 +55,15 @@ class Access:
 def parse_token(text: str) -> tuple[str, str]:
     """Read ``USER=TOKEN``, or ``TOKEN`` alone for the default user.
 
-    A token may itself contain and end in ``=``, as base64 does.
+    A token may contain ``=`` and end with it, as base64 does.
 
     :return: token and user.
-    :raises ValueError: there is no token in the text.
+    :raises ValueError: the text contains no token.
     """
     named = re.fullmatch(r"([\w.@-]+)=(=*[^=\s][^\s]*)", text)
     user, token = (named[1], named[2]) if named else (DEFAULT_USER, text)
     if not token or not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise ValueError(f"{text!r} is neither TOKEN nor USER=TOKEN (a token has no spaces)")
+        raise ValueError(f"{text!r} is neither TOKEN nor USER=TOKEN (a token cannot contain spaces)")
     return token, user
 
 
@@ -71,7 +71,7 @@ def parse_share(text: str) -> tuple[str, str]:
     """Read ``USER:OWNER/ID``.
 
     :return: user and ``owner/id``.
-    :raises ValueError: the text has another form.
+    :raises ValueError: the text has a different form.
     """
     user, _, rest = text.partition(":")
     notebook = NotebookId.parse(rest)

@@ -1,4 +1,4 @@
-"""Knows how the emulator becomes a web application."""
+"""The web application: routers, middleware and error handlers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from . import api, control, notebook_api, notebook_files, pages
+from . import admin_api, notebook_api, notebook_files, pages, run_api
 from .emulator import Emulator
-from .errors import RefusedError, refuse
-from .hosts import LOOPBACK, HostMiddleware
-from .journal import JournalMiddleware
-from .misbehaviour import FaultMiddleware
+from .errors import RefusedError, error_response
+from .fault_middleware import FaultMiddleware
+from .hosts import LOOPBACK_NAMES, HostMiddleware
+from .request_log import RequestLogMiddleware
 from .settings import Settings
 
 
-def create_app(settings: Settings, names: Collection[str] | None = LOOPBACK) -> FastAPI:
-    """Make an emulator that any ASGI server can serve.
+def create_app(settings: Settings, allowed: Collection[str] | None = LOOPBACK_NAMES) -> FastAPI:
+    """Create an emulator that any ASGI server can serve.
 
-    Faults that cut a connection need a server that tells its connections to the application, see
-    :class:`.misbehaviour.ExposedProtocol`.
+    Faults that cut a connection require a server that passes the connection to the application, see
+    :class:`.fault_middleware.TransportProtocol`.
 
-    :param names: the hosts that requests may be sent to; None for any.
+    :param allowed: the host names that requests may be sent to; None for any.
     """
     emulator = Emulator(settings)
 
@@ -33,35 +33,35 @@ def create_app(settings: Settings, names: Collection[str] | None = LOOPBACK) -> 
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await emulator.runner.stop()
-        await emulator.sessions.stop()
+        await emulator.sessions.close()
 
     app = FastAPI(
-        title="Datalore's APIs, as the emulator reads its documentation",
+        title="Datalore's APIs as the emulator implements them",
         lifespan=lifespan,
         openapi_url="/emulator/openapi.json",
         docs_url=None,
         redoc_url=None,
     )
     app.state.emulator = emulator
-    for part in (api, notebook_api, notebook_files):
+    for part in (run_api, notebook_api, notebook_files):
         app.include_router(part.router)
-    for part in (control, pages):
+    for part in (admin_api, pages):
         app.include_router(part.router, include_in_schema=False)
-    # The last one added is the first to see a request.
-    app.add_middleware(FaultMiddleware, book=emulator.faults)
-    app.add_middleware(JournalMiddleware, journal=emulator.journal)
-    if names is not None:
-        app.add_middleware(HostMiddleware, names=names)
+    # The middleware that is added last sees a request first.
+    app.add_middleware(FaultMiddleware, faults=emulator.faults)
+    app.add_middleware(RequestLogMiddleware, request_log=emulator.request_log)
+    if allowed is not None:
+        app.add_middleware(HostMiddleware, allowed=allowed)
 
     @app.exception_handler(RefusedError)
     async def on_refusal(_: Request, refusal: RefusedError) -> Response:
-        return refuse(refusal, emulator.variant)
+        return error_response(refusal, emulator.variant)
 
     @app.exception_handler(HTTPException)
     async def on_http_error(_: Request, error: HTTPException) -> Response:
-        return refuse(RefusedError(error.status_code, str(error.detail)), emulator.variant)
+        return error_response(RefusedError(error.status_code, str(error.detail)), emulator.variant)
 
-    # Only the emulator's own paths are validated by FastAPI; there, every mistake is told.
+    # FastAPI validates only the paths below /emulator/ and reports every mistake.
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_: Request, error: RequestValidationError) -> Response:
         mistakes = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

@@ -1,8 +1,8 @@
-"""Knows a notebook's controls: which cells are ones, what each can be set to, and the code that sets its variable.
+"""A notebook's controls: which cells are controls, which values they take, and the code that sets their variables.
 
-A control is a code cell whose metadata say so, as ``{"datalore": {"control": {"controlType": "SLIDER", "label": …,
-"variable": …, …}}}`` with the fields that the Notebook API has for it. Its source is the assignment that it stands
-for, so that other tools run such a notebook as well; it is written anew when the control is set.
+A control is a code cell with the metadata ``{"datalore": {"control": {"controlType": "SLIDER", "label": …,
+"variable": …, …}}}``, with the fields that the Notebook API has for it. Its source is the assignment that it stands
+for, so that other tools can run such a notebook too. Setting the control rewrites the source.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class ControlError(Exception):
-    """A value that a control cannot take."""
+    """A control does not accept a value."""
 
 
 class _Control(BaseModel):
-    """What all controls have.
+    """What all controls have in common.
 
-    :param label: what people read beside it.
+    :param label: the text beside it.
     :param variable: the variable that it sets.
     """
 
@@ -36,7 +36,7 @@ class _Control(BaseModel):
 
 
 class Checkbox(_Control):
-    """True or false."""
+    """A Boolean value."""
 
     control_type: Literal["CHECKBOX"]
     value: bool
@@ -44,14 +44,14 @@ class Checkbox(_Control):
     def code(self) -> str:
         return f"{self.variable} = {self.value}"
 
-    def given(self, value: Any) -> dict[str, Any]:
+    def with_value(self, value: Any) -> dict[str, Any]:
         if isinstance(value, str) and value.strip().lower() in ("true", "false"):
             value = value.strip().lower() == "true"
         return {"value": value}
 
 
 class Slider(_Control):
-    """A number between two others; all of them are written as strings."""
+    """A number within a range. All numbers are strings."""
 
     control_type: Literal["SLIDER"]
     value: str
@@ -68,12 +68,12 @@ class Slider(_Control):
     def code(self) -> str:
         return f"{self.variable} = {int(self.value) if self.value.lstrip('+-').isdigit() else float(self.value)}"
 
-    def given(self, value: Any) -> dict[str, Any]:
+    def with_value(self, value: Any) -> dict[str, Any]:
         return {"value": str(value)}
 
 
 class TextInput(_Control):
-    """Text, of one line or several."""
+    """Text, with one or several lines."""
 
     control_type: Literal["TEXT_INPUT"]
     value: str
@@ -82,12 +82,12 @@ class TextInput(_Control):
     def code(self) -> str:
         return f"{self.variable} = {self.value!r}"
 
-    def given(self, value: Any) -> dict[str, Any]:
+    def with_value(self, value: Any) -> dict[str, Any]:
         return {"value": value}
 
 
 class Datepicker(_Control):
-    """A date, or the first and the last of a range."""
+    """A date, or the first and the last date of a range."""
 
     control_type: Literal["DATEPICKER"]
     start_date: str | None = None
@@ -105,15 +105,15 @@ class Datepicker(_Control):
         first, last = (text and f"datetime.date.fromisoformat({text!r})" for text in (self.start_date, self.end_date))
         return f"import datetime\n\n{self.variable} = {f'({first}, {last})' if self.with_range else first}"
 
-    def given(self, value: Any) -> dict[str, Any]:
+    def with_value(self, value: Any) -> dict[str, Any]:
         if not self.with_range:
             return {"startDate": value}
-        start, end, *_ = [*_listed(value), None, None]
+        start, end, *_ = [*_as_list(value), None, None]
         return {"startDate": start, "endDate": end}
 
 
 class Dropdown(_Control):
-    """One or several of some items; of those that a variable holds when it runs, if ``selectedVariable`` names one."""
+    """One or several of its items. If ``selectedVariable`` is set, that variable holds the items at run time."""
 
     control_type: Literal["DROPDOWN"]
     items: list[str] = []
@@ -127,7 +127,7 @@ class Dropdown(_Control):
         chosen = (self.selected_values or []) if self.multiselect else [self.selected_value]
         wrong = [each for each in chosen if each is not None and each not in self.items]
         if wrong and self.selected_variable is None:
-            raise ValueError(f"{wrong[0]!r} is none of the items")
+            raise ValueError(f"{wrong[0]!r} is not one of the items")
         return self
 
     def code(self) -> str:
@@ -138,9 +138,9 @@ class Dropdown(_Control):
             return f"{self.variable} = [item for item in {self.selected_variable} if str(item) in {chosen!r}]"
         return f"{self.variable} = next(item for item in {self.selected_variable} if str(item) == {chosen!r})"
 
-    def given(self, value: Any) -> dict[str, Any]:
+    def with_value(self, value: Any) -> dict[str, Any]:
         if self.multiselect:
-            return {"selectedValues": _listed(value)}
+            return {"selectedValues": _as_list(value)}
         return {"selectedValue": value}
 
 
@@ -149,14 +149,14 @@ _CONTROL: TypeAdapter[Checkbox | Slider | TextInput | Datepicker | Dropdown] = T
 
 
 def control_of(cell: NotebookNode) -> dict[str, Any] | None:
-    """The control that a cell is, None when it is none."""
+    """The control in a cell's metadata, None if the cell is not a control."""
     own = cell.metadata.get("datalore") if cell.cell_type == "code" else None
     control = own.get("control") if isinstance(own, dict) else None
     return dict(control) if isinstance(control, dict) else None
 
 
 def controls(notebook: NotebookNode) -> dict[str, NotebookNode]:
-    """The cells of a notebook that are controls, by the variable that each sets."""
+    """The cells that are controls, by the variable that they set."""
     found: dict[str, NotebookNode] = {}
     for cell in notebook.cells:
         variable = (control_of(cell) or {}).get("variable")
@@ -166,13 +166,13 @@ def controls(notebook: NotebookNode) -> dict[str, NotebookNode]:
 
 
 def set_control(cell: NotebookNode, wanted: dict[str, Any]) -> None:
-    """Set the control that a cell is.
+    """Set the control of a cell.
 
-    :raises ControlError: it is of another type, or cannot be this.
+    :raises ControlError: the control has another type or does not accept the value.
     """
     present = control_of(cell) or {}
     if wanted.get("controlType") != present.get("controlType"):
-        raise ControlError(f"The control is a {present.get('controlType')} and not a {wanted.get('controlType')}")
+        raise ControlError(f"The control is a {present.get('controlType')}, not a {wanted.get('controlType')}")
     try:
         control = _CONTROL.validate_python(wanted)
     except ValidationError as error:
@@ -182,24 +182,24 @@ def set_control(cell: NotebookNode, wanted: dict[str, Any]) -> None:
     cell.source = control.code()
 
 
-def give(cell: NotebookNode, value: Any) -> None:
-    """Set the control that a cell is to the value of a run's parameter.
+def set_value(cell: NotebookNode, value: Any) -> None:
+    """Set the control of a cell to the value of a run's parameter.
 
-    :raises ControlError: it cannot be this.
+    :raises ControlError: the control does not accept the value.
     """
     present = control_of(cell) or {}
     try:
         control = _CONTROL.validate_python(present)
     except ValidationError as error:
-        raise ControlError(f"The notebook's own control cannot be read: {error.errors()[0]['msg']}") from None
-    set_control(cell, {**control.model_dump(mode="json", by_alias=True), **control.given(value)})
+        raise ControlError(f"The control in the notebook is not valid: {error.errors()[0]['msg']}") from None
+    set_control(cell, {**control.model_dump(mode="json", by_alias=True), **control.with_value(value)})
 
 
-def _listed(value: Any) -> list[Any]:
-    """Several values, which a server that takes strings only is sent as JSON."""
+def _as_list(value: Any) -> list[Any]:
+    """Several values. A client of a server that accepts only strings sends them as JSON."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)
         except ValueError as error:
-            raise ControlError(f"{value!r} is no list: {error}") from None
+            raise ControlError(f"{value!r} is not a list: {error}") from None
     return value if isinstance(value, list) else [value]

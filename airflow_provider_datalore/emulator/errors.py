@@ -1,4 +1,4 @@
-"""Knows how Datalore refuses: which status, and in which form the reason is told."""
+"""Error responses: the status, and the form of the message."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .settings import Variant
 
 
 class RefusedError(Exception):
-    """A request that Datalore answers with an error.
+    """Datalore refuses a request.
 
     :param status: the HTTP status.
-    :param message: what was wrong, for people.
-    :param state: the state of the kernel, where that is why.
+    :param message: the reason, for the reader of the response.
+    :param state: the state of the kernel, if that is the reason.
     """
 
     def __init__(self, status: int, message: str, state: str | None = None) -> None:
@@ -24,8 +24,8 @@ class RefusedError(Exception):
         self.state = state
 
 
-def refuse(refusal: RefusedError, variant: Variant) -> Response:
-    """Tell the refusal in the form that this Datalore uses."""
+def error_response(refusal: RefusedError, variant: Variant) -> Response:
+    """The response to a refused request, in the form that this variant uses."""
     status, message = refusal.status, refusal.message
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
     match variant.error_form:

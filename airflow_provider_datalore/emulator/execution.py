@@ -1,4 +1,4 @@
-"""Knows how an isolated run executes: all cells of a notebook, in a kernel of its own."""
+"""Executes all cells of a notebook in a new kernel."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 async def execute(notebook: NotebookNode, folder: Path) -> str | None:
-    """Execute the cells of a notebook, top to bottom, until one fails.
+    """Execute the cells of a notebook from top to bottom, until one fails.
 
-    The outputs are written into the notebook that is handed in.
+    The outputs are written into the notebook object.
 
     :param folder: the kernel's working directory.
-    :return: None on success, otherwise what went wrong.
+    :return: None on success, otherwise the reason of the failure.
     """
     for cell in notebook.cells:
         if cell.cell_type == "code":

@@ -1,4 +1,4 @@
-"""Knows the rules of misbehaviour: what they say, and which of them a request meets."""
+"""Fault rules: what they do, and which one applies to a request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, field
 
 
 class _Rule(BaseModel):
-    """When a rule applies; the subclasses say what then happens.
+    """Which requests a rule applies to; subclasses define the fault.
 
-    :param method: the HTTP method, all when absent.
-    :param path: a regular expression that is searched in the path, all when absent.
-    :param skip: how many matching requests are left alone first.
-    :param times: how often the rule applies at most.
-    :param rate: how probable it is that a matching request meets the rule.
-    :param seed: makes the choices of ``rate`` the same each time.
+    :param method: the HTTP method; all if absent.
+    :param path: a regular expression to search for in the path; all if absent.
+    :param skip: the number of matching requests to leave alone first.
+    :param times: the maximum number of times to apply the rule.
+    :param rate: the probability with which the rule applies to a matching request.
+    :param seed: the seed of the random numbers for ``rate``, which makes them repeatable.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,47 +39,48 @@ class _Rule(BaseModel):
             raise ValueError(f"not a regular expression: {error}") from error
         return path
 
-    def concerns(self, method: str, path: str) -> bool:
-        """Whether the rule is about such requests."""
+    def matches(self, method: str, path: str) -> bool:
+        """Whether the rule is for such requests."""
         return (self.method or method).upper() == method and re.search(self.path, path) is not None
 
 
 class _Replacement(_Rule):
-    """A rule that replaces the answer.
+    """A rule that replaces the response.
 
-    :param when: whether that happens ``before`` the request is handled, which then never is, or ``after``:
-        a run that was asked for does start, only the answer that says so is lost.
+    :param when: ``before``: the request is not handled at all; ``after``: the request is handled and only its response
+        is lost, so that a submitted run does start.
     """
 
     when: Literal["before", "after"] = "before"
 
 
 class Delay(_Rule):
-    """The request is handled some seconds late."""
+    """The request is handled after a delay in seconds."""
 
     kind: Literal["delay"]
     seconds: float = Field(ge=0)
 
 
 class Drop(_Replacement):
-    """The connection is cut without an answer; reset (RST), or closed (FIN) when ``reset`` is false."""
+    """The connection is cut without a response: reset (RST), or closed (FIN) if ``reset`` is false."""
 
     kind: Literal["drop"]
     reset: bool = True
 
 
 class Hang(_Replacement):
-    """No answer ever comes, and the connection stays open."""
+    """No response is ever sent, and the connection stays open."""
 
     kind: Literal["hang"]
 
 
 class Status(_Replacement):
-    """An error status is answered.
+    """The response is an error.
 
-    :param retry_after: seconds; told in ``Retry-After`` as a number, or as the date when they are over.
-    :param headers: further headers.
-    :param body: the text of the answer.
+    :param retry_after: seconds for the header ``Retry-After``.
+    :param retry_after_form: write the header as a number of ``seconds`` or as the ``date`` when they have passed.
+    :param headers: additional headers.
+    :param body: the body of the response.
     """
 
     kind: Literal["status"]
@@ -91,7 +92,7 @@ class Status(_Replacement):
 
 
 class Html(_Replacement):
-    """A page is answered where JSON is due, as a proxy or a login form in between would."""
+    """The response is an HTML page in place of JSON, as from a proxy or a login form."""
 
     kind: Literal["html"]
     status: int = Field(default=200, ge=200, le=599)
@@ -99,7 +100,7 @@ class Html(_Replacement):
 
 
 class Json(_Replacement):
-    """Other JSON is answered than is documented: ``body``, or the raw ``text`` when that is set."""
+    """The response is undocumented JSON: ``body``, or the raw ``text`` if that is set."""
 
     kind: Literal["json"]
     status: int = Field(default=200, ge=200, le=599)
@@ -108,14 +109,14 @@ class Json(_Replacement):
 
 
 class Truncate(_Rule):
-    """The real answer breaks off after ``keep`` bytes of its body (half of them when absent)."""
+    """The real response ends early, after ``keep`` bytes of its body (half of the body if absent)."""
 
     kind: Literal["truncate"]
     keep: int | None = Field(default=None, ge=0)
 
 
 class Trickle(_Rule):
-    """The real answer's body comes byte by byte, ``seconds`` apart."""
+    """The body of the real response is sent byte by byte, with pauses of ``seconds``."""
 
     kind: Literal["trickle"]
     seconds: float = Field(default=0.1, ge=0)
@@ -125,35 +126,35 @@ Rule = Annotated[
     Delay | Drop | Hang | Status | Html | Json | Truncate | Trickle,
     Field(discriminator="kind"),
 ]
-RULES: TypeAdapter[list[Rule]] = TypeAdapter(list[Rule])
-"""Reads a list of rules from JSON."""
+RULE_LIST: TypeAdapter[list[Rule]] = TypeAdapter(list[Rule])
+"""Validates a list of rules, and converts it from and to JSON."""
 
 
-class FaultBook:
-    """The rules in force, and how often each has been applied. The first that applies wins."""
+class FaultRules:
+    """The active rules, and how often each was applied. The first rule that applies wins."""
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self.replace(rules)
 
     def replace(self, rules: Sequence[Rule]) -> None:
-        """Put other rules in force, and count from zero."""
+        """Replace the rules, and count from zero."""
         self.rules = list(rules)
         self.injected = [0] * len(self.rules)
-        self._met = [0] * len(self.rules)
-        self._dice = [random.Random(rule.seed) for rule in self.rules]  # noqa: S311 - it has to repeat itself
+        self._matched = [0] * len(self.rules)
+        self._random = [random.Random(rule.seed) for rule in self.rules]  # noqa: S311 - it has to be repeatable
 
     def choose(self, method: str, path: str) -> Rule | None:
-        """The rule that this request meets, None when it is treated well."""
+        """The rule that applies to a request, None if none does."""
         for number, rule in enumerate(self.rules):
-            if rule.concerns(method, path) and self._applies(number, rule):
+            if rule.matches(method, path) and self._applies(number, rule):
                 self.injected[number] += 1
                 return rule
         return None
 
     def _applies(self, number: int, rule: Rule) -> bool:
-        self._met[number] += 1
-        if self._met[number] <= rule.skip:
+        self._matched[number] += 1
+        if self._matched[number] <= rule.skip:
             return False
         if rule.times is not None and self.injected[number] >= rule.times:
             return False
-        return self._dice[number].random() < rule.rate
+        return self._random[number].random() < rule.rate

@@ -1,6 +1,6 @@
-"""Knows by which names the emulator may be called where only its own machine reaches it.
+"""Protection against DNS rebinding: the host names that requests to a loopback address may be sent to.
 
-There, a page in a browser could otherwise steer it: by a name of its own, which it lets lead to this machine.
+Otherwise, a web page could control the emulator by a host name of its own that resolves to this machine.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from starlette.datastructures import Headers
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
-"""What this machine calls itself."""
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
+"""The names of this machine for itself."""
 
 
-def written(host: str) -> str:
+def host_in_url(host: str) -> str:
     """A host as it is written in a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
-def names(told: str, address: str) -> frozenset[str] | None:
-    """The names by which an emulator may be called; None for any, where other machines reach it.
+def allowed_hosts(listen_host: str, address: str) -> frozenset[str] | None:
+    """The host names that requests may be sent to; None for any, if other machines can reach the emulator.
 
-    :param told: the host that it was told to listen on.
-    :param address: the IP address that it listens on.
+    :param listen_host: the value of ``--host``.
+    :param address: the IP address that the emulator listens on.
     """
-    return LOOPBACK | {written(told).lower()} if ip_address(address).is_loopback else None
+    return LOOPBACK_NAMES | {host_in_url(listen_host).lower()} if ip_address(address).is_loopback else None
 
 
 class HostMiddleware:
-    """Refuses requests that call the emulator by another name.
+    """Refuses requests that were sent to another host name.
 
-    :param app: what answers the other requests.
-    :param names: the names that are its own.
+    :param app: handles the other requests.
+    :param allowed: the allowed host names.
     """
 
-    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
         self._app = app
-        self._names = names
+        self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 403."""
+        """Pass the request on, or respond with 403."""
         if scope["type"] == "http":
             host = Headers(scope=scope).get("host", "")
-            if re.sub(r":\d*$", "", host).lower() not in self._names:
-                own = ", ".join(sorted(self._names))
-                words = f"The emulator is reached from this machine only, as {own}, and not as {host!r} (see --host)"
-                await JSONResponse({"error": words}, 403)(scope, receive, send)
+            if re.sub(r":\d*$", "", host).lower() not in self._allowed:
+                allowed = ", ".join(sorted(self._allowed))
+                message = f"The emulator accepts requests to {allowed}, not to {host!r} (see --host)"
+                await JSONResponse({"error": message}, 403)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

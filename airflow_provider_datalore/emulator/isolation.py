@@ -1,4 +1,4 @@
-"""Knows where the cells of an isolated run execute: in a copy of the notebook's files, which is then thrown away.
+"""The files of an isolated run: its cells execute in a copy of the notebook's files, which is deleted afterwards.
 
 Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
 """
@@ -12,11 +12,11 @@ from .library import Library
 
 
 def copy_files(library: Library, folder: Path, target: Path) -> None:
-    """Copy a notebook's files. A link leads where it led before, so that much data can be linked and is not copied.
+    """Copy a notebook's files. Links are kept, with their targets, so that large data can be linked and is not copied.
 
-    :param library: knows which files are the notebook's.
+    :param library: determines which files belong to the notebook.
     :param folder: the notebook's folder.
-    :param target: a folder that is not there yet.
+    :param target: the folder to create.
     :raises OSError: a file cannot be read or written.
     """
     target.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Knows a Jupyter kernel: how one is started, executes a cell, is interrupted and ends."""
+"""A Jupyter kernel: starting it, executing cells, interrupting and stopping it."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ if TYPE_CHECKING:
 
 
 class CellError(Exception):
-    """A cell ended in an exception."""
+    """A cell raised an exception."""
 
 
 class KernelDiedError(Exception):
-    """The kernel ended while it executed a cell."""
+    """The kernel died while it executed a cell."""
 
     def __init__(self) -> None:
         super().__init__("The kernel died")
 
 
 class Kernel:
-    """A kernel that runs, and the connection to it. Made by :meth:`start`."""
+    """A running kernel and the connection to it. Created by :meth:`start`."""
 
-    def __init__(self, client: NotebookClient, private: str) -> None:
+    def __init__(self, client: NotebookClient, socket_folder: str) -> None:
         self._client = client
-        self._private = private
+        self._socket_folder = socket_folder
 
     @classmethod
     async def start(cls, notebook: NotebookNode, folder: Path) -> Kernel:
-        """Start the kernel that a notebook asks for.
+        """Start the kernel that a notebook requires.
 
-        NotebookClient's own set-up would replace the process's signal handlers, so that a Ctrl+C after the first
-        run would no longer reach the server; and its kernels listen on TCP ports that two of them may both pick.
+        NotebookClient's own setup is not used: it replaces the signal handlers of the process, so that Ctrl+C after
+        the first run would no longer stop the server, and two of its kernels may choose the same TCP ports.
 
         :param folder: the kernel's working directory.
-        :raises RuntimeError: it does not start.
+        :raises RuntimeError: the kernel does not start.
         """
         client = await asyncio.to_thread(_client, notebook)
-        private = tempfile.mkdtemp(prefix="datalore-")
-        kernel = cls(client, private)
+        socket_folder = tempfile.mkdtemp(prefix="datalore-")
+        kernel = cls(client, socket_folder)
         manager = client.create_kernel_manager()
         manager.transport = "ipc"
-        manager.ip = f"{private}/kernel"
-        manager.connection_file = f"{private}/kernel.json"
+        manager.ip = f"{socket_folder}/kernel"
+        manager.connection_file = f"{socket_folder}/kernel.json"
         try:
             await client.async_start_new_kernel(cwd=str(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             await client.async_start_new_kernel_client()
@@ -58,10 +58,10 @@ class Kernel:
         return kernel
 
     async def execute(self, notebook: NotebookNode, index: int) -> None:
-        """Execute one cell of a notebook; its outputs are written into it.
+        """Execute one cell of a notebook; the outputs are written into the cell.
 
-        :raises CellError: the cell ended in an exception.
-        :raises KernelDiedError: the kernel ended.
+        :raises CellError: the cell raised an exception.
+        :raises KernelDiedError: the kernel died.
         """
         from nbclient.exceptions import CellExecutionError, DeadKernelError
 
@@ -73,23 +73,23 @@ class Kernel:
         except CellExecutionError as error:
             raise CellError(f"{error.ename}: {error.evalue}") from None
         except DeadKernelError:
-            # nbclient also says this when the task was cancelled, which must go on as a cancellation.
+            # nbclient also raises this if the task was cancelled; the cancellation must be passed on as such.
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise asyncio.CancelledError from None
             raise KernelDiedError from None
 
     async def is_alive(self) -> bool:
-        """Whether the process is there."""
-        return self._client.km is not None and bool(await _maybe(self._client.km.is_alive()))
+        """Whether the kernel's process is running."""
+        return self._client.km is not None and bool(await _resolve(self._client.km.is_alive()))
 
     async def interrupt(self) -> None:
-        """Let the cell that executes end in KeyboardInterrupt."""
+        """Raise KeyboardInterrupt in the cell that is executing."""
         if self._client.km is not None:
-            await _maybe(self._client.km.interrupt_kernel())
+            await _resolve(self._client.km.interrupt_kernel())
 
     async def stop(self) -> None:
-        """End the process, and leave nothing behind."""
+        """Stop the process and delete its sockets."""
         from jupyter_client.manager import AsyncKernelManager
 
         client = self._client
@@ -97,20 +97,20 @@ class Kernel:
             client.kc.stop_channels()
         if isinstance(client.km, AsyncKernelManager) and client.km.has_kernel:
             await client.km.shutdown_kernel(now=True)
-        shutil.rmtree(self._private, ignore_errors=True)
+        shutil.rmtree(self._socket_folder, ignore_errors=True)
 
 
-async def _maybe(value: object) -> object:
-    """What comes of a call that some managers answer at once and others in the event loop."""
+async def _resolve(value: object) -> object:
+    """The result of a call that is synchronous in some kernel managers and asynchronous in others."""
     return await value if asyncio.iscoroutine(value) or isinstance(value, asyncio.Future) else value
 
 
 def _client(notebook: NotebookNode) -> NotebookClient:
-    """Prepare for an execution. Slow the first time, for what it imports: call it beside the event loop."""
+    """Create the client. Slow the first time because of its imports: call it in a thread."""
     from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
     from nbclient import NotebookClient
 
     wanted = notebook.metadata.get("kernelspec", {}).get("name", NATIVE_KERNEL_NAME)
-    # A notebook from another machine names a kernel of that machine; Datalore would run it all the same.
+    # A notebook from another machine may name a kernel that is not installed here. Datalore would run it nevertheless.
     known = wanted in KernelSpecManager().find_kernel_specs()
     return NotebookClient(notebook, kernel_name=wanted if known else NATIVE_KERNEL_NAME, timeout=None)

@@ -1,4 +1,4 @@
-"""Knows the folder of notebooks: which there are, which files are theirs, and how notebooks are read and written."""
+"""The folder of notebooks: finding notebooks and their files, reading and writing them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NotebookId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> NotebookId | None:
-        """Read ``owner/id``; None when the text is anything else."""
+        """Read ``owner/id``; None if the text has a different form."""
         owner, slash, identifier = text.partition("/")
         return cls(owner, identifier) if owner and slash and identifier and "/" not in identifier else None
 
@@ -30,10 +30,10 @@ class NotebookId(NamedTuple):
 
 
 class Library:
-    """The notebooks of a folder, looked up anew each time, so that a file added while serving is found.
+    """The notebooks of a folder, which is listed on each call, so that files added later are found.
 
-    :param folder: holds ``<owner>/<id>.ipynb``, and ``<id>.ipynb`` for the notebooks of the default user.
-    :param data: where the emulator keeps what is its own; it may lie among the notebooks.
+    :param folder: contains ``<owner>/<id>.ipynb``, and ``<id>.ipynb`` for the notebooks of the default user.
+    :param data: the emulator's own data folder, which may be inside the folder of notebooks.
     """
 
     def __init__(self, folder: Path, data: Path) -> None:
@@ -41,36 +41,36 @@ class Library:
         self._data = data.resolve()
 
     def notebooks(self) -> dict[NotebookId, Path]:
-        """Every notebook and its file, sorted by owner and id."""
+        """All notebooks and their files, sorted by owner and id."""
         found: dict[NotebookId, Path] = {}
         for notebook, path in self._scan():
             found.setdefault(notebook, path)
         return dict(sorted(found.items()))
 
     def find(self, notebook: NotebookId) -> Path | None:
-        """The file of a notebook, None when there is no such notebook.
+        """The file of a notebook, None if it does not exist.
 
-        Found by listing, never by joining what a client sent to a path.
+        Found by listing the folder, never by building a path from what a client sent.
         """
         return self.notebooks().get(notebook)
 
     def files(self, folder: Path) -> Iterator[Path]:
-        """The files and folders in a notebook's folder, or in one below it, that are the notebook's."""
+        """The files and folders that belong to a notebook, in its folder or in a subfolder."""
         return (path for path in sorted(folder.iterdir()) if self._is_own(path))
 
     def has_file(self, folder: Path, path: Path) -> bool:
-        """Whether a path, and what its links lead to, is a file or folder of the notebooks in a folder."""
+        """Whether a path, and the target of its links, belong to the notebooks in a folder."""
         return self._is_within(folder, path) and self._is_within(folder.resolve(), path.resolve())
 
     def _is_within(self, folder: Path, path: Path) -> bool:
-        way = [each for each in (path, *path.parents) if folder in each.parents]
-        return path.is_relative_to(folder) and all(self._is_own(each) for each in way)
+        below = [each for each in (path, *path.parents) if folder in each.parents]
+        return path.is_relative_to(folder) and all(self._is_own(each) for each in below)
 
     def _is_own(self, path: Path) -> bool:
-        """Whether something in a notebook's folder, or in one below it, is the notebook's.
+        """Whether a path in a notebook's folder, or in a subfolder, belongs to the notebook.
 
-        Notebooks are not, nor is what begins with a dot, what the emulator keeps, or the folder of another owner, which
-        lies beside the notebooks of the default user.
+        Not included: notebooks, names that begin with a dot, the emulator's data, and the folders of other owners,
+        which are beside the notebooks of the default user.
         """
         real = path.resolve()
         if path.name.startswith(".") or path.suffix == ".ipynb" or self._data in (real, real.parent):
@@ -95,38 +95,48 @@ def read_notebook(path: Path) -> NotebookNode:
 
     try:
         notebook: NotebookNode = nbformat.read(path, as_version=4)
-        _mend(notebook)
+        _repair(notebook)
     except Exception as error:
-        # nbformat lets through whatever its parser met: KeyError, AttributeError, its own errors.
+        # nbformat raises its own errors, and also KeyError or AttributeError from its parser.
         raise ValueError(f"{path.name} is not a Jupyter notebook: {error}") from error
     return notebook
 
 
-def _mend(notebook: NotebookNode) -> None:
-    """Leave out what is of a type that no notebook has: nbformat lets it through, and what uses it falls over it."""
-    _drop_unless(dict, notebook.metadata, "kernelspec", "language_info")
+def _repair(notebook: NotebookNode) -> None:
+    """Remove values of invalid types: nbformat accepts them, but other code fails on them."""
+    _remove_unless(dict, notebook.metadata, "kernelspec", "language_info")
     for cell in notebook.cells:
-        _drop_unless(list, cell.metadata, "tags")
+        _remove_unless(list, cell.metadata, "tags")
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and not isinstance(output.get("text"), str):
                 output.text = ""
 
 
-def _drop_unless(kind: type, metadata: NotebookNode, *names: str) -> None:
+def _remove_unless(kind: type, metadata: NotebookNode, *names: str) -> None:
     for name in names:
         if not isinstance(metadata.get(name), kind):
             metadata.pop(name, None)
 
 
+def cell_id(cell: NotebookNode, index: int) -> str:
+    """The id of a cell; its position in a notebook format without ids."""
+    return str(cell.get("id") or f"cell-{index}")
+
+
+def executes(cell: NotebookNode) -> bool:
+    """Whether a kernel executes the cell."""
+    return bool(cell.cell_type == "code" and cell.source.strip())
+
+
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
-    """Write a notebook file in one step, so that nobody reads half of it."""
+    """Write a notebook file atomically."""
     import nbformat
 
     write_atomically(path, nbformat.writes(notebook))
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file in one step: whoever reads, or is killed meanwhile, sees the old text or the new."""
+    """Write a file so that readers see either the old or the new text, even if this process is killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     draft.write_text(text, encoding="utf-8")

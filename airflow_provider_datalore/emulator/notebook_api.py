@@ -1,4 +1,4 @@
-"""Knows Datalore's Notebook API: what it tells of cells and kernels, and what it lets one do with them."""
+"""Datalore's Notebook API: cells, controls, kernels and reports."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
-from . import cells
-from .api import REFUSALS
+from . import cell_json
 from .controls import ControlError, control_of, set_control
+from .dependencies import CurrentEmulator, TokenUser, documented_body, read_body
 from .emulator import Emulator
 from .errors import RefusedError
-from .intake import Caller, TheEmulator, documented_body, read_body
-from .library import NotebookId, write_notebook
-from .rendering import Kind
-from .sessions import Pass, Session
+from .library import NotebookId, cell_id, write_notebook
+from .rendering import ReportType
+from .run_api import ERROR_RESPONSES
+from .sessions import CellBatch, Session
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -32,7 +32,7 @@ class _Body(BaseModel):
 
 
 class NotebookReference(BaseModel):
-    """How the Notebook API names a notebook."""
+    """A notebook in a request body of the Notebook API."""
 
     model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel)
 
@@ -41,7 +41,7 @@ class NotebookReference(BaseModel):
 
 
 class NotebookBody(_Body):
-    """The body of a call that is about a notebook."""
+    """The body of a request about a notebook."""
 
     notebook_id: NotebookReference
 
@@ -54,7 +54,7 @@ class CellsBody(NotebookBody):
 
 
 class CellBody(NotebookBody):
-    """The body of a call that is about a cell."""
+    """The body of a request about a cell."""
 
     cell_id: str
 
@@ -78,14 +78,14 @@ class RestartBody(NotebookBody):
 class PublishBody(NotebookBody):
     """The body of ``report/publish``."""
 
-    type: Kind
+    type: ReportType
     mode: Literal["CREATE", "UPDATE"]
 
 
-def available(emulator: TheEmulator) -> None:
-    """Let a request pass where there is a Notebook API.
+def require_notebook_api(emulator: CurrentEmulator) -> None:
+    """Check that the variant has a Notebook API.
 
-    :raises RefusedError: 404, this is an older server.
+    :raises RefusedError: 404, the variant is an older server.
     """
     if not emulator.variant.notebook_api:
         raise RefusedError(404, "Not found")
@@ -93,47 +93,47 @@ def available(emulator: TheEmulator) -> None:
 
 router = APIRouter(
     prefix="/api/notebook/v1",
-    dependencies=[Security(HTTPBearer(auto_error=False)), Depends(available)],
-    responses=REFUSALS,
+    dependencies=[Security(HTTPBearer(auto_error=False)), Depends(require_notebook_api)],
+    responses=ERROR_RESPONSES,
 )
 
 
 def session_of(emulator: Emulator, user: str, reference: NotebookReference) -> tuple[NotebookId, Session]:
     """The session of a notebook that the user may edit.
 
-    :raises RefusedError: 404 and 403, as for runs.
+    :raises RefusedError: 404 or 403, as for runs.
     """
     notebook_id = emulator.editable(user, f"{reference.owner_id}/{reference.id}")
     return notebook_id, emulator.sessions.of(notebook_id, emulator.library.notebooks()[notebook_id])
 
 
 @router.post("/cells", openapi_extra=documented_body(CellsBody))
-async def list_cells(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
-    """List the cells, with or without what their last execution came to."""
+async def list_cells(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
+    """List the cells, with or without the results of their last execution."""
     body = await read_body(request, CellsBody, emulator.variant)
     _, session = session_of(emulator, user, body.notebook_id)
     if body.worksheet_index:
         raise RefusedError(404, f"There is no worksheet {body.worksheet_index}")
     notebook = await _notebook(session)
     if body.include_outputs:
-        return cells.details(session, notebook)
-    told = [cells.summary(cell, index) for index, cell in enumerate(notebook.cells)]
-    return {"cells": told, "cellsWithOutputs": None, "outputsTruncated": False, "outputsTruncatedFromCellId": None}
+        return cell_json.details(session, notebook)
+    summaries = [cell_json.summary(cell, index) for index, cell in enumerate(notebook.cells)]
+    return {"cells": summaries, "cellsWithOutputs": None, "outputsTruncated": False, "outputsTruncatedFromCellId": None}
 
 
 @router.post("/cell/outputs", openapi_extra=documented_body(CellBody))
-async def read_outputs(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
-    """Tell what the last execution of a cell came to."""
+async def read_outputs(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
+    """Return the result of the last execution of a cell."""
     body = await read_body(request, CellBody, emulator.variant)
     _, session = session_of(emulator, user, body.notebook_id)
     notebook = await _notebook(session)
     index = _index(notebook, body.cell_id)
-    return cells.outcome(session, notebook.cells[index], index)
+    return cell_json.outcome(session, notebook.cells[index], index)
 
 
 @router.post("/cell/controls/update", openapi_extra=documented_body(ControlBody))
-async def update_control(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
-    """Set a control, and execute its cell if that is asked for."""
+async def update_control(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
+    """Set a control, and execute its cell if requested."""
     body = await read_body(request, ControlBody, emulator.variant)
     _, session = session_of(emulator, user, body.notebook_id)
     notebook = await _notebook(session)
@@ -151,30 +151,30 @@ async def update_control(request: Request, user: Caller, emulator: TheEmulator) 
 
 
 @router.post("/kernel/status", openapi_extra=documented_body(NotebookBody))
-async def kernel_status(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
-    """Tell whether there is a session, and what it does."""
+async def kernel_status(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
+    """Return whether the notebook has a session, and its state."""
     body = await read_body(request, NotebookBody, emulator.variant)
     notebook_id, session = session_of(emulator, user, body.notebook_id)
-    emulator.journal.kernel_polls[notebook_id] += 1
+    emulator.request_log.kernel_polls[notebook_id] += 1
     return {"state": session.state, "runningCellId": session.executing}
 
 
 @router.post("/kernel/interrupt", openapi_extra=documented_body(NotebookBody))
-async def interrupt_kernel(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
-    """Interrupt the cell that executes."""
+async def interrupt_kernel(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
+    """Interrupt the cell that is executing."""
     body = await read_body(request, NotebookBody, emulator.variant)
     notebook_id, session = session_of(emulator, user, body.notebook_id)
-    _must_have_session(session)
-    emulator.journal.interrupts[notebook_id] += 1
+    _require_session(session)
+    emulator.request_log.interrupts[notebook_id] += 1
     return {"interrupted": await session.interrupt()}
 
 
 @router.post("/kernel/restart", openapi_extra=documented_body(RestartBody))
-async def restart_kernel(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
-    """Put a new kernel in the place of the one there is."""
+async def restart_kernel(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
+    """Replace the kernel by a new one."""
     body = await read_body(request, RestartBody, emulator.variant)
     _, session = session_of(emulator, user, body.notebook_id)
-    _must_have_session(session)
+    _require_session(session)
     restarted = await session.restart()
     if body.wait_until_ready:
         await _wait(restarted, body.wait_timeout_ms / 1000)
@@ -182,22 +182,22 @@ async def restart_kernel(request: Request, user: Caller, emulator: TheEmulator) 
 
 
 @router.post("/agent/stop", status_code=204, response_class=Response, openapi_extra=documented_body(NotebookBody))
-async def stop_agent(request: Request, user: Caller, emulator: TheEmulator) -> Response:
-    """End the session, if there is one."""
+async def stop_agent(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
+    """End the session, if the notebook has one."""
     body = await read_body(request, NotebookBody, emulator.variant)
     notebook_id, session = session_of(emulator, user, body.notebook_id)
-    emulator.journal.stops[notebook_id] += 1
+    emulator.request_log.stops[notebook_id] += 1
     await session.stop()
     return Response(status_code=204)
 
 
 @router.post("/report/publish", openapi_extra=documented_body(PublishBody))
-async def publish_report(request: Request, user: Caller, emulator: TheEmulator) -> Response:
-    """Publish the notebook as it is, or replace what is published of it."""
+async def publish_report(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
+    """Publish the notebook as a report, or replace its report."""
     body = await read_body(request, PublishBody, emulator.variant)
     notebook_id, session = session_of(emulator, user, body.notebook_id)
     if body.mode == "UPDATE" and not emulator.reports.has(notebook_id, body.type):
-        raise RefusedError(400, f"The notebook {notebook_id} has no {body.type} report that could be updated")
+        raise RefusedError(400, f"The notebook {notebook_id} has no {body.type} report to update")
     notebook = await _notebook(session)
     await asyncio.to_thread(emulator.reports.publish, notebook_id, notebook, body.type)
     return JSONResponse({"reportId": secrets.token_hex(8), "type": body.type, "mode": body.mode})
@@ -210,27 +210,27 @@ async def _notebook(session: Session) -> NotebookNode:
         raise RefusedError(400, str(error)) from error
 
 
-def _index(notebook: NotebookNode, cell_id: str) -> int:
+def _index(notebook: NotebookNode, wanted: str) -> int:
     for index, cell in enumerate(notebook.cells):
-        if cells.cell_id(cell, index) == cell_id:
+        if cell_id(cell, index) == wanted:
             return index
-    raise RefusedError(404, f"There is no cell {cell_id}")
+    raise RefusedError(404, f"There is no cell {wanted}")
 
 
-def _must_have_session(session: Session) -> None:
+def _require_session(session: Session) -> None:
     if session.state == "NOT_STARTED":
         raise RefusedError(409, "The notebook has no session", "NOT_STARTED")
 
 
 async def _run(session: Session, notebook: NotebookNode, index: int, seconds: float) -> dict[str, Any]:
-    asked = session.run(notebook, [cells.cell_id(notebook.cells[index], index)])
-    await _wait(asked, seconds)
-    if not asked.ended.is_set():
-        return {**cells.outcome(session, notebook.cells[index], index), "executionStatus": "TIMEOUT"}
+    batch = session.run(notebook, [cell_id(notebook.cells[index], index)])
+    await _wait(batch, seconds)
+    if not batch.ended.is_set():
+        return {**cell_json.outcome(session, notebook.cells[index], index), "executionStatus": "TIMEOUT"}
     executed = await _notebook(session)
-    return cells.outcome(session, executed.cells[index], index)
+    return cell_json.outcome(session, executed.cells[index], index)
 
 
-async def _wait(asked: Pass, seconds: float) -> None:
+async def _wait(batch: CellBatch, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asked.ended.wait(), seconds)
+        await asyncio.wait_for(batch.ended.wait(), seconds)

@@ -1,4 +1,4 @@
-"""Knows the files of a notebook, as the Notebook API reads and writes them."""
+"""Datalore's Notebook API: the files of a notebook."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from fastapi.responses import Response, StreamingResponse
 from fastapi.security import HTTPBearer
 from pydantic import Field
 
-from .api import REFUSALS
+from .dependencies import CurrentEmulator, TokenUser, documented_body, read_body
 from .emulator import Emulator
 from .errors import RefusedError
-from .intake import Caller, TheEmulator, documented_body, read_body
-from .notebook_api import NotebookBody, NotebookReference, available, session_of
+from .notebook_api import NotebookBody, NotebookReference, require_notebook_api, session_of
+from .run_api import ERROR_RESPONSES
 
-FILES = PurePosixPath("data/notebook_files")
-"""The folder of a notebook's files, in which its cells run."""
+NOTEBOOK_FILES = PurePosixPath("data/notebook_files")
+"""The API's path of the folder with a notebook's files, the working directory of its kernel."""
 
-_CHUNK = 256 * 1024
-_MOST_TEXT = 10 * 1024 * 1024
+_CHUNK_BYTES = 256 * 1024
+_MAX_TEXT_BYTES = 10 * 1024 * 1024
 
 router = APIRouter(
     prefix="/api/notebook/v1",
-    dependencies=[Security(HTTPBearer(auto_error=False)), Depends(available)],
-    responses=REFUSALS,
+    dependencies=[Security(HTTPBearer(auto_error=False)), Depends(require_notebook_api)],
+    responses=ERROR_RESPONSES,
 )
 
 
@@ -39,7 +39,7 @@ class FilesBody(NotebookBody):
 
 
 class FileBody(NotebookBody):
-    """The body of a call that is about a file."""
+    """The body of a request about a file."""
 
     file_path: str
 
@@ -48,27 +48,27 @@ class ReadBody(FileBody):
     """The body of ``file/read``."""
 
     encoding: str = Field(default="utf-8", pattern="^(utf-8|latin-1)$")
-    max_bytes: int = Field(default=1024 * 1024, ge=1, le=_MOST_TEXT)
+    max_bytes: int = Field(default=1024 * 1024, ge=1, le=_MAX_TEXT_BYTES)
     max_lines: int | None = Field(default=None, ge=1)
 
 
 @router.post("/files", openapi_extra=documented_body(FilesBody))
-async def list_files(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
+async def list_files(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
     """List a folder."""
     body = await read_body(request, FilesBody, emulator.variant)
     folder = _folder(emulator, user, body.notebook_id)
     directory = PurePosixPath(body.directory)
-    if directory in FILES.parents:
-        return {"files": [_entry(None, FILES.parts[len(directory.parts)])]}
-    place = _place(emulator, folder, directory)
-    if not place.is_dir():
+    if directory in NOTEBOOK_FILES.parents:
+        return {"files": [_entry(None, NOTEBOOK_FILES.parts[len(directory.parts)])]}
+    folder = _local_path(emulator, folder, directory)
+    if not folder.is_dir():
         raise RefusedError(404, f"There is no folder {body.directory}")
-    return {"files": [_entry(path, path.name) for path in emulator.library.files(place) if path.exists()]}
+    return {"files": [_entry(path, path.name) for path in emulator.library.files(folder) if path.exists()]}
 
 
 @router.post("/file", response_class=Response, openapi_extra=documented_body(FileBody))
-async def download_file(request: Request, user: Caller, emulator: TheEmulator) -> Response:
-    """Answer the bytes of a file."""
+async def download_file(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
+    """Return the content of a file."""
     body = await read_body(request, FileBody, emulator.variant)
     path = _file(emulator, user, body)
     return StreamingResponse(
@@ -79,19 +79,19 @@ async def download_file(request: Request, user: Caller, emulator: TheEmulator) -
 
 
 @router.post("/file/exists", openapi_extra=documented_body(FileBody))
-async def file_exists(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, bool]:
-    """Tell whether there is a file."""
+async def file_exists(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, bool]:
+    """Return whether a file exists."""
     body = await read_body(request, FileBody, emulator.variant)
     folder = _folder(emulator, user, body.notebook_id)
     try:
-        return {"exists": _place(emulator, folder, PurePosixPath(body.file_path)).is_file()}
+        return {"exists": _local_path(emulator, folder, PurePosixPath(body.file_path)).is_file()}
     except RefusedError:
         return {"exists": False}
 
 
 @router.post("/file/read", openapi_extra=documented_body(ReadBody))
-async def read_text(request: Request, user: Caller, emulator: TheEmulator) -> dict[str, Any]:
-    """Answer the text of a file."""
+async def read_text(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
+    """Return the text of a file."""
     body = await read_body(request, ReadBody, emulator.variant)
     content = await asyncio.to_thread(_file(emulator, user, body).read_bytes)
     kept = content[: body.max_bytes]
@@ -100,7 +100,7 @@ async def read_text(request: Request, user: Caller, emulator: TheEmulator) -> di
     try:
         text = kept.decode(body.encoding)
     except UnicodeDecodeError as error:
-        raise RefusedError(400, f"The file is not {body.encoding}: {error}") from None
+        raise RefusedError(400, f"The file is not encoded as {body.encoding}: {error}") from None
     return {
         "content": text,
         "truncated": len(kept) < len(content),
@@ -111,7 +111,7 @@ async def read_text(request: Request, user: Caller, emulator: TheEmulator) -> di
 
 
 @router.post("/file/delete", status_code=204, response_class=Response, openapi_extra=documented_body(FileBody))
-async def delete_file(request: Request, user: Caller, emulator: TheEmulator) -> Response:
+async def delete_file(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
     """Delete a file."""
     body = await read_body(request, FileBody, emulator.variant)
     _file(emulator, user, body).unlink()
@@ -120,26 +120,26 @@ async def delete_file(request: Request, user: Caller, emulator: TheEmulator) -> 
 
 @router.post("/file/upload")
 async def upload_file(
-    user: Caller,
-    emulator: TheEmulator,
+    user: TokenUser,
+    emulator: CurrentEmulator,
     owner_id: Annotated[str, Query(alias="ownerId")],
     notebook_id: Annotated[str, Query(alias="notebookId")],
     file: Annotated[UploadFile, File()],
     directory: str = "",
 ) -> dict[str, str]:
-    """Write a file; one of the same name is replaced."""
+    """Write a file; a file with the same name is replaced."""
     folder = _folder(emulator, user, NotebookReference.model_validate({"ownerId": owner_id, "id": notebook_id}))
     name = file.filename or ""
-    place = _place(emulator, folder, PurePosixPath(directory)) / name
+    path = _local_path(emulator, folder, PurePosixPath(directory)) / name
     is_name = bool(name) and "/" not in name and "\0" not in name
-    if not is_name or not emulator.library.has_file(folder, place) or place.is_dir():
+    if not is_name or not emulator.library.has_file(folder, path) or path.is_dir():
         raise RefusedError(400, f"{name!r} is not the name of a file")
-    await asyncio.to_thread(place.parent.mkdir, parents=True, exist_ok=True)
-    draft = place.with_name(f".{secrets.token_hex(8)}")
+    await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+    draft = path.with_name(f".{secrets.token_hex(8)}")
     with draft.open("xb") as target:
-        while piece := await file.read(_CHUNK):
+        while piece := await file.read(_CHUNK_BYTES):
             await asyncio.to_thread(target.write, piece)
-    draft.replace(place)
+    draft.replace(path)
     return {"fileName": name, "status": "uploaded"}
 
 
@@ -151,22 +151,22 @@ def _folder(emulator: Emulator, user: str, reference: NotebookReference) -> Path
 
 
 def _file(emulator: Emulator, user: str, body: FileBody) -> Path:
-    place = _place(emulator, _folder(emulator, user, body.notebook_id), PurePosixPath(body.file_path))
-    if not place.is_file():
+    path = _local_path(emulator, _folder(emulator, user, body.notebook_id), PurePosixPath(body.file_path))
+    if not path.is_file():
         raise RefusedError(404, f"There is no file {body.file_path}")
-    return place
+    return path
 
 
-def _place(emulator: Emulator, folder: Path, path: PurePosixPath) -> Path:
-    """Where a path of the Notebook API is on this machine.
+def _local_path(emulator: Emulator, folder: Path, path: PurePosixPath) -> Path:
+    """The local path for a path of the Notebook API.
 
-    :raises RefusedError: 404, there can be no file or folder of the notebook's.
+    :raises RefusedError: 404, the path does not belong to the notebook.
     """
-    if path.is_relative_to(FILES) and "\0" not in str(path):
-        place = folder / path.relative_to(FILES)
-        if emulator.library.has_file(folder, place):
-            return place
-    raise RefusedError(404, f"There is nothing at {path}")
+    if path.is_relative_to(NOTEBOOK_FILES) and "\0" not in str(path):
+        local = folder / path.relative_to(NOTEBOOK_FILES)
+        if emulator.library.has_file(folder, local):
+            return local
+    raise RefusedError(404, f"There is no file or folder {path}")
 
 
 def _entry(path: Path | None, name: str) -> dict[str, Any]:
@@ -183,5 +183,5 @@ def _entry(path: Path | None, name: str) -> dict[str, Any]:
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as source:
-        while piece := await asyncio.to_thread(source.read, _CHUNK):
+        while piece := await asyncio.to_thread(source.read, _CHUNK_BYTES):
             yield piece

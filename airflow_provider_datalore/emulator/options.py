@@ -1,4 +1,4 @@
-"""Knows the command line: its options, and the settings that they make."""
+"""The options of the command line, and the settings made from them."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from .access import parse_share, parse_token
-from .faults import RULES
+from .faults import RULE_LIST
 from .settings import DEFAULT_USER, Settings, Variant
 
 Parsed = TypeVar("Parsed")
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Namespace]:
-    """Read the command line; what it cannot be is told to the user, and the process ends.
+    """Read the command line. On a mistake, print a message and exit.
 
-    :return: the emulator's settings; and the options, for what is about serving it.
+    :return: the emulator's settings, and the options for serving it.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
     if not options.notebooks.is_dir():
-        parser.error(f"there is no folder {options.notebooks}")
+        parser.error(f"the folder {options.notebooks} does not exist")
     if options.tls_key and not options.tls_cert:
-        parser.error("--tls-key needs --tls-cert")
+        parser.error("--tls-key requires --tls-cert")
     data = options.data or options.notebooks / ".datalore-emulator"
     if data.resolve() == options.notebooks.resolve():
-        parser.error("--data cannot be the folder of the notebooks itself")
+        parser.error("--data must not be the folder of the notebooks itself")
     try:
         data.mkdir(parents=True, exist_ok=True)
-        tokens = dict(options.token or [(_own_token(data), DEFAULT_USER)])
+        tokens = dict(options.token or [(_generated_token(data), DEFAULT_USER)])
     except OSError as error:
-        parser.error(f"cannot keep runs in {data}: {error.strerror}")
+        parser.error(f"cannot store runs in {data}: {error.strerror}")
     try:
         settings = Settings(
             notebooks=options.notebooks,
             data=data,
             tokens=tokens,
             viewers=frozenset(options.viewer),
-            strangers=frozenset(options.stranger),
+            no_access=frozenset(options.no_access),
             max_parallel_runs=options.max_parallel_runs,
             variant=Variant(**{name: getattr(options, name) for name in Variant.model_fields}),
             faults=options.faults,
@@ -59,18 +59,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="datalore-emulator",
         usage="%(prog)s NOTEBOOKS_FOLDER [options]",
-        description="Serve a folder of Jupyter notebooks as JetBrains Datalore does, and run them for real.",
+        description="Serve Jupyter notebooks over the APIs of JetBrains Datalore, and run them in Jupyter kernels.",
     )
     parser.add_argument(
         "notebooks",
         type=Path,
         metavar="NOTEBOOKS_FOLDER",
-        help=f"holds OWNER/ID.ipynb, and ID.ipynb for the user {DEFAULT_USER}",
+        help=f"folder with OWNER/ID.ipynb, or ID.ipynb for the user {DEFAULT_USER}",
     )
-    _add_serving(parser.add_argument_group("where it is"))
-    _add_sharing(parser.add_argument_group("who may do what"))
-    _add_behaviour(parser.add_argument_group("how it behaves"))
-    variant = parser.add_argument_group("what is not known of Datalore, and can be played either way")
+    _add_serving(parser.add_argument_group("server"))
+    _add_sharing(parser.add_argument_group("users and permissions"))
+    _add_runs(parser.add_argument_group("runs"))
+    variant = parser.add_argument_group("variants of Datalore, where its documentation leaves the behaviour open")
     for name, field in Variant.model_fields.items():
         _add_switch(variant, name, field)
     return parser
@@ -78,11 +78,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_serving(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--data", type=Path, metavar="DIR", help="keep runs and reports here (in the notebooks' folder)")
-    add("--host", default="127.0.0.1", help="address to listen on (%(default)s); who reaches it can steer it")
-    add("--port", type=int, default=8080, help="port to listen on, 0 for a free one (%(default)s)")
-    add("--tls-cert", type=Path, metavar="PEM", help="serve HTTPS with this chain of certificates")
-    add("--tls-key", type=Path, metavar="PEM", help="its private key, when the chain's file does not have it")
+    add(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder of runs and reports (default: NOTEBOOKS_FOLDER/.datalore-emulator)",
+    )
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s); clients can run any code",
+    )
+    add("--port", type=int, default=8080, help="port to listen on, 0 for any free port (default: %(default)s)")
+    add("--stop-at-eof", action="store_true", help="stop when standard input is closed, as at the end of its parent")
+    add("--tls-cert", type=Path, metavar="PEM", help="serve HTTPS with this certificate chain")
+    add("--tls-key", type=Path, metavar="PEM", help="the private key, if the file of --tls-cert does not contain it")
 
 
 def _add_sharing(group: argparse._ArgumentGroup) -> None:
@@ -91,32 +101,37 @@ def _add_sharing(group: argparse._ArgumentGroup) -> None:
             option, type=_reads(read), action="append", default=[], metavar=form, help=f"{text}; repeatable"
         )
 
-    add("--token", parse_token, "[USER=]TOKEN", "a valid API token (one is made up, kept and printed)")
-    add("--viewer", parse_share, "USER:OWNER/ID", "the user may only look at this notebook")
-    add("--stranger", parse_share, "USER:OWNER/ID", "this notebook is not shared with the user")
+    add(
+        "--token",
+        parse_token,
+        "[USER=]TOKEN",
+        "a valid API token (default: one is generated, stored and printed)",
+    )
+    add("--viewer", parse_share, "USER:OWNER/ID", "the user may only view this notebook")
+    add("--no-access", parse_share, "USER:OWNER/ID", "this notebook is not shared with the user")
 
 
-def _add_behaviour(group: argparse._ArgumentGroup) -> None:
+def _add_runs(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--max-parallel-runs",
         type=int,
         default=2,
         metavar="N",
-        help="execute so many at a time (%(default)s)",
+        help="number of notebooks that run at the same time (default: %(default)s)",
     )
     add(
         "--faults",
         type=_reads(_read_faults),
         default=[],
         metavar="JSON",
-        help="file with rules of misbehaviour",
+        help="file with fault rules",
     )
 
 
 def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
     option, kind = "--" + name.replace("_", "-"), field.annotation
-    text = f"{field.description} (%(default)s)"
+    text = f"{field.description} (default: %(default)s)"
     if kind is bool:
         flag = argparse.BooleanOptionalAction
         group.add_argument(option, action=flag, default=field.default, help=text)
@@ -134,7 +149,7 @@ def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> 
 
 
 def _reads(read: Callable[[str], Parsed]) -> Callable[[str], Parsed]:
-    """Let argparse tell why a value cannot be read: it hides the message of a ValueError."""
+    """Make argparse print why a value is not valid: it hides the message of a ValueError."""
 
     def convert(text: str) -> Parsed:
         try:
@@ -153,7 +168,7 @@ def _read_faults(path: str) -> list[object]:
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     try:
-        RULES.validate_python(rules)
+        RULE_LIST.validate_python(rules)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -161,8 +176,8 @@ def _read_faults(path: str) -> list[object]:
     return rules
 
 
-def _own_token(data: Path) -> str:
-    """The token for who gave none: made once, so that a connection stays valid over a restart."""
+def _generated_token(data: Path) -> str:
+    """The token if --token is not given: stored, so that a connection stays valid after a restart."""
     path = data / "token"
     if not path.exists():
         path.touch(mode=0o600)

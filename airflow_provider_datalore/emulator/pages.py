@@ -1,4 +1,4 @@
-"""Knows the pages for people: what there is, a notebook, a run, a report."""
+"""HTML pages: an overview, a notebook, a run, a report."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from urllib.parse import quote
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from .dialect import artifact_path
+from .dependencies import AUTH_COOKIE, CurrentEmulator, user_of
 from .emulator import Emulator
 from .errors import RefusedError
-from .intake import COOKIE, TheEmulator, user_of
 from .library import NotebookId, read_notebook
-from .records import Run
 from .rendering import render
+from .run_json import artifact_path
+from .run_store import Run
 
 router = APIRouter()
 
-# A notebook is somebody's HTML and JavaScript: it is shown, not trusted.
+# A notebook may contain any HTML and JavaScript, which must not be trusted.
 _NOTEBOOK_POLICY = (
     "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data: https:; font-src data:"
 )
@@ -33,51 +33,51 @@ th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ddd; 
 
 
 @router.get("/")
-def overview(emulator: TheEmulator, token: str | None = None) -> Response:
-    """List notebooks and runs; with a token, let this browser download artifacts too.
+def overview(emulator: CurrentEmulator, token: str | None = None) -> Response:
+    """List notebooks and runs; with a token, sign the browser in, so that it can download artifacts.
 
     :raises RefusedError: 401, the token is not valid.
     """
     if token is not None:
         user_of(emulator, token)
-        answer = RedirectResponse("/", 303)
-        # Airflow's links lead here from another site: localhost is one, and 127.0.0.1 another.
-        answer.set_cookie(COOKIE, token, httponly=True, samesite="lax")
-        return answer
+        response = RedirectResponse("/", 303)
+        # Links from Airflow's UI come from another site: localhost and 127.0.0.1 are two sites.
+        response.set_cookie(AUTH_COOKIE, token, httponly=True, samesite="lax")
+        return response
     notebooks = "".join(
         f"<li><a href='{_notebook_address(notebook)}'>{escape(str(notebook))}</a>"
         for notebook in emulator.library.notebooks()
     )
-    runs = "".join(_run_row(emulator, run) for run in reversed(list(emulator.records)))
+    runs = "".join(_run_row(emulator, run) for run in reversed(list(emulator.run_store)))
     return _page(
         "Datalore emulator",
         f"<h2>Notebooks</h2><ul>{notebooks or '<li>none yet'}</ul><h2>Runs</h2><table>"
-        "<tr><th>Run<th>Notebook<th>Asked for<th>State<th>Artifact</tr>"
+        "<tr><th>Run<th>Notebook<th>Submitted<th>State<th>Artifact</tr>"
         f"{runs}</table>",
     )
 
 
 @router.get("/notebook/{owner}/{notebook}")
-def show_notebook(owner: str, notebook: str, emulator: TheEmulator) -> Response:
+def show_notebook(owner: str, notebook: str, emulator: CurrentEmulator) -> Response:
     """Show a notebook with its own outputs."""
     notebook_id, path = _find(emulator, owner, notebook)
     return _notebook_page(path, notebook_id.id)
 
 
 @router.get("/runs/{run_id}")
-def show_run(run_id: str, emulator: TheEmulator) -> Response:
-    """Show what a run executed, or how it is doing."""
-    run = emulator.records.get(run_id)
+def show_run(run_id: str, emulator: CurrentEmulator) -> Response:
+    """Show the executed notebook of a run, or the state of the run."""
+    run = emulator.run_store.get(run_id)
     if run is None:
         raise RefusedError(404, f"There is no run {run_id}")
     if run.ended and emulator.has_artifact(run):
-        return _notebook_page(emulator.records.executed_copy(run), run.notebook)
-    return _page(f"Run {run_id}", f"<p>{escape(_how_it_goes(run))}</p>")
+        return _notebook_page(emulator.run_store.executed_copy(run), run.notebook)
+    return _page(f"Run {run_id}", f"<p>{escape(_state(run))}</p>")
 
 
 @router.get("/reports/{owner}/{notebook}")
-def show_report(owner: str, notebook: str, emulator: TheEmulator) -> Response:
-    """Show the report that a notebook was published as."""
+def show_report(owner: str, notebook: str, emulator: CurrentEmulator) -> Response:
+    """Show the published report of a notebook."""
     notebook_id, _ = _find(emulator, owner, notebook)
     report = emulator.reports.read(notebook_id)
     if report is None:
@@ -115,11 +115,11 @@ def _run_row(emulator: Emulator, run: Run) -> str:
     return (
         f"<tr><td><a href='/runs/{run.run_id}'>{run.run_id[:8]}</a>"
         f"<td><a href='{_notebook_address(run.notebook_id)}'>{escape(str(run.notebook_id))}</a>"
-        f"<td>{run.asked:%Y-%m-%d %H:%M:%S}<td>{escape(_how_it_goes(run))}<td>{artifact}</tr>"
+        f"<td>{run.submitted:%Y-%m-%d %H:%M:%S}<td>{escape(_state(run))}<td>{artifact}</tr>"
     )
 
 
-def _how_it_goes(run: Run) -> str:
+def _state(run: Run) -> str:
     return f"failed: {run.failure}" if run.state == "failed" else run.state
 
 

@@ -1,4 +1,4 @@
-"""Knows a notebook's parameters: which variables there are, what type they have, and how values get in."""
+"""A notebook's parameters: finding them, converting values to their types, and inserting the values."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .controls import ControlError, controls, give
+from .controls import ControlError, controls, set_value
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-UNDECIDED = object()
-"""Stands for a default that only running the notebook would tell, such as ``date.today()``."""
+DYNAMIC_DEFAULT = object()
+"""Stands for a default that is known only at run time, such as ``date.today()``."""
 
 
 class ParameterError(Exception):
-    """A parameter that the notebook cannot take."""
+    """The notebook does not accept a parameter."""
 
 
 def variables(notebook: NotebookNode) -> dict[str, Any]:
-    """The variables that the cell tagged ``parameters`` sets, with their defaults; controls are apart."""
+    """The variables that the cell tagged ``parameters`` sets, with their defaults; controls are not included."""
     for cell in notebook.cells:
         if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
             return _assignments(cell.source)
@@ -30,12 +30,11 @@ def variables(notebook: NotebookNode) -> dict[str, Any]:
 
 
 def values(notebook: NotebookNode, given: Iterable[tuple[str, Any]], *, ignore_unknown: bool) -> dict[str, Any]:
-    """Turn the parameters of a request into values of the types that the notebook's variables have.
+    """Convert the parameters of a request to the types of the notebook's variables, and set its controls.
 
-    A control of Datalore hands out a value of its variable's type, while the request carries a string. Cells that are
-    controls are set at once.
+    A request may contain strings only, while a control in Datalore has a value of its variable's type.
 
-    :raises ParameterError: a value does not fit, or a name is unknown and that is not ignored.
+    :raises ParameterError: a value has the wrong type, or a name is unknown and unknown names are not ignored.
     """
     known = variables(notebook)
     control_cells = controls(notebook)
@@ -44,29 +43,32 @@ def values(notebook: NotebookNode, given: Iterable[tuple[str, Any]], *, ignore_u
         if name in control_cells:
             converted[name] = value
             try:
-                give(control_cells[name], value)
+                set_value(control_cells[name], value)
             except ControlError as error:
                 raise ParameterError(f"Parameter {name!r}: {error}") from None
         elif name in known:
             converted[name] = _convert(name, value, known[name])
         elif not ignore_unknown:
             names = [*known, *control_cells]
-            there_is = f"the notebook has {', '.join(names)}" if names else "the notebook has no parameters"
-            raise ParameterError(f"Unknown parameter {name!r}: {there_is}")
+            available = f"the notebook has {', '.join(names)}" if names else "the notebook has no parameters"
+            raise ParameterError(f"Unknown parameter {name!r}: {available}")
     return converted
 
 
 def inject(notebook: NotebookNode, converted: dict[str, Any]) -> NotebookNode:
-    """A copy of the notebook with a cell that sets the values which no control has, after the one with the defaults."""
+    """Add a cell after the one with the defaults, which sets the values that are not set by controls.
+
+    :return: a copy of the notebook, or the notebook itself if there are no such values.
+    """
     control_cells = controls(notebook)
     converted = {name: value for name, value in converted.items() if name not in control_cells}
     if not converted:
         return notebook
-    # Importing papermill announces itself on its own logger; nothing of that is news here.
+    # Papermill logs a message on import that is of no use here.
     logging.getLogger("papermill").setLevel(logging.ERROR)
     from papermill.parameterize import parameterize_notebook
 
-    # Papermill takes for granted what it would itself have added on loading a notebook.
+    # Papermill expects the metadata that it adds itself on loading a notebook.
     notebook.metadata.setdefault("papermill", {})
     for cell in notebook.cells:
         cell.metadata.setdefault("tags", [])
@@ -100,11 +102,11 @@ def _default(value: ast.expr) -> Any:
     try:
         return ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return UNDECIDED
+        return DYNAMIC_DEFAULT
 
 
 def _convert(name: str, value: Any, default: Any) -> Any:
-    if not isinstance(value, str) or default is UNDECIDED:
+    if not isinstance(value, str) or default is DYNAMIC_DEFAULT:
         return value
     try:
         match default:
@@ -120,7 +122,7 @@ def _convert(name: str, value: Any, default: Any) -> Any:
                 return value
     except (ValueError, KeyError):
         kind = type(default).__name__
-        raise ParameterError(f"Parameter {name!r} takes a value of type {kind}, not {value!r}") from None
+        raise ParameterError(f"Parameter {name!r} requires a value of type {kind}, not {value!r}") from None
 
 
 def _number(value: str) -> int | float:

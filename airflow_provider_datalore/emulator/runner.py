@@ -1,38 +1,39 @@
-"""Knows which isolated runs execute now, which wait, and what is left behind when one has ended."""
+"""Executes runs in the background: limits their number and stores their results."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import shutil
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 from .execution import execute
 from .isolation import copy_files
 from .library import Library, write_notebook
-from .records import Records, Run, now
 from .rendering import Reports
+from .run_store import Run, RunStore, now
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 log = logging.getLogger(__name__)
+Arguments = ParamSpec("Arguments")
 
 
 class Runner:
-    """Executes notebooks in the background, so many at a time.
+    """Executes notebooks in the background.
 
-    :param library: knows the files of the notebooks.
-    :param records: where runs are noted.
+    :param library: finds the files of the notebooks.
+    :param run_store: stores the runs.
     :param reports: the reports that a run may update.
-    :param max_parallel: how many execute at a time.
+    :param max_parallel: the number of notebooks that execute at the same time.
     """
 
-    def __init__(self, library: Library, records: Records, reports: Reports, max_parallel: int) -> None:
+    def __init__(self, library: Library, run_store: RunStore, reports: Reports, max_parallel: int) -> None:
         self._library = library
-        self._records = records
+        self._run_store = run_store
         self._reports = reports
         self._max_parallel = max_parallel
         self.slots = asyncio.Semaphore(max_parallel)
@@ -40,27 +41,32 @@ class Runner:
 
     @property
     def is_full(self) -> bool:
-        """Whether one more run would have to wait."""
+        """Whether another run would have to wait."""
         return len(self._tasks) >= self._max_parallel
 
-    def run(self, run: Run, notebook: NotebookNode, folder: Path) -> None:
-        """Start a run, as soon as there is room.
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything executes or waits."""
+        return bool(self._tasks)
 
-        :param notebook: what is executed; its outputs are written into it.
-        :param folder: the notebook's folder: its cells execute in a copy, or in the folder itself if the run writes
-            to the notebook's own files.
+    def run(self, run: Run, notebook: NotebookNode, folder: Path) -> None:
+        """Start a run as soon as a slot is free.
+
+        :param notebook: the notebook to execute; the outputs are written into it.
+        :param folder: the notebook's folder. The cells execute in a copy of it, or in the folder itself if the run
+            writes to the notebook's own files.
         """
-        self._records.save(run)
+        self._run_store.save(run)
         self.spawn(self._run(run, notebook, folder))
 
     async def stop(self) -> None:
-        """End everything that executes or waits, and the kernels with it."""
+        """End everything that executes or waits, and its kernels."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Work in the background, until it is done or the emulator stops."""
+        """Start a task in the background; it is cancelled when the emulator stops."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -71,28 +77,38 @@ class Runner:
         try:
             async with self.slots:
                 run.started = now()
-                self._records.save(run)
+                self._run_store.save(run)
                 failure = await self._execute(run, notebook, folder)
-                await asyncio.to_thread(self._leave, run, notebook, failure)
+                await _in_thread(self._store_result, run, notebook, failure)
         except Exception as error:
-            log.exception("Run %s of %s broke", run.run_id, run.notebook_id)
+            log.exception("Run %s of %s failed in the emulator", run.run_id, run.notebook_id)
             failure = f"The emulator failed: {error!r}"
         finally:
             run.end(failure)
-            self._records.save(run)
+            self._run_store.save(run)
 
     async def _execute(self, run: Run, notebook: NotebookNode, folder: Path) -> str | None:
         if run.direct_file_storage_write:
             return await execute(notebook, folder)
-        scratch = self._records.scratch(run)
+        scratch = self._run_store.scratch(run)
         try:
-            await asyncio.to_thread(copy_files, self._library, folder, scratch)
+            await _in_thread(copy_files, self._library, folder, scratch)
             return await execute(notebook, scratch)
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
-    def _leave(self, run: Run, notebook: NotebookNode, failure: str | None) -> None:
-        """Leave behind what a run produced, before anybody can see that it has ended."""
-        write_notebook(notebook, self._records.executed_copy(run))
+    def _store_result(self, run: Run, notebook: NotebookNode, failure: str | None) -> None:
+        """Store the results of a run. Called before the run is shown as ended."""
+        write_notebook(notebook, self._run_store.executed_copy(run))
         if failure is None and run.update_report == "on success":
             self._reports.update(run.notebook_id, notebook)
+
+
+async def _in_thread(call: Callable[Arguments, None], *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    """Call a function in a thread and wait for its end even if cancelled: it must not write files later."""
+    work = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise

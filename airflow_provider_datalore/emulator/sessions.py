@@ -1,4 +1,4 @@
-"""Knows the session of a notebook: its live kernel, what executes in it, what waits, and what each cell came to."""
+"""The session of a notebook: its kernel, the cells that execute or wait, and the result of each cell."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .cells import cell_id, executes
-from .journal import Journal
 from .kernels import CellError, Kernel, KernelDiedError
-from .library import NotebookId, read_notebook, write_notebook
-from .records import now
+from .library import NotebookId, cell_id, executes, read_notebook, write_notebook
+from .request_log import RequestLog
+from .run_store import now
 from .settings import Variant
 
 if TYPE_CHECKING:
@@ -23,13 +22,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-State = Literal["NOT_STARTED", "READY", "BUSY"]
+SessionState = Literal["NOT_STARTED", "READY", "BUSY"]
 Spawn = Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
 
 
 @dataclass
-class CellRecord:
-    """What the last execution of a cell came to.
+class CellResult:
+    """The result of the last execution of a cell.
 
     :param duration: seconds.
     """
@@ -41,11 +40,11 @@ class CellRecord:
 
 
 @dataclass
-class Pass:
-    """Cells that were asked to execute, one after the other, in a kernel that is started where there is none.
+class CellBatch:
+    """Cells to execute one after another.
 
-    :param cells: the ids of those that are still to execute.
-    :param then: what is done when it is over.
+    :param cells: the ids of the cells that have not executed yet.
+    :param then: called at the end.
     """
 
     cells: list[str]
@@ -53,63 +52,64 @@ class Pass:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def end(self) -> None:
-        """Say that it is over."""
+        """Mark the batch as ended."""
         self.then()
         self.ended.set()
 
 
 class Session:
-    """A notebook and what happens to it.
+    """A notebook and its kernel.
 
-    Its kernel is touched by one at a time: by the task that works passes off, or, once that has ended, by who holds
-    the lock. The task never waits for the lock.
+    Only one coroutine at a time uses the kernel: the task that executes the batches, or, after that task has ended, the
+    holder of the lock. The task never waits for the lock.
 
     :param path: the notebook's file.
-    :param slots: how many notebooks may execute at a time.
-    :param spawn: starts work in the background.
-    :param variant: which Datalore is played.
+    :param slots: limits the number of notebooks that execute at the same time.
+    :param spawn: starts a task in the background.
+    :param variant: returns the variant of Datalore to play.
     """
 
     def __init__(self, path: Path, slots: asyncio.Semaphore, spawn: Spawn, variant: Callable[[], Variant]) -> None:
         self.path = path
-        self.records: dict[str, CellRecord] = {}
+        self._results: dict[str, CellResult] = {}
         self._slots = slots
         self._spawn = spawn
         self._variant = variant
         self._open = False
+        self._closed = False
         self._kernel: Kernel | None = None
-        self._passes: list[Pass] = []
+        self._batches: list[CellBatch] = []
         self._executing: str | None = None
         self._notebook: NotebookNode | None = None
         self._task: asyncio.Task[None] | None = None
         self._ending = asyncio.Lock()
 
     @property
-    def state(self) -> State:
-        """What Datalore says of the kernel; that it boots or has died is not told."""
-        if self._executing is not None or (self._passes and not self._boots_unseen):
+    def state(self) -> SessionState:
+        """The state of the kernel as Datalore reports it, which does not show a starting or a dead kernel."""
+        if self._executing is not None or (self._batches and not self._boots_hidden):
             return "BUSY"
         return "READY" if self._open else "NOT_STARTED"
 
     @property
     def executing(self) -> str | None:
-        """The cell that executes now."""
+        """The id of the cell that is executing."""
         return self._executing
 
     def status(self, cell: str) -> str:
         """The execution status of a cell."""
         if cell == self._executing:
             return "STARTED"
-        if not self._boots_unseen and any(cell in each.cells for each in self._passes):
+        if not self._boots_hidden and any(cell in each.cells for each in self._batches):
             return "WAITING"
-        return self.record(cell).status
+        return self.result(cell).status
 
-    def record(self, cell: str) -> CellRecord:
-        """What the last execution of a cell came to."""
-        return self.records.setdefault(cell, CellRecord())
+    def result(self, cell: str) -> CellResult:
+        """The result of the last execution of a cell."""
+        return self._results.setdefault(cell, CellResult())
 
     def notebook(self) -> NotebookNode:
-        """The notebook as it is now, with the outputs of what executes.
+        """The present state of the notebook, with the outputs of cells that are executing.
 
         :raises ValueError: the file is not a notebook.
         """
@@ -117,69 +117,79 @@ class Session:
 
     def run(
         self, notebook: NotebookNode, cells: list[str] | None = None, then: Callable[[], None] = lambda: None
-    ) -> Pass:
-        """Execute cells as soon as it is their turn.
+    ) -> CellBatch:
+        """Execute cells after all batches before them.
 
-        :param notebook: the notebook as it is now.
-        :param cells: their ids; None for all that execute, which is an interactive run.
+        :param notebook: the present state of the notebook.
+        :param cells: the ids of the cells; None for all code cells, which is an interactive run.
+        :param then: called at the end.
         """
-        wanted = [cell_id(cell, index) for index, cell in enumerate(notebook.cells) if executes(cell)]
-        asked = Pass(wanted if cells is None else cells, then)
+        all_cells = [cell_id(cell, index) for index, cell in enumerate(notebook.cells) if executes(cell)]
+        batch = CellBatch(all_cells if cells is None else cells, then)
         self._open = True
-        self._passes.append(asked)
-        self._go_on()
-        return asked
+        self._batches.append(batch)
+        self._continue()
+        return batch
 
     async def interrupt(self) -> bool:
-        """Interrupt the cell that executes.
+        """Interrupt the cell that is executing.
 
-        :return: whether one did.
+        :return: whether a cell was executing.
         """
         if self._kernel is None or self._executing is None:
             return False
         await self._kernel.interrupt()
         return True
 
-    async def restart(self) -> Pass:
-        """End the kernel and all that executes or waits, and let another one start.
+    async def restart(self) -> CellBatch:
+        """End the kernel and all batches, and start another kernel.
 
-        :return: what is over when the kernel has started: a pass without cells.
+        :return: a batch without cells, which ends when the new kernel has started.
         """
-        asked = Pass([])
+        batch = CellBatch([])
         async with self._ending:
             if self._open:
-                await self._end([asked])
+                await self._end([batch])
             else:
-                asked.end()
-        self._go_on()
-        return asked
+                batch.end()
+        self._continue()
+        return batch
 
     async def stop(self) -> None:
-        """End the kernel, all that executes or waits, and the session with it."""
+        """End the kernel, all batches, and the session."""
         async with self._ending:
             self._open = False
             await self._end([])
-        self._go_on()
+        self._continue()
+
+    async def close(self) -> None:
+        """Stop the session for good: batches that are added later end at once."""
+        self._closed = True
+        await self.stop()
 
     @property
-    def _boots_unseen(self) -> bool:
+    def _boots_hidden(self) -> bool:
         return self._variant().booting == "ready" and self._kernel is None
 
-    def _go_on(self) -> None:
-        if self._passes and not self._ending.locked() and (self._task is None or self._task.done()):
+    def _continue(self) -> None:
+        if self._closed:
+            ended, self._batches = self._batches, []
+            for batch in ended:
+                batch.end()
+        elif self._batches and not self._ending.locked() and (self._task is None or self._task.done()):
             self._task = self._spawn(self._work())
 
-    async def _end(self, then: list[Pass]) -> None:
-        """End the kernel and every pass there is.
+    async def _end(self, then: list[CellBatch]) -> None:
+        """End the kernel and all batches.
 
-        :param then: what comes next, before all that is asked for meanwhile.
+        :param then: the next batches, before those that are added meanwhile.
         """
-        ended, self._passes = self._passes, then
+        ended, self._batches = self._batches, then
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        for asked in ended:
-            asked.end()
+        for batch in ended:
+            batch.end()
         await self._drop_kernel()
 
     async def _drop_kernel(self) -> None:
@@ -188,33 +198,33 @@ class Session:
             self._kernel = None
 
     async def _work(self) -> None:
-        while self._passes:
-            asked = self._passes[0]
+        while self._batches:
+            batch = self._batches[0]
             try:
                 async with self._slots:
                     kernel = await self._live_kernel()
-                    if asked.cells:
-                        await self._execute(kernel, asked)
+                    if batch.cells:
+                        await self._execute(kernel, batch)
             except Exception:
-                log.exception("An interactive run of %s broke", self.path)
-            self._passes.remove(asked)
-            asked.end()
+                log.exception("An interactive run of %s failed in the emulator", self.path)
+            self._batches.remove(batch)
+            batch.end()
 
-    async def _execute(self, kernel: Kernel, asked: Pass) -> None:
+    async def _execute(self, kernel: Kernel, batch: CellBatch) -> None:
         source = await asyncio.to_thread(self.path.read_bytes)
         self._notebook = notebook = await asyncio.to_thread(read_notebook, self.path)
         try:
             for index, cell in enumerate(notebook.cells):
-                if (identifier := cell_id(cell, index)) in asked.cells:
-                    asked.cells.remove(identifier)
+                if (identifier := cell_id(cell, index)) in batch.cells:
+                    batch.cells.remove(identifier)
                     await self._execute_cell(kernel, notebook, index, identifier)
         except CellError:
             log.info("%s stopped at a cell that failed", self.path)
         except KernelDiedError:
             log.warning("The kernel of %s died", self.path)
-            # What waited is not executed any more: there is nothing left of what the cells before made.
-            for waiting in self._passes[1:]:
-                self._passes.remove(waiting)
+            # The batches that wait rely on variables that died with the kernel.
+            for waiting in self._batches[1:]:
+                self._batches.remove(waiting)
                 waiting.end()
         finally:
             self._notebook = None
@@ -246,46 +256,52 @@ class Session:
             self._executing = None
             count = notebook.cells[index].execution_count
             if status in ("VALID", "WARNING", "ERROR"):
-                self.records[identifier] = CellRecord(status, count, time.monotonic() - began, now())
+                self._results[identifier] = CellResult(status, count, time.monotonic() - began, now())
             else:
-                self.records[identifier] = CellRecord(status, count)
+                self._results[identifier] = CellResult(status, count)
 
 
 class Sessions:
     """The sessions of all notebooks.
 
-    :param slots: how many notebooks may execute at a time.
-    :param spawn: starts work in the background.
-    :param journal: where the ends of interactive runs are counted.
-    :param variant: which Datalore is played.
+    :param slots: limits the number of notebooks that execute at the same time.
+    :param spawn: starts a task in the background.
+    :param request_log: counts the ends of interactive runs.
+    :param variant: returns the variant of Datalore to play.
     """
 
     def __init__(
-        self, slots: asyncio.Semaphore, spawn: Spawn, journal: Journal, variant: Callable[[], Variant]
+        self, slots: asyncio.Semaphore, spawn: Spawn, request_log: RequestLog, variant: Callable[[], Variant]
     ) -> None:
         self._slots = slots
         self._spawn = spawn
-        self._journal = journal
+        self._request_log = request_log
         self._variant = variant
         self._sessions: dict[NotebookId, Session] = {}
 
     def of(self, notebook_id: NotebookId, path: Path) -> Session:
-        """The session of a notebook, which may not have begun."""
+        """The session of a notebook, which may not have started."""
         return self._sessions.setdefault(notebook_id, Session(path, self._slots, self._spawn, self._variant))
 
     def run(self, notebook_id: NotebookId, path: Path, notebook: NotebookNode) -> None:
-        """Execute a notebook in place."""
-        finished = self._journal.interactive_finished
+        """Start an interactive run of a notebook."""
+        finished = self._request_log.interactive_finished
         self.of(notebook_id, path).run(notebook, then=lambda: finished.update([notebook_id]))
 
-    async def stop(self) -> None:
-        """End all kernels."""
-        await asyncio.gather(*(session.stop() for session in self._sessions.values()), return_exceptions=True)
+    @property
+    def exist(self) -> bool:
+        """Whether any notebook has had a session."""
+        return bool(self._sessions)
+
+    async def close(self) -> None:
+        """End all sessions and forget them."""
+        sessions, self._sessions = self._sessions, {}
+        await asyncio.gather(*(session.close() for session in sessions.values()), return_exceptions=True)
 
 
 def _write_unless_edited(notebook: NotebookNode, path: Path, source: bytes) -> None:
-    """Write the outputs back; what somebody has typed meanwhile is worth more than they are."""
+    """Write the outputs into the file, unless it was edited meanwhile: edits are worth more than outputs."""
     if path.read_bytes() == source:
         write_notebook(notebook, path)
     else:
-        log.warning("%s was edited while it ran; its outputs were not written", path)
+        log.warning("%s was edited during its run; its outputs were not written", path)

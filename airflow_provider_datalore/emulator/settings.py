@@ -1,4 +1,4 @@
-"""What an emulator can be told: where its notebooks are, who may use them, and which Datalore it plays."""
+"""The settings of an emulator: its notebooks, users, faults, and the variant of Datalore that it plays."""
 
 from __future__ import annotations
 
@@ -8,104 +8,103 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 DEFAULT_USER = "me"
-"""Who owns the notebooks that lie directly in the folder, and a token that was given without a user."""
+"""The owner of notebooks directly in the folder, and the user of a token without a user name."""
 
 
 class Variant(BaseModel):
-    """One answer to each question that Datalore's documentation leaves open.
+    """Behavior that Datalore's documentation leaves open.
 
-    A client that only works with the defaults relies on something nobody promised. Each field is an option
-    of the command line (``run_appears_after`` is ``--run-appears-after``; a true flag is switched off with
-    ``--no-…``) and can be changed while the emulator runs, with ``PUT /emulator/variant``.
+    A client that works only with the defaults relies on something that is not documented. Each field is an option of
+    the command line (``run_appears_after`` is ``--run-appears-after``; ``--no-…`` disables a flag) and can be changed
+    while the emulator runs, with ``PUT /emulator/variant``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    queued_status: str = Field(default="QUEUED", description="status of a run that waits; empty: no status")
-    running_status: str = Field(default="RUNNING", description="status of a run that executes; empty: no status")
+    queued_status: str = Field(default="QUEUED", description="status of a run that waits; empty for no status")
+    running_status: str = Field(default="RUNNING", description="status of a run that executes; empty for no status")
     running_success: Literal["null", "false", "absent"] = Field(
-        default="null", description="what success is before the run has ended"
+        default="null", description="value of success before the run has ended"
     )
     running_end_time: Literal["absent", "null"] = Field(
-        default="absent", description="what endTime is before the run has ended"
+        default="absent", description="value of endTime before the run has ended"
     )
     running_artifacts: Literal["empty", "absent", "null"] = Field(
-        default="empty", description="what artifacts is before the run has ended"
+        default="empty", description="value of artifacts before the run has ended"
     )
     queued_start_time: Literal["submitted", "absent", "null"] = Field(
-        default="submitted", description="what startTime is while the run waits"
+        default="submitted", description="value of startTime while the run waits"
     )
     times: Literal["iso", "iso-fraction", "iso-offset", "epoch-ms"] = Field(
-        default="iso", description="how times are written"
+        default="iso", description="format of times"
     )
     notebook_id_form: Literal["full", "short"] = Field(
-        default="full", description="notebookId of a run as OWNER/ID, or as ID alone"
+        default="full", description="notebookId of a run as OWNER/ID or as ID"
     )
-    read_only: Literal["told", "absent"] = Field(default="told", description="whether a run says readOnly")
+    read_only: Literal["present", "absent"] = Field(default="present", description="field readOnly of a run")
     run_appears_after: float = Field(
-        default=0.0, ge=0, description="seconds after POST in which asking for the run answers 404"
+        default=0.0, ge=0, description="seconds after POST in which GET of the run returns 404"
     )
     failed_artifacts: Literal["kept", "dropped"] = Field(
-        default="kept", description="whether a failed run has its notebook as an artifact"
+        default="kept", description="whether a failed run has its executed notebook as an artifact"
     )
     artifacts_expire_after: float | None = Field(
-        default=None, ge=0, description="seconds after the end of a run from which its artifacts answer 404"
+        default=None, ge=0, description="seconds after the end of a run until its artifacts return 404"
     )
     unknown_parameter: Literal["reject", "ignore"] = Field(
-        default="reject", description="a parameter that names no variable of the notebook"
+        default="reject", description="treatment of a parameter that the notebook does not have"
     )
     unknown_field: Literal["reject", "ignore"] = Field(
-        default="reject", description="a field of a request body that is not documented"
+        default="reject", description="treatment of an undocumented field in a request body"
     )
     parameter_values: Literal["any", "strings"] = Field(
-        default="any", description="whether a parameter's value may be other JSON than a string"
+        default="any", description="whether the value of a parameter may be any JSON or only a string"
     )
     over_limit: Literal["queue", "400", "403", "409", "429", "503"] = Field(
         default="queue",
-        description="what POST does over --max-parallel-runs: queue the run, or answer this status",
+        description="response to POST if --max-parallel-runs is reached: queue the run, or return this status",
     )
     error_form: Literal["json", "html", "plain", "empty"] = Field(
-        default="json", description="the form of the body of an error"
+        default="json", description="body of an error response"
     )
-    interactive_answer: Literal["empty", "object"] = Field(
-        default="empty", description="the body of the answer to an interactive run: nothing, or {}"
+    interactive_response: Literal["empty", "object"] = Field(
+        default="empty", description="body of the response to an interactive run: empty, or {}"
     )
     interactive_while_busy: Literal["queue", "409"] = Field(
-        default="queue", description="what an interactive run of a notebook that executes does: wait, or answer 409"
+        default="queue",
+        description="response to an interactive run of a notebook that is executing: queue the run, or return 409",
     )
-    booting: Literal["busy", "ready"] = Field(
-        default="busy", description="what the kernel of an interactive run is said to be before it has started"
-    )
+    booting: Literal["busy", "ready"] = Field(default="busy", description="state of a kernel that is starting")
     crashed_cell: Literal["ERROR", "STARTED", "NONE"] = Field(
-        default="NONE", description="the status of a cell whose kernel died"
+        default="NONE", description="status of a cell whose kernel died"
     )
     files_need_session: bool = Field(
-        default=False, description="whether files can be reached only when the notebook has a session"
+        default=False, description="whether files are accessible only while the notebook has a session"
     )
     notebook_api: bool = Field(
         default=True, description="whether the server has the Notebook API (on premises 2026.2 and later)"
     )
     parameters: bool = Field(
-        default=True, description="whether the server knows the field parameters (older ones do not)"
+        default=True, description="whether the server accepts the field parameters (older servers do not)"
     )
     direct_file_storage_write: bool = Field(
         default=True,
-        description="whether the server knows the field directFileStorageWrite (2026.1 and later)",
+        description="whether the server accepts the field directFileStorageWrite (2026.1 and later)",
     )
-    workspaces_api: bool = Field(default=True, description="whether the server lists workspaces (older ones do not)")
+    workspaces_api: bool = Field(default=True, description="whether the server lists workspaces (older servers do not)")
 
 
 class Settings(BaseModel):
-    """Everything that one emulator is made from.
+    """All settings of one emulator.
 
-    :param notebooks: the folder that holds ``<owner>/<id>.ipynb`` and ``<id>.ipynb``.
-    :param data: where runs and reports are kept; made when missing.
+    :param notebooks: the folder with ``<owner>/<id>.ipynb`` and ``<id>.ipynb``.
+    :param data: the folder for runs and reports; created if missing.
     :param tokens: the user of each token.
-    :param viewers: (user, ``owner/id``) pairs that may only look at the notebook.
-    :param strangers: (user, ``owner/id``) pairs that the notebook is not shared with.
-    :param max_parallel_runs: how many notebooks execute at a time; the others wait.
-    :param variant: which Datalore to play.
-    :param faults: rules of misbehaviour to start with, as the JSON that :mod:`.faults` reads.
+    :param viewers: (user, ``owner/id``) pairs: these users may only view these notebooks.
+    :param no_access: (user, ``owner/id``) pairs: these notebooks are not shared with these users.
+    :param max_parallel_runs: the number of notebooks that execute at the same time; the others wait.
+    :param variant: the variant of Datalore to play.
+    :param faults: the initial fault rules, as the JSON that :mod:`.faults` reads.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -114,7 +113,7 @@ class Settings(BaseModel):
     data: Path
     tokens: dict[str, str]
     viewers: frozenset[tuple[str, str]] = frozenset()
-    strangers: frozenset[tuple[str, str]] = frozenset()
+    no_access: frozenset[tuple[str, str]] = frozenset()
     max_parallel_runs: int = Field(default=2, ge=1)
     variant: Variant = Variant()
     faults: list[object] = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
 __all__ = ["DataloreAsyncHook", "DataloreHook"]
+
+MAX_LOGGED_CHARS = 1000
+"""Of the parameters of a run."""
 
 
 class DataloreHook(ArtifactsHook):
@@ -90,6 +95,8 @@ class DataloreHook(ArtifactsHook):
         url = self.notebook_url(notebook)
         run_id = self.submit(notebook, partial(run_api.submit_run, request), seconds(max_outage))
         self.log.info("Started run %s of notebook %s: %s", run_id, notebook, url)
+        if request.parameters:
+            self.log.info("Parameters: %s", _for_log(request.parameters))
         return run_id
 
     def run_notebook_interactively(
@@ -177,3 +184,12 @@ class DataloreHook(ArtifactsHook):
         except DataloreError as error:
             return False, without_id(self.datalore_conn_id, str(error))
         return True, f"Datalore at {self.connection.base_url} accepts the token."
+
+
+def _for_log(parameters: Mapping[str, Any]) -> str:
+    """Parameters without the secrets that Airflow knows, cut to what a log line can hold."""
+    from airflow.providers.common.compat.sdk import redact
+
+    masked: Any = redact(dict(parameters))
+    text = json.dumps(masked, ensure_ascii=False, default=str)
+    return text if len(text) <= MAX_LOGGED_CHARS else f"{text[:MAX_LOGGED_CHARS]}…"

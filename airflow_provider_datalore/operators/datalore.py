@@ -134,6 +134,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         if not self.wait_for_completion:
             outcome.check_nothing_awaited(self, notebook)
         outcome.check(self)
+        outcome.check_writable(self)
         task_instance = context["ti"]
         self.notebook_url = url = hook.notebook_url(notebook)
         task_instance.xcom_push(key=xcom.NOTEBOOK_URL, value=url)

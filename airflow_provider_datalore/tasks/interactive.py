@@ -1,5 +1,4 @@
-"""A task's life around an interactive run: waiting until the notebook is idle, its own run, the outcome, its
-session."""
+"""A task's life around an interactive run: from waiting until the notebook is idle to stopping its session."""
 
 from __future__ import annotations
 

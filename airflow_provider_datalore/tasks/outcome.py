@@ -39,7 +39,7 @@ class RunTask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run, for the task to keep.
+    """The outcome of a run, for the task to keep.
 
     :param run: the finished run.
     :param error: why the task fails: the run failed, or its artifacts or outputs could not be handed on; None if the
@@ -67,6 +67,18 @@ def check(task: RunTask) -> None:
         from airflow_provider_datalore.hooks.run_outputs import check_names
 
         check_names(task.outputs)
+
+
+def check_writable(task: RunTask) -> None:
+    """Check that artifacts can be written, before the notebook runs and not hours later.
+
+    :raises DataloreConfigurationError: if the destination is not the address of a folder.
+    :raises DataloreStorageError: if it cannot be written to.
+    """
+    if task.artifacts_to is not None:
+        from airflow_provider_datalore.storage import check_writable
+
+        check_writable(task.artifacts_to)
 
 
 def check_nothing_awaited(task: RunTask, notebook: NotebookId) -> None:

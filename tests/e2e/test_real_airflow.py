@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import AirflowClient
 from dev.local_airflow import LocalAirflow
 from dev.processes import wait_for
 from tests.e2e.conftest import HELD
-from tests.emulator_process import EmulatorProcess
 
 DAILY_SALES = "datalore_daily_sales"
 FORECASTS = "datalore_forecasts"
@@ -63,17 +65,17 @@ def test_deferred_run_with_parameters_is_executed_by_a_kernel(airflow: LocalAirf
     }
 
 
-def test_failed_notebook_fails_the_task_and_says_why(airflow: LocalAirflow, emulator: EmulatorProcess) -> None:
-    dag_run = airflow.trigger(DAILY_SALES, {"region": "Atlantis"})
-
-    assert airflow.wait_for_run(DAILY_SALES, dag_run, TIMEOUT) == "failed"
-    run_id = airflow.xcom(DAILY_SALES, dag_run, "daily_sales", "run")["run_id"]
-    log = airflow.task_log(DAILY_SALES, dag_run, "daily_sales")
+def test_failed_notebook_fails_the_task_and_says_why(
+    airflow: LocalAirflow, emulator: EmulatorProcess, failed: str
+) -> None:
+    run_id = airflow.xcom(DAILY_SALES, failed, "daily_sales", "run")["run_id"]
+    log = airflow.task_log(DAILY_SALES, failed, "daily_sales")
     assert "DataloreRunFailedError" in log
     assert run_id in log
     assert emulator.token not in log
 
 
+@pytest.mark.usefixtures("one_worker_slot")
 def test_no_worker_slot_is_held_while_runs_go_on(
     airflow: LocalAirflow, emulator: EmulatorProcess, let_go: Callable[[str], None]
 ) -> None:

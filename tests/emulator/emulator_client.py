@@ -1,4 +1,4 @@
-"""What a client of Datalore does, in the words of these tests."""
+"""A client of the Run API, and notebooks for tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import nbformat
 import requests
 from nbformat import NotebookNode
 
-from tests.emulator_process import EmulatorProcess
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 
 PATIENCE = 60.0
 
@@ -21,33 +21,34 @@ Write = Callable[..., str]
 
 
 def wait_until(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    """Ask until the answer is true, and return it."""
+    """Wait until a condition returns something true, and return that."""
     deadline = time.monotonic() + patience
-    while not (answer := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
-    return answer
+    return value
 
 
 def code(source: str, *tags: str) -> NotebookNode:
     """A code cell."""
-    return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)} if tags else {})
+    cell: NotebookNode = nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)} if tags else {})
+    return cell
 
 
 def write_notebook(folder: Path, name: str, *cells: str | NotebookNode, owner: str = "") -> str:
-    """Put a notebook into the emulator's folder.
+    """Write a notebook into the emulator's folder.
 
     :return: its id, ``owner/name``.
     """
-    place = folder / owner
-    place.mkdir(parents=True, exist_ok=True)
+    directory = folder / owner
+    directory.mkdir(parents=True, exist_ok=True)
     made = [code(cell) if isinstance(cell, str) else cell for cell in cells]
-    nbformat.write(nbformat.v4.new_notebook(cells=made), place / f"{name}.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=made), directory / f"{name}.ipynb")
     return f"{owner or 'me'}/{name}"
 
 
 def gate(path: Path) -> str:
-    """Code that goes on when a file appears, and says that it waits in a file with its process id."""
+    """Code that waits for a file to appear; meanwhile, another file contains its process id."""
     return (
         "import os, pathlib, time\n"
         f"pathlib.Path({str(path)!r} + '.pid').write_text(str(os.getpid()))\n"
@@ -56,13 +57,13 @@ def gate(path: Path) -> str:
 
 
 def gate_pid(path: Path) -> int:
-    """Wait until a kernel has come to the gate, and return its process id."""
+    """Wait until a kernel waits at the gate, and return its process id."""
     pid_file = path.with_name(path.name + ".pid")
     return int(wait_until(lambda: pid_file.exists() and pid_file.read_text()))
 
 
 class Client:
-    """Talks to an emulator as one user."""
+    """A client of an emulator with the token of one user."""
 
     def __init__(self, process: EmulatorProcess, token: str | None = None) -> None:
         self.url = process.url
@@ -80,37 +81,38 @@ class Client:
         return self.session.post(self.url + path, timeout=PATIENCE, **options)
 
     def submit(self, notebook_id: str, **fields: Any) -> requests.Response:
-        """Ask for a run."""
+        """Submit a run."""
         return self.post("/api/run/v1/notebook", json={"notebookId": notebook_id, **fields})
 
     def start(self, notebook_id: str, **fields: Any) -> str:
-        """Ask for a run and return its id."""
-        answer = self.submit(notebook_id, **fields)
-        assert answer.status_code == 200, answer.text
-        run_id: str = answer.json()["runId"]
+        """Submit a run and return its id."""
+        response = self.submit(notebook_id, **fields)
+        assert response.status_code == 200, response.text
+        run_id: str = response.json()["runId"]
         return run_id
 
     def poll(self, run_id: str) -> dict[str, Any]:
-        """Ask how a run is doing."""
-        answer = self.get(f"/api/run/v1/{run_id}")
-        assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        """Return the status of a run."""
+        response = self.get(f"/api/run/v1/{run_id}")
+        assert response.status_code == 200, response.text
+        run: dict[str, Any] = response.json()
+        return run
 
     def wait(self, run_id: str) -> dict[str, Any]:
-        """Ask until a run has ended."""
-        told: dict[str, Any] = wait_until(lambda: (run := self.poll(run_id)).get("endTime") and run)
-        return told
+        """Wait for the end of a run."""
+        run: dict[str, Any] = wait_until(lambda: (polled := self.poll(run_id)).get("endTime") and polled)
+        return run
 
     def run(self, notebook_id: str, **fields: Any) -> dict[str, Any]:
-        """Run a notebook from start to end."""
+        """Submit a run and wait for its end."""
         return self.wait(self.start(notebook_id, **fields))
 
     def executed(self, run: dict[str, Any]) -> NotebookNode:
         """Download the executed notebook of a run."""
-        answer = self.get(quote(run["artifacts"][0]["path"]))
-        assert answer.status_code == 200, answer.text
-        return nbformat.reads(answer.text, as_version=4)
+        response = self.get(quote(run["artifacts"][0]["path"]))
+        assert response.status_code == 200, response.text
+        notebook: NotebookNode = nbformat.reads(response.text, as_version=4)
+        return notebook
 
 
 def printed(notebook: NotebookNode) -> str:

@@ -15,11 +15,11 @@ import trustme
 
 from airflow_provider_datalore.emulator.access import parse_share, parse_token
 from airflow_provider_datalore.emulator.options import parse
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import Client, write_notebook
-from tests.emulator_process import EmulatorProcess
 
 
-def test_it_says_where_it_is_and_how_to_connect(tmp_path: Path) -> None:
+def test_it_prints_its_address_and_a_connection(tmp_path: Path) -> None:
     write_notebook(tmp_path, "sales", "1", owner="alice")
     with EmulatorProcess(tmp_path) as process:
         text = "".join(process.output)
@@ -71,7 +71,7 @@ def test_runs_over_the_limit_can_be_refused(tmp_path: Path) -> None:
         assert client.submit("me/slow").status_code == 429
 
 
-def test_a_port_that_is_taken_is_told_in_words(tmp_path: Path) -> None:
+def test_a_port_that_is_in_use_is_reported_in_words(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(RuntimeError, match=f"cannot listen on 127.0.0.1:{port}") as error:
@@ -82,16 +82,16 @@ def test_a_port_that_is_taken_is_told_in_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--token", "two words"], "a token has no spaces"),
+        (["--token", "two words"], "a token cannot contain spaces"),
         (["--viewer", "victor"], "not of the form USER:OWNER/ID"),
         (["--max-parallel-runs", "0"], "--max-parallel-runs: "),
         (["--run-appears-after", "-1"], "--run-appears-after: "),
         (["--times", "roman"], "--times"),
         (["--faults", "no-such-file"], "cannot read no-such-file"),
-        (["--tls-key", "key.pem"], "--tls-key needs --tls-cert"),
+        (["--tls-key", "key.pem"], "--tls-key requires --tls-cert"),
     ],
 )
-def test_a_mistake_is_told_in_words(
+def test_a_mistake_is_reported_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
 ) -> None:
     with pytest.raises(SystemExit) as exit_:
@@ -100,18 +100,18 @@ def test_a_mistake_is_told_in_words(
     assert words in capsys.readouterr().err
 
 
-def test_the_data_are_not_kept_in_the_very_folder_of_the_notebooks(
+def test_the_data_folder_must_not_be_the_folder_of_the_notebooks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         parse([str(tmp_path), "--data", str(tmp_path)])
-    assert "--data cannot be the folder of the notebooks itself" in capsys.readouterr().err
+    assert "--data must not be the folder of the notebooks itself" in capsys.readouterr().err
 
 
-def test_a_folder_that_does_not_exist_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_does_not_exist_is_reported_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["/no/such/folder"])
-    assert "there is no folder /no/such/folder" in capsys.readouterr().err
+    assert "the folder /no/such/folder does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -124,22 +124,22 @@ def test_a_folder_that_does_not_exist_is_told_in_words(capsys: pytest.CaptureFix
         ("alice=c2VjcmV0==", ("c2VjcmV0==", "alice")),
     ],
 )
-def test_a_token_may_name_its_user(text: str, parsed: tuple[str, str]) -> None:
+def test_a_token_can_have_a_user(text: str, parsed: tuple[str, str]) -> None:
     assert parse_token(text) == parsed
 
 
-def test_a_share_names_a_user_and_a_notebook() -> None:
+def test_a_permission_has_a_user_and_a_notebook() -> None:
     assert parse_share("victor:me/sales") == ("victor", "me/sales")
 
 
-def test_every_switch_has_an_option(tmp_path: Path) -> None:
+def test_every_field_of_the_variant_has_an_option(tmp_path: Path) -> None:
     given: dict[str, Any] = {"times": "epoch-ms", "queued_status": "", "artifacts_expire_after": 1.5}
     options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     settings, _ = parse([str(tmp_path), *options, "--no-parameters"])
     assert settings.variant.model_dump(include={*given, "parameters"}) == {**given, "parameters": False}
 
 
-def test_it_starts_without_what_only_a_run_needs_and_without_the_rest_of_the_package() -> None:
+def test_it_starts_without_imports_that_only_runs_need_and_without_the_rest_of_the_package() -> None:
     script = "import sys, airflow_provider_datalore.emulator.__main__; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     loaded = done.stdout.split()

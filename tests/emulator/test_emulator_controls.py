@@ -39,37 +39,37 @@ def test_setting_a_control_sets_its_variable(
     client: Client, notebook: Write, kind: str, fields: Any, change: Any, value: Any, shown: str
 ) -> None:
     opened = Notebook(client, notebook(control(kind, "x", **fields), "print(repr(x))"))
-    cell = opened.told("cells")["cells"][0]
+    cell = opened.json("cells")["cells"][0]
     assert cell["cellType"] == "CONTROL"
     wanted = {**cell["data"]["control"], **change}
-    told = opened.told("cell/controls/update", cellId=cell["cellId"], control=wanted)
-    assert told == {"cellId": cell["cellId"], "applied": True, "runResult": None}
+    result = opened.json("cell/controls/update", cellId=cell["cellId"], control=wanted)
+    assert result == {"cellId": cell["cellId"], "applied": True, "runResult": None}
     opened.run_to_end()
     assert opened.outcome(1)["stdout"] == f"{shown}\n"
 
 
 @pytest.mark.parametrize(("kind", "fields", "change", "value", "shown"), EACH)
-def test_a_run_takes_a_parameter_for_the_variable_of_a_control(
+def test_a_run_accepts_a_parameter_for_the_variable_of_a_control(
     client: Client, notebook: Write, kind: str, fields: Any, change: Any, value: Any, shown: str
 ) -> None:
     notebook_id = notebook(control(kind, "x", **fields), "print(repr(x))")
     run = client.run(notebook_id, parameters=[{"name": "x", "value": value}])
     assert printed(client.executed(run)) == f"{shown}\n"
-    assert Notebook(client, notebook_id).told("cells")["cells"][0]["data"]["control"].items() >= fields.items()
+    assert Notebook(client, notebook_id).json("cells")["cells"][0]["data"]["control"].items() >= fields.items()
 
 
-def test_a_control_can_be_executed_at_once(client: Client, notebook: Write) -> None:
+def test_setting_a_control_can_also_execute_it(client: Client, notebook: Write) -> None:
     opened = Notebook(client, notebook(control("TEXT_INPUT", "x", **TEXT)))
-    cell = opened.told("cells")["cells"][0]
-    told = opened.told("cell/controls/update", cellId=cell["cellId"], control=cell["data"]["control"], run=True)
-    assert told["runResult"]["executionStatus"] == "VALID"
+    cell = opened.json("cells")["cells"][0]
+    result = opened.json("cell/controls/update", cellId=cell["cellId"], control=cell["data"]["control"], run=True)
+    assert result["runResult"]["executionStatus"] == "VALID"
 
 
 def test_the_items_of_a_dropdown_can_come_from_a_variable(client: Client, notebook: Write) -> None:
     fields = {"items": [], "selectedValue": "2", "multiselect": False, "selectedVariable": "numbers"}
     opened = Notebook(client, notebook("numbers = [1, 2]", control("DROPDOWN", "x", **fields), "print(x + 1)"))
-    cell = opened.told("cells")["cells"][1]
-    opened.told("cell/controls/update", cellId=cell["cellId"], control=cell["data"]["control"])
+    cell = opened.json("cells")["cells"][1]
+    opened.json("cell/controls/update", cellId=cell["cellId"], control=cell["data"]["control"])
     opened.run_to_end()
     assert opened.outcome(2)["stdout"] == "3\n"
 
@@ -88,19 +88,19 @@ def test_the_items_of_a_dropdown_can_come_from_a_variable(client: Client, notebo
         ("TEXT_INPUT", TEXT, {"variable": "not a name"}),
     ],
 )
-def test_what_a_control_cannot_be_is_refused_and_changes_nothing(
+def test_a_value_that_a_control_does_not_accept_is_refused_and_changes_nothing(
     client: Client, notebook: Write, kind: str, fields: Any, change: Any
 ) -> None:
     opened = Notebook(client, notebook(control(kind, "x", **fields)))
-    cell = opened.told("cells")["cells"][0]
+    cell = opened.json("cells")["cells"][0]
     wanted = {**cell["data"]["control"], **change}
-    answer = opened.ask("cell/controls/update", cellId=cell["cellId"], control=wanted)
-    assert answer.status_code == 400
-    assert opened.told("cells")["cells"][0] == cell
+    response = opened.call("cell/controls/update", cellId=cell["cellId"], control=wanted)
+    assert response.status_code == 400
+    assert opened.json("cells")["cells"][0] == cell
 
 
-def test_a_cell_that_is_no_control_or_not_there_cannot_be_set(client: Client, notebook: Write) -> None:
+def test_a_cell_that_is_not_a_control_or_does_not_exist_cannot_be_set(client: Client, notebook: Write) -> None:
     opened = Notebook(client, notebook("1"))
-    cell = opened.told("cells")["cells"][0]
-    assert opened.ask("cell/controls/update", cellId=cell["cellId"], control={}).status_code == 400
-    assert opened.ask("cell/controls/update", cellId="gone", control={}).status_code == 404
+    cell = opened.json("cells")["cells"][0]
+    assert opened.call("cell/controls/update", cellId=cell["cellId"], control={}).status_code == 400
+    assert opened.call("cell/controls/update", cellId="gone", control={}).status_code == 404

@@ -1,4 +1,4 @@
-"""What becomes of the cells of a notebook."""
+"""How the cells of a notebook execute."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import Client, Write, gate, gate_pid, printed, write_notebook
-from tests.emulator_process import EmulatorProcess
 
 
-def test_a_failing_cell_fails_the_run_and_the_artifact_says_why(client: Client, notebook: Write) -> None:
+def test_a_failing_cell_fails_the_run_and_the_artifact_shows_the_error(client: Client, notebook: Write) -> None:
     run = client.run(notebook("print('before')", "raise ValueError('no data')", "print('after')"))
     assert run["success"] is False
     before, failing, after = client.executed(run).cells
@@ -21,7 +21,7 @@ def test_a_failing_cell_fails_the_run_and_the_artifact_says_why(client: Client, 
     assert (after.outputs, after.execution_count) == ([], None)
 
 
-def test_outputs_that_were_saved_with_the_notebook_do_not_pass_for_the_runs(client: Client, notebook: Write) -> None:
+def test_saved_outputs_of_a_notebook_are_removed_before_a_run(client: Client, notebook: Write) -> None:
     old = nbformat.v4.new_code_cell("print('new')")
     old.outputs = [nbformat.v4.new_output("stream", text="old\n")]
     run = client.run(notebook("1 / 0", old))
@@ -37,7 +37,9 @@ def test_a_kernel_that_dies_fails_the_run_and_keeps_the_outputs_so_far(
     assert datalore.runs()[-1]["failure"] == "The kernel died"
 
 
-def test_a_notebook_finds_the_files_beside_it(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
+def test_a_notebook_can_read_the_files_in_its_folder(
+    client: Client, notebook: Write, datalore: EmulatorProcess
+) -> None:
     notebook_id = notebook("print(open('orders.csv').read())", owner="alice")
     (datalore.folder / "alice" / "orders.csv").write_text("id,amount")
     assert printed(client.executed(client.run(notebook_id))) == "id,amount\n"
@@ -65,23 +67,25 @@ def test_only_a_run_that_is_not_isolated_writes_to_the_notebooks_files(
     (folder / "linked.csv").symlink_to(tmp_path / "large.csv")
     run = client.run(notebook_id, directFileStorageWrite=direct)
     assert run["success"] is True
-    said = printed(client.executed(run))
-    assert said.startswith("kept linked\n")
+    output = printed(client.executed(run))
+    assert output.startswith("kept linked\n")
     assert (folder / "data" / "orders.csv").read_text() == ("changed" if direct else "kept")
     assert (folder / "made.csv").exists() is direct
-    place = Path(said.split("] ")[1].strip())
-    assert (place == folder) is direct
-    assert place.exists() is direct
+    working_directory = Path(output.split("] ")[1].strip())
+    assert (working_directory == folder) is direct
+    assert working_directory.exists() is direct
 
 
-def test_a_run_is_given_no_files_of_another_owner(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
+def test_a_run_does_not_see_the_files_of_another_owner(
+    client: Client, notebook: Write, datalore: EmulatorProcess
+) -> None:
     notebook("1", owner="carol")
     (datalore.folder / "figures").mkdir()
     topmost = notebook("import os; print([os.path.exists(folder) for folder in ('carol', 'figures')])")
     assert printed(client.executed(client.run(topmost))) == "[False, True]\n"
 
 
-def test_the_emulators_own_data_may_lie_among_the_notebooks(tmp_path: Path) -> None:
+def test_the_data_folder_can_be_inside_the_folder_of_the_notebooks(tmp_path: Path) -> None:
     write_notebook(tmp_path, "counts", "import os; print([len(files) for _, _, files in os.walk('.')])")
     with EmulatorProcess(tmp_path, data=tmp_path / "kept") as process:
         client = Client(process)
@@ -89,28 +93,28 @@ def test_the_emulators_own_data_may_lie_among_the_notebooks(tmp_path: Path) -> N
     assert first == second
 
 
-def test_a_kernel_that_this_machine_does_not_have_is_replaced(client: Client, datalore: EmulatorProcess) -> None:
+def test_a_kernel_that_is_not_installed_is_replaced(client: Client, datalore: EmulatorProcess) -> None:
     made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print('ran')")])
     made.metadata.kernelspec = {"name": "conda-env-of-somebody", "display_name": "x", "language": "python"}
     nbformat.write(made, datalore.folder / "foreign.ipynb")
     assert printed(client.executed(client.run("me/foreign"))) == "ran\n"
 
 
-def test_a_file_that_is_no_notebook_is_refused(client: Client, datalore: EmulatorProcess) -> None:
+def test_a_file_that_is_not_a_notebook_is_refused(client: Client, datalore: EmulatorProcess) -> None:
     (datalore.folder / "broken.ipynb").write_text("{}")
-    answer = client.submit("me/broken")
-    assert answer.status_code == 400
-    assert "broken.ipynb is not a Jupyter notebook" in answer.json()["error"]
+    response = client.submit("me/broken")
+    assert response.status_code == 400
+    assert "broken.ipynb is not a Jupyter notebook" in response.json()["error"]
 
 
-def test_a_cell_may_expect_its_error(client: Client, notebook: Write) -> None:
+def test_a_cell_can_expect_its_error(client: Client, notebook: Write) -> None:
     expected = nbformat.v4.new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]})
-    run = client.run(notebook(expected, "print('went on')"))
+    run = client.run(notebook(expected, "print('continued')"))
     assert run["success"] is True
-    assert printed(client.executed(run)) == "went on\n"
+    assert printed(client.executed(run)) == "continued\n"
 
 
-def test_runs_of_the_same_notebook_do_not_meet(client: Client, notebook: Write, tmp_path: Path) -> None:
+def test_runs_of_the_same_notebook_are_independent(client: Client, notebook: Write, tmp_path: Path) -> None:
     go = tmp_path / "go"
     slow = client.start(notebook("x = 1", gate(go), "print(x)", name="shared"))
     gate_pid(go)

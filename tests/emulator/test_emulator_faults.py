@@ -1,4 +1,4 @@
-"""Misbehaviour on demand, as a client meets it."""
+"""Injected faults, as a client sees them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from airflow_provider_datalore.emulator.faults import RULES, FaultBook
+from airflow_provider_datalore.emulator.faults import RULE_LIST, FaultRules
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import PATIENCE, Client, Write, wait_until
-from tests.emulator_process import EmulatorProcess
 
 PATH = "/api/user_public/v1/workspaces"
 
 
 @pytest.fixture
 def wire(datalore: EmulatorProcess) -> Iterator[socket.socket]:
-    """A connection on which a request for the workspaces has been sent."""
+    """A connection to the emulator."""
     address = urlsplit(datalore.url)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
         yield connection
 
 
-def ask(wire: socket.socket, datalore: EmulatorProcess) -> None:
+def send_request(wire: socket.socket, datalore: EmulatorProcess) -> None:
     head = f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {datalore.token}\r\n\r\n"
     wire.sendall(head.encode())
 
@@ -40,14 +40,14 @@ def runs_of(datalore: EmulatorProcess, notebook_id: str) -> int:
 
 def test_a_drop_resets_the_connection(datalore: EmulatorProcess, wire: socket.socket) -> None:
     datalore.set_faults([{"kind": "drop"}])
-    ask(wire, datalore)
+    send_request(wire, datalore)
     with pytest.raises(ConnectionResetError):
         wire.recv(1)
 
 
 def test_a_drop_without_reset_closes_the_connection(datalore: EmulatorProcess, wire: socket.socket) -> None:
     datalore.set_faults([{"kind": "drop", "reset": False}])
-    ask(wire, datalore)
+    send_request(wire, datalore)
     assert wire.recv(1) == b""
 
 
@@ -70,7 +70,7 @@ def test_a_post_that_is_dropped_before_it_is_handled_starts_no_run(
         ({"kind": "status", "status": 502}, requests.HTTPError),
     ],
 )
-def test_a_run_starts_although_the_answer_that_says_so_is_lost(
+def test_a_run_starts_although_the_response_is_lost(
     client: Client, notebook: Write, datalore: EmulatorProcess, fault: dict[str, Any], client_sees: type[Exception]
 ) -> None:
     notebook_id = notebook("1", name=f"lost {'-'.join(str(part) for part in fault.values())}")
@@ -82,7 +82,7 @@ def test_a_run_starts_although_the_answer_that_says_so_is_lost(
     wait_until(lambda: runs_of(datalore, notebook_id) == 1)
 
 
-def test_a_hang_never_answers(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
+def test_a_hang_never_responds(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
     notebook_id = notebook("1")
     datalore.set_faults([{"kind": "hang"}])
     with pytest.raises(requests.Timeout):
@@ -90,7 +90,7 @@ def test_a_hang_never_answers(client: Client, notebook: Write, datalore: Emulato
     assert runs_of(datalore, notebook_id) == 0
 
 
-def test_a_delay_answers_late_but_well(client: Client, datalore: EmulatorProcess) -> None:
+def test_a_delay_responds_late_but_correctly(client: Client, datalore: EmulatorProcess) -> None:
     datalore.set_faults([{"kind": "delay", "seconds": 0.3}])
     began = time.monotonic()
     assert client.get(PATH).status_code == 200
@@ -100,16 +100,16 @@ def test_a_delay_answers_late_but_well(client: Client, datalore: EmulatorProcess
 def test_a_status_comes_with_headers_and_a_body(client: Client, datalore: EmulatorProcess) -> None:
     headers = {"Content-Type": "text/plain", "WWW-Authenticate": 'Bearer scope="notebook", access="write"'}
     datalore.set_faults([{"kind": "status", "status": 403, "headers": headers, "body": "Scope"}])
-    answer = client.get(PATH)
-    assert (answer.status_code, answer.text) == (403, "Scope")
-    assert answer.headers["WWW-Authenticate"] == headers["WWW-Authenticate"]
-    assert answer.headers["Content-Type"] == "text/plain"
+    response = client.get(PATH)
+    assert (response.status_code, response.text) == (403, "Scope")
+    assert response.headers["WWW-Authenticate"] == headers["WWW-Authenticate"]
+    assert response.headers["Content-Type"] == "text/plain"
 
 
 def test_retry_after_can_be_a_number_of_seconds(client: Client, datalore: EmulatorProcess) -> None:
     datalore.set_faults([{"kind": "status", "status": 429, "retry_after": 2}])
-    answer = client.get(PATH)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
+    response = client.get(PATH)
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "2")
 
 
 def test_retry_after_can_be_a_date(client: Client, datalore: EmulatorProcess) -> None:
@@ -118,11 +118,13 @@ def test_retry_after_can_be_a_date(client: Client, datalore: EmulatorProcess) ->
     assert 55 < (moment - datetime.now(UTC)).total_seconds() <= 61
 
 
-def test_a_truncated_answer_has_fewer_bytes_than_it_promised(datalore: EmulatorProcess, wire: socket.socket) -> None:
+def test_a_truncated_response_is_shorter_than_its_content_length(
+    datalore: EmulatorProcess, wire: socket.socket
+) -> None:
     datalore.set_faults([{"kind": "truncate", "keep": 5}])
-    ask(wire, datalore)
-    answer = b"".join(iter(lambda: wire.recv(4096), b""))
-    head, _, body = answer.partition(b"\r\n\r\n")
+    send_request(wire, datalore)
+    response = b"".join(iter(lambda: wire.recv(4096), b""))
+    head, _, body = response.partition(b"\r\n\r\n")
     assert body == b'{"wor'
     assert b"content-length: 5\r" not in head + b"\r"
 
@@ -133,28 +135,28 @@ def test_a_client_notices_the_truncation(client: Client, datalore: EmulatorProce
         client.get(PATH)
 
 
-def test_a_page_can_come_where_json_is_due(client: Client, datalore: EmulatorProcess) -> None:
+def test_a_page_can_be_returned_in_place_of_json(client: Client, datalore: EmulatorProcess) -> None:
     datalore.set_faults([{"kind": "html"}])
-    answer = client.get(PATH)
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"].startswith("text/html")
-    assert "Sign in" in answer.text
+    response = client.get(PATH)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert "Sign in" in response.text
 
 
-def test_other_json_can_come_than_is_documented(client: Client, datalore: EmulatorProcess) -> None:
+def test_undocumented_json_can_be_returned(client: Client, datalore: EmulatorProcess) -> None:
     datalore.set_faults([{"kind": "json", "body": [1, 2]}])
     assert client.get(PATH).json() == [1, 2]
 
 
-def test_something_can_come_that_only_claims_to_be_json(client: Client, datalore: EmulatorProcess) -> None:
+def test_invalid_json_can_be_returned(client: Client, datalore: EmulatorProcess) -> None:
     datalore.set_faults([{"kind": "json", "text": '{"runId": '}])
-    answer = client.get(PATH)
-    assert (answer.headers["Content-Type"], answer.text) == ("application/json", '{"runId": ')
+    response = client.get(PATH)
+    assert (response.headers["Content-Type"], response.text) == ("application/json", '{"runId": ')
 
 
-def test_a_trickle_is_whole_but_comes_byte_by_byte(datalore: EmulatorProcess, wire: socket.socket) -> None:
+def test_a_trickle_is_complete_but_is_sent_byte_by_byte(datalore: EmulatorProcess, wire: socket.socket) -> None:
     datalore.set_faults([{"kind": "trickle", "seconds": 0.01}])
-    ask(wire, datalore)
+    send_request(wire, datalore)
     pieces: list[bytes] = []
     while not b"".join(pieces).endswith(b"]}"):
         pieces.append(wire.recv(4096))
@@ -162,32 +164,32 @@ def test_a_trickle_is_whole_but_comes_byte_by_byte(datalore: EmulatorProcess, wi
     assert len(pieces) > 5
 
 
-def test_a_rule_is_about_its_method_and_path_only(client: Client, datalore: EmulatorProcess) -> None:
+def test_a_rule_applies_only_to_its_method_and_path(client: Client, datalore: EmulatorProcess) -> None:
     datalore.set_faults([{"kind": "status", "status": 500, "method": "GET", "path": "^/api/user_public/"}])
     assert client.get(PATH).status_code == 500
     assert client.post(PATH).status_code == 405
     assert client.get("/api/run/v1/none").status_code == 404
 
 
-def test_a_rule_can_apply_a_number_of_times_after_some_good_answers(client: Client, datalore: EmulatorProcess) -> None:
+def test_a_rule_can_skip_requests_and_apply_a_number_of_times(client: Client, datalore: EmulatorProcess) -> None:
     datalore.set_faults([{"kind": "status", "status": 500, "skip": 1, "times": 2}])
     assert [client.get(PATH).status_code for _ in range(5)] == [200, 500, 500, 200, 200]
 
 
-def test_rules_can_follow_each_other(client: Client, datalore: EmulatorProcess) -> None:
+def test_rules_can_apply_one_after_another(client: Client, datalore: EmulatorProcess) -> None:
     datalore.set_faults([{"kind": "status", "status": status, "times": 1} for status in (500, 429)])
     assert [client.get(PATH).status_code for _ in range(3)] == [500, 429, 200]
 
 
-def test_a_rate_is_kept_roughly_and_repeats_with_its_seed() -> None:
+def test_a_rate_is_approximate_and_repeatable_with_its_seed() -> None:
     rule = {"kind": "drop", "rate": 0.3, "seed": 7}
-    books = [FaultBook(RULES.validate_python([rule])) for _ in range(2)]
+    books = [FaultRules(RULE_LIST.validate_python([rule])) for _ in range(2)]
     meets = [[book.choose("GET", "/") is not None for _ in range(1000)] for book in books]
     assert meets[0] == meets[1]
     assert 250 < sum(meets[0]) < 350
 
 
-def test_the_log_counts_what_each_rule_did(client: Client, datalore: EmulatorProcess) -> None:
+def test_the_log_counts_how_often_each_rule_was_applied(client: Client, datalore: EmulatorProcess) -> None:
     datalore.set_faults([{"kind": "html", "times": 2}, {"kind": "drop", "path": "never"}])
     for _ in range(3):
         client.get(PATH)
@@ -197,11 +199,11 @@ def test_the_log_counts_what_each_rule_did(client: Client, datalore: EmulatorPro
     ]
 
 
-def test_the_control_paths_are_spared(datalore: EmulatorProcess) -> None:
+def test_faults_do_not_apply_to_the_admin_paths(datalore: EmulatorProcess) -> None:
     datalore.set_faults([{"kind": "drop"}])
-    assert datalore.control("GET", "faults")[0]["kind"] == "drop"
+    assert datalore.admin("GET", "faults")[0]["kind"] == "drop"
     datalore.clear_faults()
-    assert datalore.control("GET", "faults") == []
+    assert datalore.admin("GET", "faults") == []
 
 
 @pytest.mark.parametrize(
@@ -214,11 +216,11 @@ def test_the_control_paths_are_spared(datalore: EmulatorProcess) -> None:
         ({"kind": "drop", "rate": 2}, "less than or equal to 1"),
     ],
 )
-def test_a_rule_that_makes_no_sense_is_refused_and_changes_nothing(
+def test_an_invalid_rule_is_refused_and_changes_nothing(
     datalore: EmulatorProcess, rule: dict[str, Any], reason: str
 ) -> None:
     datalore.set_faults([{"kind": "hang", "path": "never"}])
     with pytest.raises(RuntimeError, match="400") as refusal:
         datalore.set_faults([rule])
     assert reason in str(refusal.value)
-    assert datalore.control("GET", "faults")[0]["kind"] == "hang"
+    assert datalore.admin("GET", "faults")[0]["kind"] == "hang"

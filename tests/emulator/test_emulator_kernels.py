@@ -1,4 +1,4 @@
-"""A notebook has one kernel at most, whatever is asked of its session at the same time."""
+"""A notebook has at most one kernel, whatever concurrent calls do with its session."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import Client, gate, gate_pid, wait_until, write_notebook
 from tests.emulator.notebook_client import Notebook
-from tests.emulator_process import EmulatorProcess
 
 COUNTS = "runs = globals().get('runs', 0) + 1; print(runs)"
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[EmulatorProcess]:
-    """An emulator of the test's own, with one slot: who waits for it while holding what its holder needs, hangs."""
+    """An emulator with one slot, for one test: a deadlock between two notebooks would make the test hang."""
     write_notebook(tmp_path / "notebooks", "counts", COUNTS)
     write_notebook(tmp_path / "notebooks", "slow", gate(tmp_path / "go"))
     with EmulatorProcess(tmp_path / "notebooks", "--max-parallel-runs", "1") as process:
@@ -26,7 +26,7 @@ def own(tmp_path: Path) -> Iterator[EmulatorProcess]:
 
 @pytest.fixture
 def counts(own: EmulatorProcess) -> Notebook:
-    """A notebook with a kernel, in which it has run once."""
+    """A notebook that has run once and has a kernel."""
     opened = Notebook(Client(own), "me/counts")
     opened.run_to_end()
     assert len(kernels(own.folder)) == 1
@@ -34,92 +34,92 @@ def counts(own: EmulatorProcess) -> Notebook:
 
 
 def kernels(folder: Path) -> set[int]:
-    """The processes that work in a folder."""
+    """The processes with this working directory."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "cwd").readlink() == folder:
                 found.add(int(process.name))
-        except OSError:  # it is somebody else's, or has ended
+        except OSError:  # it belongs to another user, or has ended
             continue
     return found
 
 
 def begin_restart(own: EmulatorProcess, opened: Notebook) -> None:
-    """Restart the kernel, and wait until the new one's process is there: it needs longer to answer."""
+    """Restart the kernel, and wait for the new process, which is not ready yet."""
     before = kernels(own.folder)
-    opened.told("kernel/restart")
+    opened.json("kernel/restart")
     wait_until(lambda: kernels(own.folder) - before)
 
 
-def at_once(opened: Notebook, *calls: str) -> None:
-    """Make calls at the same time."""
+def concurrently(opened: Notebook, *calls: str) -> None:
+    """Send requests at the same time."""
     with ThreadPoolExecutor(len(calls)) as threads:
-        for answer in threads.map(opened.ask, calls):
-            assert answer.status_code in (200, 204, 409), answer.text
+        for response in threads.map(opened.call, calls):
+            assert response.status_code in (200, 204, 409), response.text
 
 
-def test_restarts_at_the_same_time_leave_one_kernel(own: EmulatorProcess, counts: Notebook) -> None:
+def test_concurrent_restarts_leave_one_kernel(own: EmulatorProcess, counts: Notebook) -> None:
     before = kernels(own.folder)
-    at_once(counts, *["kernel/restart"] * 4)
+    concurrently(counts, *["kernel/restart"] * 4)
     counts.wait_while_busy()
     [kernel] = kernels(own.folder)
     assert kernel not in before
-    assert counts.ask("agent/stop").status_code == 204
+    assert counts.call("agent/stop").status_code == 204
     assert kernels(own.folder) == set()
 
 
-def test_stopping_a_session_whose_kernel_restarts_leaves_none(own: EmulatorProcess, counts: Notebook) -> None:
+def test_stopping_a_session_during_a_restart_leaves_no_kernel(own: EmulatorProcess, counts: Notebook) -> None:
     begin_restart(own, counts)
-    assert counts.ask("agent/stop").status_code == 204
+    assert counts.call("agent/stop").status_code == 204
     assert kernels(own.folder) == set()
     assert counts.state() == "NOT_STARTED"
     [cell] = counts.run_to_end()
     assert cell["outputs"][0]["text"] == "1\n"
 
 
-def test_a_run_that_is_asked_for_while_the_kernel_restarts_executes_in_the_new_one(
+def test_a_run_that_is_started_during_a_restart_executes_in_the_new_kernel(
     own: EmulatorProcess, counts: Notebook
 ) -> None:
-    counts.told("kernel/restart")
+    counts.json("kernel/restart")
     [cell] = counts.run_to_end()
     assert (cell["outputs"][0]["text"], cell["executionCount"]) == ("1\n", 1)
     assert len(kernels(own.folder)) == 1
 
 
-def test_whatever_comes_at_the_same_time_leaves_a_session_that_works(own: EmulatorProcess, counts: Notebook) -> None:
+def test_concurrent_calls_leave_a_session_that_works(own: EmulatorProcess, counts: Notebook) -> None:
     for _ in range(3):
         counts.run()
-        at_once(counts, "kernel/restart", "agent/stop", "kernel/restart", "agent/stop", "kernel/interrupt")
+        concurrently(counts, "kernel/restart", "agent/stop", "kernel/restart", "agent/stop", "kernel/interrupt")
         counts.run()
     counts.wait_while_busy()
     assert len(kernels(own.folder)) == 1
     assert counts.statuses() == ["VALID"]
-    assert counts.ask("agent/stop").status_code == 204
+    assert counts.call("agent/stop").status_code == 204
     assert kernels(own.folder) == set()
 
 
-def test_a_session_is_stopped_while_its_restart_waits_for_another_notebook(
+def test_a_session_can_be_stopped_while_its_restart_waits_for_another_notebook(
     own: EmulatorProcess, counts: Notebook, tmp_path: Path
 ) -> None:
     slow = Notebook(counts.client, "me/slow")
     slow.run()
     kernel = gate_pid(tmp_path / "go")
-    counts.told("kernel/restart")
-    assert counts.ask("agent/stop").status_code == 204
+    counts.json("kernel/restart")
+    assert counts.call("agent/stop").status_code == 204
     assert kernels(own.folder) == {kernel}
-    assert slow.ask("agent/stop").status_code == 204
+    assert slow.call("agent/stop").status_code == 204
     assert kernels(own.folder) == set()
 
 
-def test_a_restart_does_not_touch_the_file(own: EmulatorProcess, counts: Notebook) -> None:
+def test_a_restart_does_not_change_the_file(own: EmulatorProcess, counts: Notebook) -> None:
     file = own.folder / "counts.ipynb"
     before = file.stat()
-    counts.told("kernel/restart", waitUntilReady=True)
+    counts.json("kernel/restart", waitUntilReady=True)
     assert file.stat() == before
 
 
-def test_no_kernel_outlives_an_emulator_that_stops_while_one_restarts(own: EmulatorProcess, counts: Notebook) -> None:
+def test_no_kernel_is_left_if_the_emulator_stops_during_a_restart(own: EmulatorProcess, counts: Notebook) -> None:
     begin_restart(own, counts)
     assert own.stop() == 0
     wait_until(lambda: not kernels(own.folder))

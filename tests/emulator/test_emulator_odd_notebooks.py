@@ -1,4 +1,4 @@
-"""Notebooks with something in them that other tools bear with."""
+"""Notebooks with invalid values that other tools tolerate."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import Client, printed
 from tests.emulator.notebook_client import Notebook
-from tests.emulator_process import EmulatorProcess
 
 STREAM = {"output_type": "stream", "name": "stdout"}
 
@@ -26,7 +26,7 @@ ODD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 @pytest.fixture(params=ODD)
 def odd(datalore: EmulatorProcess, client: Client, request: pytest.FixtureRequest) -> Notebook:
-    """A notebook with a parameter, and a cell in which something is odd."""
+    """A notebook with a parameter, and with a cell or metadata that are not valid."""
     cell, metadata = ODD[request.param]
     made = {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata}
     cells = [code("a", "print('ran')") | cell, code("b", "x = 1", tags=["parameters"]), code("c", "print(x)")]
@@ -39,18 +39,18 @@ def code(identifier: str, source: str, **metadata: Any) -> dict[str, Any]:
     return {**made, "outputs": [], "execution_count": None}
 
 
-def test_an_odd_notebook_is_told_and_shown(odd: Notebook) -> None:
-    assert [cell["cellId"] for cell in odd.told("cells")["cells"]] == ["a", "b", "c"]
+def test_an_invalid_notebook_is_listed_and_shown(odd: Notebook) -> None:
+    assert [cell["cellId"] for cell in odd.json("cells")["cells"]] == ["a", "b", "c"]
     assert odd.outcome(0)["stdout"] is None
     assert odd.client.get(f"/notebook/{odd.id}").status_code == 200
 
 
-def test_an_odd_notebook_runs_with_parameters(client: Client, odd: Notebook) -> None:
+def test_an_invalid_notebook_runs_with_parameters(client: Client, odd: Notebook) -> None:
     run = client.run(odd.id, parameters=[{"name": "x", "value": "2"}])
     assert run["success"] is True
     assert printed(client.executed(run)) == "ran\n2\n"
 
 
-def test_an_odd_notebook_runs_interactively(odd: Notebook) -> None:
+def test_an_invalid_notebook_runs_interactively(odd: Notebook) -> None:
     assert [cell["executionStatus"] for cell in odd.run_to_end()] == ["VALID"] * 3
-    odd.ask("agent/stop")
+    odd.call("agent/stop")

@@ -1,4 +1,4 @@
-"""The emulator keeps to its own OpenAPI document, whatever requests are made from it."""
+"""The emulator conforms to its own OpenAPI document, with generated requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.emulator_process import EmulatorProcess
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 
 CHECKS = [
     not_a_server_error,
@@ -24,7 +24,7 @@ CHECKS = [
 ]
 
 
-def test_every_answer_is_one_that_the_document_has(datalore: EmulatorProcess) -> None:
+def test_every_response_is_in_the_document(datalore: EmulatorProcess) -> None:
     document = schemathesis.openapi.from_url(f"{datalore.url}/emulator/openapi.json")
     operations = [found.ok() for found in document.get_all_operations()]
     assert {operation.path for operation in operations} >= {"/api/run/v1/notebook", "/api/run/v1/{run_id}"}

@@ -1,4 +1,4 @@
-"""Which parameters a notebook has, and how a request's strings become values of their types."""
+"""The parameters of a notebook, and the conversion of strings to their types."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def parametrised(source: str) -> nbformat.NotebookNode:
         ("['a']", ["b"], ["b"]),
     ],
 )
-def test_a_string_takes_the_type_of_the_default(default: str, given: Any, arrives: Any) -> None:
+def test_a_string_is_converted_to_the_type_of_the_default(default: str, given: Any, arrives: Any) -> None:
     converted = values(parametrised(f"x = {default}"), [("x", given)], ignore_unknown=False)["x"]
     assert converted == arrives
     assert type(converted) is type(arrives)
 
 
 @pytest.mark.parametrize(("default", "given"), [("5", "many"), ("1.5", ""), ("True", "yes"), ("['a']", "[1,")])
-def test_a_string_that_has_not_the_type_of_the_default_is_refused(default: str, given: str) -> None:
-    with pytest.raises(ParameterError, match="Parameter 'x' takes a value of type"):
+def test_a_string_that_cannot_be_converted_is_refused(default: str, given: str) -> None:
+    with pytest.raises(ParameterError, match="Parameter 'x' requires a value of type"):
         values(parametrised(f"x = {default}"), [("x", given)], ignore_unknown=False)
 
 
@@ -68,7 +68,7 @@ def test_an_unknown_parameter_can_be_ignored() -> None:
     assert values(parametrised("n = 5"), [("m", "1"), ("n", "2")], ignore_unknown=True) == {"n": 2}
 
 
-def test_the_values_are_set_right_after_the_defaults() -> None:
+def test_the_values_are_set_directly_after_the_defaults() -> None:
     cells = inject(parametrised("n = 5"), {"n": 7}).cells
     assert [cell.source for cell in cells if cell.source.startswith(("before", "n =", "after"))] == [
         "before = 1",

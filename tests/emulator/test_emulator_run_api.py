@@ -1,4 +1,4 @@
-"""The Run API, as its documentation describes it."""
+"""The Run API as documented."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from urllib.parse import quote
 import nbformat
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import Client, Write, code, gate, gate_pid, printed, wait_until
-from tests.emulator_process import EmulatorProcess
 
 
-def test_a_finished_run_tells_what_the_documentation_lists(client: Client, notebook: Write) -> None:
+def test_a_finished_run_has_the_documented_fields(client: Client, notebook: Write) -> None:
     notebook_id = notebook("print('hello')")
     run = client.run(notebook_id)
     name = notebook_id.removeprefix("me/")
@@ -66,11 +66,11 @@ def test_the_artifact_is_the_executed_copy(client: Client, finished: dict[str, A
     assert printed(client.executed(finished)) == "looked at\n"
 
 
-def test_the_notebook_itself_stays_as_it_is(finished: dict[str, Any], datalore: EmulatorProcess) -> None:
+def test_the_notebook_itself_is_not_changed(finished: dict[str, Any], datalore: EmulatorProcess) -> None:
     assert printed(nbformat.read(datalore.folder / "viewed.ipynb", as_version=4)) == ""
 
 
-def test_a_name_with_spaces_makes_a_path_that_has_to_be_encoded(client: Client, notebook: Write) -> None:
+def test_a_path_with_spaces_has_to_be_encoded(client: Client, notebook: Write) -> None:
     run = client.run(notebook("print('ok')", name="Umsätze 100% & mehr", owner="alice"))
     path = run["artifacts"][0]["path"]
     assert path.endswith("/Umsätze 100% & mehr.ipynb")
@@ -89,19 +89,17 @@ def test_parameters_arrive_with_the_types_of_the_defaults(client: Client, notebo
     assert printed(client.executed(run)) == "[10, 0.5, True, '7', ['b', 'c']]\n"
 
 
-def test_the_defaults_hold_for_parameters_that_are_not_given(client: Client, notebook: Write) -> None:
+def test_parameters_that_are_not_given_have_their_defaults(client: Client, notebook: Write) -> None:
     notebook_id = notebook(code("n = 5\nm = 6", "parameters"), "print(n, m)")
     run = client.run(notebook_id, parameters=[{"name": "m", "value": 7}])
     assert printed(client.executed(run)) == "5 7\n"
 
 
-def test_a_parameter_that_names_no_variable_is_refused_with_the_names_there_are(
-    client: Client, notebook: Write
-) -> None:
+def test_an_unknown_parameter_is_refused_with_a_list_of_the_known_ones(client: Client, notebook: Write) -> None:
     notebook_id = notebook(code("region = 'EMEA'\nn = 5", "parameters"))
-    answer = client.submit(notebook_id, parameters=[{"name": "regoin", "value": "APAC"}])
-    assert answer.status_code == 400
-    assert answer.json() == {"error": "Unknown parameter 'regoin': the notebook has region, n"}
+    response = client.submit(notebook_id, parameters=[{"name": "regoin", "value": "APAC"}])
+    assert response.status_code == 400
+    assert response.json() == {"error": "Unknown parameter 'regoin': the notebook has region, n"}
 
 
 @pytest.mark.parametrize(
@@ -123,10 +121,10 @@ def test_a_parameter_that_names_no_variable_is_refused_with_the_names_there_are(
         '{"notebookId": "me/viewed", "update_report": "never"}',
     ],
 )
-def test_an_incorrect_query_is_a_400_that_says_why(client: Client, body: str) -> None:
-    answer = client.post("/api/run/v1/notebook", data=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 400
-    assert len(answer.json()["error"]) > 10
+def test_an_incorrect_query_is_a_400_with_a_reason(client: Client, body: str) -> None:
+    response = client.post("/api/run/v1/notebook", data=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert len(response.json()["error"]) > 10
 
 
 ENDPOINTS = [
@@ -140,14 +138,14 @@ ENDPOINTS = [
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
 @pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Basic emulator-token", "Bearer"])
-def test_every_call_needs_a_valid_bearer_token(
+def test_every_request_requires_a_valid_bearer_token(
     datalore: EmulatorProcess, method: str, path: str, authorization: str | None
 ) -> None:
     stranger = Client(datalore, token="")
     headers = {"Authorization": authorization} if authorization else {}
-    answer = stranger.session.request(method, datalore.url + path, headers=headers, json={})
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    response = stranger.session.request(method, datalore.url + path, headers=headers, json={})
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("path", ["/api/run/v1/notebook", "/api/computation/v1/notebook"])
@@ -170,15 +168,15 @@ def test_a_notebook_has_to_be_shared_for_editing(
     datalore: EmulatorProcess, path: str, notebook_id: str, status: int
 ) -> None:
     victor = Client(datalore, token="victor-token")
-    answer = victor.post(path, json={"notebookId": notebook_id})
-    assert answer.status_code == status
+    response = victor.post(path, json={"notebookId": notebook_id})
+    assert response.status_code == status
 
 
 def test_an_unknown_run_is_a_404(client: Client) -> None:
     assert client.get("/api/run/v1/0123456789abcdef0123456789abcdef").status_code == 404
 
 
-def test_a_run_and_its_artifact_are_seen_only_by_the_user_who_asked_for_it(
+def test_a_run_and_its_artifact_are_visible_only_to_the_user_who_started_it(
     finished: dict[str, Any], datalore: EmulatorProcess
 ) -> None:
     alice = Client(datalore, token="alice-token")
@@ -194,12 +192,12 @@ def test_an_artifact_is_found_only_under_its_own_path(client: Client, finished: 
     assert client.get(path.rpartition("/")[0] + "/..%2Frun.json").status_code == 404
 
 
-def test_an_interactive_run_updates_the_notebook_and_answers_nothing(
+def test_an_interactive_run_updates_the_notebook_and_has_an_empty_response(
     client: Client, notebook: Write, datalore: EmulatorProcess
 ) -> None:
     notebook_id = notebook("print('in place')", "1 / 0", name="interactive")
-    answer = client.post("/api/computation/v1/notebook", json={"notebookId": notebook_id})
-    assert (answer.status_code, answer.content) == (200, b"")
+    response = client.post("/api/computation/v1/notebook", json={"notebookId": notebook_id})
+    assert (response.status_code, response.content) == (200, b"")
     wait_until(lambda: datalore.log()["interactive"]["finished"].get(notebook_id))
     updated = nbformat.read(datalore.folder / "interactive.ipynb", as_version=4)
     assert printed(updated) == "in place\n"
@@ -207,7 +205,7 @@ def test_an_interactive_run_updates_the_notebook_and_answers_nothing(
     assert not datalore.log()["runs"]["notebooks"].get(notebook_id)
 
 
-def test_an_interactive_run_does_not_undo_what_somebody_typed_meanwhile(
+def test_an_interactive_run_does_not_overwrite_edits(
     client: Client, notebook: Write, datalore: EmulatorProcess, tmp_path: Path
 ) -> None:
     go = tmp_path / "go"
@@ -253,10 +251,10 @@ def test_without_a_published_report_there_is_nothing_to_update(client: Client, n
     assert client.get(f"/reports/{quote(notebook_id)}").status_code == 404
 
 
-def test_the_workspaces_need_no_notebook(client: Client) -> None:
-    answer = client.get("/api/user_public/v1/workspaces")
-    assert answer.status_code == 200
-    assert answer.json()["workspaces"][0]["name"] == "Home workspace"
+def test_the_workspaces_are_listed(client: Client) -> None:
+    response = client.get("/api/user_public/v1/workspaces")
+    assert response.status_code == 200
+    assert response.json()["workspaces"][0]["name"] == "Home workspace"
 
 
 def test_replaced_tokens_are_valid_at_once_and_no_others(client: Client, datalore: EmulatorProcess) -> None:
@@ -283,7 +281,9 @@ def test_the_log_counts_runs_polls_and_downloads(
     assert after["downloads"]["runs"][run_id] == before["downloads"]["runs"].get(run_id, 0) + 1
 
 
-def test_the_list_of_runs_says_how_each_went(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
+def test_the_list_of_runs_contains_states_and_failures(
+    client: Client, notebook: Write, datalore: EmulatorProcess
+) -> None:
     run = client.run(notebook("raise ValueError('no data')"))
     listed = next(each for each in datalore.runs() if each["run_id"] == run["runId"])
     assert listed["state"] == "failed"

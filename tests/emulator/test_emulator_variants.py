@@ -1,4 +1,4 @@
-"""Each answer to what the documentation leaves open."""
+"""Each variant of what the documentation leaves open."""
 
 from __future__ import annotations
 
@@ -9,62 +9,62 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_datalore.emulator.dialect import describe
-from airflow_provider_datalore.emulator.records import Run
+from airflow_provider_datalore.emulator.run_json import describe
+from airflow_provider_datalore.emulator.run_store import Run
 from airflow_provider_datalore.emulator.settings import Variant
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import Client, Write, code
-from tests.emulator_process import EmulatorProcess
 
-ASKED = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+SUBMITTED = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
 
 def queued() -> Run:
-    return Run(user="me", owner="me", notebook="sales", asked=ASKED)
+    return Run(user="me", owner="me", notebook="sales", submitted=SUBMITTED)
 
 
 def running() -> Run:
-    return queued().model_copy(update={"started": ASKED + timedelta(seconds=1)})
+    return queued().model_copy(update={"started": SUBMITTED + timedelta(seconds=1)})
 
 
 def ended(*, success: bool = True) -> Run:
-    return running().model_copy(update={"ended": ASKED + timedelta(seconds=2), "success": success})
+    return running().model_copy(update={"ended": SUBMITTED + timedelta(seconds=2), "success": success})
 
 
-def told(run: Run, **switches: Any) -> dict[str, Any]:
-    return describe(run, Variant(**switches), read_only=False, has_artifact=run.ended is not None)
+def described(run: Run, **fields: Any) -> dict[str, Any]:
+    return describe(run, Variant(**fields), read_only=False, has_artifact=run.ended is not None)
 
 
 def test_the_names_of_states() -> None:
     names = {"queued_status": "Waiting in line", "running_status": "busy"}
-    assert told(queued(), **names)["status"] == "Waiting in line"
-    assert told(running(), **names)["status"] == "busy"
-    assert "status" not in told(ended(), **names)
-    assert "status" not in told(running(), running_status="")
+    assert described(queued(), **names)["status"] == "Waiting in line"
+    assert described(running(), **names)["status"] == "busy"
+    assert "status" not in described(ended(), **names)
+    assert "status" not in described(running(), running_status="")
 
 
 def test_success_before_the_end() -> None:
-    assert told(running(), running_success="null")["success"] is None
-    assert told(running(), running_success="false")["success"] is False
-    assert "success" not in told(running(), running_success="absent")
-    assert told(ended(), running_success="absent")["success"] is True
+    assert described(running(), running_success="null")["success"] is None
+    assert described(running(), running_success="false")["success"] is False
+    assert "success" not in described(running(), running_success="absent")
+    assert described(ended(), running_success="absent")["success"] is True
 
 
 def test_the_end_time_before_the_end() -> None:
-    assert "endTime" not in told(running(), running_end_time="absent")
-    assert told(running(), running_end_time="null")["endTime"] is None
+    assert "endTime" not in described(running(), running_end_time="absent")
+    assert described(running(), running_end_time="null")["endTime"] is None
 
 
 def test_the_artifacts_before_the_end() -> None:
-    assert told(running(), running_artifacts="empty")["artifacts"] == []
-    assert told(running(), running_artifacts="null")["artifacts"] is None
-    assert "artifacts" not in told(running(), running_artifacts="absent")
+    assert described(running(), running_artifacts="empty")["artifacts"] == []
+    assert described(running(), running_artifacts="null")["artifacts"] is None
+    assert "artifacts" not in described(running(), running_artifacts="absent")
 
 
 def test_the_start_time_of_a_run_that_waits() -> None:
-    assert told(queued(), queued_start_time="submitted")["startTime"] == "2026-01-02T03:04:05Z"
-    assert told(queued(), queued_start_time="null")["startTime"] is None
-    assert "startTime" not in told(queued(), queued_start_time="absent")
-    assert told(running(), queued_start_time="absent")["startTime"] == "2026-01-02T03:04:06Z"
+    assert described(queued(), queued_start_time="submitted")["startTime"] == "2026-01-02T03:04:05Z"
+    assert described(queued(), queued_start_time="null")["startTime"] is None
+    assert "startTime" not in described(queued(), queued_start_time="absent")
+    assert described(running(), queued_start_time="absent")["startTime"] == "2026-01-02T03:04:06Z"
 
 
 @pytest.mark.parametrize(
@@ -77,28 +77,28 @@ def test_the_start_time_of_a_run_that_waits() -> None:
     ],
 )
 def test_how_times_are_written(times: str, written: str | int) -> None:
-    assert told(ended(), times=times)["endTime"] == written
+    assert described(ended(), times=times)["endTime"] == written
 
 
 def test_the_form_of_the_notebook_id() -> None:
-    assert told(ended(), notebook_id_form="full")["notebookId"] == "me/sales"
-    assert told(ended(), notebook_id_form="short")["notebookId"] == "sales"
+    assert described(ended(), notebook_id_form="full")["notebookId"] == "me/sales"
+    assert described(ended(), notebook_id_form="short")["notebookId"] == "sales"
 
 
 def test_whether_a_failed_run_keeps_its_artifact() -> None:
-    assert told(ended(success=False), failed_artifacts="kept")["artifacts"]
-    assert told(ended(success=False), failed_artifacts="dropped")["artifacts"] == []
-    assert told(ended(), failed_artifacts="dropped")["artifacts"]
+    assert described(ended(success=False), failed_artifacts="kept")["artifacts"]
+    assert described(ended(success=False), failed_artifacts="dropped")["artifacts"] == []
+    assert described(ended(), failed_artifacts="dropped")["artifacts"]
 
 
-def test_whether_a_run_says_that_it_is_read_only() -> None:
-    assert told(ended())["readOnly"] is False
-    assert "readOnly" not in told(ended(), read_only="absent")
+def test_whether_a_run_has_the_field_read_only() -> None:
+    assert described(ended())["readOnly"] is False
+    assert "readOnly" not in described(ended(), read_only="absent")
 
 
-def test_an_older_server_does_not_tell_of_direct_file_storage_write() -> None:
-    assert told(ended())["directFileStorageWrite"] is False
-    assert "directFileStorageWrite" not in told(ended(), direct_file_storage_write=False)
+def test_an_older_server_does_not_return_direct_file_storage_write() -> None:
+    assert described(ended())["directFileStorageWrite"] is False
+    assert "directFileStorageWrite" not in described(ended(), direct_file_storage_write=False)
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_an_older_server_does_not_tell_of_direct_file_storage_write() -> None:
         ({"direct_file_storage_write": False}, {"directFileStorageWrite": True}),
     ],
 )
-def test_an_older_server_refuses_what_it_does_not_know(
+def test_an_older_server_refuses_newer_fields(
     client: Client, datalore: EmulatorProcess, switch: dict[str, Any], field: dict[str, Any]
 ) -> None:
     datalore.set_variant(**switch)
-    answer = client.submit("me/viewed", **field)
-    assert answer.status_code == 400
-    assert answer.json()["error"] == f"Unknown fields: {next(iter(field))}"
+    response = client.submit("me/viewed", **field)
+    assert response.status_code == 400
+    assert response.json()["error"] == f"Unknown fields: {next(iter(field))}"
 
 
 def test_an_older_server_lists_no_workspaces(client: Client, datalore: EmulatorProcess) -> None:
@@ -148,8 +148,8 @@ def test_unknown_parameters_and_fields_can_be_ignored(
 ) -> None:
     notebook_id = notebook(code("n = 5", "parameters"))
     datalore.set_variant(unknown_parameter="ignore", unknown_field="ignore")
-    answer = client.submit(notebook_id, parameters=[{"name": "m", "value": "1"}], priority="high")
-    assert answer.status_code == 200
+    response = client.submit(notebook_id, parameters=[{"name": "m", "value": "1"}], priority="high")
+    assert response.status_code == 200
 
 
 def test_parameters_can_be_strings_only(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
@@ -169,20 +169,20 @@ def test_parameters_can_be_strings_only(client: Client, notebook: Write, datalor
 )
 def test_the_form_of_errors(datalore: EmulatorProcess, form: str, content_type: str, body: str) -> None:
     datalore.set_variant(error_form=form)
-    answer = Client(datalore, token="").get("/api/run/v1/some-run")
-    assert answer.status_code == 401
-    assert answer.headers.get("Content-Type", "").startswith(content_type)
-    assert re.fullmatch(body, answer.text)
+    response = Client(datalore, token="").get("/api/run/v1/some-run")
+    assert response.status_code == 401
+    assert response.headers.get("Content-Type", "").startswith(content_type)
+    assert re.fullmatch(body, response.text)
 
 
-def test_the_answer_to_an_interactive_run_can_be_an_object(
+def test_the_response_to_an_interactive_run_can_be_an_object(
     client: Client, notebook: Write, datalore: EmulatorProcess
 ) -> None:
-    datalore.set_variant(interactive_answer="object")
-    answer = client.post("/api/computation/v1/notebook", json={"notebookId": notebook("1")})
-    assert answer.json() == {}
+    datalore.set_variant(interactive_response="object")
+    response = client.post("/api/computation/v1/notebook", json={"notebookId": notebook("1")})
+    assert response.json() == {}
 
 
-def test_a_switch_that_does_not_exist_is_refused(datalore: EmulatorProcess) -> None:
+def test_an_unknown_field_of_the_variant_is_refused(datalore: EmulatorProcess) -> None:
     with pytest.raises(RuntimeError, match="400"):
         datalore.set_variant(colour="blue")

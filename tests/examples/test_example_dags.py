@@ -9,14 +9,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.local_airflow import inherited_env
 from dev.processes import wait_for
-from tests.emulator_process import EmulatorProcess
 
 ROOT = Path(__file__).parents[2]
 QUOTED = ROOT / "docs" / "dags"
@@ -160,7 +161,10 @@ def test_the_test_of_the_page_on_the_emulator_passes(tmp_path: Path) -> None:
         "PYTHONPATH": os.pathsep.join([str(ROOT / "example_dags"), os.environ.get("PYTHONPATH", "")]),
     }
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(TEST_IN_CI)]
+    # A checkout that is not installed has no entry points.
+    installed = entry_points(group="pytest11", name="datalore_emulator")
+    plugin = [] if installed else ["-p", "airflow_provider_datalore.emulator.pytest_plugin"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", ".", *plugin, str(TEST_IN_CI)]
     done = subprocess.run(
         command, cwd=ROOT / "example_dags", env=env, check=False, capture_output=True, text=True, timeout=240
     )

@@ -36,12 +36,13 @@ _HOLDS_TOKENS = {"connection"}
 class FaultyAirflow(LocalAirflow):
     """A real Airflow whose parts can be killed, and in which every corner can be searched.
 
+    :param dags: the folder of DAG files.
     :param env: more settings.
     """
 
-    def __init__(self, *, env: Mapping[str, str] | None = None, parallelism: int = 8) -> None:
+    def __init__(self, dags: Path = DAGS, *, env: Mapping[str, str] | None = None, parallelism: int = 8) -> None:
         settings = {**_QUICK_TO_NOTICE, **_NOTHING_ENCRYPTED, **(env or {})}
-        super().__init__(DAGS, env=settings, parallelism=parallelism)
+        super().__init__(dags, env=settings, parallelism=parallelism)
 
     @property
     def database(self) -> str:

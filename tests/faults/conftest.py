@@ -19,6 +19,7 @@ from tests.faults.table import (
     pytest_terminal_summary,
     scenario_of,
 )
+from tests.shared_airflow import SharedAirflow
 
 __all__ = ["pytest_addoption", "pytest_configure", "pytest_runtest_makereport", "pytest_terminal_summary"]
 
@@ -49,12 +50,10 @@ def datalore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyDatalor
 
 
 @pytest.fixture(scope="session")
-def airflow(datalore: FaultyDatalore) -> Iterator[FaultyAirflow]:
+def airflow(datalore: FaultyDatalore, shared_airflow: SharedAirflow) -> FaultyAirflow:
     """An Airflow with LocalExecutor and SQLite (on Airflow 2 with SequentialExecutor)."""
-    with FaultyAirflow() as process:
-        process.add_connection(CONN_ID, datalore.connection)
-        process.wait_for_dags(["faults_deferred", "faults_sensor"])
-        yield process
+    shared_airflow.add_connection(CONN_ID, datalore.connection)
+    return shared_airflow
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from nbformat import NotebookNode
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import code, write_notebook
-from tests.emulator_process import EmulatorProcess
 from tests.faults.forwarder import Forwarder
 
-CONN_ID = "datalore_default"
+CONN_ID = "datalore_faults"
+"""Not the one of the example DAGs, which are in the same Airflow."""
 REQUEST_TIMEOUT = 30
 """Seconds that a request may take, by the connection's extra."""
 PARALLEL_RUNS = 8

@@ -65,7 +65,7 @@ def test_one_of_two_workers_killed(stage: Stage) -> None:
     stage.wait_until_watched()
     task.kill_worker()
     task.wait_until("running", try_number=2)
-    task.wait_for_log("Going on with run", try_number=2)
+    task.wait_for_log("Using run", try_number=2)
     stage.wait_until_watched_on()
     stage.let_go()
     task.wait_until("success", try_number=2)

@@ -23,7 +23,7 @@ def test_in_place_worker_killed(stage: Stage) -> None:
     stage.wait_until_watched(polls=WATCHED)
     task.kill_worker()
     task.wait_until("running", try_number=2)
-    task.wait_for_log("Going on with the interactive run", try_number=2)
+    task.wait_for_log("Using the interactive run", try_number=2)
     stage.wait_until_watched_on()
     stage.let_go()
     task.wait_until("success", try_number=2)

@@ -27,7 +27,7 @@ def test_cleared_while_deferred(stage: Stage) -> None:
     stage.let_go()
     task.wait_until("success", try_number=2)
 
-    assert "Going on with run" in task.log(try_number=2)
+    assert "Using run" in task.log(try_number=2)
     stage.came_of_it("succeeds on the second try", injected=1, asked=1)
 
 

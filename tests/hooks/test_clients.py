@@ -34,6 +34,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
+from airflow_provider_datalore.transport import aiohttp_client, requests_client
 from airflow_provider_datalore.transport.aiohttp_client import AiohttpClient
 from airflow_provider_datalore.transport.connection import DataloreConnection
 from airflow_provider_datalore.transport.errors import MAX_RESPONSE_BYTES
@@ -461,9 +462,11 @@ def unanswered_port() -> Any:
             each.close()
 
 
-def test_a_connection_that_is_not_made_in_time_is_never_connected(side: Side) -> None:
+def test_a_connection_that_is_not_made_in_time_is_never_connected(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    for client in (requests_client, aiohttp_client):
+        monkeypatch.setattr(client, "CONNECT_TIMEOUT_SHARE", 0.2)
     with unanswered_port() as url, seconds_at_most(30), pytest.raises(DataloreUnavailableError) as caught:
-        asks(side, connection_to(url, {"timeout": 5}))
+        asks(side, connection_to(url, {"timeout": 4}))
     assert caught.value.never_received
 
 
@@ -484,9 +487,9 @@ def test_the_time_limit_bounds_the_whole_request(
 ) -> None:
     slow(server)
     with seconds_at_most(15), pytest.raises(DataloreUnavailableError) as caught:
-        asks(side, connection_to(server.url, {"timeout": 1}))
+        asks(side, connection_to(server.url, {"timeout": 0.5}))
     assert not caught.value.never_received
-    assert "the limit of 1 s passed; see timeout in the extra" in str(caught.value)
+    assert "the limit of 0.5 s passed; see timeout in the extra" in str(caught.value)
 
 
 def test_an_answer_that_is_slow_but_in_time_is_good(side: Side, server: ScriptedServer) -> None:
@@ -500,7 +503,7 @@ def test_a_request_that_was_given_up_does_not_spoil_the_next_one(server: Scripte
     """With the same sender, also when the late answer comes after all."""
     from airflow_provider_datalore.transport.requests_client import RequestsClient
 
-    client = RequestsClient(connection_to(server.url, {"timeout": 2}))
+    client = RequestsClient(connection_to(server.url, {"timeout": 1}))
     server.hang(json={"status": "LATE"}).otherwise(json={"status": "RIGHT"})
     with pytest.raises(DataloreUnavailableError):
         client.send(STATUS)
@@ -511,7 +514,7 @@ def test_a_request_that_was_given_up_does_not_spoil_the_next_one(server: Scripte
 
 
 async def test_a_request_that_was_given_up_does_not_spoil_the_next_one_async(server: ScriptedServer) -> None:
-    client = AiohttpClient(connection_to(server.url, {"timeout": 2}))
+    client = AiohttpClient(connection_to(server.url, {"timeout": 1}))
     server.hang(json={"status": "LATE"}).otherwise(json={"status": "RIGHT"})
     with pytest.raises(DataloreUnavailableError):
         await client.send(STATUS)
@@ -541,8 +544,8 @@ async def test_no_more_connections_are_open_than_the_extra_allows(server: Script
 
 
 async def test_the_time_in_which_a_request_waits_for_its_turn_does_not_count(server: ScriptedServer) -> None:
-    server.otherwise(json={"status": "RUNNING"}, delay=0.5)
-    client = AiohttpClient(connection_to(server.url, {"max_connections": 1, "timeout": 3}))
-    answers = await asyncio.gather(*(client.send(STATUS) for _ in range(8)))
+    server.otherwise(json={"status": "RUNNING"}, delay=0.1)
+    client = AiohttpClient(connection_to(server.url, {"max_connections": 1, "timeout": 1}))
+    answers = await asyncio.gather(*(client.send(STATUS) for _ in range(15)))
     await client.close()
     assert {answer.status for answer in answers} == {200}

@@ -192,7 +192,7 @@ def test_a_submission_without_a_clear_answer_is_never_repeated(
     server: ScriptedServer, connect: Connect, submit: Submit, unclear: Any
 ) -> None:
     if unclear.hang or unclear.delay or unclear.trickle:
-        connect(server, extra={"timeout": 1, "public_url": "https://dl.example.com"})
+        connect(server, extra={"timeout": 0.5, "public_url": "https://dl.example.com"})
     server.answer(unclear).otherwise(json={"runId": "r2"})
     with pytest.raises(DataloreSubmissionUnknownError) as caught:
         submit("ann/sales")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -12,34 +13,34 @@ from airflow import __version__ as AIRFLOW  # noqa: N812
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datalore.api import interactive_conditions
+from airflow_provider_datalore.emulator.testing import DEFAULT_TOKEN, EmulatorProcess
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
 from airflow_provider_datalore.triggers.interactive import DataloreInteractiveRunTrigger
 from tests.emulator.emulator_client import Client, Write, write_notebook
 from tests.emulator.notebook_client import Notebook
-from tests.emulator_process import EmulatorProcess
 from tests.tasks.conftest import TaskInstance, TaskStateStore, context, logged, quick, store, task_instance
 
 __all__ = ["context", "logged", "quick", "store", "task_instance"]
 
-TOKEN = "dl-token-0123456789abcdef"
+TOKEN = DEFAULT_TOKEN
 Context = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    """An emulator for all tests."""
-    with EmulatorProcess(tmp_path_factory.mktemp("notebooks"), "--max-parallel-runs", "4", token=TOKEN) as running:
-        yield running
+def datalore_notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder: each test writes its own notebooks."""
+    return tmp_path_factory.mktemp("notebooks")
+
+
+@pytest.fixture(scope="session")
+def datalore_emulator_options() -> Sequence[str]:
+    return ("--max-parallel-runs", "4")
 
 
 @pytest.fixture
-def emulator(process: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorProcess]:
-    """The emulator, and connection ``datalore_default`` to it; well-behaved again after the test."""
-    connect(monkeypatch, process.url)
-    yield process
-    process.clear_faults()
-    process.set_variant()
-    process.set_tokens(TOKEN)
+def emulator(datalore_emulator: EmulatorProcess) -> EmulatorProcess:
+    """The emulator, and connection ``datalore_default`` to it."""
+    return datalore_emulator
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, host: str, token: str = TOKEN) -> None:

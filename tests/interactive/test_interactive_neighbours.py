@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import (
     DataloreInteractiveRunFailedError,
     DataloreInteractiveRunTimeoutError,
@@ -19,7 +20,6 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
 from tests.emulator.emulator_client import gate, gate_pid, wait_until
 from tests.emulator.notebook_client import Notebook, control
-from tests.emulator_process import EmulatorProcess
 from tests.interactive.conftest import (
     Context,
     TaskInstance,
@@ -100,7 +100,7 @@ class TestABusyNotebook:
         sales = notebook(gate(tmp_path / "go"))
         sales.run()
         gate_pid(tmp_path / "go")
-        with pytest.raises(DataloreNotebookBusyError, match="runs already, so this task has not run it"):
+        with pytest.raises(DataloreNotebookBusyError, match="is already running, so this task has not run it"):
             operator(sales, deferrable=deferrable, when_busy="fail").execute(context)
         assert started(emulator, sales) == 1
         (tmp_path / "go").touch()
@@ -153,7 +153,7 @@ class TestAnotherRunAtTheSameTime:
         sales.wait_while_busy()
         assert counted(sales) == [3, 4]
         event = asyncio.run(sent_by(trigger_of(waits)))
-        with pytest.raises(DataloreRunOverlapError, match="somebody else executed at the same time"):
+        with pytest.raises(DataloreRunOverlapError, match="somebody else executed its cells at the same time"):
             resume(task, context, waits, event)
 
     def test_one_that_failed_at_the_same_time_is_not_taken_for_the_tasks_own(
@@ -183,9 +183,9 @@ class TestAnotherRunAtTheSameTime:
         cell = sales.cells()[0]
         (tmp_path / "go").touch()
         sales.wait_while_busy()
-        sales.told("cell/controls/update", cellId=cell["cellId"], control={**cell["data"]["control"], "value": "Bob"})
+        sales.json("cell/controls/update", cellId=cell["cellId"], control={**cell["data"]["control"], "value": "Bob"})
         event = asyncio.run(sent_by(trigger_of(waits)))
-        with pytest.raises(DataloreRunOverlapError, match="control of variable 'name' was set to something else"):
+        with pytest.raises(DataloreRunOverlapError, match="control of variable 'name' was changed meanwhile"):
             resume(task, context, waits, event)
 
     def test_cells_that_were_executed_before_and_deleted_are_no_other_run(
@@ -254,7 +254,7 @@ class TestKilling:
         trigger = trigger_of(deferral(operator(sales, deferrable=True, interrupt_on_kill=False), context))
         await trigger.on_kill()
         assert interrupts(emulator, sales) == 0
-        assert "may go on in Datalore" in logged()
+        assert "may keep running in Datalore" in logged()
         (tmp_path / "go").touch()
 
     async def test_a_server_that_does_not_answer_then_is_told_in_the_log(
@@ -264,7 +264,7 @@ class TestKilling:
         trigger = trigger_of(deferral(operator(sales, deferrable=True), context))
         emulator.set_faults([{"kind": "drop"}])
         await trigger.on_kill()
-        assert "may go on in Datalore" in logged()
+        assert "may keep running in Datalore" in logged()
         emulator.clear_faults()
         (tmp_path / "go").touch()
 
@@ -315,7 +315,7 @@ class TestTheSession:
         sales.run()
         wait_until(lambda: sales.state() == "BUSY")
         assert resume(task, context, waits, event)["success"] is True
-        assert "was not stopped: someone else may be running it" in logged()
+        assert "was not stopped: somebody else may be running it" in logged()
         assert sales.state() == "BUSY"
         (tmp_path / "go").touch()
 
@@ -339,7 +339,7 @@ class TestATaskThatIsTriedAgain:
         second = self.next_try(context)
         (tmp_path / "go").touch()
         assert operator(sales, deferrable=False).execute(second)["success"] is True  # type: ignore[index]
-        assert "Going on with the interactive run" in logged()
+        assert "Using the interactive run" in logged()
         assert started(emulator, sales) == 1
 
     def test_a_run_that_ended_well_meanwhile_is_delivered(
@@ -392,7 +392,7 @@ class TestATaskThatIsTriedAgain:
         sales = notebook("1", gate(tmp_path / "go"))
         deferral(operator(sales, deferrable=True), context)
         gate_pid(tmp_path / "go")
-        sales.ask("agent/stop")
+        sales.call("agent/stop")
         (tmp_path / "go").touch()
         run = operator(sales, deferrable=False).execute(self.next_try(context))
         assert run is not None
@@ -451,14 +451,14 @@ class TestATriggerThatIsLost:
         task = operator(sales, deferrable=True)
         deferral(task, context)
         gate_pid(tmp_path / "go")
-        with pytest.raises(DataloreInteractiveRunTimeoutError, match="its run runs"):
+        with pytest.raises(DataloreInteractiveRunTimeoutError, match="its run is running"):
             self.lost(task, context, "Trigger timeout")
-        with pytest.raises(Exception, match="Trigger failure.*its run runs.*a line"):
+        with pytest.raises(Exception, match="Trigger failure.*its run is running.*a line"):
             self.lost(task, context, "Trigger failure")
         (tmp_path / "go").touch()
 
     def test_a_turn_that_had_not_come_is_named(self, notebook: Written, context: Context) -> None:
-        with pytest.raises(Exception, match="was not run by this task"):
+        with pytest.raises(Exception, match="this task has not run the notebook"):
             self.lost(operator(notebook("1"), deferrable=True), context, "Trigger failure")
 
 

@@ -13,6 +13,7 @@ import nbformat
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreInteractiveRunFailedError,
@@ -25,7 +26,6 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
 from tests.emulator.emulator_client import Client, gate, gate_pid, wait_until
 from tests.emulator.notebook_client import Notebook, control
-from tests.emulator_process import EmulatorProcess
 from tests.interactive.conftest import (
     TOKEN,
     Context,
@@ -161,14 +161,14 @@ def test_a_cell_that_a_killed_kernel_leaves_as_an_error_fails_the_task(
 
 
 @pytest.mark.parametrize(
-    ("call", "words"), [("kernel/restart", "died, or was restarted by someone"), ("agent/stop", "session was stopped")]
+    ("call", "words"), [("kernel/restart", "died, or was restarted by somebody"), ("agent/stop", "session was stopped")]
 )
 def test_a_kernel_that_someone_restarts_or_stops_is_noticed(
     play: Play, notebook: Written, context: Context, tmp_path: Path, call: str, words: str
 ) -> None:
     sales = notebook("1", gate(tmp_path / "never"))
     with pytest.raises(DataloreKernelLostError, match=words):
-        meanwhile(play, operator(sales), context, lambda: (gate_pid(tmp_path / "never"), sales.ask(call)))
+        meanwhile(play, operator(sales), context, lambda: (gate_pid(tmp_path / "never"), sales.call(call)))
 
 
 def test_a_kernel_that_someone_interrupts_fails_the_task(
@@ -176,7 +176,9 @@ def test_a_kernel_that_someone_interrupts_fails_the_task(
 ) -> None:
     sales = notebook(gate(tmp_path / "never"), "2")
     with pytest.raises(DataloreInteractiveRunFailedError, match="KeyboardInterrupt"):
-        meanwhile(play, operator(sales), context, lambda: (gate_pid(tmp_path / "never"), sales.ask("kernel/interrupt")))
+        meanwhile(
+            play, operator(sales), context, lambda: (gate_pid(tmp_path / "never"), sales.call("kernel/interrupt"))
+        )
 
 
 def test_a_kernel_that_never_starts_is_given_up(
@@ -215,7 +217,7 @@ def test_the_time_limit_ends_the_wait_and_says_where_the_notebook_goes_on(
     sales.run_to_end()
     # Its kernel is there now: it need not boot within the time limit.
     go.unlink()
-    with pytest.raises(DataloreInteractiveRunTimeoutError, match=f"it runs. See .*/notebook/{sales.id}"):
+    with pytest.raises(DataloreInteractiveRunTimeoutError, match=f"it is running. See .*/notebook/{sales.id}"):
         play(operator(sales, timeout=4), context)
     go.touch()
 
@@ -284,7 +286,7 @@ def test_a_server_without_the_notebook_api_is_named_before_anything_runs(
 def test_a_notebook_that_does_not_exist_is_not_taken_for_a_server_without_the_notebook_api(
     play: Play, client: Client, context: Context
 ) -> None:
-    with pytest.raises(Exception, match="not shared with the token's owner, or its id is wrong"):
+    with pytest.raises(Exception, match="does not exist, or is not shared with the owner of the token"):
         play(operator(Notebook(client, "me/gone")), context)
 
 
@@ -361,10 +363,10 @@ class TestParameters:
             control("SLIDER", "share", value="0.5", min="0", max="1", step="0.01"),
             control("TEXT_INPUT", "name", value="Ann"),
         )
-        before = sales.told("cells")
+        before = sales.json("cells")
         with pytest.raises(DataloreConfigurationError, match=words):
             play(operator(sales, parameters=parameters), context)
-        assert sales.told("cells") == before
+        assert sales.json("cells") == before
         assert started(emulator, sales) == 0
 
 
@@ -374,7 +376,7 @@ class TestReports:
     ) -> None:
         sales = notebook("runs = globals().get('runs', 0) + 1; print(f'run number {runs}')")
         sales.run_to_end()
-        sales.told("report/publish", type="STATIC", mode="CREATE")
+        sales.json("report/publish", type="STATIC", mode="CREATE")
         play(operator(sales, update_report="STATIC"), context)
         assert "run number 2" in client.get(f"/reports/{sales.id}").text
 
@@ -383,7 +385,7 @@ class TestReports:
     ) -> None:
         sales = notebook("runs = globals().get('runs', 0) + 1; print(f'run number {runs}'); assert runs == 1")
         sales.run_to_end()
-        sales.told("report/publish", type="STATIC", mode="CREATE")
+        sales.json("report/publish", type="STATIC", mode="CREATE")
         with pytest.raises(DataloreInteractiveRunFailedError):
             play(operator(sales, update_report="STATIC"), context)
         assert "run number 1" in client.get(f"/reports/{sales.id}").text

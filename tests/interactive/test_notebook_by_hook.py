@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import (
     DataloreBadRequestError,
     DataloreConfigurationError,
@@ -15,7 +16,6 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from tests.emulator.emulator_client import wait_until
 from tests.emulator.notebook_client import Notebook, control
-from tests.emulator_process import EmulatorProcess
 
 Written = Callable[..., Notebook]
 

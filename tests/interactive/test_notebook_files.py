@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreConflictError,
@@ -20,7 +21,6 @@ from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.hooks.notebook_files import NotebookFiles
 from airflow_provider_datalore.operators.datalore import DataloreDownloadFileOperator, DataloreUploadFileOperator
 from tests.emulator.notebook_client import Notebook
-from tests.emulator_process import EmulatorProcess
 from tests.interactive.conftest import TOKEN, Context, operator
 
 Written = Callable[..., Notebook]

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.local_airflow import inherited_env
 from tests.emulator.emulator_client import write_notebook
-from tests.emulator_process import EmulatorProcess
 
 DAG_FILE = Path(__file__).parent / "dags" / "lineage_dag.py"
 pytestmark = pytest.mark.timeout(900)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from nbformat import NotebookNode
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.notebooks.failure import CellFailure, find_failure
 from airflow_provider_datalore.notebooks.outputs import UnusableOutputError, read_outputs
 from tests.emulator.emulator_client import Client, code, write_notebook
-from tests.emulator_process import EmulatorProcess
 
 RICH = [
     "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2, 3])\nplt.show()",

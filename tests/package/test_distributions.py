@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import email.message
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -104,25 +103,6 @@ def test_it_needs_only_what_comes_with_airflow_and_its_http_provider(metadata: e
         "pydantic",
         "urllib3",
     }
-
-
-@pytest.fixture(scope="module")
-def installed(distributions: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment of its own in which an installer has put the wheel; Airflow is seen from the tests' one."""
-    folder = tmp_path_factory.mktemp("installed")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    python = folder / "bin" / "python"
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    site = folder / "lib" / version / "site-packages"
-    if uv := shutil.which("uv"):
-        install = [uv, "pip", "install", "--python", str(python)]
-    else:
-        install = [sys.executable, "-m", "pip", "--python", str(python), "install"]
-    command = [*install, "--offline" if uv else "--no-index", "--no-deps", str(distributions["wheel"])]
-    subprocess.run(command, check=True, capture_output=True)
-    here = [path for path in sys.path if path.endswith("site-packages")]
-    (site / "airflow-of-the-tests.pth").write_text("\n".join(here))
-    return folder / "bin"
 
 
 def run(program: Path, *arguments: str, home: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import waiting
 from tests.scripted_server import ScriptedServer
 
@@ -116,3 +117,7 @@ def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str])
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that last no longer than they must."""
     monkeypatch.setattr(waiting, "MIN_POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(defaults, "CONNECTION_LOOKUP_TIMEOUT", 0.1)
+    # By name, since those who need only the server import no Airflow.
+    monkeypatch.setattr("airflow_provider_datalore.hooks.asynchronous.MIN_LOOKUP_INTERVAL", 0.01)
+    monkeypatch.setattr("airflow_provider_datalore.tasks.run_store.NEW_RUN_GRACE", 0.1)

@@ -69,9 +69,10 @@ async def test_a_changed_token_is_picked_up(datalore: Datalore) -> None:
     assert event.read(await sent_by(DataloreRunTrigger("run-1"))).succeeded
 
 
-async def test_a_connection_that_does_not_exist_is_named() -> None:
+async def test_a_connection_that_does_not_exist_is_looked_up_for_a_while_and_named(logged: Logged) -> None:
     with pytest.raises(DataloreConfigurationError, match="no connection 'gone'.*Admin"):
         event.read(await sent_by(DataloreRunTrigger("run-1", datalore_conn_id="gone")))
+    assert logged().count("Retrying the look-up") > 1
 
 
 @pytest.mark.parametrize(

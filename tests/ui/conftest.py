@@ -2,78 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
-import requests
 
-from dev.airflow_client import loopback_session
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser, find_browser
-from dev.local_airflow import LocalAirflow
-from tests.emulator_process import EmulatorProcess
-from tests.ui import users
-from tests.ui.notebooks import write_notebooks
+from tests.shared_airflow import HAS_USERS, SharedAirflow
+from tests.ui.listeners import Elsewhere
+from tests.ui.notebooks import FAILING, SECRET, write_hostile_notebook, write_notebooks
+from tests.ui.users import NOT_FOR_THE_VIEWER
 
-ROOT = Path(__file__).parents[2]
-EXAMPLES = ROOT / "example_dags"
-PASSWORDS = {users.ADMIN: "ann-s-password", users.VIEWER: "vic-s-password"}
+DAILY_SALES = "datalore_daily_sales"
+PLAIN = "datalore_plain_python"
 TIMEOUT = 120.0
-DATALORE_TOKEN = "a-token-that-must-not-show"
-
-
-class AirflowWithLogin(LocalAirflow):
-    """An Airflow whose users have names, passwords and roles; it is used here as its administrator.
-
-    :param dags: the folder of DAG files
-    :param folder: where the passwords are kept
-    """
-
-    def __init__(self, dags: Path, folder: Path, **options: Any) -> None:
-        passwords = folder / "passwords.json"
-        passwords.write_text(json.dumps(PASSWORDS))
-        login = {
-            "AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.auth_manager.OneDagLessAuthManager",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{users.ADMIN}:admin,{users.VIEWER}:viewer",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-            # For the auth manager; first comes whatever the tests themselves import the package from.
-            "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)])),
-        }
-        super().__init__(dags, env=login, **options)
-
-    def start(self) -> None:
-        super().start()
-        self._session.headers["Authorization"] = f"Bearer {self.log_in(users.ADMIN)}"
-
-    def log_in(self, user: str) -> str:
-        """The token that a user gets for their password."""
-        answer = loopback_session().post(
-            f"{self.url}/auth/token", json={"username": user, "password": PASSWORDS[user]}, timeout=30
-        )
-        answer.raise_for_status()
-        token: str = answer.json()["access_token"]
-        return token
-
-    def session_of(self, user: str | None) -> requests.Session:
-        """What the browser of a user sends; None is somebody who has not logged in."""
-        session = loopback_session()
-        if user is not None:
-            session.cookies.set("_token", self.log_in(user))
-        return session
 
 
 @dataclass(frozen=True)
 class Tab:
     """Where the tab of a task instance is."""
 
-    airflow: AirflowWithLogin
+    airflow: SharedAirflow
     dag_id: str
     run_id: str
     task_id: str
@@ -96,9 +47,7 @@ class Tab:
 @pytest.fixture(scope="session", autouse=True)
 def needs_tabs() -> None:
     """Airflow has tabs for plugins since 3.1."""
-    import airflow
-
-    if tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 1):
+    if not HAS_USERS:
         pytest.skip("Airflow before 3.1 has no tabs for plugins")
 
 
@@ -116,35 +65,80 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    folder = tmp_path_factory.mktemp("ui") / "notebooks"
-    shutil.copytree(EXAMPLES / "notebooks", folder)
-    write_notebooks(folder)
-    with EmulatorProcess(folder, "--max-parallel-runs", "2", token=DATALORE_TOKEN) as process:
-        yield process
+def emulator(examples_emulator: EmulatorProcess) -> EmulatorProcess:
+    """The emulator with the examples' notebooks, and those of these tests besides."""
+    write_notebooks(examples_emulator.folder)
+    return examples_emulator
 
 
 @pytest.fixture(scope="session")
-def airflow(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowWithLogin]:
-    connection = {"conn_type": "datalore", "host": emulator.url, "password": emulator.token}
-    folder = tmp_path_factory.mktemp("ui-airflow")
-    with AirflowWithLogin(EXAMPLES, folder, connections={"datalore_default": connection}, parallelism=2) as process:
-        process.wait_for_dags(f"datalore_{path.stem}" for path in EXAMPLES.glob("*.py"))
-        yield process
+def airflow(emulator: EmulatorProcess, examples_airflow: SharedAirflow) -> SharedAirflow:
+    """An Airflow with the example DAGs, connected to the emulator."""
+    return examples_airflow
+
+
+def start(airflow: SharedAirflow, notebook_id: str, **conf: str) -> Tab:
+    """Starts a run of the DAG whose notebook is named by the run's conf."""
+    run_id = airflow.trigger(DAILY_SALES, {"notebook_id": notebook_id, **conf})
+    return Tab(airflow, DAILY_SALES, run_id, "daily_sales")
 
 
 @pytest.fixture(scope="session")
-def run_notebook(airflow: AirflowWithLogin) -> Callable[..., Tab]:
-    """Runs a notebook with the DAG datalore_daily_sales, to its end unless told otherwise."""
+def elsewhere() -> Iterator[Elsewhere]:
+    """Listens for what a hostile notebook may send."""
+    with Elsewhere() as listening:
+        yield listening
 
-    def run(notebook_id: str, *, ends: str | None = "success", **conf: str) -> Tab:
-        dag_id = "datalore_daily_sales"
-        run_id = airflow.trigger(dag_id, {"notebook_id": notebook_id, **conf})
-        if ends is None:
-            airflow.wait_for_task(dag_id, run_id, "daily_sales", "deferred", TIMEOUT)
-        else:
-            state = airflow.wait_for_run(dag_id, run_id, TIMEOUT)
-            assert state == ends, airflow.failure(dag_id, run_id)
-        return Tab(airflow, dag_id, run_id, "daily_sales")
 
-    return run
+@pytest.fixture(scope="session")
+def started(airflow: SharedAirflow, emulator: EmulatorProcess, elsewhere: Elsewhere) -> dict[str, Tab]:
+    """All runs that the tests look at, by name; started together, since each takes ten seconds and mostly waits."""
+
+    def runs(notebook_id: str, **conf: str) -> Tab:
+        return start(airflow, notebook_id, **conf)
+
+    def is_hostile(last: str) -> Tab:
+        listening = (elsewhere.url, elsewhere.udp_port)
+        return runs(write_hostile_notebook(emulator.folder, airflow.url, *listening, last))
+
+    return {
+        "sales": runs("me/daily_sales", region="West", from_date="2026-03-01", to_date="2026-05-31"),
+        "failing": runs(FAILING),
+        "forecasts": Tab(airflow, NOT_FOR_THE_VIEWER, airflow.trigger(NOT_FOR_THE_VIEWER), "forecast", 2),
+        "none of Datalore's": Tab(airflow, PLAIN, airflow.trigger(PLAIN), "run_and_read"),
+        "secret": runs(SECRET),
+        "edited": runs("me/daily_sales"),
+        "artifact is gone": runs("me/daily_sales", region="East"),
+        "hostile, leave": is_hostile("leave"),
+        "hostile, nest": is_hostile("nest"),
+    }
+
+
+@pytest.fixture(scope="session")
+def ended(airflow: SharedAirflow, started: dict[str, Tab]) -> Callable[..., Tab]:
+    """A run that has ended, by its name in :func:`started`."""
+
+    def ended(name: str, state: str = "success") -> Tab:
+        tab = started[name]
+        assert airflow.wait_for_run(tab.dag_id, tab.run_id, TIMEOUT) == state, airflow.failure(tab.dag_id, tab.run_id)
+        return tab
+
+    return ended
+
+
+@pytest.fixture(scope="session")
+def sales(ended: Callable[..., Tab]) -> Tab:
+    """A run that went well, and that the viewer may see."""
+    return ended("sales")
+
+
+@pytest.fixture(scope="session")
+def failed(ended: Callable[..., Tab]) -> Tab:
+    """A run in which a cell failed."""
+    return ended("failing", "failed")
+
+
+@pytest.fixture(scope="session")
+def forecast(ended: Callable[..., Tab]) -> Tab:
+    """One of several mapped runs, of a DAG that the viewer may not see."""
+    return ended("forecasts")

@@ -8,27 +8,13 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import AirflowApiError
-from tests.emulator_process import EmulatorProcess
-from tests.ui.conftest import DATALORE_TOKEN, TIMEOUT, AirflowWithLogin, Tab
-from tests.ui.notebooks import SECRET
+from tests.shared_airflow import EXAMPLES_TOKEN, SharedAirflow
+from tests.ui.conftest import Tab
 from tests.ui.users import ADMIN, NOT_FOR_THE_VIEWER, VIEWER
 
 PAGES = ["", "/state", "/notebook?theme=light", "/artifacts/0/"]
-
-
-@pytest.fixture(scope="module")
-def sales(run_notebook: Callable[..., Tab]) -> Tab:
-    """A run that the viewer may see."""
-    return run_notebook("me/daily_sales")
-
-
-@pytest.fixture(scope="module")
-def forecast(airflow: AirflowWithLogin) -> Tab:
-    """One of several mapped runs, of a DAG that the viewer may not see."""
-    run_id = airflow.trigger(NOT_FOR_THE_VIEWER)
-    assert airflow.wait_for_run(NOT_FOR_THE_VIEWER, run_id, TIMEOUT) == "success"
-    return Tab(airflow, NOT_FOR_THE_VIEWER, run_id, "forecast", 2)
 
 
 def ask(session: requests.Session, tab: Tab, page: str) -> requests.Response:
@@ -39,35 +25,35 @@ def ask(session: requests.Session, tab: Tab, page: str) -> requests.Response:
 
 @pytest.mark.parametrize("page", PAGES)
 class TestEachPage:
-    def test_is_for_whoever_may_see_the_task(self, airflow: AirflowWithLogin, sales: Tab, page: str) -> None:
+    def test_is_for_whoever_may_see_the_task(self, airflow: SharedAirflow, sales: Tab, page: str) -> None:
         for user in (ADMIN, VIEWER):
             answer = ask(airflow.session_of(user), sales, page)
             assert answer.status_code == 200
-            assert DATALORE_TOKEN not in answer.text
+            assert EXAMPLES_TOKEN not in answer.text
 
-    def test_is_not_for_who_may_not(self, airflow: AirflowWithLogin, forecast: Tab, page: str) -> None:
+    def test_is_not_for_who_may_not(self, airflow: SharedAirflow, forecast: Tab, page: str) -> None:
         assert ask(airflow.session_of(ADMIN), forecast, page).status_code == 200
         answer = ask(airflow.session_of(VIEWER), forecast, page)
         assert answer.status_code == 403
         assert "me/forecast" not in answer.text
 
-    def test_is_not_for_who_has_not_logged_in(self, airflow: AirflowWithLogin, sales: Tab, page: str) -> None:
+    def test_is_not_for_who_has_not_logged_in(self, airflow: SharedAirflow, sales: Tab, page: str) -> None:
         answer = ask(airflow.session_of(None), sales, page)
         assert answer.status_code == 401
         assert "me/daily_sales" not in answer.text
 
-    def test_is_not_for_a_made_up_cookie(self, airflow: AirflowWithLogin, sales: Tab, page: str) -> None:
+    def test_is_not_for_a_made_up_cookie(self, airflow: SharedAirflow, sales: Tab, page: str) -> None:
         session = airflow.session_of(None)
         session.cookies.set("_token", airflow.log_in(ADMIN)[:-6] + "forged")
         assert ask(session, sales, page).status_code in (401, 403)
 
-    def test_tells_nobody_which_tasks_there_are(self, airflow: AirflowWithLogin, forecast: Tab, page: str) -> None:
+    def test_tells_nobody_which_tasks_there_are(self, airflow: SharedAirflow, forecast: Tab, page: str) -> None:
         nowhere = Tab(airflow, NOT_FOR_THE_VIEWER, "manual__nowhere", "nothing")
         assert ask(airflow.session_of(VIEWER), nowhere, page).status_code == 403
         assert ask(airflow.session_of(ADMIN), nowhere, page).status_code == 404
 
 
-def test_a_mapped_task_shows_its_own_run(airflow: AirflowWithLogin, emulator: EmulatorProcess, forecast: Tab) -> None:
+def test_a_mapped_task_shows_its_own_run(airflow: SharedAirflow, emulator: EmulatorProcess, forecast: Tab) -> None:
     run_id = airflow.xcom(NOT_FOR_THE_VIEWER, forecast.run_id, "forecast", map_index=2)
     [run] = [run for run in emulator.runs() if run["run_id"] == run_id]
     page = airflow.session_of(ADMIN).get(forecast.url, timeout=60).text
@@ -75,7 +61,7 @@ def test_a_mapped_task_shows_its_own_run(airflow: AirflowWithLogin, emulator: Em
     assert f"<dd>{run['parameters']['region']}</dd>" in page
 
 
-def test_the_artifact_is_what_the_run_left(airflow: AirflowWithLogin, sales: Tab) -> None:
+def test_the_artifact_is_what_the_run_left(airflow: SharedAirflow, sales: Tab) -> None:
     answer = airflow.session_of(VIEWER).get(f"{sales.url}/artifacts/0/daily_sales.ipynb", timeout=60)
     assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''daily_sales.ipynb"
     assert answer.headers["Content-Type"] == "application/octet-stream"
@@ -84,23 +70,20 @@ def test_the_artifact_is_what_the_run_left(airflow: AirflowWithLogin, sales: Tab
 
 
 @pytest.mark.parametrize("name", ["1/daily_sales.ipynb", "0/other.ipynb", "-1/daily_sales.ipynb", "0/..%2f..%2fetc"])
-def test_there_are_no_other_artifacts(airflow: AirflowWithLogin, sales: Tab, name: str) -> None:
+def test_there_are_no_other_artifacts(airflow: SharedAirflow, sales: Tab, name: str) -> None:
     assert airflow.session_of(ADMIN).get(f"{sales.url}/artifacts/{name}", timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "..%2fapp.py", "..%5capp.py", "%2e%2e/app.py"])
-def test_nothing_but_the_tab_s_own_files_is_served(airflow: AirflowWithLogin, name: str) -> None:
+def test_nothing_but_the_tab_s_own_files_is_served(airflow: SharedAirflow, name: str) -> None:
     answer = airflow.session_of(None).get(f"{airflow.url}/datalore/static/{name}", timeout=60)
     assert answer.status_code in (401, 404)
     assert "requires_access_dag" not in answer.text
 
 
-def test_who_edits_xcoms_does_not_get_at_other_notebooks(
-    airflow: AirflowWithLogin, emulator: EmulatorProcess, run_notebook: Callable[..., Tab]
-) -> None:
+def test_who_edits_xcoms_does_not_get_at_other_notebooks(airflow: SharedAirflow, ended: Callable[..., Tab]) -> None:
     """Whoever may edit an XCom, and may not change a DAG, points the task at a run that is none of theirs."""
-    secret = run_notebook(SECRET)
-    tab = run_notebook("me/daily_sales")
+    secret, tab = ended("secret"), ended("edited")
     task = f"/dags/{tab.dag_id}/dagRuns/{tab.run_id}/taskInstances/{tab.task_id}/xcomEntries/run_id"
     secret_run = airflow.xcom(secret.dag_id, secret.run_id, secret.task_id)
     try:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser
 from dev.screenshots import fill_connection_form
-from tests.emulator_process import EmulatorProcess
-from tests.ui.conftest import DATALORE_TOKEN, EXAMPLES, TIMEOUT, AirflowWithLogin, Tab
+from tests.shared_airflow import EXAMPLES_CONN_ID, EXAMPLES_TOKEN, SharedAirflow, connection_to
+from tests.ui.conftest import TIMEOUT, Tab
 from tests.ui.users import ADMIN
 
 pytestmark = pytest.mark.browser
@@ -22,15 +23,17 @@ SHOWN = 60_000
 
 
 @pytest.fixture(scope="module")
-def new_airflow(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowWithLogin]:
-    """An Airflow without a connection."""
-    with AirflowWithLogin(EXAMPLES, tmp_path_factory.mktemp("new-airflow")) as process:
-        process.wait_for_dags([DAG_ID])
-        yield process
+def new_airflow(airflow: SharedAirflow, emulator: EmulatorProcess, started: dict[str, Tab]) -> Iterator[SharedAirflow]:
+    """An Airflow without a connection, once no run of the other tests needs it any more."""
+    for tab in started.values():
+        airflow.wait_for_run(tab.dag_id, tab.run_id, TIMEOUT)
+    airflow.remove_connection(EXAMPLES_CONN_ID)
+    yield airflow
+    airflow.replace_connection(EXAMPLES_CONN_ID, connection_to(emulator))
 
 
 @pytest.fixture
-def page(new_airflow: AirflowWithLogin, browser: Browser) -> Iterator[Page]:
+def page(new_airflow: SharedAirflow, browser: Browser) -> Iterator[Page]:
     with browser.page(
         new_airflow.url, token=new_airflow.log_in(ADMIN), viewport={"width": 1400, "height": 1000}
     ) as page:
@@ -38,22 +41,22 @@ def page(new_airflow: AirflowWithLogin, browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def connected(new_airflow: AirflowWithLogin, browser: Browser, emulator: EmulatorProcess) -> None:
+def connected(new_airflow: SharedAirflow, browser: Browser, emulator: EmulatorProcess) -> None:
     """The connection was made with the form; what it does not need was left empty."""
     with browser.page(
         new_airflow.url, token=new_airflow.log_in(ADMIN), viewport={"width": 1400, "height": 1000}
     ) as page:
         page.goto(f"{new_airflow.url}/connections")
-        fill_connection_form(page, emulator.url, DATALORE_TOKEN)
+        fill_connection_form(page, emulator.url, EXAMPLES_TOKEN)
         # Airflow 3.3.2 tests no connection that has no port.
         page.locator("input[name='port']").fill(str(urlsplit(emulator.url).port))
         page.get_by_role("dialog").get_by_role("button", name="Save").click()
         expect(page.get_by_role("row").filter(has_text="datalore_default")).to_be_visible(timeout=SHOWN)
 
 
-def test_the_form_labels_and_explains_its_fields(page: Page, new_airflow: AirflowWithLogin) -> None:
+def test_the_form_labels_and_explains_its_fields(page: Page, new_airflow: SharedAirflow) -> None:
     page.goto(f"{new_airflow.url}/connections")
-    fill_connection_form(page, "https://datalore.example.com", DATALORE_TOKEN, "looked_at")
+    fill_connection_form(page, "https://datalore.example.com", EXAMPLES_TOKEN, "looked_at")
     form = page.get_by_role("dialog")
     expect(form.get_by_text("API token", exact=True)).to_be_visible()
     expect(form.locator("input[name='password']")).to_have_attribute("type", "password")
@@ -65,7 +68,7 @@ def test_the_form_labels_and_explains_its_fields(page: Page, new_airflow: Airflo
 
 
 @pytest.mark.usefixtures("connected")
-def test_a_test_of_the_connection_says_that_the_token_is_taken(page: Page, new_airflow: AirflowWithLogin) -> None:
+def test_a_test_of_the_connection_says_that_the_token_is_taken(page: Page, new_airflow: SharedAirflow) -> None:
     page.goto(f"{new_airflow.url}/connections")
     row = page.get_by_role("row").filter(has_text="datalore_default")
     with page.expect_response(lambda answer: answer.url.endswith("/connections/test"), timeout=SHOWN) as tested:
@@ -76,22 +79,22 @@ def test_a_test_of_the_connection_says_that_the_token_is_taken(page: Page, new_a
 
 
 @pytest.mark.usefixtures("connected")
-def test_the_token_is_not_shown_again(page: Page, new_airflow: AirflowWithLogin) -> None:
+def test_the_token_is_not_shown_again(page: Page, new_airflow: SharedAirflow) -> None:
     page.goto(f"{new_airflow.url}/connections")
     expect(page.get_by_role("row").filter(has_text="datalore_default")).to_be_visible(timeout=SHOWN)
-    assert DATALORE_TOKEN not in page.content()
-    assert new_airflow.request("GET", "/connections/datalore_default")["password"] != DATALORE_TOKEN
+    assert EXAMPLES_TOKEN not in page.content()
+    assert new_airflow.request("GET", "/connections/datalore_default")["password"] != EXAMPLES_TOKEN
 
 
 @pytest.mark.usefixtures("connected")
 def test_a_dag_that_is_triggered_leads_to_its_notebook(
-    page: Page, new_airflow: AirflowWithLogin, emulator: EmulatorProcess
+    page: Page, new_airflow: SharedAirflow, emulator: EmulatorProcess
 ) -> None:
     page.goto(f"{new_airflow.url}/dags/{DAG_ID}")
     page.get_by_role("button", name="Trigger").first.click(timeout=SHOWN)
     page.get_by_role("dialog").get_by_role("button", name="Trigger").last.click(timeout=SHOWN)
     page.wait_for_url(re.compile("/runs/"), timeout=SHOWN)
-    [run_id] = [run["dag_run_id"] for run in new_airflow.request("GET", f"/dags/{DAG_ID}/dagRuns")["dag_runs"]]
+    run_id = unquote(urlsplit(page.url).path.partition("/runs/")[2].partition("/")[0])
     assert new_airflow.wait_for_run(DAG_ID, run_id, TIMEOUT) == "success", new_airflow.failure(DAG_ID, run_id)
     tab = Tab(new_airflow, DAG_ID, run_id, "daily_sales")
     page.goto(tab.in_airflow.replace("/plugin/datalore", "/details"))

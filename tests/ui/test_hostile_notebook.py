@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 
 import pytest
 from playwright.sync_api import Error, Page
 
 from dev.browser import Browser
 from dev.processes import wait_for
-from tests.emulator_process import EmulatorProcess
-from tests.ui.conftest import AirflowWithLogin, Tab
+from tests.shared_airflow import SharedAirflow
+from tests.ui.conftest import Tab
 from tests.ui.listeners import Elsewhere
-from tests.ui.notebooks import write_hostile_notebook
 from tests.ui.users import ADMIN
 
 pytestmark = pytest.mark.browser
@@ -35,32 +33,11 @@ class Visit:
         return {attack: outcome for attack, outcome in self.outcomes.items() if outcome.startswith("GAINED")}
 
 
-@pytest.fixture(scope="module")
-def elsewhere() -> Iterator[Elsewhere]:
-    with Elsewhere() as listening:
-        yield listening
-
-
-Hostile = Callable[[str], Tab]
-
-
-@pytest.fixture(scope="module")
-def hostile(
-    airflow: AirflowWithLogin, emulator: EmulatorProcess, elsewhere: Elsewhere, run_notebook: Callable[..., Tab]
-) -> Hostile:
-    @cache
-    def run(last: str) -> Tab:
-        notebook = write_hostile_notebook(emulator.folder, airflow.url, elsewhere.url, elsewhere.udp_port, last)
-        return run_notebook(notebook)
-
-    return run
-
-
 @pytest.fixture(scope="module", params=["leave", "nest", "leave, without the tab"])
-def visit(request: pytest.FixtureRequest, browser: Browser, airflow: AirflowWithLogin, hostile: Hostile) -> Visit:
+def visit(request: pytest.FixtureRequest, browser: Browser, airflow: SharedAirflow, ended: Callable[..., Tab]) -> Visit:
     """The administrator opens it: in the tab, or directly by its address."""
     last, _, alone = request.param.partition(", ")
-    tab = hostile(last)
+    tab = ended(f"hostile, {last}")
     visit = Visit()
     with browser.page(airflow.url, token=airflow.log_in(ADMIN)) as page:
         listen(page, visit)
@@ -104,7 +81,7 @@ def test_it_sends_nothing_to_another_server(visit: Visit, elsewhere: Elsewhere) 
     assert elsewhere.received == []
 
 
-def test_the_window_stays_where_it_is(visit: Visit, airflow: AirflowWithLogin) -> None:
+def test_the_window_stays_where_it_is(visit: Visit, airflow: SharedAirflow) -> None:
     assert visit.address.startswith(airflow.url)
     assert visit.windows == 1
 

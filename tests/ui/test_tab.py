@@ -6,28 +6,31 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import FrameLocator, Locator, Page, expect
 
+from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser
-from tests.emulator_process import EmulatorProcess
-from tests.ui.conftest import AirflowWithLogin, Tab
-from tests.ui.notebooks import FAILING, HELD
-from tests.ui.users import ADMIN, NOT_FOR_THE_VIEWER
+from tests.shared_airflow import SharedAirflow
+from tests.ui.conftest import TIMEOUT, Tab, start
+from tests.ui.notebooks import HELD
+from tests.ui.users import ADMIN
 
 pytestmark = pytest.mark.browser
 
 SHOWN = 60_000
 """Milliseconds until an element must be visible: a notebook is requested and rendered first."""
 
+THEMES = ("light", "dark")
 Open = Callable[..., AbstractContextManager[Page]]
 
 
 @pytest.fixture
-def opened(airflow: AirflowWithLogin, browser: Browser) -> Open:
+def opened(airflow: SharedAirflow, browser: Browser) -> Open:
     """Opens a tab in Airflow's page, as the administrator."""
 
     @contextmanager
@@ -41,13 +44,9 @@ def opened(airflow: AirflowWithLogin, browser: Browser) -> Open:
 
 
 @pytest.fixture(scope="module")
-def succeeded(run_notebook: Callable[..., Tab]) -> Tab:
-    return run_notebook("me/daily_sales", region="West", from_date="2026-03-01", to_date="2026-05-31")
-
-
-@pytest.fixture(scope="module")
-def failed(run_notebook: Callable[..., Tab]) -> Tab:
-    return run_notebook(FAILING, ends="failed")
+def held(airflow: SharedAirflow) -> dict[str, Tab]:
+    """Runs that go on until they are let go, one for each theme."""
+    return {theme: start(airflow, HELD, region=f"Watched-{theme}") for theme in THEMES}
 
 
 def tab_of(page: Page) -> FrameLocator:
@@ -63,9 +62,9 @@ def colour(locator: Locator, name: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_successful_run_shows_its_notebook_and_details(opened: Open, succeeded: Tab, theme: str) -> None:
-    with opened(succeeded, theme=theme) as page:
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_successful_run_shows_its_notebook_and_details(opened: Open, sales: Tab, theme: str) -> None:
+    with opened(sales, theme=theme) as page:
         tab, notebook = tab_of(page), notebook_of(page)
         expect(tab.get_by_text("Succeeded")).to_be_visible(timeout=SHOWN)
         expect(notebook.get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
@@ -77,9 +76,9 @@ def test_a_successful_run_shows_its_notebook_and_details(opened: Open, succeeded
         expect(details).to_contain_text(re.compile(r"Duration\s*\d+ s"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_has_airflow_s_colours(opened: Open, succeeded: Tab, theme: str) -> None:
-    with opened(succeeded, theme=theme) as page:
+@pytest.mark.parametrize("theme", THEMES)
+def test_it_has_airflow_s_colours(opened: Open, sales: Tab, theme: str) -> None:
+    with opened(sales, theme=theme) as page:
         tab = tab_of(page)
         expect(notebook_of(page).get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
         assert colour(tab.locator("body"), "backgroundColor") == colour(page.locator("html"), "backgroundColor")
@@ -87,8 +86,8 @@ def test_it_has_airflow_s_colours(opened: Open, succeeded: Tab, theme: str) -> N
         assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
 
 
-def test_it_follows_a_change_of_the_theme(opened: Open, succeeded: Tab) -> None:
-    with opened(succeeded, theme="light") as page:
+def test_it_follows_a_change_of_the_theme(opened: Open, sales: Tab) -> None:
+    with opened(sales, theme="light") as page:
         expect(notebook_of(page).get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
         expect(notebook_of(page).locator(".celltag_datalore-failed")).to_have_count(0)
         page.evaluate(
@@ -99,7 +98,7 @@ def test_it_follows_a_change_of_the_theme(opened: Open, succeeded: Tab) -> None:
         expect(notebook_of(page).locator("body[data-jp-theme-light='false']")).to_be_visible(timeout=SHOWN)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_the_failed_cell_is_marked_and_in_view(opened: Open, failed: Tab, theme: str) -> None:
     with opened(failed, theme=theme) as page:
         cell = notebook_of(page).locator(".celltag_datalore-failed")
@@ -112,11 +111,12 @@ def test_the_failed_cell_is_marked_and_in_view(opened: Open, failed: Tab, theme:
         assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_a_running_run_shows_its_duration_and_then_its_notebook(
-    opened: Open, run_notebook: Callable[..., Tab], emulator: EmulatorProcess, theme: str
+    opened: Open, airflow: SharedAirflow, held: dict[str, Tab], emulator: EmulatorProcess, theme: str
 ) -> None:
-    running = run_notebook(HELD, ends=None, region=f"Watched-{theme}")
+    running = held[theme]
+    airflow.wait_for_task(running.dag_id, running.run_id, running.task_id, "deferred", TIMEOUT)
     with opened(running, theme=theme) as page:
         tab = tab_of(page)
         expect(tab.get_by_role("status").get_by_text("Running", exact=True)).to_be_visible(timeout=SHOWN)
@@ -129,8 +129,8 @@ def test_a_running_run_shows_its_duration_and_then_its_notebook(
         assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
 
 
-def test_an_artifact_is_downloaded_from_the_tab(opened: Open, succeeded: Tab, tmp_path: Path) -> None:
-    with opened(succeeded) as page:
+def test_an_artifact_is_downloaded_from_the_tab(opened: Open, sales: Tab, tmp_path: Path) -> None:
+    with opened(sales) as page:
         link = tab_of(page).get_by_role("link", name="daily_sales.ipynb")
         with page.expect_download(timeout=SHOWN) as download:
             link.click()
@@ -139,8 +139,8 @@ def test_an_artifact_is_downloaded_from_the_tab(opened: Open, succeeded: Tab, tm
         assert json.loads((tmp_path / "kept.ipynb").read_text())["cells"]
 
 
-def test_a_link_opens_datalore_in_a_new_window(opened: Open, succeeded: Tab, emulator: EmulatorProcess) -> None:
-    with opened(succeeded) as page:
+def test_a_link_opens_datalore_in_a_new_window(opened: Open, sales: Tab, emulator: EmulatorProcess) -> None:
+    with opened(sales) as page:
         link = tab_of(page).get_by_role("link", name="Notebook", exact=True)
         with page.context.expect_page() as opening:
             link.click()
@@ -148,11 +148,11 @@ def test_a_link_opens_datalore_in_a_new_window(opened: Open, succeeded: Tab, emu
         window.wait_for_load_state()
         assert window.url == f"{emulator.url}/notebook/me/daily_sales"
         assert window.evaluate("window.opener") is None
-        assert page.url == succeeded.in_airflow
+        assert page.url == sales.in_airflow
 
 
-def test_everything_is_accessible_by_keyboard(opened: Open, succeeded: Tab) -> None:
-    with opened(succeeded) as page:
+def test_everything_is_accessible_by_keyboard(opened: Open, sales: Tab) -> None:
+    with opened(sales) as page:
         tab = tab_of(page)
         expect(notebook_of(page).get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
         first = tab.get_by_role("link", name="daily_sales.ipynb")
@@ -171,24 +171,18 @@ def test_everything_is_accessible_by_keyboard(opened: Open, succeeded: Tab) -> N
         frame.wait_for_function("() => document.scrollingElement.scrollTop > 0", timeout=SHOWN)
 
 
-def test_a_mapped_task_has_the_tab_too(opened: Open, airflow: AirflowWithLogin) -> None:
-    run_id = airflow.trigger(NOT_FOR_THE_VIEWER)
-    assert airflow.wait_for_run(NOT_FOR_THE_VIEWER, run_id, 120) == "success"
-    with opened(Tab(airflow, NOT_FOR_THE_VIEWER, run_id, "forecast", 1)) as page:
+def test_a_mapped_task_has_the_tab_too(opened: Open, forecast: Tab) -> None:
+    with opened(replace(forecast, map_index=1)) as page:
         expect(notebook_of(page).get_by_role("heading", name="Forecast")).to_be_visible(timeout=SHOWN)
 
 
-def test_a_task_that_is_none_of_datalore_s_says_so(opened: Open, airflow: AirflowWithLogin) -> None:
-    run_id = airflow.trigger("datalore_plain_python")
-    airflow.wait_for_run("datalore_plain_python", run_id, 120)
-    with opened(Tab(airflow, "datalore_plain_python", run_id, "run_and_read")) as page:
+def test_a_task_that_is_none_of_datalore_s_says_so(opened: Open, ended: Callable[..., Tab]) -> None:
+    with opened(ended("none of Datalore's")) as page:
         expect(tab_of(page).get_by_text("This task does not run a Datalore notebook")).to_be_visible(timeout=SHOWN)
 
 
-def test_a_removed_artifact_is_reported(
-    opened: Open, run_notebook: Callable[..., Tab], emulator: EmulatorProcess
-) -> None:
-    tab = run_notebook("me/daily_sales", region="East")
+def test_a_removed_artifact_is_reported(opened: Open, ended: Callable[..., Tab], emulator: EmulatorProcess) -> None:
+    tab = ended("artifact is gone")
     emulator.set_variant(artifacts_expire_after=0)
     try:
         with opened(tab) as page:

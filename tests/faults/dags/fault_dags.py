@@ -15,8 +15,10 @@ NAME = "{{ dag_run.conf['name'] }}"
 IN_PLACE = "me/in-place-{{ dag_run.conf['name'] }}"
 SOON = timedelta(seconds=1)
 POLL_INTERVAL = 2
+CONNECTED = {"datalore_conn_id": "datalore_faults"}
+"""The default arguments of each DAG."""
 
-with DAG("faults_deferred", schedule=None):
+with DAG("faults_deferred", schedule=None, default_args=CONNECTED):
     DataloreRunNotebookOperator(
         task_id="deferred",
         notebook_id=NOTEBOOK,
@@ -25,7 +27,7 @@ with DAG("faults_deferred", schedule=None):
         poll_interval=POLL_INTERVAL,
     )
 
-with DAG("faults_waiting", schedule=None):
+with DAG("faults_waiting", schedule=None, default_args=CONNECTED):
     DataloreRunNotebookOperator(
         task_id="waiting",
         notebook_id=NOTEBOOK,
@@ -36,7 +38,7 @@ with DAG("faults_waiting", schedule=None):
         retry_delay=SOON,
     )
 
-with DAG("faults_both", schedule=None):
+with DAG("faults_both", schedule=None, default_args=CONNECTED):
     DataloreRunNotebookOperator(
         task_id="deferred",
         notebook_id=NOTEBOOK,
@@ -54,7 +56,7 @@ with DAG("faults_both", schedule=None):
             poll_interval=POLL_INTERVAL,
         )
 
-with DAG("faults_limited", schedule=None):
+with DAG("faults_limited", schedule=None, default_args=CONNECTED):
     DataloreRunNotebookOperator(
         task_id="deferred",
         notebook_id=NOTEBOOK,
@@ -67,7 +69,7 @@ with DAG("faults_limited", schedule=None):
     )
 
 for count in (6, 50):
-    with DAG(f"faults_mapped_{count}", schedule=None, max_active_tasks=count):
+    with DAG(f"faults_mapped_{count}", schedule=None, default_args=CONNECTED, max_active_tasks=count):
         DataloreRunNotebookOperator.partial(
             task_id="deferred",
             notebook_id=NOTEBOOK,
@@ -75,7 +77,7 @@ for count in (6, 50):
             poll_interval=POLL_INTERVAL,
         ).expand(parameters=[{"name": NAME, "number": number} for number in range(count)])
 
-with DAG("faults_sensor", schedule=None):
+with DAG("faults_sensor", schedule=None, default_args=CONNECTED):
     start = DataloreRunNotebookOperator(
         task_id="start", notebook_id=NOTEBOOK, parameters={"name": NAME}, wait_for_completion=False
     )
@@ -87,7 +89,7 @@ with DAG("faults_sensor", schedule=None):
     )
     start >> sensor
 
-with DAG("faults_rescheduled", schedule=None):
+with DAG("faults_rescheduled", schedule=None, default_args=CONNECTED):
     start = DataloreRunNotebookOperator(
         task_id="start", notebook_id=NOTEBOOK, parameters={"name": NAME}, wait_for_completion=False
     )
@@ -100,7 +102,7 @@ with DAG("faults_rescheduled", schedule=None):
     )
     start >> sensor
 
-with DAG("faults_in_place", schedule=None):
+with DAG("faults_in_place", schedule=None, default_args=CONNECTED):
     DataloreInteractiveRunOperator(
         task_id="deferred",
         notebook_id=IN_PLACE,
@@ -109,7 +111,7 @@ with DAG("faults_in_place", schedule=None):
         poll_interval=POLL_INTERVAL,
     )
 
-with DAG("faults_in_place_waiting", schedule=None):
+with DAG("faults_in_place_waiting", schedule=None, default_args=CONNECTED):
     DataloreInteractiveRunOperator(
         task_id="waiting",
         notebook_id=IN_PLACE,

@@ -1,4 +1,4 @@
-"""Knows what the emulator has been asked, so that a test can count it."""
+"""Counts requests, so that a test can check them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class Journal:
-    """Counts since the emulator started."""
+class RequestLog:
+    """Counts since the start of the emulator, or since its last reset."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Start counting from zero."""
         self.requests: Counter[str] = Counter()
         self.polls: Counter[str] = Counter()
         self.downloads: Counter[str] = Counter()
@@ -25,19 +29,19 @@ class Journal:
         self.stops: Counter[NotebookId] = Counter()
 
 
-class JournalMiddleware:
-    """Counts each request on its arrival, whatever becomes of it.
+class RequestLogMiddleware:
+    """Counts each request on its arrival, whatever its outcome.
 
-    :param app: what answers the request.
-    :param journal: where it is counted, as ``METHOD /path``.
+    :param app: handles the request.
+    :param request_log: counts the request, as ``METHOD /path``.
     """
 
-    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+    def __init__(self, app: ASGIApp, request_log: RequestLog) -> None:
         self._app = app
-        self._journal = journal
+        self._request_log = request_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the request and pass it on."""
         if scope["type"] == "http" and not scope["path"].startswith("/emulator/"):
-            self._journal.requests[f"{scope['method']} {scope['path']}"] += 1
+            self._request_log.requests[f"{scope['method']} {scope['path']}"] += 1
         await self._app(scope, receive, send)

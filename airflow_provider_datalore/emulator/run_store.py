@@ -1,4 +1,4 @@
-"""Knows what is remembered of runs, and keeps it on disk so that no run is ever forgotten."""
+"""Stores runs on disk, so that they outlive a restart."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ UpdateReport = Literal["never", "on success"]
 
 
 def now() -> datetime:
-    """This moment, aware of its time zone."""
+    """The current time in UTC."""
     return datetime.now(UTC)
 
 
 class Run(BaseModel):
-    """One run of a notebook, from the moment it was asked for."""
+    """One run of a notebook."""
 
     run_id: str = Field(default_factory=lambda: secrets.token_hex(16))
     user: str
@@ -34,7 +34,7 @@ class Run(BaseModel):
     parameters: dict[str, Any] = {}
     update_report: UpdateReport = "never"
     direct_file_storage_write: bool = False
-    asked: datetime = Field(default_factory=now)
+    submitted: datetime = Field(default_factory=now)
     started: datetime | None = None
     ended: datetime | None = None
     success: bool | None = None
@@ -47,35 +47,35 @@ class Run(BaseModel):
 
     @property
     def file_name(self) -> str:
-        """What the executed copy is called."""
+        """The name of the executed copy."""
         return f"{self.notebook}.ipynb"
 
     @property
     def state(self) -> str:
-        """How it goes, in one word."""
+        """The state in one word."""
         if self.ended:
             return "succeeded" if self.success else "failed"
         return "running" if self.started else "queued"
 
     def end(self, failure: str | None) -> None:
-        """Note that the run is over.
+        """Set the end of the run.
 
-        :param failure: what went wrong, None for success.
+        :param failure: the reason of the failure, None for success.
         """
         self.ended, self.success, self.failure = now(), failure is None, failure
 
 
-class Records:
-    """Every run there ever was, each in a folder of its own.
+class RunStore:
+    """All runs, each in its own folder.
 
-    :param folder: where the runs are kept; those of an earlier emulator are read at once, and the ones that
-        it left unfinished are ended as failed.
+    :param folder: the folder for the runs. The runs of an earlier process are read from it; those that had not ended
+        are marked as failed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        self._runs = {run.run_id: run for run in sorted(_read(folder), key=lambda run: run.asked)}
+        self._runs = {run.run_id: run for run in sorted(_read(folder), key=lambda run: run.submitted)}
         for run in self:
             shutil.rmtree(self.scratch(run), ignore_errors=True)
             if run.ended is None:
@@ -83,32 +83,38 @@ class Records:
                 self.save(run)
 
     def __iter__(self) -> Iterator[Run]:
-        # A copy: pages iterate in threads of their own, while runs are added.
+        # A copy: pages iterate in threads while runs are added.
         return iter(list(self._runs.values()))
 
     def get(self, run_id: str) -> Run | None:
-        """The run of that id, None when there is none."""
+        """The run with this id, None if it does not exist."""
         return self._runs.get(run_id)
 
     def save(self, run: Run) -> None:
-        """Keep what is known of the run now."""
+        """Write the run to disk."""
         self._runs[run.run_id] = run
         write_atomically(self.folder / run.run_id / "run.json", run.model_dump_json(indent=1))
 
+    def clear(self) -> None:
+        """Forget all runs and delete their files. None of them may be executing."""
+        self._runs.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
     def scratch(self, run: Run) -> Path:
-        """Where the run's cells execute, if it is isolated."""
+        """The folder in which the cells of an isolated run execute."""
         return self.folder / run.run_id / "files"
 
     def executed_copy(self, run: Run) -> Path:
-        """Where the run's executed notebook is, or will be."""
+        """The file of the run's executed notebook, which exists once the run has ended."""
         return self.folder / run.run_id / "artifacts" / run.file_name
 
 
 def _read(folder: Path) -> Iterator[Run]:
     for path in folder.glob("*/run.json"):
         run = Run.model_validate_json(path.read_bytes())
-        # The id is where the run's files are: one that somebody wrote could lead anywhere.
+        # The id is used as a path: one from a manipulated file could lead anywhere.
         if run.run_id == path.parent.name:
             yield run
         else:
-            log.warning("%s is ignored: it tells of the run %s", path, run.run_id)
+            log.warning("Ignoring %s: it contains the run %s", path, run.run_id)

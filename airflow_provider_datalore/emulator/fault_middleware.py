@@ -1,4 +1,4 @@
-"""Knows how each fault is done to a connection, beneath what a web framework lets one do."""
+"""Injects faults into responses and connections, below the level of the web framework."""
 
 from __future__ import annotations
 
@@ -12,60 +12,60 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .faults import Delay, Drop, FaultBook, Hang, Html, Json, Status, Trickle, Truncate
-from .records import now
+from .faults import Delay, Drop, FaultRules, Hang, Html, Json, Status, Trickle, Truncate
+from .run_store import now
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class ExposedProtocol(H11Protocol):
-    """Tells the application its connection, which ASGI keeps from it."""
+class TransportProtocol(H11Protocol):
+    """Passes the connection to the application, which ASGI does not."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it so
-        """Pass the connection to each request's scope."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows the type
+        """Add the connection to the scope of each request."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
 
 
 class FaultMiddleware:
-    """Does to requests what the rules say. The paths below ``/emulator/`` are always spared.
+    """Applies the fault rules to requests, except those to paths below ``/emulator/``.
 
-    :param app: what answers the requests that no rule is about.
-    :param book: the rules.
+    :param app: handles the requests.
+    :param faults: the rules.
     """
 
-    def __init__(self, app: ASGIApp, book: FaultBook) -> None:
+    def __init__(self, app: ASGIApp, faults: FaultRules) -> None:
         self._app = app
-        self._book = book
+        self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or misbehave."""
+        """Handle the request, with the fault of the rule that applies to it."""
         rule = None
         if scope["type"] == "http" and not scope["path"].startswith("/emulator/"):
-            rule = self._book.choose(scope["method"], scope["path"])
+            rule = self._faults.choose(scope["method"], scope["path"])
         if rule is None:
             await self._app(scope, receive, send)
         elif isinstance(rule, Delay):
             await asyncio.sleep(rule.seconds)
             await self._app(scope, receive, send)
         elif isinstance(rule, Truncate | Trickle):
-            await self._spoil(rule, scope, receive, send)
+            await self._degrade(rule, scope, receive, send)
         else:
             await self._replace(rule, scope, receive, send)
 
-    async def _spoil(self, rule: Truncate | Trickle, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await self._answer(scope, receive)
+    async def _degrade(self, rule: Truncate | Trickle, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._capture(scope, receive)
         transport: asyncio.Transport = scope["state"]["transport"]
-        await send(answer.start)
+        await send(response.start)
         if isinstance(rule, Truncate):
-            keep = len(answer.body) // 2 if rule.keep is None else rule.keep
-            # One byte always stays away: the Content-Length that was sent has to be a lie.
-            await send(_body(answer.body[: min(keep, len(answer.body) - 1)], more=True))
+            keep = len(response.body) // 2 if rule.keep is None else rule.keep
+            # Keep back at least one byte, so that the body is shorter than its Content-Length.
+            await send(_body(response.body[: min(keep, len(response.body) - 1)], more=True))
             transport.close()
             await _disconnection(receive)
             return
-        for byte in answer.body:
+        for byte in response.body:
             if transport.is_closing():
                 return
             await send(_body(bytes([byte]), more=True))
@@ -76,41 +76,41 @@ class FaultMiddleware:
         self, rule: Drop | Hang | Status | Html | Json, scope: Scope, receive: Receive, send: Send
     ) -> None:
         if rule.when == "after":
-            await self._answer(scope, receive)
+            await self._capture(scope, receive)
         if isinstance(rule, Drop):
             _cut(scope["state"]["transport"], reset=rule.reset)
         if isinstance(rule, Drop | Hang):
             await _disconnection(receive)
             return
-        content, headers, text = _substitute(rule)
+        content, headers, text = _replacement(rule)
         body = text.encode()
-        own = {"content-type": content, "content-length": str(len(body))}
-        own |= {name.lower(): value for name, value in headers.items()}
-        raw = [(name.encode(), value.encode()) for name, value in own.items()]
+        all_headers = {"content-type": content, "content-length": str(len(body))}
+        all_headers |= {name.lower(): value for name, value in headers.items()}
+        raw = [(name.encode(), value.encode()) for name, value in all_headers.items()]
         await send({"type": "http.response.start", "status": rule.status, "headers": raw})
         await send(_body(body, more=False))
 
-    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
-        answer = _Answer()
-        await self._app(scope, receive, answer.take)
-        return answer
+    async def _capture(self, scope: Scope, receive: Receive) -> _CapturedResponse:
+        response = _CapturedResponse()
+        await self._app(scope, receive, response.send)
+        return response
 
 
-class _Answer:
-    """An answer that has been caught on its way out."""
+class _CapturedResponse:
+    """Collects a response in place of sending it."""
 
     def __init__(self) -> None:
         self.start: Message = {}
         self.body = b""
 
-    async def take(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.start = message
         elif message["type"] == "http.response.body":
             self.body += message.get("body", b"")
 
 
-def _substitute(rule: Status | Html | Json) -> tuple[str, dict[str, str], str]:
+def _replacement(rule: Status | Html | Json) -> tuple[str, dict[str, str], str]:
     if isinstance(rule, Html):
         return "text/html; charset=utf-8", {}, rule.body
     if isinstance(rule, Json):
@@ -124,7 +124,7 @@ def _substitute(rule: Status | Html | Json) -> tuple[str, dict[str, str], str]:
 def _retry_after(rule: Status, seconds: float) -> str:
     if rule.retry_after_form == "seconds":
         return f"{seconds:g}"
-    # A date has whole seconds: rounded up, or a client that obeys would come too early.
+    # A date has whole seconds. Round up, so that a client that honours it does not retry too early.
     moment = now() + timedelta(seconds=seconds)
     return format_datetime(moment + timedelta(microseconds=-moment.microsecond % 1_000_000), usegmt=True)
 
@@ -134,7 +134,7 @@ def _cut(transport: asyncio.Transport, *, reset: bool) -> None:
         transport.close()
         return
     connection = transport.get_extra_info("socket")
-    # With nothing to linger for, closing sends RST in place of FIN.
+    # With a linger time of zero, closing the socket sends RST in place of FIN.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 

@@ -1,4 +1,4 @@
-"""Knows how a request is read: who sent it, and what its body asks for."""
+"""FastAPI dependencies and request bodies: who sent a request, and what it contains."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from .emulator import Emulator
 from .errors import RefusedError
-from .records import UpdateReport
+from .run_store import UpdateReport
 from .settings import Variant
 
-COOKIE = "datalore-emulator-token"
-"""Carries the token of a person who followed the link that the emulator prints."""
+AUTH_COOKIE = "datalore-emulator-token"
+"""The cookie with the token of a browser that has opened the sign-in link."""
 
 
 class Parameter(BaseModel):
@@ -46,9 +46,9 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 async def read_body(request: Request, model: type[Body], variant: Variant) -> Body:
-    """Read the JSON body of a request, exactly as documented.
+    """Read the JSON body of a request and check that it is as documented.
 
-    :raises RefusedError: 400, with what is wrong about it.
+    :raises RefusedError: 400, the body is not as documented; the message says why.
     """
     try:
         body = model.model_validate_json(await request.body())
@@ -67,7 +67,7 @@ async def read_body(request: Request, model: type[Body], variant: Variant) -> Bo
 
 
 def documented_body(model: type[BaseModel]) -> dict[str, Any]:
-    """The body that a call takes, for the OpenAPI document; :func:`read_body` is what reads it."""
+    """The body of a request, for the OpenAPI document; :func:`read_body` reads it."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     for name, definition in schema.pop("$defs", {}).items():
         schema = json.loads(
@@ -76,36 +76,36 @@ def documented_body(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def emulator(request: Request) -> Emulator:
-    """The emulator that the request was sent to."""
+def current_emulator(request: Request) -> Emulator:
+    """The emulator that handles the request."""
     found: Emulator = request.app.state.emulator
     return found
 
 
-TheEmulator = Annotated[Emulator, Depends(emulator)]
+CurrentEmulator = Annotated[Emulator, Depends(current_emulator)]
 
 
-def caller(request: Request, emulator: TheEmulator) -> str:
-    """The user whose bearer token the request carries.
+def token_user(request: Request, emulator: CurrentEmulator) -> str:
+    """The user of the bearer token.
 
-    :raises RefusedError: 401, there is no token or it is not valid.
+    :raises RefusedError: 401, the token is missing or not valid.
     """
     return user_of(emulator, _bearer_token(request))
 
 
-def reader(request: Request, emulator: TheEmulator) -> str:
-    """The user whose bearer token, or cookie, the request carries.
+def token_or_cookie_user(request: Request, emulator: CurrentEmulator) -> str:
+    """The user of the bearer token or of the cookie.
 
-    :raises RefusedError: 401, there is no token or it is not valid.
+    :raises RefusedError: 401, the token is missing or not valid.
     """
-    token = _bearer_token(request) or request.cookies.get(COOKIE, "")
+    token = _bearer_token(request) or request.cookies.get(AUTH_COOKIE, "")
     if not token:
-        raise RefusedError(401, "No API token was sent. A browser gets one by the address that the emulator printed")
+        raise RefusedError(401, "No API token was sent. To sign in, open the address that the emulator printed")
     return user_of(emulator, token)
 
 
-Caller = Annotated[str, Depends(caller)]
-Reader = Annotated[str, Depends(reader)]
+TokenUser = Annotated[str, Depends(token_user)]
+TokenOrCookieUser = Annotated[str, Depends(token_or_cookie_user)]
 
 
 def _bearer_token(request: Request) -> str:
@@ -114,9 +114,9 @@ def _bearer_token(request: Request) -> str:
 
 
 def user_of(emulator: Emulator, token: str) -> str:
-    """The user whose token this is.
+    """The user of a token.
 
-    :raises RefusedError: 401, there is no token or it is not valid.
+    :raises RefusedError: 401, the token is missing or not valid.
     """
     user = emulator.access.user_of(token) if token else None
     if user is None:
