@@ -39,6 +39,7 @@ LAYERS = {
     "Used by all layers": {
         "exceptions.py": "what can go wrong",
         "defaults.py": "default values",
+        "durations.py": "time limits",
         "xcom.py": "XCom keys",
         "get_provider_info.py": "what Airflow reads",
     },

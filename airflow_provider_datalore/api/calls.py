@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -32,6 +33,15 @@ REFUSED_STATUSES = frozenset({429, 503})
 
 _ENVOY_RESET = b"disconnect/reset before headers"
 _ENVOY_NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow")
+
+
+_CHALLENGE = re.compile(r"\b(scope|access)\s*=\s*(?:\"([ -!#-~]{1,100})\"|([!#-+\--~]{1,100}))", re.IGNORECASE)
+"""What a token requires, in the header ``WWW-Authenticate``."""
+
+_PROXY_LOGIN = (
+    "The proxy requires a user and a password. Put them into its address, http://user:password@proxy.example.com:3128, "
+    "in proxies of the connection's extra."
+)
 
 MAX_SCANNED_BYTES = 6000
 """Maximum number of bytes of a response that are searched for a message."""
@@ -89,6 +99,7 @@ class Response:
     :param headers: the HTTP headers, names in lower case.
     :param body: the whole body; empty if the call's ``receive`` read it.
     :param received: what the call's ``receive`` returned.
+    :param proxy: the proxy that may have responded in place of Datalore; empty if there is none, or it cannot.
     """
 
     connection: str
@@ -98,6 +109,7 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     received: Any = None
+    proxy: str = ""
 
 
 class BodyTooLongError(Exception):
@@ -138,6 +150,8 @@ def raise_for_status(call: Call, response: Response) -> None:
         f"Could not {call.purpose} on {response.connection}: {call.method} {response.url} returned "
         f"{_status_line(status)}"
     )
+    if response.proxy:
+        failed += f". Proxy {response.proxy} may have responded in place of Datalore"
     detail = excerpt(response.body)
     reported = f" Datalore reported: {detail}" if detail else ""
     if reported and reported[-1] not in ".!?…":
@@ -158,7 +172,7 @@ def raise_for_status(call: Call, response: Response) -> None:
             "Datalore has moved, put the new address into the connection's host",
             never_received=True,
         )
-    error_class, remedy = _documented_error(call, status)
+    error_class, remedy = _documented_error(call, response)
     raise error_class(f"{failed}. {remedy}{reported}", status=status, url=response.url, detail=detail)
 
 
@@ -209,8 +223,8 @@ def excerpt(body: bytes) -> str:
     return shorten(" ".join("".join(c if c.isprintable() else " " for c in text).split()))
 
 
-def _documented_error(call: Call, status: int) -> tuple[type[DataloreApiError], str]:
-    match status:
+def _documented_error(call: Call, response: Response) -> tuple[type[DataloreApiError], str]:
+    match response.status:
         case 400:
             return DataloreBadRequestError, call.bad_request or (
                 "Datalore did not understand the request. Check that this Datalore is new enough for it."
@@ -221,17 +235,31 @@ def _documented_error(call: Call, status: int) -> tuple[type[DataloreApiError], 
                 "API tokens, and put it into the connection's password."
             )
         case 403:
-            return DataloreForbiddenError, (
-                "The owner of the token may only view the notebook, or the scope of the token is too narrow. Ask the "
-                "notebook's owner for edit access, or use the token of a user who has it."
-            )
+            return DataloreForbiddenError, _forbidden(response.headers.get("www-authenticate", ""))
         case 404:
             return DataloreNotFoundError, call.not_found or "Check that the connection's host is a Datalore."
         case 409:
             return DataloreConflictError, (
                 "The notebook is not in the required state: it may have no session, or may already be running."
             )
-    return DataloreApiError, "Datalore does not document this status; check the connection's host."
+    return DataloreApiError, _PROXY_LOGIN if response.status == 407 else (
+        "Datalore does not document this status; check the connection's host."
+    )
+
+
+def _forbidden(challenge: str) -> str:
+    """What a 403 means, and what the token lacks if Datalore names it in the header ``WWW-Authenticate``."""
+    needed = {name.lower(): quoted or bare for name, quoted, bare in _CHALLENGE.findall(challenge[:1000])}
+    if "scope" not in needed:
+        return (
+            "The owner of the token has only view rights, or the scope of the token is too small, or the token is for "
+            "another notebook only. Ask the notebook's owner for edit access, or use the token of somebody who has it."
+        )
+    level = f" with access {needed['access']}" if "access" in needed else ""
+    return (
+        f"The call requires a token of scope {needed['scope']}{level}. Create one in Datalore under Account settings | "
+        "API tokens; a token that was made in a notebook under Tools | API token is for that notebook only."
+    )
 
 
 def _status_line(status: int) -> str:

@@ -91,9 +91,7 @@ class RunEnded:
 
     def timeout_error(self, last: Run | None, deadline: float) -> DataloreRunTimeoutError:
         """The error for a run that keeps running after the deadline."""
-        reported = (
-            f"Datalore last reported {last.status or 'running'!r}" if last else "Datalore never reported its status"
-        )
+        reported = f"Datalore last reported {last.reported_status}" if last else "Datalore never reported its status"
         return DataloreRunTimeoutError(
             f"Run {self.run_id} had not ended when the task's time limit passed at {format_moment(deadline)}; "
             f"{reported}. The notebook keeps running in Datalore, see {self.where}. If it needs more time, raise the "

@@ -182,8 +182,14 @@ class Run(JsonModel):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has ended, successfully or not: it has an end time."""
-        return self.end_time is not None
+        """Whether the run has ended, successfully or not: it has an end time, or it succeeded and has no status
+        anymore."""
+        return self.end_time is not None or (self.success is True and bool(self.artifacts) and not self.status)
+
+    @property
+    def reported_status(self) -> str:
+        """Datalore's word for a run that has not ended, for messages."""
+        return f"status {self.status!r:.100}" if self.status else "no status and no end time"
 
     @property
     def succeeded(self) -> bool:
@@ -216,7 +222,8 @@ class Run(JsonModel):
     def _times(self) -> str:
         """The times of the finished run, for messages."""
         form = "%Y-%m-%d %H:%M:%S"
-        assert self.end_time is not None
+        if self.end_time is None:
+            return "ended at an unknown time"
         if self.start_time is None:
             return f"ended at {self.end_time:{form}} UTC"
         seconds = round((self.end_time - self.start_time).total_seconds())

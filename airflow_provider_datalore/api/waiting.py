@@ -15,6 +15,7 @@ from typing import TypeVar
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api.conditions import Condition
 from airflow_provider_datalore.api.flow import Flow, Refresh, Result, Sleep
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreNoResponseError,
@@ -92,7 +93,7 @@ class WaitPolicy:
 def deadline_after(timeout: object, now: float) -> float | None:
     """The epoch second at which a time limit ends.
 
-    :param timeout: the limit in seconds, or None for no limit.
+    :param timeout: the limit in seconds or as a ``timedelta``, or None for no limit.
     :raises DataloreConfigurationError: if it is not a number of seconds, 0 or more.
     """
     return None if timeout is None else now + check_seconds("timeout", timeout, minimum=0)
@@ -101,12 +102,15 @@ def deadline_after(timeout: object, now: float) -> float | None:
 def check_seconds(name: str, value: object, *, minimum: float) -> float:
     """The number of seconds itself, checked.
 
-    :raises DataloreConfigurationError: if it is not a number, or out of range.
+    :param value: the number, or a ``timedelta``.
+    :raises DataloreConfigurationError: if it is neither, or out of range.
     """
+    value = seconds(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and minimum <= value <= MAX_SECONDS:
         return float(value)
     raise DataloreConfigurationError(
-        f"{name} is {value!r:.50}; it must be a number of seconds between {minimum:g} and {MAX_SECONDS:g}."
+        f"{name} is {value!r:.50}; it must be a number of seconds between {minimum:g} and {MAX_SECONDS:g}, or a "
+        "timedelta."
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from inspect import isasyncgenfunction, isawaitable, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
@@ -21,7 +23,7 @@ except ImportError:  # common-compat before 1.14.3, as at the release of Airflow
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 
 if TYPE_CHECKING:
-    from typing import ParamSpec, Protocol, Self
+    from typing import ParamSpec, Protocol, Self, TypeAlias
 
     from airflow.providers.common.compat.sdk import Context, XComArg
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     FunctionParams = ParamSpec("FunctionParams")
     Options = ParamSpec("Options")
+    Parameters: TypeAlias = Mapping[str, Any] | None
 
     class NotebookTaskFactory(Protocol[FunctionParams]):
         """A decorated function: a call in a DAG creates the task."""
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
         """Decorates a function that returns a notebook's parameters."""
 
         def __call__(
-            self, function: Callable[FunctionParams, Mapping[str, Any] | None], /
+            self, function: Callable[FunctionParams, Parameters | Awaitable[Parameters]], /
         ) -> NotebookTaskFactory[FunctionParams]:
             """Decorate a function."""
 
@@ -64,7 +67,8 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
     The function is called just before a run is started, and not if a retry uses the run of an earlier try. The returned
     values are not rendered as templates, because they may come from untrusted sources.
 
-    :param python_callable: returns the values by the *Variable* of the notebook's controls, or None for no parameters.
+    :param python_callable: returns the values by the *Variable* of the notebook's controls, or None for none.
+        The result of an ``async`` function is awaited.
     :param op_args: its positional arguments. (templated)
     :param op_kwargs: its keyword arguments. (templated)
     """
@@ -79,13 +83,18 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
     def __init__(
         self,
         *,
-        python_callable: Callable[..., Mapping[str, Any] | None],
+        python_callable: Callable[..., Parameters | Awaitable[Parameters]],
         op_args: Collection[Any] | None = None,
         op_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         if xcom.PARAMETERS in kwargs:
             raise TypeError("@task.datalore_notebook does not accept parameters=…: the function returns them")
+        if isgeneratorfunction(python_callable) or isasyncgenfunction(python_callable):
+            raise TypeError(
+                f"the function {getattr(python_callable, '__name__', 'of @task.datalore_notebook')!r} yields values; "
+                "@task.datalore_notebook requires a function that returns a mapping: use return in place of yield"
+            )
         if kwargs.get("multiple_outputs"):
             raise TypeError("@task.datalore_notebook does not accept multiple_outputs: its only output is the run id")
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
@@ -105,6 +114,8 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
         returned: object = self.python_callable(
             *self.op_args, **determine_kwargs(self.python_callable, self.op_args, context)
         )
+        if isawaitable(returned):
+            returned = asyncio.run(_result_of(returned))
         if returned is not None and not isinstance(returned, Mapping):
             raise DataloreConfigurationError(
                 f"The function of task {self.task_id!r} returned a {type(returned).__name__}; it must return the "
@@ -126,6 +137,10 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
             own = context["ti"]
             self.parameters = own.xcom_pull(task_ids=own.task_id, key=xcom.PARAMETERS, map_indexes=own.map_index)
         return super()._deliver(run, hook, context)
+
+
+async def _result_of(awaitable: Awaitable[object]) -> object:
+    return await awaitable
 
 
 if TYPE_CHECKING:

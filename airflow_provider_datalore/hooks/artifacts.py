@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.api.flow import request
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.hooks.synchronous import SynchronousHook
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     from airflow_provider_datalore.api.models import Artifact, Run
@@ -27,8 +30,10 @@ class ArtifactsHook(SynchronousHook):
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
     """
 
-    def read_artifact(self, artifact: Artifact, *, max_bytes: int | None = None, within: float | None = None) -> bytes:
-        """Read the content of an artifact into memory; the ``.ipynb`` artifact is the executed notebook.
+    def read_artifact(
+        self, artifact: Artifact, *, max_bytes: int | None = None, within: float | timedelta | None = None
+    ) -> bytes:
+        """The content of an artifact; of a run's ``.ipynb`` the executed notebook.
 
         :param artifact: one of :attr:`.Run.artifacts`.
         :param max_bytes: maximum size in bytes; None for 512 MiB.
@@ -37,11 +42,11 @@ class ArtifactsHook(SynchronousHook):
         :raises DataloreError: any other failure, each with its own class.
         """
         return self.client.read(
-            run_api.get_artifact(artifact), max_bytes=max_bytes or MAX_ARTIFACT_BYTES, within=within
+            run_api.get_artifact(artifact), max_bytes=max_bytes or MAX_ARTIFACT_BYTES, within=seconds(within)
         )
 
-    def read_outputs(self, run: Run, names: Sequence[str], *, max_outage: float = 0.0) -> dict[str, Any]:
-        """Read values that a notebook returned: glued with scrapbook, or the output of a cell tagged ``xcom:<name>``.
+    def read_outputs(self, run: Run, names: Sequence[str], *, max_outage: float | timedelta = 0.0) -> dict[str, Any]:
+        """Values that a notebook handed back: glued with scrapbook, or left by a cell tagged ``xcom:<name>``.
 
         :param run: the finished run; only its executed notebook is downloaded.
         :param names: the names of the values; each must exist.
@@ -62,7 +67,7 @@ class ArtifactsHook(SynchronousHook):
         *,
         name: str | None = None,
         max_bytes: int | None = None,
-        max_outage: float = 0.0,
+        max_outage: float | timedelta = 0.0,
     ) -> ObjectStoragePath:
         """Download an artifact to a folder of any storage that Airflow supports, in chunks.
 
@@ -96,7 +101,7 @@ class ArtifactsHook(SynchronousHook):
         return path
 
     def receive_artifact(
-        self, artifact: Artifact, receive: Callable[[Iterator[bytes]], Received], *, max_outage: float = 0.0
+        self, artifact: Artifact, receive: Callable[[Iterator[bytes]], Received], *, max_outage: float | timedelta = 0.0
     ) -> Received:
         """Pass the content of an artifact to a function, in chunks.
 
@@ -107,7 +112,7 @@ class ArtifactsHook(SynchronousHook):
         :raises DataloreError: any failure, each with its own class.
         """
         call = run_api.get_artifact(artifact, receive)
-        received: Received = self.run_flow(waiting.retry(partial(request, call), max_outage)).received
+        received: Received = self.run_flow(waiting.retry(partial(request, call), seconds(max_outage))).received
         return received
 
     def artifact_url(self, artifact: Artifact) -> str:

@@ -14,6 +14,7 @@ from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.waiting import WaitPolicy, deadline_after
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.hooks.synchronous import DataloreBaseHook
 from airflow_provider_datalore.transport.connection import (
     DataloreConnection,
@@ -26,6 +27,7 @@ from airflow_provider_datalore.transport.drivers import run_flow_async
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+    from datetime import timedelta
 
     from airflow_provider_datalore.api.conditions import Condition
     from airflow_provider_datalore.api.flow import Flow, Result
@@ -48,29 +50,29 @@ class DataloreAsyncHook(DataloreBaseHook):
         reports the same if a secrets backend does not respond.
     """
 
-    def __init__(self, datalore_conn_id: str = defaults.CONN_ID, *, look_up_for: float = 0.0) -> None:
+    def __init__(self, datalore_conn_id: str = defaults.CONN_ID, *, look_up_for: float | timedelta = 0.0) -> None:
         super().__init__(datalore_conn_id)
-        self.look_up_for = look_up_for
+        self.look_up_for = seconds(look_up_for)
 
-    async def get_run(self, run_id: str, *, max_outage: float = 0.0, grace: float = 0.0) -> Run:
-        """Read the present state of a run; see :meth:`DataloreHook.get_run`."""
+    async def get_run(self, run_id: str, *, max_outage: float | timedelta = 0.0, grace: float | timedelta = 0.0) -> Run:
+        """The run as it is now; as :meth:`DataloreHook.get_run`."""
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
-            flow = waiting.retry(status.look, max_outage, grace=grace)
+            flow = waiting.retry(status.look, seconds(max_outage), grace=seconds(grace))
             return await self.run_flow(flow)
 
     async def wait_for_run(
         self,
         run_id: str,
         *,
-        poll_interval: float = defaults.POLL_INTERVAL,
-        timeout: float | None = None,
-        max_outage: float = defaults.MAX_OUTAGE,
+        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        timeout: float | timedelta | None = None,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
     ) -> Run:
         """Wait until a run has ended, successfully or not; see :meth:`DataloreHook.wait_for_run`."""
         now = time.time()
         with naming_connection(self.datalore_conn_id):
-            policy = WaitPolicy(poll_interval, max_outage, deadline_after(timeout, now), since=now)
+            policy = WaitPolicy(seconds(poll_interval), seconds(max_outage), deadline_after(timeout, now), since=now)
         return await self.wait_with_policy(run_id, policy)
 
     async def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "Datalore") -> Run:

@@ -13,6 +13,7 @@ from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import NotebookId, Run, RunOptions, RunRequest
 from airflow_provider_datalore.api.waiting import WaitPolicy, deadline_after
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.get_provider_info import connection_type
 from airflow_provider_datalore.hooks.artifacts import ArtifactsHook
@@ -20,6 +21,8 @@ from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
 from airflow_provider_datalore.transport.connection import naming_connection
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
 __all__ = ["DataloreAsyncHook", "DataloreHook"]
@@ -70,7 +73,7 @@ class DataloreHook(ArtifactsHook):
         self,
         notebook_id: str | NotebookId,
         *,
-        max_outage: float = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
         **options: Unpack[RunOptions],
     ) -> str:
         """Start a run of a notebook.
@@ -91,14 +94,14 @@ class DataloreHook(ArtifactsHook):
         with naming_connection(self.datalore_conn_id):
             request = RunRequest.build(notebook, **options)
         url = self.notebook_url(notebook)
-        run_id = self.submit(notebook, partial(run_api.submit_run, request), max_outage)
+        run_id = self.submit(notebook, partial(run_api.submit_run, request), seconds(max_outage))
         self.log.info("Started run %s of notebook %s: %s", run_id, notebook, url)
         if request.parameters:
             self.log.info("Parameters: %s", _for_log(request.parameters))
         return run_id
 
     def run_notebook_interactively(
-        self, notebook_id: str | NotebookId, *, max_outage: float = defaults.MAX_OUTAGE
+        self, notebook_id: str | NotebookId, *, max_outage: float | timedelta = defaults.MAX_OUTAGE
     ) -> None:
         """Start an interactive run: the notebook runs in place, which updates the outputs that users see in it.
 
@@ -109,10 +112,10 @@ class DataloreHook(ArtifactsHook):
         :raises DataloreError: as in :meth:`run_notebook`.
         """
         notebook = self.parse_notebook_id(notebook_id)
-        self.submit(notebook, partial(run_api.submit_interactive_run, notebook), max_outage)
+        self.submit(notebook, partial(run_api.submit_interactive_run, notebook), seconds(max_outage))
 
-    def get_run(self, run_id: str, *, max_outage: float = 0.0, grace: float = 0.0) -> Run:
-        """Read the present state of a run.
+    def get_run(self, run_id: str, *, max_outage: float | timedelta = 0.0, grace: float | timedelta = 0.0) -> Run:
+        """The run as it is now.
 
         :param run_id: the id that :meth:`run_notebook` returned.
         :param max_outage: seconds for which to retry while Datalore gives no usable response; 0 does not retry.
@@ -124,15 +127,15 @@ class DataloreHook(ArtifactsHook):
         """
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
-        return self.run_flow(waiting.retry(status.look, max_outage, grace=grace))
+        return self.run_flow(waiting.retry(status.look, seconds(max_outage), grace=seconds(grace)))
 
     def wait_for_run(
         self,
         run_id: str,
         *,
-        poll_interval: float = defaults.POLL_INTERVAL,
-        timeout: float | None = None,
-        max_outage: float = defaults.MAX_OUTAGE,
+        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        timeout: float | timedelta | None = None,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
     ) -> Run:
         """Wait until a run has ended, successfully or not; :meth:`.Run.raise_for_failure` raises if it failed.
 
@@ -147,7 +150,7 @@ class DataloreHook(ArtifactsHook):
         """
         now = time.time()
         with naming_connection(self.datalore_conn_id):
-            policy = WaitPolicy(poll_interval, max_outage, deadline_after(timeout, now), since=now)
+            policy = WaitPolicy(seconds(poll_interval), seconds(max_outage), deadline_after(timeout, now), since=now)
         return self.wait_with_policy(run_id, policy)
 
     def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "Datalore") -> Run:
@@ -159,8 +162,8 @@ class DataloreHook(ArtifactsHook):
             status = run_api.StatusReader(run_id)
         return self.run_flow(waiting.wait_for(status.look, RunEnded(run_id, where), policy))
 
-    def notebook(self, notebook_id: str | NotebookId, *, max_outage: float = 0.0) -> DataloreNotebook:
-        """A notebook, for the Notebook API of Datalore Cloud and on-premises 2026.2 and later.
+    def notebook(self, notebook_id: str | NotebookId, *, max_outage: float | timedelta = 0.0) -> DataloreNotebook:
+        """A notebook, by the Notebook API of Datalore Cloud and on-premises 2026.2 and later.
 
         :param notebook_id: ``owner/id``, or the notebook's pasted address.
         :param max_outage: seconds for which each request is retried while Datalore gives no usable response.

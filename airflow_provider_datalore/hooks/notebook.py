@@ -11,10 +11,13 @@ from airflow_provider_datalore.api import interactive, notebook_api, run_api, wa
 from airflow_provider_datalore.api.controls import settings_for
 from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
 from airflow_provider_datalore.api.waiting import WaitPolicy
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.transport.connection import naming_connection
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow_provider_datalore.api.calls import Call, Response
     from airflow_provider_datalore.api.conditions import Condition
     from airflow_provider_datalore.api.flow import Flow, Result
@@ -38,10 +41,10 @@ class DataloreNotebook:
     Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-notebook/references
     """
 
-    def __init__(self, hook: SynchronousHook, notebook: NotebookId, max_outage: float = 0.0) -> None:
+    def __init__(self, hook: SynchronousHook, notebook: NotebookId, max_outage: float | timedelta = 0.0) -> None:
         self.hook = hook
         self.id = notebook
-        self.max_outage = max_outage
+        self.max_outage = seconds(max_outage)
 
     @property
     def url(self) -> str:
@@ -117,14 +120,14 @@ class DataloreNotebook:
         call = notebook_api.interrupt(self.id)
         return notebook_api.read_flag(call, self.send(call), "interrupted")
 
-    def restart(self, *, within: float = 30.0) -> bool:
+    def restart(self, *, within: float | timedelta = 30.0) -> bool:
         """Restart the kernel, which loses all variables.
 
         :param within: seconds to wait until it is ready, 1 to 120; less than the connection's ``timeout``.
         :return: whether it is ready.
         :raises DataloreConflictError: if the notebook has no session.
         """
-        call = notebook_api.restart(self.id, wait_ms=round(within * 1000))
+        call = notebook_api.restart(self.id, wait_ms=round(seconds(within) * 1000))
         return not notebook_api.read_flag(call, self.send(call), "timedOut")
 
     def stop_session(self) -> None:
@@ -155,7 +158,7 @@ class DataloreNotebook:
         return self._wait(NotebookIdle.for_turn(self.id, self.url, policy.poll_interval), policy)
 
     def wait_for_run(
-        self, snapshot: Snapshot, policy: WaitPolicy, *, start_timeout: float = defaults.START_TIMEOUT
+        self, snapshot: Snapshot, policy: WaitPolicy, *, start_timeout: float | timedelta = defaults.START_TIMEOUT
     ) -> NotebookState:
         """Wait until the interactive run that started after the snapshot has ended.
 
@@ -165,7 +168,7 @@ class DataloreNotebook:
         :raises DataloreRunOverlapError: if the notebook may show the results of another run.
         :raises DataloreInteractiveRunTimeoutError: if the deadline passes before that.
         """
-        return self._wait(InteractiveRunEnded(snapshot, start_timeout, self.url), policy)
+        return self._wait(InteractiveRunEnded(snapshot, seconds(start_timeout), self.url), policy)
 
     def run_flow(self, flow: Callable[[], Flow[Result]]) -> Result:
         """Send calls that depend on one another; all of them are retried while Datalore gives no usable response."""

@@ -10,9 +10,12 @@ from airflow_provider_datalore.api import notebook_api, waiting
 from airflow_provider_datalore.api.calls import join
 from airflow_provider_datalore.api.filenames import safe_name
 from airflow_provider_datalore.defaults import NOTEBOOK_FILES
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.transport.multipart import MultipartFile
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     from airflow_provider_datalore.api.calls import Call
@@ -35,10 +38,10 @@ class NotebookFiles:
         retry.
     """
 
-    def __init__(self, hook: SynchronousHook, notebook: NotebookId, max_outage: float = 0.0) -> None:
+    def __init__(self, hook: SynchronousHook, notebook: NotebookId, max_outage: float | timedelta = 0.0) -> None:
         self._hook = hook
         self._notebook = notebook
-        self._max_outage = max_outage
+        self._max_outage = seconds(max_outage)
 
     def list(self, directory: str = NOTEBOOK_FILES) -> list[NotebookFile]:
         """List a folder.

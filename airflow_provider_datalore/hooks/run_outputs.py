@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_datalore.api.text import RESERVED_KEYS, listed
+from airflow_provider_datalore.api.values import as_list
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreMissingOutputError,
@@ -20,22 +21,23 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Artifact, Run
 
 
-def check_names(names: object) -> None:
+def check_names(names: object) -> list[str]:
     """Check the names of outputs.
 
+    :return: the names.
     :raises DataloreConfigurationError: if they are not a list of names.
     """
+    listed_names = as_list(names)
     if (
-        isinstance(names, (list, tuple))
-        and names
-        and all(isinstance(name, str) and name.strip() for name in names)
-        and len(set(names)) == len(names)
+        listed_names
+        and all(isinstance(name, str) and name.strip() for name in listed_names)
+        and len(set(listed_names)) == len(listed_names)
     ):
-        if reserved := RESERVED_KEYS.intersection(names):
+        if reserved := RESERVED_KEYS.intersection(listed_names):
             raise DataloreConfigurationError(
                 f"outputs contains the name {min(reserved)!r}, which Airflow reserves for itself in XComs. Rename it."
             )
-        return
+        return [str.__str__(name) for name in listed_names]
     raise DataloreConfigurationError(
         f"outputs is {names!r:.300}; it must be a list of different names, such as ['revenue'], of values that the "
         "notebook glues with scrapbook or that are the output of a cell tagged xcom:revenue; or None for no outputs."
@@ -53,7 +55,7 @@ def read_outputs(run: Run, names: Sequence[str], download: Receive) -> dict[str,
 
     :param download: downloads the executed notebook.
     """
-    check_names(names)
+    names = check_names(names)
     failed = f"The outputs {', '.join(map(repr, names))} of run {run.run_id} cannot be read"
     notebook = run.executed_notebook
     if notebook is None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_datalore.api.text import one_line
+from airflow_provider_datalore.api.text import one_line, plain
+from airflow_provider_datalore.notebooks.terminal import displayed
 
 MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
 """Maximum size of a file that is read. In memory it takes about five times as much, 25 times if it is hostile."""
@@ -32,6 +33,7 @@ class CodeCell:
     :param outputs: its outputs, in the file's format.
     :param execution_count: the kernel's execution counter, if the cell was executed.
     :param language: the notebook's language, such as ``python``; empty if the file does not contain it.
+    :param timing: when which message of the kernel came, as Jupyter records it; empty if it was not recorded.
     """
 
     number: int
@@ -40,6 +42,7 @@ class CodeCell:
     outputs: tuple[Mapping[str, Any], ...]
     execution_count: int | None
     language: str
+    timing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -75,7 +78,8 @@ def code_cells(content: bytes) -> Iterator[CodeCell]:
         if isinstance(cell, Mapping) and cell.get("cell_type") == "code":
             count = cell.get("execution_count", cell.get("prompt_number"))
             metadata = cell.get("metadata")
-            tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
+            metadata = metadata if isinstance(metadata, Mapping) else {}
+            tags, timing = metadata.get("tags"), metadata.get("execution")
             yield CodeCell(
                 number=number,
                 source=text(cell.get("source", cell.get("input"))),
@@ -83,6 +87,7 @@ def code_cells(content: bytes) -> Iterator[CodeCell]:
                 outputs=tuple(_mappings(cell.get("outputs"))),
                 execution_count=count if isinstance(count, int) else None,
                 language=text(cell.get("language")) or language,
+                timing=timing if isinstance(timing, Mapping) else {},
             )
 
 
@@ -105,6 +110,11 @@ def text(value: object) -> str:
     if isinstance(value, list):
         return "".join(part for part in value if isinstance(part, str))
     return value if isinstance(value, str) else ""
+
+
+def as_displayed(value: str) -> str:
+    """Printed text as a terminal shows it: a progress bar only as it was last. Otherwise the same as :func:`plain`."""
+    return plain(displayed(value))
 
 
 def _language(notebook: Mapping[str, Any]) -> str:

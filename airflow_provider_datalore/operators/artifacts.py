@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 
@@ -43,7 +46,7 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         destination: str | ObjectStoragePath,
         names: str | list[str] | None = None,
         max_bytes: int | None = None,
-        max_outage: float = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -52,7 +55,7 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         self.destination = destination
         self.names = names
         self.max_bytes = max_bytes
-        self.max_outage = max_outage
+        self.max_outage = seconds(max_outage)
         self.datalore_conn_id = datalore_conn_id
 
     def execute(self, context: Context) -> list[str]:
@@ -73,8 +76,9 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
             task_instance.xcom_push(key=xcom.NOTEBOOK_URL, value=hook.notebook_url(run.notebook_id or ""))
         if not run.is_finished:
             raise DataloreConfigurationError(
-                f"Run {run.run_id} has not ended ({run.status or 'running'!r}), so it has no artifacts yet. "
-                "Wait for it first, with wait_for_completion=True on the task that runs it or with DataloreRunSensor."
+                f"Run {run.run_id} has not ended (Datalore reports {run.reported_status}), so its artifacts are not "
+                "there yet. Wait for it first, with wait_for_completion=True on the task that runs it or "
+                "with DataloreRunSensor."
             )
         return list(
             download(

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
 from airflow_provider_datalore.operators.artifacts import DataloreDownloadArtifactsOperator
+from airflow_provider_datalore.operators.dag_params import params_of_run
 from airflow_provider_datalore.operators.files import DataloreDownloadFileOperator, DataloreUploadFileOperator
 from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_datalore.api.models import Run
@@ -84,9 +88,9 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         direct_file_storage_write: bool | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = defaults.POLL_INTERVAL,
-        timeout: float | None = None,
-        max_outage: float = defaults.MAX_OUTAGE,
+        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        timeout: float | timedelta | None = None,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
         durable: bool = True,
         artifacts_to: str | ObjectStoragePath | None = None,
         outputs: Sequence[str] | None = None,
@@ -95,14 +99,14 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.notebook_id = notebook_id
-        self.parameters = parameters
+        self.parameters = params_of_run(parameters, self)
         self.update_report = update_report
         self.direct_file_storage_write = direct_file_storage_write
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.timeout = timeout
-        self.max_outage = max_outage
+        self.poll_interval = seconds(poll_interval)
+        self.timeout = seconds(timeout)
+        self.max_outage = seconds(max_outage)
         self.durable = durable
         self.artifacts_to = artifacts_to
         self.outputs = outputs

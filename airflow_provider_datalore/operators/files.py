@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
@@ -26,13 +29,13 @@ class _FileOperator(BaseOperator):
         self,
         *,
         notebook_id: str,
-        max_outage: float = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.notebook_id = notebook_id
-        self.max_outage = max_outage
+        self.max_outage = seconds(max_outage)
         self.datalore_conn_id = datalore_conn_id
 
     def _notebook(self, context: Context) -> DataloreNotebook:

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
+from airflow_provider_datalore.operators.dag_params import params_of_run
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datalore.api.interactive import InteractiveRun
@@ -70,10 +74,10 @@ class DataloreInteractiveRunOperator(BaseOperator):
         parameters: Mapping[str, Any] | None = None,
         wait_for_completion: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = defaults.POLL_INTERVAL,
-        timeout: float | None = None,
-        max_outage: float = defaults.MAX_OUTAGE,
-        start_timeout: float = defaults.START_TIMEOUT,
+        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        timeout: float | timedelta | None = None,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        start_timeout: float | timedelta = defaults.START_TIMEOUT,
         when_busy: str = "wait",
         update_report: str | None = None,
         interrupt_on_kill: bool = True,
@@ -84,13 +88,13 @@ class DataloreInteractiveRunOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.notebook_id = notebook_id
-        self.parameters = parameters
+        self.parameters = params_of_run(parameters, self)
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.timeout = timeout
-        self.max_outage = max_outage
-        self.start_timeout = start_timeout
+        self.poll_interval = seconds(poll_interval)
+        self.timeout = seconds(timeout)
+        self.max_outage = seconds(max_outage)
+        self.start_timeout = seconds(start_timeout)
         self.when_busy = when_busy
         self.update_report = update_report
         self.interrupt_on_kill = interrupt_on_kill

@@ -16,10 +16,13 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_datalore.api.models import Run
@@ -55,7 +58,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         *,
         run_id: str,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        max_outage: float = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
         outputs: Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
@@ -64,7 +67,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         super().__init__(**kwargs)
         self.run_id = run_id
         self.deferrable = deferrable
-        self.max_outage = max_outage
+        self.max_outage = seconds(max_outage)
         self.artifacts_to = artifacts_to
         self.outputs = outputs
         self.datalore_conn_id = datalore_conn_id

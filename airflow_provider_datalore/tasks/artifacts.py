@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_datalore import xcom
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.api.text import listed
+from airflow_provider_datalore.api.values import as_list
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.storage import folder
 
@@ -54,10 +55,11 @@ def choose(run: Run, names: object = None) -> list[tuple[Artifact, str]]:
     named = list(zip(run.artifacts, distinct_names(artifact.name for artifact in run.artifacts), strict=True))
     if names is None:
         return named
-    globs = [names] if isinstance(names, str) else names
-    if not isinstance(globs, (list, tuple)) or not globs or not all(isinstance(glob, str) and glob for glob in globs):
+    globs = [names] if isinstance(names, str) else as_list(names)
+    if not globs or not all(isinstance(glob, str) and glob for glob in globs):
         raise DataloreConfigurationError(
-            f"names is {names!r}; it must be a glob such as '*.ipynb' or a list of globs, or None for all artifacts."
+            f"names is {names!r:.300}; it must be a glob such as '*.ipynb' or a list of globs, or None for all "
+            "artifacts."
         )
     for glob in globs:
         if not any(fnmatchcase(artifact.name, glob) for artifact, _ in named):

@@ -127,7 +127,7 @@ def still_running(run_id: str, run: Run | None, notebook_url: str) -> str:
     :param run: the run as Datalore last reported it; None if it never did.
     :param notebook_url: the address of the notebook; may be empty.
     """
-    reported = f"Datalore last reported {run.status or 'running'!r}" if run else "Datalore never reported its status"
+    reported = f"Datalore last reported {run.reported_status}" if run else "Datalore never reported its status"
     return (
         f"Run {run_id} had not ended by then; {reported}. The notebook keeps running in Datalore, see "
         f"{notebook_url or 'the notebook there'}."
@@ -161,7 +161,7 @@ def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, ru
     else:
         if run.is_finished:
             return run
-        state = f"Datalore reports {run.status or 'running'!r}"
+        state = f"Datalore reports {run.reported_status}"
     message = (
         f"The task no longer waits for run {run_id}: {_why(reason)}. The notebook probably keeps running in Datalore: "
         f"{state}. See {notebook_url or 'the notebook in Datalore'}."

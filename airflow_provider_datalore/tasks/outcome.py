@@ -206,6 +206,6 @@ def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
         log.warning("Cannot tell why run %s failed; its notebook could not be read: %s", run.run_id, problem)
         return None
     if failure is None:
-        log.warning("No cell of run %s was executed; its kernel may not have started.", run.run_id)
+        log.warning("Cannot tell why run %s failed: its executed notebook contains no code.", run.run_id)
         return None
     return masked(failure)

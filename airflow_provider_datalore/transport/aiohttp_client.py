@@ -51,7 +51,7 @@ class AiohttpClient:
 
     def __init__(self, connection: DataloreConnection) -> None:
         self.connection = connection
-        self._name = str(connection)
+        self._name = connection.route
         # Not the session's own headers: aiohttp would send those to a proxy as well.
         self._headers = CIMultiDict(connection.request_headers())
         self._proxy = connection.proxy()
@@ -103,6 +103,7 @@ class AiohttpClient:
             received_at=time.time(),
             headers={} if good else lower_case_headers(connection, response.headers),
             body=connection.without_token_bytes(body),
+            proxy="" if good else connection.responding_proxy,
         )
 
     async def close(self) -> None:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from airflow_provider_datalore.api.models import NotebookId
@@ -29,7 +30,7 @@ class AirflowConnection(Protocol):
     password: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DataloreConnection:
     """A connection that was read and validated.
 
@@ -63,9 +64,10 @@ class DataloreConnection:
     max_connections: int = DEFAULT_MAX_CONNECTIONS
 
     @classmethod
-    def read(cls, connection: AirflowConnection, extra: Mapping[str, Any]) -> DataloreConnection:
+    def read(cls, connection: AirflowConnection, extra: object) -> DataloreConnection:
         """Read and validate an Airflow connection and its extra.
 
+        :param extra: the extra, parsed: a mapping, or whatever else somebody saved there.
         :raises DataloreConfigurationError: if a field is missing or invalid; the message says how to correct it.
         """
         reader = FieldReader(connection.conn_id, extra, connection.conn_type)
@@ -133,6 +135,30 @@ class DataloreConnection:
         elif self.trust_env:
             url = select_proxy(self.base_url, get_environ_proxies(self.base_url))
         return _proxy_url(url, self) if url else None
+
+    @cached_property
+    def route(self) -> str:
+        """The connection and the proxy in use, for messages."""
+        return f"{self} through proxy {self.shown_proxy} ({self._proxy_source})" if self.shown_proxy else str(self)
+
+    @cached_property
+    def responding_proxy(self) -> str:
+        """The proxy that can respond in place of Datalore, for messages; empty if there is none, as with https."""
+        return self.shown_proxy if self.base_url.startswith("http://") else ""
+
+    @cached_property
+    def shown_proxy(self) -> str:
+        """The address of the proxy in use, without user and password; empty without a proxy."""
+        try:
+            url = self.proxy()
+        except DataloreConfigurationError:
+            return ""
+        parts = urlsplit(url or "")
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if url else ""
+
+    @property
+    def _proxy_source(self) -> str:
+        return "from proxies in the extra" if self.proxies else "from the environment"
 
     def ca_certificates(self) -> str | None:
         """The file or folder of the trusted CA certificates; None if certificate verification is disabled."""

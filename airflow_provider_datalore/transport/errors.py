@@ -26,7 +26,7 @@ _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 def never_connected(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
     """The error if no connection to the host was made, so that Datalore did not receive the request."""
     return DataloreUnavailableError(
-        f"Could not {call.purpose} on {connection}: no connection to {connection.base_url} could be made "
+        f"Could not {call.purpose} on {connection.route}: no connection to {connection.base_url} could be made "
         f"({_brief(connection, reason)}). Check the connection's host, port and proxies, "
         "and the network.",
         url=connection.url(call.path),
@@ -37,9 +37,9 @@ def never_connected(connection: DataloreConnection, call: Call, reason: str) -> 
 def untrusted(connection: DataloreConnection, call: Call, reason: str) -> DataloreUntrustedServerError:
     """The error if the server's certificate is not trusted, so that nothing was sent."""
     return DataloreUntrustedServerError(
-        f"Could not {call.purpose} on {connection}: the TLS certificate of {connection.base_url} is not trusted "
-        f"({_brief(connection, reason)}). If your own CA signed it, set verify in the connection's extra to "
-        "the path of that CA's certificate.",
+        f"Could not {call.purpose} on {connection.route}: the TLS certificate of {connection.base_url} is not trusted "
+        f"({_brief(connection, reason)}). If your own CA signed it, set verify in the connection's "
+        "extra to the path of that CA's certificate.",
         url=connection.url(call.path),
         never_received=True,
     )
@@ -48,7 +48,7 @@ def untrusted(connection: DataloreConnection, call: Call, reason: str) -> Datalo
 def no_response(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
     """The error if the connection broke after the request was sent, or may have been sent."""
     return DataloreUnavailableError(
-        f"Could not {call.purpose} on {connection}: {connection.base_url} gave no complete response "
+        f"Could not {call.purpose} on {connection.route}: {connection.base_url} gave no complete response "
         f"({_brief(connection, reason)}).",
         url=connection.url(call.path),
     )
@@ -70,8 +70,8 @@ def response_too_long(
 ) -> DataloreUnexpectedResponseError:
     """The error if the response is too long to be read into memory."""
     return DataloreUnexpectedResponseError(
-        f"Could not {call.purpose} on {connection}: the response is longer than {limit / 2**20:g} MiB, the limit for "
-        "this request. If you did not expect such a size, check that the connection's host is a Datalore.",
+        f"Could not {call.purpose} on {connection.route}: the response is longer than {limit / 2**20:g} MiB, the "
+        "limit for this request. If you did not expect such a size, check that the connection's host is a Datalore.",
         status=status,
         url=connection.url(call.path),
     )

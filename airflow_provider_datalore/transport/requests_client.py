@@ -229,13 +229,14 @@ class RequestsClient:
 
     def _response(self, call: Call, response: requests.Response, body: bytes, received: Any = None) -> Response:
         return Response(
-            connection=str(self.connection),
+            connection=self.connection.route,
             status=response.status_code,
             url=self.connection.url(call.path),
             received_at=time.time(),
             headers=lower_case_headers(self.connection, response.headers),
             body=self.connection.without_token_bytes(body),
             received=received,
+            proxy=self.connection.responding_proxy,
         )
 
     def _translate(self, call: Call, error: Exception, *, has_left: bool) -> Exception:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_datalore import defaults
+from airflow_provider_datalore.durations import seconds
 
 
 class DataloreRunTrigger(BaseTrigger):
@@ -30,8 +32,8 @@ class DataloreRunTrigger(BaseTrigger):
         self,
         run_id: str = "",
         datalore_conn_id: str = defaults.CONN_ID,
-        poll_interval: float = defaults.POLL_INTERVAL,
-        max_outage: float = defaults.MAX_OUTAGE,
+        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
         deadline: float | None = None,
         since: float | None = None,
         not_before: float | None = None,
@@ -41,8 +43,8 @@ class DataloreRunTrigger(BaseTrigger):
         super().__init__()
         self.run_id = run_id
         self.datalore_conn_id = datalore_conn_id
-        self.poll_interval = poll_interval
-        self.max_outage = max_outage
+        self.poll_interval = seconds(poll_interval)
+        self.max_outage = seconds(max_outage)
         self.deadline = deadline
         self.since = since
         self.not_before = not_before

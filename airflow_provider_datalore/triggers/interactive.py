@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_datalore import defaults
+from airflow_provider_datalore.durations import seconds
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.waiting import WaitPolicy
@@ -38,13 +40,13 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         notebook_id: str = "",
         snapshot: str = "",
         datalore_conn_id: str = defaults.CONN_ID,
-        poll_interval: float = defaults.POLL_INTERVAL,
-        max_outage: float = defaults.MAX_OUTAGE,
+        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
         deadline: float | None = None,
         since: float | None = None,
         not_before: float | None = None,
         notebook_url: str | None = None,
-        start_timeout: float = defaults.START_TIMEOUT,
+        start_timeout: float | timedelta = defaults.START_TIMEOUT,
         interrupt_on_kill: bool = True,
         stop_session_after: bool = False,
         **unknown: Any,
@@ -53,13 +55,13 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         self.notebook_id = notebook_id
         self.snapshot = snapshot
         self.datalore_conn_id = datalore_conn_id
-        self.poll_interval = poll_interval
-        self.max_outage = max_outage
+        self.poll_interval = seconds(poll_interval)
+        self.max_outage = seconds(max_outage)
         self.deadline = deadline
         self.since = since
         self.not_before = not_before
         self.notebook_url = notebook_url
-        self.start_timeout = start_timeout
+        self.start_timeout = seconds(start_timeout)
         self.interrupt_on_kill = interrupt_on_kill
         self.stop_session_after = stop_session_after
         if unknown:
