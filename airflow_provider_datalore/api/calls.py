@@ -1,8 +1,9 @@
-"""One request to Datalore, its response, and the error that a response stands for if it is not a good one."""
+"""A request to Datalore, its response, and the error for each status that is not a success."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -28,28 +29,36 @@ if TYPE_CHECKING:
 
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
 REFUSED_STATUSES = frozenset({429, 503})
-"""Statuses by which a server says that it did not take the request at all."""
+"""Statuses with which a server reports that it did not process the request."""
 
 _ENVOY_RESET = b"disconnect/reset before headers"
 _ENVOY_NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow")
 
 
+_CHALLENGE = re.compile(r"\b(scope|access)\s*=\s*(?:\"([ -!#-~]{1,100})\"|([!#-+\--~]{1,100}))", re.IGNORECASE)
+"""What a token requires, in the header ``WWW-Authenticate``."""
+
+_PROXY_LOGIN = (
+    "The proxy requires a user and a password. Put them into its address, http://user:password@proxy.example.com:3128, "
+    "in proxies of the connection's extra."
+)
+
 MAX_SCANNED_BYTES = 6000
-"""How much of a response is searched for a message."""
+"""Maximum number of bytes of a response that are searched for a message."""
 
 
 class Form(Protocol):
-    """The body of an upload, piece by piece; its length is known before it is sent."""
+    """The body of an upload, in chunks; its length is known before it is sent."""
 
     @property
     def content_type(self) -> str:
         """The value of the header ``Content-Type``."""
 
     def __len__(self) -> int:
-        """Its bytes."""
+        """Its length in bytes."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """The pieces, once."""
+        """The chunks; can be read only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +67,13 @@ class Call:
 
     :param method: ``GET`` or ``POST``.
     :param path: the path on Datalore's host, percent-encoded.
-    :param purpose: what it is for, in words that follow "to": ``"start notebook ann/sales"``.
-    :param body: what is sent as JSON.
-    :param form: what is sent instead of JSON, piece by piece; on a worker only.
-    :param receive: takes the body of a good response, piece by piece, and its result becomes
+    :param purpose: what it is for, as words that follow "to", such as ``"start a run of notebook ann/sales"``.
+    :param body: the JSON to send.
+    :param form: the form to send instead of JSON, in chunks; on a worker only.
+    :param receive: reads the body of a successful response, in chunks; its result becomes
         :attr:`Response.received`; None keeps the body in the response. On a worker only.
-    :param not_found: what a 404 means for this call, and what to do about it.
-    :param bad_request: what a 400 means for this call, and what to do about it.
+    :param not_found: what a 404 means for this call, and what to do.
+    :param bad_request: what a 400 means for this call, and what to do.
     :param repeatable: whether a POST may arrive twice without harm.
     """
 
@@ -81,15 +90,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The response to a call, without the token wherever a server repeated it.
+    """The response to a call. If the server repeated the token in it, the token is masked.
 
     :param connection: the name of the connection that was used.
     :param status: the HTTP status.
     :param url: the address of the request.
-    :param received_at: when it came, in epoch seconds.
+    :param received_at: the time of its arrival, in epoch seconds.
     :param headers: the HTTP headers, names in lower case.
-    :param body: the body, in full; empty if the call's ``receive`` took it.
+    :param body: the whole body; empty if the call's ``receive`` read it.
     :param received: what the call's ``receive`` returned.
+    :param proxy: the proxy that may have responded in place of Datalore; empty if there is none, or it cannot.
     """
 
     connection: str
@@ -99,10 +109,11 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     received: Any = None
+    proxy: str = ""
 
 
 class BodyTooLongError(Exception):
-    """The body of a response is longer than what is read into memory.
+    """The body of a response is too long to be read into memory.
 
     :param max_bytes: the limit.
     """
@@ -113,7 +124,7 @@ class BodyTooLongError(Exception):
 
 
 def join(pieces: Iterator[bytes], max_bytes: int) -> bytes:
-    """The pieces of a body in memory; for a call's ``receive``.
+    """Read the chunks of a body into memory; for a call's ``receive``.
 
     :raises BodyTooLongError: if there are more than ``max_bytes``.
     """
@@ -130,7 +141,7 @@ def raise_for_status(call: Call, response: Response) -> None:
 
     :raises DataloreUnavailableError: 408, 425, 429 and 5xx.
     :raises DataloreUnexpectedResponseError: a redirect.
-    :raises DataloreApiError: any other status, the documented ones as classes of their own.
+    :raises DataloreApiError: any other status; each documented one has its own subclass.
     """
     status = response.status
     if 200 <= status < 300:
@@ -139,6 +150,8 @@ def raise_for_status(call: Call, response: Response) -> None:
         f"Could not {call.purpose} on {response.connection}: {call.method} {response.url} returned "
         f"{_status_line(status)}"
     )
+    if response.proxy:
+        failed += f". Proxy {response.proxy} may have responded in place of Datalore"
     detail = excerpt(response.body)
     reported = f" Datalore reported: {detail}" if detail else ""
     if reported and reported[-1] not in ".!?…":
@@ -159,14 +172,14 @@ def raise_for_status(call: Call, response: Response) -> None:
             "Datalore has moved, put the new address into the connection's host",
             never_received=True,
         )
-    error_class, remedy = _documented_error(call, status)
+    error_class, remedy = _documented_error(call, response)
     raise error_class(f"{failed}. {remedy}{reported}", status=status, url=response.url, detail=detail)
 
 
 def read_json(call: Call, response: Response) -> Any:
-    """The JSON of a good response.
+    """The JSON of a successful response.
 
-    :raises DataloreError: the class that the response's status stands for.
+    :raises DataloreError: the class for the response's status.
     """
     raise_for_status(call, response)
     try:
@@ -178,7 +191,7 @@ def read_json(call: Call, response: Response) -> Any:
 def unexpected(call: Call, response: Response, problem: str, *, never_received: bool = False) -> NoReturn:
     """Raise for a response that is not as documented.
 
-    :param problem: what it is or lacks, in words that follow "the response".
+    :param problem: the problem, as words that follow "the response".
     :param never_received: whether it is certain that Datalore did not act on the request.
     """
     body = excerpt(response.body)
@@ -194,12 +207,12 @@ def unexpected(call: Call, response: Response, problem: str, *, never_received: 
 
 
 def invalid_fields(error: ValidationError) -> str:
-    """The fields of a response that are not as documented; empty if it is the response as a whole."""
+    """The fields of a response that are not as documented; empty if the response as a whole is not."""
     return ", ".join(str(part["loc"][0]) for part in error.errors(include_input=False) if part["loc"])
 
 
 def excerpt(body: bytes) -> str:
-    """The first part of a body on one line: Datalore's own message where there is one."""
+    """Datalore's own message in a body, or the first part of the body, on one line."""
     text = body[:MAX_SCANNED_BYTES].decode("utf-8", "replace")
     try:
         data = json.loads(text)
@@ -210,29 +223,43 @@ def excerpt(body: bytes) -> str:
     return shorten(" ".join("".join(c if c.isprintable() else " " for c in text).split()))
 
 
-def _documented_error(call: Call, status: int) -> tuple[type[DataloreApiError], str]:
-    match status:
+def _documented_error(call: Call, response: Response) -> tuple[type[DataloreApiError], str]:
+    match response.status:
         case 400:
             return DataloreBadRequestError, call.bad_request or (
                 "Datalore did not understand the request. Check that this Datalore is new enough for it."
             )
         case 401:
             return DataloreUnauthorizedError, (
-                "The token is wrong or has expired. Make a new one in Datalore under Account settings | "
+                "The token is wrong or has expired. Create a new one in Datalore under Account settings | "
                 "API tokens, and put it into the connection's password."
             )
         case 403:
-            return DataloreForbiddenError, (
-                "The owner of the token has only view rights, or the scope of the token is too small. Ask the "
-                "notebook's owner for edit access, or use the token of somebody who has it."
-            )
+            return DataloreForbiddenError, _forbidden(response.headers.get("www-authenticate", ""))
         case 404:
             return DataloreNotFoundError, call.not_found or "Check that the connection's host is a Datalore."
         case 409:
             return DataloreConflictError, (
-                "The notebook is not in the state that this requires: it may have no session, or be running already."
+                "The notebook is not in the required state: it may have no session, or may already be running."
             )
-    return DataloreApiError, "Datalore does not document this status; check the connection's host."
+    return DataloreApiError, _PROXY_LOGIN if response.status == 407 else (
+        "Datalore does not document this status; check the connection's host."
+    )
+
+
+def _forbidden(challenge: str) -> str:
+    """What a 403 means, and what the token lacks if Datalore names it in the header ``WWW-Authenticate``."""
+    needed = {name.lower(): quoted or bare for name, quoted, bare in _CHALLENGE.findall(challenge[:1000])}
+    if "scope" not in needed:
+        return (
+            "The owner of the token has only view rights, or the scope of the token is too small, or the token is for "
+            "another notebook only. Ask the notebook's owner for edit access, or use the token of somebody who has it."
+        )
+    level = f" with access {needed['access']}" if "access" in needed else ""
+    return (
+        f"The call requires a token of scope {needed['scope']}{level}. Create one in Datalore under Account settings | "
+        "API tokens; a token that was made in a notebook under Tools | API token is for that notebook only."
+    )
 
 
 def _status_line(status: int) -> str:
@@ -243,9 +270,9 @@ def _status_line(status: int) -> str:
 
 
 def _may_have_been_passed_on(response: Response) -> bool:
-    """Whether Envoy responds, as in Istio, and Datalore may have received the request all the same.
+    """Whether the response comes from an Envoy proxy, as in Istio, and Datalore may still have received the request.
 
-    Envoy returns 503 also if it has passed a request on and the connection broke before the response.
+    Envoy also returns 503 if it has forwarded a request and the connection broke before the response.
 
     Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage (response flags)
     """

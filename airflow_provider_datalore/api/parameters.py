@@ -1,16 +1,29 @@
-"""What a Python value becomes when it is sent to a control of a notebook."""
+"""Converts Python values to what the controls of a notebook accept."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Iterator, Mapping, Set
+from datetime import date, timedelta
 from decimal import Decimal
+from os import PathLike
 from typing import TypeAlias
 
+from airflow_provider_datalore.api.values import MissingValueError, NoDefaultError, as_list, as_scalar
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 Scalar: TypeAlias = str | bool
 ParameterValue: TypeAlias = Scalar | list[Scalar]
+
+_ACCEPTED = "Send a string, a number, a boolean, a date, a list of these, or None to keep the notebook's value."
+_SINGLE_VALUES = "A list contains single values only: send one parameter for each list, or json.dumps(value) as text."
+_REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    ((bytes, bytearray, memoryview), "Decode it to a string."),
+    (timedelta, "Send a number, such as value.total_seconds()."),
+    (Mapping, "Send one parameter for each of its values, or json.dumps(value) as text."),
+    (Iterator, "It can be read only once, and a retry has to read it again: send list(value)."),
+    (Set, "It has no order: send sorted(value)."),
+)
+"""What to send in place of values that are not accepted."""
 
 
 def to_datalore(parameters: object) -> dict[str, ParameterValue]:
@@ -19,13 +32,17 @@ def to_datalore(parameters: object) -> dict[str, ParameterValue]:
     ==============================  ==============================================================
     Python                          Datalore
     ==============================  ==============================================================
-    ``str``                         the same (text input, dropdown)
+    ``str``, ``Path``               the text (text input, dropdown)
     ``bool``                        JSON ``true`` or ``false`` (checkbox)
     ``int``, ``float``, ``Decimal`` its decimal digits as a string, such as ``"0.25"`` (slider)
     ``date``, ``datetime``          ISO 8601, such as ``"2026-01-31"`` (date picker)
-    ``list``, ``tuple``             a JSON list of the above (dropdown with several, range of dates)
+    ``Enum``                        its value
+    a sequence                      a JSON list of the above (dropdown with several, range of dates)
     ``None``                        not sent: the notebook keeps its own value
     ==============================  ==============================================================
+
+    Scalars, arrays and series of NumPy and pandas are the Python values that they contain, and a ``Param`` of Airflow
+    is its value.
 
     :raises DataloreConfigurationError: for any other value, naming the parameter.
     """
@@ -42,14 +59,33 @@ def to_datalore(parameters: object) -> dict[str, ParameterValue]:
             raise DataloreConfigurationError(
                 f"parameter name {name!r} is not the name of a variable; use the control's Variable in Datalore."
             )
-        if value is None:
+        plain = _plain(name, value)
+        if plain is None:
             continue
-        converted[name] = _list(name, value) if isinstance(value, (list, tuple)) else _scalar(name, value)
+        elements = as_list(plain)
+        converted[name] = _scalar(name, plain) if elements is None else _list(name, elements)
     return converted
 
 
-def _list(name: str, values: list[object] | tuple[object, ...]) -> list[Scalar]:
-    return [_scalar(f"{name}[{position}]", value) for position, value in enumerate(values)]
+def _list(name: str, values: list[object]) -> list[Scalar]:
+    names = (f"{name}[{position}]" for position in range(len(values)))
+    return [_scalar(part, _plain(part, value)) for part, value in zip(names, values, strict=True)]
+
+
+def _plain(name: str, value: object) -> object:
+    """The Python value of what NumPy, pandas, an ``Enum`` or Airflow's ``Param`` contains."""
+    try:
+        return as_scalar(value)
+    except MissingValueError as missing:
+        raise DataloreConfigurationError(
+            f"parameter {name!r} is {missing}, a missing value, which no control in Datalore accepts. Send None to "
+            "keep the notebook's value, or leave the missing values out."
+        ) from None
+    except NoDefaultError as error:
+        raise DataloreConfigurationError(
+            f"parameter {name!r} is a Param that has no valid value: {error:.300}. Give it a default, or a value when "
+            "the DAG is triggered."
+        ) from None
 
 
 def _scalar(name: str, value: object) -> Scalar:
@@ -61,10 +97,20 @@ def _scalar(name: str, value: object) -> Scalar:
         return _number(name, value)
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, PathLike):
+        return str(value)
     raise DataloreConfigurationError(
-        f"parameter {name!r} is a {type(value).__name__}, which no control in Datalore accepts. "
-        "Send a string, a number, a boolean, a date, a list of these, or None to keep the notebook's value."
+        f"parameter {name!r} is a {type(value).__name__}, which no control in Datalore accepts. {_remedy(value)}"
     )
+
+
+def _remedy(value: object) -> str:
+    """What to send in place of a value."""
+    for kinds, remedy in _REMEDIES:
+        if isinstance(value, kinds):
+            return remedy
+    has_lists = as_list(value) is not None or getattr(value, "ndim", 0) > 1
+    return _SINGLE_VALUES if has_lists else _ACCEPTED
 
 
 def _number(name: str, value: int | float | Decimal) -> str:

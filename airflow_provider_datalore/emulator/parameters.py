@@ -40,7 +40,7 @@ def values(
 ) -> dict[str, Any]:
     """Convert the parameters of a request to the types of the notebook's variables, and set its controls.
 
-    A request may contain strings only, while a control in Datalore has a value of its variable's type.
+    A request may contain only strings, but a control in Datalore has a value of its variable's type.
 
     :param kernel: the kernel that executes the notebook.
     :raises ParameterError: a value has the wrong type, or a name is unknown and unknown names are not ignored.

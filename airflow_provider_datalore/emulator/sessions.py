@@ -35,7 +35,7 @@ class Session:
     :param path: the notebook's file.
     :param slots: limits the number of notebooks that execute at the same time.
     :param spawn: starts a task in the background.
-    :param variant: returns the variant of Datalore to play.
+    :param variant: returns the variant of Datalore to simulate.
     """
 
     def __init__(self, path: Path, slots: asyncio.Semaphore, spawn: Spawn, variant: Callable[[], Variant]) -> None:
@@ -207,7 +207,7 @@ class Session:
             log.warning("%s: %s", self.path, error)
             if isinstance(error, KernelSilentError):
                 await self._drop_kernel()
-            # The batches that wait rely on variables that died with the kernel.
+            # The waiting batches may need variables that were lost with the kernel.
             for waiting in self._batches[1:]:
                 self._batches.remove(waiting)
                 waiting.end()
@@ -274,7 +274,7 @@ class Sessions:
     :param slots: limits the number of notebooks that execute at the same time.
     :param spawn: starts a task in the background.
     :param request_log: counts the ends of interactive runs.
-    :param variant: returns the variant of Datalore to play.
+    :param variant: returns the variant of Datalore to simulate.
     """
 
     def __init__(

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 
-from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells, is_printed, plain, text
+from airflow_provider_datalore.api.text import one_line, plain
+from airflow_provider_datalore.notebooks.reading import CodeCell, as_displayed, code_cells, is_printed, text
 
 _MAX_TRACEBACK_CHARS = 4000
 _MAX_OUTPUT_LINES = 20
 _MAX_OUTPUT_CHARS = 2000
 _MAX_MESSAGE_CHARS = 1000
+_MAX_PRINTED_CHARS = 500_000
+"""How much of what a cell printed is read: a progress bar prints far more than it shows."""
 _CONTEXT_LINES = 3
 _MAX_SCANNED_CHARS = 100_000
 """Maximum number of characters of a text that are searched; only a small part is shown, and files may be hostile."""
 _FRAME_IN_CELL = re.compile(
     r"(?:Cell In ?\[|Input In \[|<ipython-input-)(\d{1,9})"  # the cell's execution count
-    r"(?:\], line (\d{1,9})|[^\n]{0,300}\n(?:(?!-+>)[^\n]{0,300}\n){0,6}?-+> ?(\d{1,9}))"
+    r"(?:(?:\]|-\w{1,80}>\"), line (\d{1,9})|[^\n]{0,300}\n(?:(?!-+>)[^\n]{0,300}\n){0,6}?-+> ?(\d{1,9}))"
 )
 """A traceback's frame in a cell, as IPython 8 writes it, or IPython 7 with an arrow at the line."""
+_FRAME_IN_FILE = re.compile(
+    r"ipykernel_\d{1,9}[/\\]\d{1,12}\.py"
+    r"(?:\", line (\d{1,9})[^\n]{0,300}\n([^\n]{0,300})"
+    r"|[^\n]{0,300}\n(?:(?!-+>)[^\n]{0,300}\n){0,6}?-+> ?(\d{1,9}) ?([^\n]{0,300}))"
+)
+"""The same as ipykernel 6 writes it, with IPython 7: it names a file, but not the cell."""
+_PRINTED_ERROR = re.compile(
+    r"^(?:(UsageError): |  \| ([\w.]{0,200}(?:ExceptionGroup|Group|Error)): )([^\n]{1,1000})", re.MULTILINE
+)
+"""An error that IPython only prints: that of a magic command, or the first line of an ``ExceptionGroup``."""
+_GROUP_HEADER = "Exception Group Traceback (most recent call last):"
 
 _EXPECTED_ERROR_TAG = "raises-exception"
 """The tag of a cell whose error does not end the run."""
@@ -36,6 +51,7 @@ class CellFailure:
     :param traceback: the traceback without terminal codes, shortened in the middle if it is long.
     :param output: the last lines that the cell printed.
     :param language: the notebook's language, such as ``python``.
+    :param reason: why the run probably ended there, if the cell has no error.
     """
 
     cell: str
@@ -46,17 +62,19 @@ class CellFailure:
     traceback: str
     output: str
     language: str = "unknown"
+    reason: str = ""
 
     @property
     def error(self) -> str:
         """The exception as text, or a note that there is none."""
         if not self.error_name:
-            return "The executed notebook contains no error; the kernel may have died. The last executed code is"
+            return self.reason
         return f"{self.error_name}: {self.error_value}" if self.error_value else self.error_name
 
     def __str__(self) -> str:
         parts = [
-            self.error,
+            # A line that is not indented would look like a line of the log.
+            self.error.replace("\n", "\n    "),
             f"in {self.cell}:",
             _indented(self.source),
         ]
@@ -70,17 +88,20 @@ class CellFailure:
 def find_failure(content: bytes) -> CellFailure | None:
     """Find the cell in which a run failed: the first that ended in an unexpected error.
 
-    There is no such cell if the kernel only printed the error (as IPython does with an ``ExceptionGroup``) or died.
-    Then it is the cell that was executed last.
+    There is no such cell if the kernel only printed the error (as IPython does with an ``ExceptionGroup`` or an unknown
+    magic command) or died. Then it is the cell that was executed last, as far as the notebook shows it.
 
     :param content: the executed ``.ipynb`` file.
-    :return: the cell; None if no cell was executed.
+    :return: the cell; None if the notebook contains no code.
     :raises NotANotebookError: if the content is not a notebook.
     """
     last: CodeCell | None = None
+    following: CodeCell | None = None
     for cell in code_cells(content):
-        if cell.execution_count is not None and (last is None or cell.execution_count > (last.execution_count or 0)):
-            last = cell
+        if _was_executed(cell) and (last is None or _order(cell) >= _order(last)):
+            last, following = cell, None
+        elif following is None and cell.source.strip() and not _was_executed(cell):
+            following = cell
         for output in () if _EXPECTED_ERROR_TAG in cell.tags else cell.outputs:
             if output.get("output_type") in ("error", "pyerr"):
                 return describe(
@@ -89,7 +110,54 @@ def find_failure(content: bytes) -> CellFailure | None:
                     error_value=text(output.get("evalue")),
                     traceback="\n".join(text([line]) for line in _lines(output.get("traceback"))),
                 )
-    return None if last is None else _failure(last, None)
+    return _printed_error(last) or _died(last, following)
+
+
+def _was_executed(cell: CodeCell) -> bool:
+    return cell.execution_count is not None or bool(cell.timing) or bool(cell.outputs)
+
+
+def _order(cell: CodeCell) -> int:
+    """Later for a cell that was executed later; one without a number was executed after those before it."""
+    return cell.execution_count if cell.execution_count is not None else sys.maxsize
+
+
+def _printed_error(cell: CodeCell | None) -> CellFailure | None:
+    """The failure of a cell whose error IPython printed."""
+    printed = "" if cell is None else _printed_text(cell)
+    errors = list(_PRINTED_ERROR.finditer(printed))
+    if cell is None or not errors:
+        return None
+    group = printed.rfind(_GROUP_HEADER)
+    if group >= 0:
+        error = next((found for found in errors if found[2] and found.start() > group), None)
+        traceback = printed[printed.rfind("\n", 0, group) + 1 :]
+    else:
+        error, traceback = (errors[-1], "") if errors[-1][1] else (None, "")
+    if error is None:
+        return None
+    return describe(cell, error_name=error[1] or error[2], error_value=error[3], traceback=traceback)
+
+
+def _died(last: CodeCell | None, following: CodeCell | None) -> CellFailure | None:
+    """The failure of a notebook without an error: its kernel died, or somebody stopped the run."""
+    known = "the executed notebook contains no error"
+    if last is None:
+        if following is None:
+            return None
+        return _failure(
+            following,
+            None,
+            reason=f"The kernel died in cell {following.number}, or did not start: no cell has a result",
+        )
+    has_ended = "shell.execute_reply" in last.timing
+    if has_ended and following is not None:
+        return _failure(following, None, reason=f"The kernel died in cell {following.number}: {known}")
+    where = f"cell {last.number}"
+    if not last.timing and following is not None:
+        # A kernel that dies at once may not have reported that it began.
+        where += f", or at the start of cell {following.number}"
+    return _failure(last, None, reason=f"The kernel died in {where}, or the run was stopped there: {known}")
 
 
 def describe(cell: CodeCell, *, error_name: str, error_value: str, traceback: str) -> CellFailure:
@@ -103,14 +171,20 @@ def describe(cell: CodeCell, *, error_name: str, error_value: str, traceback: st
     return _failure(
         cell,
         _failing_line(traceback, cell),
-        error_name=_plain(error_name)[:200] or "an error without a name",
+        error_name=one_line(_plain(error_name))[:200] or "an error without a name",
         error_value=_shortened(_plain(error_value), _MAX_MESSAGE_CHARS),
         traceback=_shortened(traceback, _MAX_TRACEBACK_CHARS),
     )
 
 
 def _failure(
-    cell: CodeCell, line: int | None, *, error_name: str = "", error_value: str = "", traceback: str = ""
+    cell: CodeCell,
+    line: int | None,
+    *,
+    error_name: str = "",
+    error_value: str = "",
+    traceback: str = "",
+    reason: str = "",
 ) -> CellFailure:
     return CellFailure(
         cell=cell.label,
@@ -121,6 +195,7 @@ def _failure(
         traceback=traceback,
         output=_printed(cell),
         language=cell.language or "unknown",
+        reason=reason,
     )
 
 
@@ -130,9 +205,15 @@ def _lines(traceback: object) -> list[object]:
 
 def _failing_line(traceback: str, cell: CodeCell) -> int | None:
     """The line of the innermost frame in this cell, counted from 1; None if the traceback does not contain it."""
+    source = cell.source.splitlines()
     frames = [(int(count), int(line or arrow)) for count, line, arrow in _FRAME_IN_CELL.findall(traceback)]
     lines = [line for count, line in frames if cell.execution_count in (None, count)]
-    return lines[-1] if lines and 0 < lines[-1] <= len(cell.source.splitlines()) else None
+    for line, code, arrow, marked in _FRAME_IN_FILE.findall(traceback):
+        number = int(line or arrow)
+        # The file is not that of this cell if its line is another one.
+        if 0 < number <= len(source) and source[number - 1].strip() == (code or marked).strip():
+            lines.append(number)
+    return lines[-1] if lines and 0 < lines[-1] <= len(source) else None
 
 
 def _source_around(source: str, line: int | None) -> str:
@@ -147,14 +228,28 @@ def _source_around(source: str, line: int | None) -> str:
 
 
 def _printed(cell: CodeCell) -> str:
-    """The last lines that the cell printed; reads only the end, which may be a small part of the output."""
-    tail = ""
+    """The last lines that the cell printed, as a terminal shows them."""
+    lines = _printed_text(cell).splitlines()[-_MAX_OUTPUT_LINES:]
+    return "\n".join(lines)[-_MAX_OUTPUT_CHARS:]
+
+
+def _printed_text(cell: CodeCell) -> str:
+    """What the cell printed, each stream as a terminal shows it; only the end if it is long."""
+    blocks: list[tuple[object, list[str]]] = []
+    size = 0
     for output in reversed(cell.outputs):
-        if is_printed(output):
-            tail = text(output.get("text"))[-_MAX_OUTPUT_CHARS:] + tail
-        if len(tail) >= _MAX_OUTPUT_CHARS:
+        if not is_printed(output):
+            continue
+        name = output.get("name", output.get("stream"))
+        part = text(output.get("text"))[-_MAX_PRINTED_CHARS:]
+        if not blocks or blocks[-1][0] != name:
+            blocks.append((name, []))
+        blocks[-1][1].append(part)
+        size += len(part)
+        if size >= _MAX_PRINTED_CHARS:
             break
-    return "\n".join(plain(tail[-_MAX_OUTPUT_CHARS:]).splitlines()[-_MAX_OUTPUT_LINES:])
+    shown = (as_displayed("".join(reversed(parts))) for _, parts in reversed(blocks))
+    return "\n".join(block.removesuffix("\n") for block in shown)
 
 
 def _plain(value: str) -> str:

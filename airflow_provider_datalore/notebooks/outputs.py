@@ -10,12 +10,20 @@ import ast
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
-from airflow_provider_datalore.api.text import NOT_STORABLE
-from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells, data, is_printed, plain, text
+from airflow_provider_datalore.api.text import NOT_STORABLE, one_line, plain, reserved_key
+from airflow_provider_datalore.notebooks.literals import evaluate
+from airflow_provider_datalore.notebooks.reading import (
+    CodeCell,
+    as_displayed,
+    code_cells,
+    data,
+    is_printed,
+    text,
+)
 
 MAX_OUTPUT_BYTES = 256 * 1024
 """Maximum size of one value as JSON."""
@@ -24,17 +32,23 @@ XCOM_TAG_PREFIX = "xcom:"
 """The prefix of the tag of a cell that returns a value; the value's name follows it."""
 
 _MAX_DEPTH = 100
-_MAX_TEXT_CHARS = 4 * MAX_OUTPUT_BYTES
+_MAX_LITERAL_CHARS = 4 * MAX_OUTPUT_BYTES
 _SCRAP = re.compile(r"application/scrapbook\.scrap\.([\w.-]+)\+json")
 _NOT_FINITE = frozenset({"nan", "inf", "-inf", "NaN", "Infinity", "-Infinity"})
-_NUMPY_SCALAR = re.compile(r"(?:u?int|float)\d+|str_")
-_NUMPY_BOOLEANS = {"True_": True, "False_": False}
+_MISSING = re.compile(r"NaT|<NA>|np\.(?:datetime|timedelta)64\('NaT'(?:, ?'\w+')?\)")
+_ENUM_MEMBER = re.compile(r"<[\w.]+\.\w+: (?P<value>[^\n]+)>")
+_OBJECT = re.compile(r"<(?:class )?[\w.'\"]+(?: object| at 0x)[^\n]*>")
+"""An object that has no text form of its own, as IPython shows it, such as ``<IPython.core.display.HTML object>``."""
+_RICH_MEDIA = re.compile(
+    r"(?:image|audio|video)/.*|application/(?:pdf|javascript|geo\+json|vnd\.(?:jupyter\.widget|plotly|vega|bokeh|holo).*)"
+)
+"""Pictures, charts and widgets, whose text is only a substitute for them."""
 _SHORTENED_REPR = re.compile(r"[\[{(].*^[ \t]*\.\.\.[\]})]", re.DOTALL | re.MULTILINE)
 """A list or mapping of more than a thousand entries, as IPython shows it."""
 
 
 class MissingOutputError(ValueError):
-    """The notebook returned no value of this name.
+    """The notebook returned no value with this name.
 
     :param available: the names of the values that it returned.
     """
@@ -88,15 +102,15 @@ class _CellOutput:
         outputs = [output for output in self.cell.outputs if not _is_side_output(output)]
         if not outputs:
             raise ValueError(f"is the value of {self.cell.label}, which has no output")
-        last = outputs[-1]
+        position = _position_of_value(outputs)
+        if position is None:
+            raise ValueError(f"is the value of {self.cell.label}, whose output is {_described(outputs[-1])}")
+        last = outputs[position]
         if is_printed(last):
-            return _read_text("".join(reversed(list(_last_printed(outputs)))).removesuffix("\n"))
+            return _read_text("".join(reversed(list(_last_printed(outputs[: position + 1])))).removesuffix("\n"))
         contents = data(last)
         if "application/json" in contents:
             return contents["application/json"]
-        if "text/plain" not in contents:
-            types = ", ".join(sorted(map(str, contents))) or str(last.get("output_type"))
-            raise ValueError(f"is the value of {self.cell.label}, whose output is not JSON or text but {types:.200}")
         shown = text(contents["text/plain"])
         return _read_text(shown) if last.get("output_type") == "display_data" else _read_shown(shown)
 
@@ -108,7 +122,7 @@ def read_outputs(content: bytes, names: Iterable[str]) -> dict[str, Any]:
     :param names: the names of the values.
     :return: the values by name; JSON, and each no larger than :data:`MAX_OUTPUT_BYTES`.
     :raises NotANotebookError: if the content is not a notebook.
-    :raises MissingOutputError: if the notebook returned no value of a name.
+    :raises MissingOutputError: if the notebook returned no value with one of the names.
     :raises UnusableOutputError: if a value is not JSON, or too large.
     """
     found: dict[str, _Scrap | _CellOutput] = {}
@@ -160,6 +174,8 @@ def _check(value: Any) -> None:
             elif isinstance(part, list):
                 inner += part
         level, depth = inner, depth + 1
+    if key := reserved_key(value):
+        raise ValueError(f"contains the key {key!r}, by which Airflow marks Python objects in XComs; rename it")
     size = len(json.dumps(value, ensure_ascii=False).encode())
     if size > MAX_OUTPUT_BYTES:
         raise ValueError(
@@ -175,6 +191,67 @@ def _is_side_output(output: Mapping[str, Any]) -> bool:
     return any(_SCRAP.fullmatch(str(media_type)) for media_type in data(output))
 
 
+def _is_result(output: Mapping[str, Any]) -> bool:
+    """Whether an output is the value of the last line of its cell."""
+    return output.get("output_type") in ("execute_result", "pyout")
+
+
+def _position_of_value(outputs: Sequence[Mapping[str, Any]]) -> int | None:
+    """Which output is the value: the last that is JSON or text; what a cell ends with counts before what it displays.
+
+    A kernel displays the figures of a cell after the value of its last line.
+    """
+    if outputs[-1].get("output_type") in ("error", "pyerr"):
+        return None
+    is_picture = [_is_picture(data(output)) for output in outputs]
+    beside_pictures = any(is_picture)
+    values = [at for at, output in enumerate(outputs) if not is_picture[at] and _is_value(output, beside_pictures)]
+    results = [at for at in values if _is_result(outputs[at])]
+    if not values or is_printed(outputs[values[-1]]) or not results:
+        return values[-1] if values else None
+    return results[-1]
+
+
+def _is_picture(contents: Mapping[str, Any]) -> bool:
+    return any(_RICH_MEDIA.fullmatch(str(kind)) for kind in contents)
+
+
+def _is_value(output: Mapping[str, Any], beside_pictures: bool) -> bool:
+    """Whether an output is JSON or text, and not an object whose text says nothing."""
+    contents = data(output)
+    if is_printed(output) or "application/json" in contents:
+        return True
+    shown = text(contents.get("text/plain")).strip()
+    return "text/plain" in contents and not _is_object(shown, beside_pictures or len(contents) > 1)
+
+
+def _is_object(shown: str, is_displayed: bool) -> bool:
+    """Whether a text only names an object.
+
+    :param is_displayed: whether the object, or what it made, is displayed in another way.
+    """
+    if _ENUM_MEMBER.fullmatch(shown) or _MISSING.fullmatch(shown):
+        return False
+    if is_displayed and shown.startswith("<") and shown.endswith(">") and "\n" not in shown:
+        return True
+    if not _OBJECT.search(shown):
+        return False
+    try:
+        ast.literal_eval(shown[:_MAX_LITERAL_CHARS])
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return True
+    return False
+
+
+def _described(output: Mapping[str, Any]) -> str:
+    """An output that is not a value, in words."""
+    contents = data(output)
+    if set(contents) == {"text/plain"}:
+        return f"an object that has no value as text: {one_line(text(contents['text/plain'])[:100])}"
+    types = one_line(", ".join(sorted(map(str, contents))) or str(output.get("output_type")))
+    return f"not JSON or text but {types:.200}"
+
+
 def _last_printed(outputs: list[Mapping[str, Any]]) -> Iterator[str]:
     """The printed outputs after the last output of another type, last one first: not every tool joins them."""
     for output in reversed(outputs):
@@ -184,22 +261,23 @@ def _last_printed(outputs: list[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _read_text(value: str) -> Any:
-    """Parse a text as JSON; it stays text if it is not JSON."""
+    """Parse a text as JSON; it is the text that a terminal shows if it is not JSON."""
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        return _plain(value)
-
-
-def _plain(value: str) -> str:
-    """Remove terminal codes, unless the value is too large anyway."""
-    return plain(value) if len(value) <= _MAX_TEXT_CHARS else value
+        shown = as_displayed(value)
+    try:
+        return shown if shown == value else json.loads(shown)
+    except (ValueError, RecursionError):
+        return shown
 
 
 def _read_shown(value: str) -> Any:
     """Parse what a kernel shows of a cell's last value: JSON, or Python's repr of a number, string, list or mapping."""
-    if value in _NOT_FINITE:
+    if value in _NOT_FINITE or _MISSING.fullmatch(value):
         raise ValueError(f"is {value}, which JSON does not support")
+    if member := _ENUM_MEMBER.fullmatch(value):
+        value = member["value"]
     if _SHORTENED_REPR.match(value):
         raise ValueError("is so long that IPython shows only the start of it; end the cell with print(json.dumps(…))")
     try:
@@ -208,40 +286,10 @@ def _read_shown(value: str) -> Any:
         pass
     try:
         # A round trip through JSON: what is not JSON (a set, a tuple as a key) stays text.
-        literal = _evaluate(value) if len(value) <= _MAX_TEXT_CHARS else value
-        return json.loads(json.dumps(literal)) if _is_json(literal) else _plain(value)
+        literal = evaluate(value) if len(value) <= _MAX_LITERAL_CHARS else value
+        return json.loads(json.dumps(literal)) if _is_json(literal) else plain(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return _plain(value)
-
-
-def _evaluate(shown: str) -> Any:
-    """Evaluate a Python literal that may contain NumPy's numbers and numbers that are not finite.
-
-    :raises ValueError: if it is not a literal; :func:`ast.parse` raises several other exceptions.
-    """
-    return ast.literal_eval(_LiteralTransformer().visit(ast.parse(shown, mode="eval")))
-
-
-class _LiteralTransformer(ast.NodeTransformer):
-    """Replaces the numbers whose repr is not a literal, such as ``np.int64(1)``, by literals."""
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if _is_numpy_attribute(node.func) and _NUMPY_SCALAR.fullmatch(node.func.attr) and len(node.args) == 1:
-            scalar: ast.AST = self.visit(node.args[0])
-            return scalar
-        return node
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        if _is_numpy_attribute(node) and node.attr in _NUMPY_BOOLEANS:
-            return ast.Constant(_NUMPY_BOOLEANS[node.attr])
-        return node
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return ast.Constant(float(node.id)) if node.id in ("nan", "inf") else node
-
-
-def _is_numpy_attribute(node: ast.expr) -> TypeGuard[ast.Attribute]:
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "np"
+        return plain(value)
 
 
 def _is_json(value: object) -> bool:

@@ -6,13 +6,12 @@ Source: https://nbformat.readthedocs.io/en/latest/format_description.html
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-_TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[@-Z\\-_])")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+from airflow_provider_datalore.api.text import one_line, plain
+from airflow_provider_datalore.notebooks.terminal import displayed
 
 MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
 """Maximum size of a file that is read. In memory it takes about five times as much, 25 times if it is hostile."""
@@ -34,6 +33,7 @@ class CodeCell:
     :param outputs: its outputs, in the file's format.
     :param execution_count: the kernel's execution counter, if the cell was executed.
     :param language: the notebook's language, such as ``python``; empty if the file does not contain it.
+    :param timing: when which message of the kernel came, as Jupyter records it; empty if it was not recorded.
     """
 
     number: int
@@ -42,13 +42,14 @@ class CodeCell:
     outputs: tuple[Mapping[str, Any], ...]
     execution_count: int | None
     language: str
+    timing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """A description for users: the number, the execution count as in tracebacks, and a tag or the first line."""
         lines = (line.strip() for line in self.source.splitlines())
         first_line = next((line for line in lines if line), "")
-        name = plain((self.tags[0] if self.tags else first_line)[:80])
+        name = one_line((self.tags[0] if self.tags else first_line)[:80])
         count = "" if self.execution_count is None else f" (In[{self.execution_count}])"
         position = f"cell {self.number}{count}"
         if not name:
@@ -77,7 +78,8 @@ def code_cells(content: bytes) -> Iterator[CodeCell]:
         if isinstance(cell, Mapping) and cell.get("cell_type") == "code":
             count = cell.get("execution_count", cell.get("prompt_number"))
             metadata = cell.get("metadata")
-            tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
+            metadata = metadata if isinstance(metadata, Mapping) else {}
+            tags, timing = metadata.get("tags"), metadata.get("execution")
             yield CodeCell(
                 number=number,
                 source=text(cell.get("source", cell.get("input"))),
@@ -85,6 +87,7 @@ def code_cells(content: bytes) -> Iterator[CodeCell]:
                 outputs=tuple(_mappings(cell.get("outputs"))),
                 execution_count=count if isinstance(count, int) else None,
                 language=text(cell.get("language")) or language,
+                timing=timing if isinstance(timing, Mapping) else {},
             )
 
 
@@ -109,9 +112,9 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def plain(value: str) -> str:
-    """Remove terminal codes, and characters that a log would display as something else."""
-    return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", value.replace("\r\n", "\n")))
+def as_displayed(value: str) -> str:
+    """Printed text as a terminal shows it: a progress bar only as it was last. Otherwise the same as :func:`plain`."""
+    return plain(displayed(value))
 
 
 def _language(notebook: Mapping[str, Any]) -> str:
@@ -119,7 +122,7 @@ def _language(notebook: Mapping[str, Any]) -> str:
     for key, name in (("language_info", "name"), ("kernelspec", "language")):
         section = metadata.get(key) if isinstance(metadata, Mapping) else None
         if isinstance(section, Mapping) and (language := text(section.get(name))):
-            return plain(language)[:50].lower()
+            return one_line(language)[:50].lower()
     return ""
 
 

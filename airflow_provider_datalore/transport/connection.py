@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from airflow_provider_datalore.api.models import NotebookId
@@ -22,13 +23,14 @@ class AirflowConnection(Protocol):
     """The part of Airflow's ``Connection`` that is read here; the extra is passed separately: reading it can block."""
 
     conn_id: str
+    conn_type: str | None
     host: str | None
     schema: str | None
     port: int | None
     password: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DataloreConnection:
     """A connection that was read and validated.
 
@@ -62,12 +64,13 @@ class DataloreConnection:
     max_connections: int = DEFAULT_MAX_CONNECTIONS
 
     @classmethod
-    def read(cls, connection: AirflowConnection, extra: Mapping[str, Any]) -> DataloreConnection:
+    def read(cls, connection: AirflowConnection, extra: object) -> DataloreConnection:
         """Read and validate an Airflow connection and its extra.
 
+        :param extra: the extra, parsed: a mapping, or whatever else somebody saved there.
         :raises DataloreConfigurationError: if a field is missing or invalid; the message says how to correct it.
         """
-        reader = FieldReader(connection.conn_id, extra)
+        reader = FieldReader(connection.conn_id, extra, connection.conn_type)
         base_url = reader.base_url(connection.host, connection.schema, connection.port)
         return cls(
             conn_id=connection.conn_id,
@@ -133,6 +136,30 @@ class DataloreConnection:
             url = select_proxy(self.base_url, get_environ_proxies(self.base_url))
         return _proxy_url(url, self) if url else None
 
+    @cached_property
+    def route(self) -> str:
+        """The connection and the proxy in use, for messages."""
+        return f"{self} through proxy {self.shown_proxy} ({self._proxy_source})" if self.shown_proxy else str(self)
+
+    @cached_property
+    def responding_proxy(self) -> str:
+        """The proxy that can respond in place of Datalore, for messages; empty if there is none, as with https."""
+        return self.shown_proxy if self.base_url.startswith("http://") else ""
+
+    @cached_property
+    def shown_proxy(self) -> str:
+        """The address of the proxy in use, without user and password; empty without a proxy."""
+        try:
+            url = self.proxy()
+        except DataloreConfigurationError:
+            return ""
+        parts = urlsplit(url or "")
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if url else ""
+
+    @property
+    def _proxy_source(self) -> str:
+        return "from proxies in the extra" if self.proxies else "from the environment"
+
     def ca_certificates(self) -> str | None:
         """The file or folder of the trusted CA certificates; None if certificate verification is disabled."""
         from certifi import where
@@ -152,6 +179,17 @@ class DataloreConnection:
     def without_token_bytes(self, body: bytes) -> bytes:
         """Replace the token in the body of a response."""
         return redaction.without_bytes(self.token, body)
+
+
+def mask_token(token: str) -> None:
+    """Let Airflow mask the token in logs.
+
+    Airflow masks the password as it was entered. If it was pasted with a space or a line break, that is another text.
+    Can block: Airflow may send it to another process.
+    """
+    from airflow.providers.common.compat.sdk import mask_secret
+
+    mask_secret(token)
 
 
 @contextmanager

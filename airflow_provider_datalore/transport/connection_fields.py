@@ -6,6 +6,8 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -14,6 +16,10 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 _MAX_NUMBER = 1_000_000_000
 DEFAULT_HOST = "https://datalore.jetbrains.com"
+CONN_TYPE = "datalore"
+_OTHER_CONN_TYPES = ("http", "")
+"""Types that are accepted if the connection has a host: its password is sent to that host only, as Airflow's HTTP
+provider would send it."""
 _HOW_TO_CREATE = (
     "Create a token in Datalore under Account settings | API tokens, and set it as the connection's password."
 )
@@ -24,6 +30,11 @@ _NOT_HEADERS = frozenset(
         *("max_connections", "stream", "allow_redirects", "max_redirects", "check_response", "srv_lookup"),
     }
 )
+
+_PAGES = re.compile(
+    r"[?#]|/(?:view/)?(?:notebook|report)/|/api(?:/(?:run|computation|notebook|user_public|workspaces)\b|$)"
+)
+"""Where the path of one of Datalore's pages, or of its API, begins in an address."""
 
 log = logging.getLogger(__name__)
 
@@ -38,19 +49,71 @@ def is_host(name: str | None) -> bool:
         return False
 
 
+def _field_name(key: str) -> str:
+    """The name of a known field however it is spelled; another key is a header. Airflow 2's forms add a prefix."""
+    name = re.sub(r"^extra__[a-z]+__", "", key, flags=re.IGNORECASE)
+    known = name.lower().replace("-", "_")
+    return known if known in _NOT_HEADERS else name
+
+
+def _with_brackets(rest: str) -> str:
+    """What follows the scheme of an address, with the brackets of an IPv6 address, which Airflow drops."""
+    host, slash, path = rest.partition("/")
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return rest
+    return f"[{host}]{slash}{path}"
+
+
+def _meant(url: str) -> str:
+    """The address that was probably meant by one that has two schemes, or is that of a notebook or of the API."""
+    if "@" in url:
+        return ""
+    scheme, address = "https", url
+    while found := re.match(r"(https?)(?::/*|/+)(?=.)", address, re.IGNORECASE):
+        scheme, address = found[1].lower(), address[found.end() :]
+    host = _PAGES.split(address, maxsplit=1)[0].rstrip("/")
+    meant = f"{scheme}://{host}"
+    return f" Did you mean {meant}?" if host and meant != url and is_host(urlsplit(meant).hostname) else ""
+
+
 class FieldReader:
     """Reads the fields of one connection; its errors name the connection."""
 
-    def __init__(self, conn_id: str, extra: Mapping[str, Any]) -> None:
+    def __init__(self, conn_id: str, extra: object, conn_type: str | None = CONN_TYPE) -> None:
         self.conn_id = conn_id
-        # A form saves an empty field as null or as an empty string.
-        self.extra = {key: value for key, value in extra.items() if value is not None and value != ""}
+        self.conn_type = (conn_type or "").strip().lower()
+        self.extra = self._fields(extra)
 
     def fail(self, field_name: str, problem: str) -> NoReturn:
         raise DataloreConfigurationError(f"Connection {self.conn_id!r}: {field_name} {problem}")
 
+    def _fields(self, extra: object) -> dict[str, Any]:
+        """The fields of the extra by their names here, without empty ones: a form saves those as null or as ``""``.
+
+        :param extra: the parsed extra; a text if it was encoded twice.
+        """
+        with suppress(ValueError, RecursionError):
+            extra = json.loads(extra) if isinstance(extra, str) and extra.strip() else extra
+        extra = extra or {}
+        if not isinstance(extra, Mapping):
+            self.fail(
+                "the extra",
+                f'is a {type(extra).__name__}; it must be a JSON object, such as {{"timeout": 30}}, or empty.',
+            )
+        fields: dict[str, Any] = {}
+        for key, value in extra.items():
+            name = _field_name(str(key))
+            if value is None or value == "":
+                continue
+            if fields.setdefault(name, value) is not value and fields[name] != value:
+                self.fail(f"{name!r} in the extra", "is set twice, to different values. Remove one of them.")
+        return fields
+
     def base_url(self, host: str | None, schema: str | None, port: int | None) -> str:
         host = (host or "").strip()
+        self._check_type(has_host=bool(host.strip("/")))
         host = host if host.strip("/") else DEFAULT_HOST
         if "://" not in host:
             host = f"{(schema or 'http').strip()}://{host}"
@@ -66,12 +129,21 @@ class FieldReader:
             return url
         return f"{parts.scheme}://{parts.netloc}:{port}{parts.path}"
 
+    def _check_type(self, *, has_host: bool) -> None:
+        """Check that the password is a token for Datalore: any other connection's password must not be sent there."""
+        if self.conn_type == CONN_TYPE or (self.conn_type in _OTHER_CONN_TYPES and has_host):
+            return
+        remedy = "Use the id of a connection of type Datalore, or change the type of this one."
+        if self.conn_type in _OTHER_CONN_TYPES:
+            remedy += " A connection of this type must have a host."
+        self.fail("type", f"is {self.conn_type or 'empty'!r}, so its password is not sent to Datalore. {remedy}")
+
     def url(self, field_name: str, value: object) -> str:
         """An http(s) address of scheme, host, port and path only, without a trailing slash."""
         if not isinstance(value, str):
             self.fail(field_name, "is not a string. Use an address such as https://datalore.example.com.")
         scheme, found, rest = value.strip().partition("://")
-        url = f"{scheme.lower()}{found}{rest.rstrip('/')}"
+        url = f"{scheme.lower()}{found}{_with_brackets(rest.rstrip('/'))}"
         try:
             parts = urlsplit(url)
             is_valid = parts.scheme in ("http", "https") and is_host(parts.hostname) and parts.port != 0
@@ -82,8 +154,10 @@ class FieldReader:
             self.fail(
                 field_name,
                 "is not the address of a server. Use the form https://datalore.example.com or "
-                "http://datalore:8080, without a user, query or fragment.",
+                f"http://datalore:8080, without a user, query or fragment.{_meant(url)}",
             )
+        if meant := _meant(url):
+            self.fail(field_name, f"is not the address of a server alone.{meant}")
         return url
 
     def public_url(self) -> str | None:

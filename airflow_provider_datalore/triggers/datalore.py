@@ -1,26 +1,28 @@
-"""Waits for a run in the triggerer, so that no worker slot is held."""
+"""The trigger that waits for a run in the triggerer, without a worker slot."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_datalore import defaults
+from airflow_provider_datalore.durations import seconds
 
 
 class DataloreRunTrigger(BaseTrigger):
     """Waits until a run of a notebook has ended, and sends one event with its outcome.
 
-    Nothing is checked before :meth:`run`: Airflow never reports a trigger whose constructor fails.
+    Arguments are checked only in :meth:`run`: Airflow does not report an error in a trigger's constructor.
 
-    :param run_id: the run, as ``DataloreRunNotebookOperator`` returned it.
+    :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param poll_interval: the longest time between two requests, in seconds.
-    :param max_outage: for how many seconds Datalore may be unreachable without one good response.
-    :param deadline: when to give up whatever the run does, in epoch seconds; None for never.
-    :param since: when the wait began, in epoch seconds; the longer ago, the fewer the requests.
+    :param poll_interval: maximum seconds between two requests.
+    :param max_outage: seconds for which Datalore may be unreachable without one usable response.
+    :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
+    :param since: when the wait began, in epoch seconds; the longer ago, the less frequent the requests.
     :param not_before: when to send the first request, in epoch seconds; None for soon.
     :param notebook_url: the address of the notebook, for messages.
     :param unknown: arguments that another version of this package stored; they are ignored.
@@ -30,8 +32,8 @@ class DataloreRunTrigger(BaseTrigger):
         self,
         run_id: str = "",
         datalore_conn_id: str = defaults.CONN_ID,
-        poll_interval: float = defaults.POLL_INTERVAL,
-        max_outage: float = defaults.MAX_OUTAGE,
+        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        max_outage: float | timedelta = defaults.MAX_OUTAGE,
         deadline: float | None = None,
         since: float | None = None,
         not_before: float | None = None,
@@ -41,8 +43,8 @@ class DataloreRunTrigger(BaseTrigger):
         super().__init__()
         self.run_id = run_id
         self.datalore_conn_id = datalore_conn_id
-        self.poll_interval = poll_interval
-        self.max_outage = max_outage
+        self.poll_interval = seconds(poll_interval)
+        self.max_outage = seconds(max_outage)
         self.deadline = deadline
         self.since = since
         self.not_before = not_before

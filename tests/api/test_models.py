@@ -437,3 +437,19 @@ def test_a_time_east_of_greenwich_is_the_same_moment_in_utc() -> None:
     ended = Run(run_id="r1", end_time=local).end_time
     assert ended == END
     assert str(ended) == "2026-01-31 12:30:00+00:00"
+
+
+def test_a_run_that_succeeded_is_over_although_no_end_is_reported() -> None:
+    artifacts = (Artifact(name="sales.ipynb", path="/a/sales.ipynb"),)
+    ended = Run(run_id="r1", success=True, artifacts=artifacts)
+    assert ended.is_finished
+    assert ended.succeeded
+    assert ended.raise_for_failure() is ended
+    assert not Run(run_id="r1", success=True, artifacts=artifacts, status="RUNNING").is_finished
+    assert not Run(run_id="r1", success=False, artifacts=artifacts).is_finished
+    assert not Run(run_id="r1", success=True).is_finished
+
+
+def test_a_status_that_datalore_did_not_report_is_not_made_up() -> None:
+    assert Run(run_id="r1").reported_status == "no status and no end time"
+    assert Run(run_id="r1", status="RUNNING").reported_status == "status 'RUNNING'"

@@ -216,6 +216,16 @@ def test_a_change_is_logged_and_a_single_poll_is_not(time: FakeTime, caplog: pyt
     ]
 
 
+def test_a_long_wait_logs_a_line_every_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        waited(FakeTime(), finishes_at(7500))
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert lines[0] == "Run r1 is 'RUNNING'."
+    assert lines[-1] == "Run r1 is finished after 2 h 05 min."
+    assert 12 <= len(lines) - 2 <= 13
+    assert all(line.startswith("Run r1 is 'RUNNING' after ") for line in lines[1:-1])
+
+
 def test_an_outage_and_its_end_are_logged(time: FakeTime, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         waited(time, in_turn(RUNNING, down(), down()))

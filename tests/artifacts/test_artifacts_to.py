@@ -129,9 +129,9 @@ class TestWhenTheRunFailed:
     def test_neither_does_a_storage_that_fails(
         self, failed: Datalore, context: Context, task_instance: TaskInstance, tmp_path: Path
     ) -> None:
-        (tmp_path / "file").touch()
+        (tmp_path / "sales.ipynb").mkdir()
         with pytest.raises(DataloreRunFailedError):
-            operator(f"{tmp_path}/file").execute(context)
+            operator(str(tmp_path)).execute(context)
         assert task_instance.xcoms["artifacts"] == []
 
 
@@ -153,9 +153,9 @@ class TestWhenTheDownloadFailed:
     def test_the_same_after_a_deferral(
         self, ran: Datalore, context: Context, store: TaskStateStore, tmp_path: Path
     ) -> None:
-        (tmp_path / "file").touch()
+        (tmp_path / "sales.ipynb").mkdir()
         with pytest.raises(DataloreStorageError, match=r"sales\.ipynb"):
-            operator(f"{tmp_path}/file", deferrable=True).execute(context)
+            operator(str(tmp_path), deferrable=True).execute(context)
         assert store.values["datalore_run"]["run_id"] == "run-1"
 
     def test_outages_up_to_max_outage_are_lived_through(
@@ -200,6 +200,14 @@ class TestBeforeTheNotebookRuns:
     ) -> None:
         with pytest.raises(DataloreConfigurationError, match="cannot be used"):
             operator(destination).execute(context)
+        assert ran.requests == []
+
+    def test_a_destination_that_cannot_be_written_to_fails_the_task(
+        self, ran: Datalore, context: Context, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(DataloreStorageError, match="Could not write a test file to "):
+            operator(str(tmp_path / "file" / "below")).execute(context)
         assert ran.requests == []
 
     def test_not_waiting_for_the_run_fails_the_task(self, ran: Datalore, context: Context, local: LocalPlace) -> None:

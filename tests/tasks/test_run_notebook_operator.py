@@ -42,6 +42,20 @@ def posted(datalore: Datalore) -> list[Any]:
     return [request.json for request in datalore.asked("POST")]
 
 
+class TestTheLogOfTheStart:
+    def test_it_names_the_parameters(self, datalore: Datalore, context: Context, logged: Logged) -> None:
+        datalore.starts("run-1").finishes()
+        operator(parameters={"region": "EU", "top": 5, "password": "correct horse battery"}).execute(context)
+        assert 'Parameters: {"region": "EU", "top": "5", "password": "***"}' in logged()
+
+    def test_long_parameters_are_cut(self, datalore: Datalore, context: Context, logged: Logged) -> None:
+        datalore.starts("run-1").finishes()
+        operator(parameters={"text": "x" * 5000}).execute(context)
+        line = next(line for line in logged().splitlines() if "Parameters: " in line)
+        assert "x" * 900 in line
+        assert "x" * 1000 not in line
+
+
 class TestWaitingOnTheWorker:
     def test_it_returns_the_run_id(self, datalore: Datalore, context: Context) -> None:
         datalore.starts("run-1").finishes()
