@@ -176,7 +176,7 @@ def _download(package: str) -> Path:
     known = sorted(folder.glob(f"{package}-*"))
     if not known:
         pip = ["uvx", "pip"] if shutil.which("uvx") else [sys.executable, "-m", "pip"]
-        command = [*pip, "download", "--quiet", "--no-deps", "--no-binary", ":all:", package]
+        command = [*pip, "download", "--quiet", "--no-deps", "--no-binary", package, package]
         subprocess.run([*command, "--dest", str(folder)], check=True)
         known = sorted(folder.glob(f"{package}-*"))
     return known[-1]
