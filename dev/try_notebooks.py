@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,9 +50,14 @@ class Outcome:
     cells: int = 0
 
     def agrees(self, alone: Outcome) -> bool:
-        """Whether the emulator ended as nbclient alone did. A notebook that nbclient cannot start may be refused."""
-        if self.state == "refused":
-            return alone.state in ("refused", "failed") and alone.cells == 0
+        """Whether the emulator ended as nbclient alone did.
+
+        The emulator is more tolerant of invalid files, and does not execute another language as Python.
+        """
+        if alone.state == "refused":
+            return self.state != "hung"
+        if self.state == "refused" and "language is" in self.detail:
+            return alone.state == "failed"
         return (self.state, self.detail, self.cells) == (alone.state, alone.detail, alone.cells)
 
     def __str__(self) -> str:
@@ -176,13 +182,20 @@ def _download(package: str) -> Path:
     known = sorted(folder.glob(f"{package}-*"))
     if not known:
         pip = ["uvx", "pip"] if shutil.which("uvx") else [sys.executable, "-m", "pip"]
-        command = [*pip, "download", "--quiet", "--no-deps", "--no-binary", package, package]
-        subprocess.run([*command, "--dest", str(folder)], check=True)
+        command = [*pip, "download", "--quiet", "--no-deps", "--dest", str(folder), package]
+        # Some packages have only a wheel.
+        if subprocess.run([*command, "--no-binary", package], check=False).returncode:
+            subprocess.run(command, check=True)
         known = sorted(folder.glob(f"{package}-*"))
     return known[-1]
 
 
 def _notebooks_of(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """The notebooks in a source distribution or a wheel."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            yield from ((name, wheel.read(name)) for name in wheel.namelist() if name.endswith(".ipynb"))
+        return
     with tarfile.open(archive) as files:
         for member in files:
             content = files.extractfile(member) if member.name.endswith(".ipynb") else None
