@@ -52,8 +52,8 @@ class Outcome:
     def agrees(self, alone: Outcome) -> bool:
         """Whether the emulator ended as nbclient alone did.
 
-        The emulator is more tolerant of invalid files. What it cannot execute, it refuses instead of failing later: another
-        language, and cells of unknown types.
+        The emulator is more tolerant of invalid files. What it cannot execute (another language, cells of unknown
+        types), it refuses instead of failing later.
         """
         if alone.state == "refused":
             return self.state != "hung"
