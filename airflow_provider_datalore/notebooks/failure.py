@@ -140,7 +140,7 @@ def _printed_error(cell: CodeCell | None) -> CellFailure | None:
 
 
 def _died(last: CodeCell | None, following: CodeCell | None) -> CellFailure | None:
-    """The failure of a notebook without an error: its kernel died, or somebody stopped the run."""
+    """The failure of a notebook without an error: its kernel died, or a user stopped the run."""
     known = "the executed notebook contains no error"
     if last is None:
         if following is None:

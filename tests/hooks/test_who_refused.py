@@ -44,7 +44,7 @@ def test_a_response_through_a_proxy_names_the_proxy(side: Side, monkeypatch: pyt
             calls.raise_for_status(STATUS, response)
     message = str(caught.value)
     assert f"through proxy {proxy.url} (from the environment)" in message
-    assert f"Proxy {proxy.url} may have responded in place of Datalore" in message
+    assert f"Proxy {proxy.url} may have responded instead of Datalore" in message
     assert "hunter2" not in message
     assert status != 407 or "requires a user and a password" in message
 
