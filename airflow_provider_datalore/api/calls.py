@@ -253,7 +253,8 @@ def _forbidden(challenge: str) -> str:
     if "scope" not in needed:
         return (
             "The owner of the token may only view the notebook, the scope of the token is too narrow, or the token is "
-            "for another notebook only. Ask the notebook's owner for edit access, or use the token of a user who has it."
+            "for another notebook only. Ask the notebook's owner for edit access, or use the token of a user who has "
+            "it."
         )
     level = f" with access {needed['access']}" if "access" in needed else ""
     return (
