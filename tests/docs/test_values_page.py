@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]  # its stubs are another package
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
@@ -65,7 +65,8 @@ def test_a_value_becomes_the_parameter_that_the_page_names(expression: str, sent
 @pytest.mark.parametrize(("expression", "read"), [(row[0], row[2]) for row in ROWS])
 def test_the_last_value_of_a_cell_becomes_the_output_that_the_page_names(expression: str, read: str) -> None:
     value = value_of(expression)
-    data, metadata = DisplayFormatter().format(value)
+    formatter: Any = DisplayFormatter()
+    data, metadata = formatter.format(value)
     outputs = [{"output_type": "execute_result", "execution_count": 1, "metadata": metadata, "data": data}]
     content = notebook(cell(*([] if value is None else outputs), tags=("xcom:it",)))
     if read.startswith("error: ") or value is None:
