@@ -8,20 +8,20 @@ PYTHON ?= python3
 VENV := .venv/airflow-$(AIRFLOW)
 RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) dev/environment.py --airflow $(AIRFLOW) --groups
-TYPED := airflow_provider_datalore dev tests/docs tests/e2e tests/examples tests/faults tests/package tests/ui
+TYPED := airflow_provider_datalore dev tests/audit tests/docs tests/e2e tests/examples tests/faults tests/package tests/ui
 # Tests run against the package as users install it: Python imports from this wheel before the checkout.
 WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
 PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
 # On other versions of Airflow than the newest, tests that do not depend on Airflow are left out.
 TESTED := not faults$(if $(filter $(NEWEST),$(AIRFLOW)),, and not no_airflow)
-# Type checkers check user code in an environment with the same wheel. They search first where they run or are configured,
-# so both must not be the checkout's folder.
+# Type checkers check user code in an environment with the same wheel. They search for modules first in the folder in which
+# they run and in that of their configuration, so neither may be the checkout's folder.
 USER_CODE := tests/user_code
 USER_VENV := $(CURDIR)/build/user-airflow-$(AIRFLOW)
 # Some branches run only on some Airflow versions; all tests on the newest one must reach this coverage.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
-.PHONY: help demo ui screenshots test test-matrix test-faults bench lint public-api docs package clean
+.PHONY: help demo ui screenshots test test-matrix test-faults audit bench lint public-api docs package clean
 
 help:
 	@echo "make demo    run an example DAG with a real Airflow and the Datalore emulator, and show the result"
@@ -29,8 +29,9 @@ help:
 	@echo "make screenshots   take the pictures in docs/images again, with the installed Chromium"
 	@echo "make test    run all tests on Airflow $(NEWEST); AIRFLOW=2.11.2 selects another version"
 	@echo "make test-matrix   run the tests on every supported Airflow and installed Python, and with older libraries"
-	@echo "make test-faults   kill, disconnect and corrupt parts of a real Airflow and of Datalore (15 minutes)"
-	@echo "make bench   compare waiting with a bare loop and with other providers (more than an hour)"
+	@echo "make test-faults   kill and disconnect parts of a real Airflow and of Datalore, and corrupt responses (15 minutes)"
+	@echo "make audit   repeat the attacks that docs/security.md lists (10 minutes)"
+	@echo "make bench   measure the cost of waiting, in comparison with a bare loop and with other providers (more than an hour)"
 	@echo "make lint    run ruff, the import contract, mypy, the checks of wording and of the public API, and type checks of user code"
 	@echo "make public-api   write docs/public_api.txt, if CHANGELOG.md names what changed"
 	@echo "make docs    build the documentation into build/docs"
@@ -67,7 +68,12 @@ test-faults:
 	@$(RUN) tests.faults.services
 	@$(RUN) pytest tests/faults $(ARGS)
 
-# Compares only what was measured side by side. Do not use the machine meanwhile. ARGS="--parts polling --runs 200" is short.
+# What was tried in audits, as far as it can be scripted; docs/security.md lists it. Needs Chromium for the browser part.
+audit:
+	@$(INSTALL) test audit
+	@$(RUN) pytest -m audit -v $(ARGS)
+
+# Compares only what was measured side by side. Do not use the machine during the measurement. ARGS="--parts polling --runs 200" is short.
 bench:
 	@$(INSTALL) bench
 	@$(RUN) benchmarks $(ARGS)
@@ -85,7 +91,7 @@ lint:
 		--python-executable $(USER_VENV)/bin/python .
 	cd $(USER_CODE) && PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(CURDIR)/$(RUN) pyright --pythonpath $(USER_VENV)/bin/python .
 
-# Refuses unless the section Unreleased of CHANGELOG.md names each change.
+# Writes nothing unless the section Unreleased of CHANGELOG.md names each change.
 public-api:
 	@$(INSTALL) test
 	@$(RUN) dev.public_api --write

@@ -1,9 +1,9 @@
-"""One class for each thing that can go wrong between Airflow and Datalore.
+"""The exceptions of this package, one class for each kind of failure.
 
 ::
 
     DataloreError
-    ├── DataloreConfigurationError              a connection, a notebook id, a parameter or an option cannot work
+    ├── DataloreConfigurationError              a connection, a notebook id, a parameter or an option is not valid
     ├── DataloreStorageError                    a file could not be read from, or written to, a storage
     ├── DataloreApiError                        Datalore refused a request; retrying does not help
     │   ├── DataloreBadRequestError             400
@@ -16,19 +16,19 @@
     │   │   └── DataloreUntrustedServerError    the TLS certificate is not trusted
     │   └── DataloreUnexpectedResponseError     a redirect, or a body that is not what Datalore documents
     ├── DataloreNotebookApiMissingError         the server has no Notebook API
-    ├── DataloreSubmissionUnknownError          the notebook may be running, or not
+    ├── DataloreSubmissionUnknownError          it is unknown whether the notebook is running
     ├── DataloreRunFailedError                  the run ended without success
     │   └── DataloreInteractiveRunFailedError   a cell of an interactive run failed
     ├── DataloreRunTimeoutError                 a time limit passed before the run ended
     │   └── DataloreInteractiveRunTimeoutError  the same for an interactive run
-    ├── DataloreOutputError                     a value that the notebook hands back cannot be used
-    │   └── DataloreMissingOutputError          the notebook left no value of this name
+    ├── DataloreOutputError                     a value that the notebook returned cannot be used
+    │   └── DataloreMissingOutputError          the notebook returned no value with this name
     ├── DataloreNotebookBusyError               the notebook is already running
     ├── DataloreKernelLostError                 the kernel did not start, died, was restarted or was stopped
-    └── DataloreRunOverlapError                 somebody else ran or changed the notebook at the same time
+    └── DataloreRunOverlapError                 another user or task ran or changed the notebook meanwhile
 
-They are plain exceptions and not ``AirflowException``: a deferred sensor with ``soft_fail`` skips on any of those, and
-a notebook that failed must not turn into a skipped task.
+They do not derive from ``AirflowException``: a deferred sensor with ``soft_fail`` skips on any ``AirflowException``,
+and a failed notebook must not become a skipped task.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ class DataloreError(Exception):
 
 
 class DataloreConfigurationError(DataloreError):
-    """Something that the user wrote cannot work: a connection, a notebook id, a parameter."""
+    """Something that the user wrote is not valid: a connection, a notebook id, a parameter or an option."""
 
 
 class DataloreStorageError(DataloreError):
-    """A file could not be read from, or written to, the storage: it is full, unreachable, or refuses access."""
+    """A file could not be read from, or written to, a storage, which may be full, unreachable, or refuse access."""
 
 
 class DataloreApiError(DataloreError):
-    """Datalore refused a request, and would refuse it again.
+    """Datalore refused a request; a retry would be refused as well.
 
     :param status: the HTTP status of the response.
     :param url: the address of the request.
@@ -91,7 +91,7 @@ class DataloreNotFoundError(DataloreApiError):
 
 
 class DataloreConflictError(DataloreApiError):
-    """409: the notebook is not in the state that the request requires; it may have no session, for example."""
+    """409: the notebook is not in the state that the request requires; for example, it has no session."""
 
 
 class DataloreNoResponseError(DataloreError):
@@ -99,9 +99,9 @@ class DataloreNoResponseError(DataloreError):
 
     :param status: the HTTP status; None if there was no response at all.
     :param url: the address of the request.
-    :param retry_after: the seconds that Datalore asked to wait before the next request; None if it did not ask.
-    :param never_received: whether it is certain that Datalore did not act on the request: the connection was never
-        made, or the request was refused with 429 or 503, or redirected.
+    :param retry_after: seconds to wait before the next request, from the header ``Retry-After``; None without it.
+    :param never_received: whether it is certain that Datalore did not act on the request: no connection was made, or
+        the request was refused with 429 or 503, or redirected.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class DataloreUntrustedServerError(DataloreUnavailableError):
 
 
 class DataloreUnexpectedResponseError(DataloreNoResponseError):
-    """Something responded, but not as Datalore does: with a redirect, or not with the JSON that is documented.
+    """The response is not one of Datalore's: it is a redirect, or not the documented JSON.
 
     :param body: the first part of the response's body.
     """
@@ -153,12 +153,12 @@ class DataloreNotebookApiMissingError(DataloreError):
 
 
 class DataloreSubmissionUnknownError(DataloreError):
-    """A run was requested and no clear response came: the notebook may be running, or not.
+    """A run was requested, but Datalore did not confirm it: it is unknown whether the notebook is running.
 
     The request is not repeated, since that could run the notebook twice.
 
     :param notebook_id: ``owner/id`` of the notebook.
-    :param notebook_url: where to look whether it is running.
+    :param notebook_url: the address at which to check whether it is running.
     """
 
     def __init__(self, message: str, *, notebook_id: str = "", notebook_url: str = "") -> None:
@@ -182,9 +182,9 @@ class DataloreRunFailedError(DataloreError):
 
 
 class DataloreOutputError(DataloreError):
-    """A value that the notebook hands back cannot be used: it is missing, too long, or not JSON.
+    """A value that the notebook returned cannot be used: it is missing, too large, or not JSON.
 
-    :param output: the value's name; empty if none of them can be read.
+    :param output: the value's name; empty if no value can be read.
     """
 
     def __init__(self, message: str, *, output: str = "") -> None:
@@ -193,9 +193,9 @@ class DataloreOutputError(DataloreError):
 
 
 class DataloreMissingOutputError(DataloreOutputError):
-    """The notebook left no value of this name.
+    """The notebook returned no value with this name.
 
-    :param available: the names of the values that it left.
+    :param available: the names of the values that it returned.
     """
 
     def __init__(self, message: str, *, output: str = "", available: tuple[str, ...] = ()) -> None:
@@ -232,12 +232,12 @@ class DataloreInteractiveRunTimeoutError(DataloreRunTimeoutError):
 
 
 class DataloreNotebookBusyError(DataloreError):
-    """The notebook is already running, and the task is not to wait for its turn."""
+    """The notebook is already running, and the task has ``when_busy="fail"``."""
 
 
 class DataloreKernelLostError(DataloreError):
-    """The kernel never started to run the notebook, died, or was restarted or stopped by somebody."""
+    """The kernel did not start, died, or was restarted or stopped by a user."""
 
 
 class DataloreRunOverlapError(DataloreError):
-    """Somebody else ran or changed the notebook at the same time, so its results may be those of another run."""
+    """Another user or task ran or changed the notebook meanwhile, so its results may be those of another run."""

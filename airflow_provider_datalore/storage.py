@@ -119,18 +119,19 @@ def write(chunks: Iterable[bytes], path: ObjectStoragePath, what: str, *, max_by
 
 
 def check_writable(destination: object) -> None:
-    """Write a small file into a folder and delete it again: better than to find out after hours of work.
+    """Check that files can be written to a folder: write a small file, and delete it.
 
-    :param destination: as :func:`folder` takes it.
-    :raises DataloreConfigurationError: if it is not the address of a folder.
-    :raises DataloreStorageError: if it cannot be written to.
+    :param destination: in the forms that :func:`folder` accepts.
+    :raises DataloreConfigurationError: if the destination is malformed or relative, or its file system is not
+        installed.
+    :raises DataloreStorageError: if the file cannot be written.
     """
     path = folder(destination) / _temporary_name()
     write([b"This file tests whether artifacts can be written here.\n"], path, "a test file")
     try:
         path.unlink()
     except Exception as error:
-        log.warning("The test file %s could not be deleted: %s", path, error)
+        log.warning("Could not delete the test file %s: %s", path, error)
 
 
 def check_max_bytes(max_bytes: object) -> None:
@@ -265,7 +266,7 @@ def _temporary_name() -> str:
 
 @contextmanager
 def _write_errors(what: str, path: ObjectStoragePath) -> Iterator[None]:
-    """Turn any exception of a storage library into an error that says what could not be written, and where."""
+    """Convert any exception of a storage library to an error that says what could not be written, and where."""
     try:
         yield
     except Exception as error:

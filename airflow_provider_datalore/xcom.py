@@ -1,4 +1,4 @@
-"""The keys of all XComs that tasks of this package push; imports nothing, so that DAG files pay nothing for it."""
+"""The keys of all XComs that tasks of this package push. Imports nothing, so that DAG files load quickly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ RUN_ID = "run_id"
 """The id of the run, as soon as it is known."""
 
 RUN = "run"
-"""The finished run as JSON; of an interactive run, its cells."""
+"""The finished run as JSON; for an interactive run, with its cells."""
 
 NOTEBOOK_URL = "notebook_url"
 """The address of the notebook, for the task's link."""
@@ -18,10 +18,13 @@ ARTIFACTS = "artifacts"
 """The paths to which artifacts were written."""
 
 OUTPUTS = "outputs"
-"""The values that the notebook handed back, by name."""
+"""The values that the notebook returned, by name."""
 
 PARAMETERS = "parameters"
-"""The parameters that a decorated function returned, without the secrets that Airflow knows."""
+"""The parameters that a decorated function returned, with the secrets that Airflow knows masked."""
 
 INTERACTIVE_RUN = "interactive_run"
 """The notebook as it was before an interactive run, which identifies the run."""
+
+TAB_PREFIX = "datalore_tab_"
+"""Precedes the key of an XCom that the tab shows: with an XCom backend, the same value as JSON text in the database."""

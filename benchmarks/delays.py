@@ -1,4 +1,4 @@
-"""How late one contender notices the end of runs of several lengths; in a separate process."""
+"""Measures how late one contender notices the end of runs of several lengths; in a separate process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.contenders import WAITERS, Setting, Wait
 
 EACH = 20
 """Runs of each length. Lengths vary by a tenth, so that no contender profits from when its polls happen to come."""
-PATIENCE = 300.0
+NOTICE_TIMEOUT = 300.0
 """Seconds after the end of a run by which it must be noticed."""
 
 
@@ -22,7 +22,7 @@ async def delay(wait: Wait, number: int, length: float) -> float | None:
     await asyncio.sleep(random.random())
     ends = time.time() + length * (0.95 + random.random() / 10)
     try:
-        async with asyncio.timeout(length + PATIENCE):
+        async with asyncio.timeout(length + NOTICE_TIMEOUT):
             await wait(f"{number}-{ends * 1000:.0f}")
     except TimeoutError:
         return None

@@ -157,12 +157,12 @@ class AirflowClient:
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """The XCom value of a task. Text that contains a JSON object or list is parsed."""
-        answer = self.request(
+        response = self.request(
             "GET",
             f"{_task(dag_id, run_id, task_id)}/xcomEntries/{quote(key, safe='')}",
             params={"map_index": map_index, "stringify": "false"},
         )
-        return answer["value"]
+        return response["value"]
 
     def links(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, str | None]:
         """The buttons that Airflow's UI shows for a task: name and address."""
@@ -174,16 +174,16 @@ class AirflowClient:
         return dict(links)
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
-        """The log of one try of a task as people read it."""
-        answer = self.request(
+        """The log of one try of a task as text."""
+        response = self.request(
             "GET",
             f"{_task(dag_id, run_id, task_id)}/logs/{try_number}",
             params={"full_content": "true", "map_index": map_index},
             accept="application/json" if self.major >= 3 else "text/plain",
         )
-        if isinstance(answer, str):
-            return answer
-        return "\n".join(_log_line(entry) for entry in answer["content"])
+        if isinstance(response, str):
+            return response
+        return "\n".join(_log_line(entry) for entry in response["content"])
 
     def failure(self, dag_id: str, run_id: str, lines: int = 25) -> str:
         """Explains why a run failed: the state of each task, and the end of the log of each failed task."""

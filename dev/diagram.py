@@ -51,7 +51,7 @@ BESIDE = {
 }
 """What is drawn to the right of a layer. The emulator is in the top layer of the contract."""
 ABOVE_FLOW = "Requests, storage, files"
-"""The layer whose pumps carry out the flows of the layer below it."""
+"""The layer whose drivers carry out the flows of the layer below it."""
 
 WIDTH, LEFT, ROW_WIDTH, ROW_HEIGHT, GAP, FLOW_GAP = 820, 28, 560, 72, 20, 44
 BESIDE_LEFT, BESIDE_WIDTH = 628, 164

@@ -19,7 +19,7 @@ import griffe
 PACKAGE = "airflow_provider_datalore"
 REFERENCE = "docs/reference.md"
 FOR_PEOPLE = ("description", "external-doc-url", "label", "placeholders", "relabeling", "schema", "tags")
-"""Keys of the provider info whose values only people read, or the connection form."""
+"""Keys of the provider info whose values are only for users, or for the connection form."""
 ARGUMENT_KINDS = {
     griffe.ParameterKind.positional_only: "by position only",
     griffe.ParameterKind.keyword_only: "by name only",
@@ -270,7 +270,7 @@ def stored_arguments(serialize: griffe.Object | griffe.Alias) -> list[str]:
 
 
 def flat(value: object, path: str) -> Iterator[tuple[str, str]]:
-    """The provider info by the path of each value, without what only people read."""
+    """The provider info by the path of each value, without values that are only for users."""
     if isinstance(value, dict):
         within = {key: each for key, each in value.items() if key not in FOR_PEOPLE}
         for key, each in within.items():

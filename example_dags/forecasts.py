@@ -1,7 +1,7 @@
 """Runs one notebook for each region, all at once, with dynamic task mapping.
 
 The tasks hold no worker slots while the notebooks run, so a hundred runs need no more workers than one. Your
-Datalore plan limits how many really run at the same time; the others wait in Datalore.
+Datalore plan limits how many of them run at the same time; the others wait in Datalore.
 """
 
 from __future__ import annotations

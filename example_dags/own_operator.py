@@ -29,14 +29,14 @@ class ArtifactSizesOperator(BaseOperator):
                 run_id=DataloreHook().run_notebook(self.notebook_id),
                 poll_interval=5,
                 deadline=now + 15 * 60,
-                # Airflow 3 fails a task that is woken before the scheduler has seen it defer.
+                # Airflow 3 fails a task that is resumed before the scheduler has noticed that it deferred.
                 not_before=now + 7,
             ),
             method_name="return_sizes",
         )
 
     def return_sizes(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, int]:
-        # Raises the error that ended the wait, if it ended before the run.
+        # Raises an error if the wait ended before the run did.
         run = read(event)
         run.raise_for_failure()
         hook = DataloreHook()

@@ -1,4 +1,4 @@
-"""Runs two notebooks one after the other; parameters tell the second which run prepared its data, and when."""
+"""Runs two notebooks, one after the other. The parameters of the second contain the id and the end of the first run."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What Datalore speaks: its nouns, its calls and how to wait for it. Knows no Airflow, no socket, no clock."""
+"""Datalore's API: its models, its calls, and how to wait for a run. Uses no Airflow, no sockets and no clock."""

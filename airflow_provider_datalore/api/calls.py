@@ -1,4 +1,4 @@
-"""One request to Datalore, its response, and the error that a response stands for if it is not a good one."""
+"""A request to Datalore, its response, and the error for each status that is not a success."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ if TYPE_CHECKING:
 
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
 REFUSED_STATUSES = frozenset({429, 503})
-"""Statuses by which a server says that it did not take the request at all."""
+"""Statuses with which a server reports that it did not process the request."""
 
 _ENVOY_RESET = b"disconnect/reset before headers"
 _ENVOY_NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow")
-
 
 _CHALLENGE = re.compile(r"\b(scope|access)\s*=\s*(?:\"([ -!#-~]{1,100})\"|([!#-+\--~]{1,100}))", re.IGNORECASE)
 """What a token requires, in the header ``WWW-Authenticate``."""
@@ -44,21 +43,21 @@ _PROXY_LOGIN = (
 )
 
 MAX_SCANNED_BYTES = 6000
-"""How much of a response is searched for a message."""
+"""Maximum number of bytes of a response that are searched for a message."""
 
 
 class Form(Protocol):
-    """The body of an upload, piece by piece; its length is known before it is sent."""
+    """The body of an upload, in chunks; its length is known before it is sent."""
 
     @property
     def content_type(self) -> str:
         """The value of the header ``Content-Type``."""
 
     def __len__(self) -> int:
-        """Its bytes."""
+        """Its length in bytes."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """The pieces, once."""
+        """The chunks; can be read only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +66,13 @@ class Call:
 
     :param method: ``GET`` or ``POST``.
     :param path: the path on Datalore's host, percent-encoded.
-    :param purpose: what it is for, in words that follow "to": ``"start notebook ann/sales"``.
-    :param body: what is sent as JSON.
-    :param form: what is sent instead of JSON, piece by piece; on a worker only.
-    :param receive: takes the body of a good response, piece by piece, and its result becomes
+    :param purpose: what it is for, as words that follow "to", such as ``"start a run of notebook ann/sales"``.
+    :param body: the JSON to send.
+    :param form: the form to send instead of JSON, in chunks; on a worker only.
+    :param receive: reads the body of a successful response, in chunks; its result becomes
         :attr:`Response.received`; None keeps the body in the response. On a worker only.
-    :param not_found: what a 404 means for this call, and what to do about it.
-    :param bad_request: what a 400 means for this call, and what to do about it.
+    :param not_found: what a 404 means for this call, and what to do.
+    :param bad_request: what a 400 means for this call, and what to do.
     :param repeatable: whether a POST may arrive twice without harm.
     """
 
@@ -90,14 +89,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The response to a call, without the token wherever a server repeated it.
+    """The response to a call. If the server repeated the token in it, the token is masked.
 
     :param connection: the name of the connection that was used.
     :param status: the HTTP status.
     :param url: the address of the request.
-    :param received_at: when it came, in epoch seconds.
+    :param received_at: the time of its arrival, in epoch seconds.
     :param headers: the HTTP headers, names in lower case.
-    :param body: the body, in full; empty if the call's ``receive`` took it.
+    :param body: the whole body; empty if the call's ``receive`` read it.
     :param received: what the call's ``receive`` returned.
     :param proxy: the proxy that may have responded in place of Datalore; empty if there is none, or it cannot.
     """
@@ -113,7 +112,7 @@ class Response:
 
 
 class BodyTooLongError(Exception):
-    """The body of a response is longer than what is read into memory.
+    """The body of a response is too long to be read into memory.
 
     :param max_bytes: the limit.
     """
@@ -124,7 +123,7 @@ class BodyTooLongError(Exception):
 
 
 def join(pieces: Iterator[bytes], max_bytes: int) -> bytes:
-    """The pieces of a body in memory; for a call's ``receive``.
+    """Read the chunks of a body into memory; for a call's ``receive``.
 
     :raises BodyTooLongError: if there are more than ``max_bytes``.
     """
@@ -141,7 +140,7 @@ def raise_for_status(call: Call, response: Response) -> None:
 
     :raises DataloreUnavailableError: 408, 425, 429 and 5xx.
     :raises DataloreUnexpectedResponseError: a redirect.
-    :raises DataloreApiError: any other status, the documented ones as classes of their own.
+    :raises DataloreApiError: any other status; each documented one has its own subclass.
     """
     status = response.status
     if 200 <= status < 300:
@@ -177,9 +176,9 @@ def raise_for_status(call: Call, response: Response) -> None:
 
 
 def read_json(call: Call, response: Response) -> Any:
-    """The JSON of a good response.
+    """The JSON of a successful response.
 
-    :raises DataloreError: the class that the response's status stands for.
+    :raises DataloreError: the class for the response's status.
     """
     raise_for_status(call, response)
     try:
@@ -191,7 +190,7 @@ def read_json(call: Call, response: Response) -> Any:
 def unexpected(call: Call, response: Response, problem: str, *, never_received: bool = False) -> NoReturn:
     """Raise for a response that is not as documented.
 
-    :param problem: what it is or lacks, in words that follow "the response".
+    :param problem: the problem, as words that follow "the response".
     :param never_received: whether it is certain that Datalore did not act on the request.
     """
     body = excerpt(response.body)
@@ -207,12 +206,12 @@ def unexpected(call: Call, response: Response, problem: str, *, never_received: 
 
 
 def invalid_fields(error: ValidationError) -> str:
-    """The fields of a response that are not as documented; empty if it is the response as a whole."""
+    """The fields of a response that are not as documented; empty if the response as a whole is not."""
     return ", ".join(str(part["loc"][0]) for part in error.errors(include_input=False) if part["loc"])
 
 
 def excerpt(body: bytes) -> str:
-    """The first part of a body on one line: Datalore's own message where there is one."""
+    """Datalore's own message in a body, or the first part of the body, on one line."""
     text = body[:MAX_SCANNED_BYTES].decode("utf-8", "replace")
     try:
         data = json.loads(text)
@@ -231,7 +230,7 @@ def _documented_error(call: Call, response: Response) -> tuple[type[DataloreApiE
             )
         case 401:
             return DataloreUnauthorizedError, (
-                "The token is wrong or has expired. Make a new one in Datalore under Account settings | "
+                "The token is wrong or has expired. Create a new one in Datalore under Account settings | "
                 "API tokens, and put it into the connection's password."
             )
         case 403:
@@ -240,7 +239,7 @@ def _documented_error(call: Call, response: Response) -> tuple[type[DataloreApiE
             return DataloreNotFoundError, call.not_found or "Check that the connection's host is a Datalore."
         case 409:
             return DataloreConflictError, (
-                "The notebook is not in the state that this requires: it may have no session, or be running already."
+                "The notebook is not in the required state: it may have no session, or may already be running."
             )
     return DataloreApiError, _PROXY_LOGIN if response.status == 407 else (
         "Datalore does not document this status; check the connection's host."
@@ -252,8 +251,9 @@ def _forbidden(challenge: str) -> str:
     needed = {name.lower(): quoted or bare for name, quoted, bare in _CHALLENGE.findall(challenge[:1000])}
     if "scope" not in needed:
         return (
-            "The owner of the token has only view rights, or the scope of the token is too small, or the token is for "
-            "another notebook only. Ask the notebook's owner for edit access, or use the token of somebody who has it."
+            "The owner of the token may only view the notebook, or the scope of the token is too narrow, or the token "
+            "is for another notebook only. Ask the notebook's owner for edit access, or use the token of a user who "
+            "has it."
         )
     level = f" with access {needed['access']}" if "access" in needed else ""
     return (
@@ -270,9 +270,9 @@ def _status_line(status: int) -> str:
 
 
 def _may_have_been_passed_on(response: Response) -> bool:
-    """Whether Envoy responds, as in Istio, and Datalore may have received the request all the same.
+    """Whether the response comes from an Envoy proxy, as in Istio, and Datalore may still have received the request.
 
-    Envoy returns 503 also if it has passed a request on and the connection broke before the response.
+    Envoy also returns 503 if it has forwarded a request and the connection broke before the response.
 
     Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage (response flags)
     """

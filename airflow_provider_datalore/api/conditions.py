@@ -1,4 +1,4 @@
-"""What a wait waits for: that a run has ended."""
+"""The condition that ends a wait: that a run has ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Condition(Protocol[Seen_contra]):
-    """What is waited for; :func:`airflow_provider_datalore.api.waiting.wait_for` does the waiting."""
+    """The condition that :func:`airflow_provider_datalore.api.waiting.wait_for` waits for."""
 
     def is_met(self, seen: Seen_contra, last: Seen_contra | None, waited: float) -> bool:
         """Whether the wait is over; logs what is new.
@@ -34,15 +34,15 @@ class Condition(Protocol[Seen_contra]):
         """
 
     def tolerates_not_found(self, last: Seen_contra | None, waited: float) -> bool:
-        """Whether a 404 may mean that Datalore does not list it yet."""
+        """Whether a 404 may mean that Datalore does not list the run yet."""
 
     def timeout_error(self, last: Seen_contra | None, deadline: float) -> DataloreError:
-        """The error for a deadline, in epoch seconds, that passed before the condition was met."""
+        """The error if the deadline (epoch seconds) passed before the condition was met."""
 
 
 @dataclass(slots=True)
 class ProgressLog:
-    """Decides when a long wait is worth another log line."""
+    """Decides when to log the progress of a wait."""
 
     _logged: float = 0.0
 
@@ -58,7 +58,7 @@ class ProgressLog:
 
 
 def after(waited: float) -> str:
-    """How long a wait has taken, for the end of a log line: `` after 2 h 05 min``; empty in its first minute."""
+    """The duration of a wait, for the end of a log line: `` after 2 h 05 min``; empty in the first minute."""
     hours, minutes = divmod(int(waited // 60), 60)
     if hours:
         return f" after {hours} h {minutes:02} min"
@@ -67,10 +67,10 @@ def after(waited: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A run has ended, well or not.
+    """A run has ended, successfully or not.
 
     :param run_id: the run.
-    :param where: where an error tells people to look, such as the notebook's address.
+    :param where: where an error tells users to look, such as the notebook's address.
     """
 
     run_id: str
@@ -90,7 +90,7 @@ class RunEnded:
         return last is None and waited <= NEW_RUN_GRACE
 
     def timeout_error(self, last: Run | None, deadline: float) -> DataloreRunTimeoutError:
-        """The run keeps running after the deadline."""
+        """The error for a run that keeps running after the deadline."""
         reported = f"Datalore last reported {last.reported_status}" if last else "Datalore never reported its status"
         return DataloreRunTimeoutError(
             f"Run {self.run_id} had not ended when the task's time limit passed at {format_moment(deadline)}; "
@@ -101,5 +101,5 @@ class RunEnded:
 
 
 def format_moment(moment: float) -> str:
-    """A moment, in epoch seconds, as messages have it."""
+    """Format a time, given in epoch seconds, for messages."""
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,4 +1,4 @@
-"""Which control a parameter sets, and to what; all values are checked before the first control is set.
+"""Converts parameters to the values of controls. All values are checked before the first control is set.
 
 Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-notebook/references
 """
@@ -12,13 +12,14 @@ from typing import Any
 
 from airflow_provider_datalore.api.notebook_models import Cell
 from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
+from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 Control = Mapping[str, Any]
 
 
 class _NotAcceptedError(ValueError):
-    """The control does not accept the value; the message is what it accepts."""
+    """The control does not accept the value; the message says what it accepts."""
 
 
 def settings_for(cells: Iterable[Cell], parameters: object) -> dict[str, dict[str, Any]]:
@@ -52,14 +53,14 @@ def settings_for(cells: Iterable[Cell], parameters: object) -> dict[str, dict[st
 
 
 def describe(control: Control) -> str:
-    """A control in words: its variable, its type and its values."""
+    """Describe a control for messages: its variable, its type and its values."""
     kind = control.get("controlType")
     values = ""
     if kind == "SLIDER":
         values = f" from {control.get('min')} to {control.get('max')}"
     elif kind == "DROPDOWN" and not control.get("selectedVariable"):
         values = f" of {', '.join(map(repr, _items(control)))}"
-    return f"{control.get('variable')!r} ({kind}{values})"
+    return f"{control.get('variable')!r} ({shorten(one_line(f'{kind}{values}'))})"
 
 
 def _listed(controls: Iterable[Control]) -> str:
@@ -100,7 +101,7 @@ def _number(value: ParameterValue, control: Control) -> str:
             return value.strip()
     except InvalidOperation:
         pass
-    raise _NotAcceptedError(f"a number from {least} to {most}")
+    raise _NotAcceptedError(shorten(one_line(f"a number from {least} to {most}")))
 
 
 def _decimal(bound: object, otherwise: str) -> Decimal:
@@ -133,7 +134,7 @@ def _date(value: object, what: str) -> str:
 def _selection(value: ParameterValue, control: Control) -> dict[str, Any]:
     several = bool(control.get("multiselect"))
     chosen = value if isinstance(value, list) else [value]
-    # The items of a variable are only known when the notebook runs.
+    # Items that come from a variable are known only when the notebook runs.
     items = None if control.get("selectedVariable") else _items(control)
     fits = all(isinstance(each, str) and (items is None or each in items) for each in chosen)
     if not fits or (isinstance(value, list) and not several):

@@ -1,4 +1,4 @@
-"""Safe file names for the names that a server gives its files: they stay in their folder, on any storage."""
+"""Makes file names from a server safe: a file stays in its folder, on any storage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FALLBACK_NAME = "artifact"
 
 _MAX_EXTENSION_BYTES = 32
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories: control and format characters (which reverse text), halves of pairs, line separators."""
+"""Unicode categories: control characters, format characters (some reverse text), surrogates, line separators."""
 _FORBIDDEN_CHARS = re.compile(r'[<>:"|?*]')
 _RESERVED_NAMES = re.compile(r"(CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 
@@ -21,9 +21,9 @@ _RESERVED_NAMES = re.compile(r"(CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(COM|LP
 def safe_name(name: str) -> str:
     """A safe file name made from a name that a server gave.
 
-    It is a single path segment and never empty, ``.`` or ``..``; it has no character that Windows forbids, is not a
-    name that Windows reserves, and has at most 255 bytes, where the extension is kept. A harmless name stays as it is,
-    except for Unicode's canonical form.
+    The result is a single path segment, and never empty, ``.`` or ``..``. It has no character that Windows forbids, is
+    not a name that Windows reserves, and has at most 255 bytes, including the extension. A safe name is only converted
+    to Unicode's canonical form.
 
     :param name: for example ``"analysis.ipynb"``, or ``"../../etc/passwd"``, which becomes ``"passwd"``.
     """
@@ -35,10 +35,10 @@ def safe_name(name: str) -> str:
 
 
 def distinct_names(names: Iterable[str]) -> list[str]:
-    """The safe name of each name, no two of them the same even if a storage ignores case.
+    """Make names safe and unique, also on a storage that ignores case.
 
-    The first of several that are the same keeps its name, the next become ``name-2.ext``, ``name-3.ext``, …; the same
-    names in the same order always become the same.
+    If several names are the same, the first one is kept, and the others become ``name-2.ext``, ``name-3.ext``, ….
+    The result depends only on the names and their order.
     """
     safe = [safe_name(name) for name in names]
     taken = {_ignoring_case(name) for name in safe}
@@ -66,13 +66,13 @@ def _with_suffix(name: str, suffix: str = "") -> str:
     tail = dot + extension
     if not stem or len(tail.encode()) > _MAX_EXTENSION_BYTES:
         stem, tail = name, ""
-    room = MAX_NAME_BYTES - len((suffix + tail).encode())
-    # Nothing may be left of a name that begins with hundreds of dots.
-    return _trim(stem.encode()[:room].decode(errors="ignore") + suffix + tail) or FALLBACK_NAME
+    available = MAX_NAME_BYTES - len((suffix + tail).encode())
+    # If a name begins with hundreds of dots, nothing may be left of it.
+    return _trim(stem.encode()[:available].decode(errors="ignore") + suffix + tail) or FALLBACK_NAME
 
 
 def _trim(name: str) -> str:
-    """Without blanks around it or dots after it, which Windows drops."""
+    """Remove blanks at both ends, and dots at the end, which Windows removes as well."""
     return re.sub(r"^\s+|[\s.]+$", "", name)
 
 

@@ -1,9 +1,9 @@
-"""The one protocol by which everything here talks to Datalore.
+"""The flow protocol, by which everything in this package talks to Datalore.
 
-A flow is a generator. It yields what to do next, a :class:`.Call`, a :class:`Sleep` or a :class:`Refresh`, and is sent
-the :class:`.Response` of a call, and None for the others; an error that kept a call from its response is thrown in. A
-pump for plain code and one for an event loop carry the steps out, so that a worker and the triggerer do the same, and a
-test can carry them out in no time.
+A flow is a generator that yields steps: a :class:`.Call`, a :class:`Sleep` or a :class:`Refresh`. It is sent the
+:class:`.Response` to a call, and None after any other step. If a call gets no response, the error is raised in the
+    flow. Two drivers carry out the steps, one on a worker and one in the triggerer, so that both behave alike; tests
+    carry them out without a network and without waiting.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Do nothing for a while.
+    """Wait.
 
-    :param seconds: how long.
+    :param seconds: seconds to wait.
     """
 
     seconds: float
@@ -48,8 +48,8 @@ def send(call: Call) -> Flow[Response]:
 def request(call: Call) -> Flow[Response]:
     """Send one call that must succeed.
 
-    :return: its response, which is a good one.
-    :raises DataloreError: the class that the response's status stands for.
+    :return: its response, with a status of 2xx.
+    :raises DataloreError: the class for the response's status.
     """
     response = yield from send(call)
     raise_for_status(call, response)

@@ -1,8 +1,8 @@
-"""Interactive runs: Datalore gives them no id, so what a notebook shows is compared with what it showed before.
+"""Interactive runs: Datalore gives them no id, so the state of a notebook is compared with its state before the run.
 
-Every cell has the number and the time of its last execution. A cell has run since if these differ from those before the
-run was requested. Datalore does not report whose run it was, but the numbers of one run are consecutive and begin after
-the highest number before: that is how a run of somebody else at the same time is noticed.
+Datalore reports the number and the time of the last execution of each cell. A cell has run since the snapshot if these
+have changed. Datalore does not report who requested an execution. But the numbers of one run are consecutive, and begin
+after the highest number before it: if they do not, another user or task has run the notebook at the same time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from airflow_provider_datalore.exceptions import DataloreRunOverlapError
 
 
 class InteractiveRun(JsonModel):
-    """An interactive run that is over.
+    """An interactive run that has ended.
 
     :param notebook_id: ``owner/id``.
     :param success: whether no cell ended in an error.
@@ -36,98 +36,99 @@ class InteractiveRun(JsonModel):
     cells: tuple[dict[str, Any], ...] = ()
 
     @classmethod
-    def of(cls, snapshot: Snapshot, view: NotebookState) -> InteractiveRun:
+    def of(cls, snapshot: Snapshot, state: NotebookState) -> InteractiveRun:
         """The outcome of a run."""
-        failed = failed_cell(snapshot, view)
+        failed = failed_cell(snapshot, state)
         return cls(
             notebook_id=str(snapshot.notebook),
             success=failed is None,
             failed_cell_id=None if failed is None else failed.cell_id,
             cells=tuple(
                 cell.model_dump(mode="json", exclude={"source", "data"})
-                for cell in view.cells
+                for cell in state.cells
                 if snapshot.has_run(cell)
             ),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The run as JSON. What XCom ``run`` holds."""
+        """The run as JSON, as XCom ``run`` holds it."""
         data: dict[str, Any] = storable(self.model_dump(mode="json"))
         return data
 
 
 class Stage(enum.Enum):
-    """How far a run has come; the values follow "the run"."""
+    """The stage of a run; the values are words that follow "the run"."""
 
     NOT_BEGUN = "has not started"
     RUNNING = "is running"
-    IDLE = "has started, and nothing is running although cells are left"
+    IDLE = "has started, but nothing is running although some cells have not run"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
 
-def stage(snapshot: Snapshot, view: NotebookState) -> Stage:
-    """How far the run has come before which the snapshot was taken."""
-    if failed_cell(snapshot, view) is not None:
+def stage(snapshot: Snapshot, state: NotebookState) -> Stage:
+    """The stage of the run that started after the snapshot."""
+    if failed_cell(snapshot, state) is not None:
         return Stage.FAILED
-    if view.kernel.is_busy:
+    if state.kernel.is_busy:
         return Stage.RUNNING
-    required = list(_required(snapshot, view))
+    required = list(_required(snapshot, state))
     if all(snapshot.has_run(cell) for cell in required) and (required or not snapshot.required):
         return Stage.SUCCEEDED
-    if any(snapshot.has_changed(cell) or cell.is_active for cell in view.cells):
+    if any(snapshot.has_changed(cell) or cell.is_active for cell in state.cells):
         return Stage.IDLE
     return Stage.NOT_BEGUN
 
 
-def is_over(snapshot: Snapshot, view: NotebookState) -> bool:
-    """Whether the run has ended, well or not."""
-    return stage(snapshot, view) in (Stage.SUCCEEDED, Stage.FAILED)
+def is_over(snapshot: Snapshot, state: NotebookState) -> bool:
+    """Whether the run has ended, successfully or not."""
+    return stage(snapshot, state) in (Stage.SUCCEEDED, Stage.FAILED)
 
 
-def may_be_joined(snapshot: Snapshot, view: NotebookState) -> bool:
-    """Whether the run is still running or succeeded, as far as can be seen, so that it makes sense to wait for it."""
-    match stage(snapshot, view):
+def may_be_joined(snapshot: Snapshot, state: NotebookState) -> bool:
+    """Whether the run seems to be running or to have succeeded, so that a retry can use it."""
+    match stage(snapshot, state):
         case Stage.SUCCEEDED:
             return True
         case Stage.RUNNING:
-            return is_own(snapshot, view)
+            return is_own(snapshot, state)
         case Stage.NOT_BEGUN:
-            return view.kernel.state != KERNEL_NOT_STARTED
+            return state.kernel.state != KERNEL_NOT_STARTED
     return False
 
 
-def failed_cell(snapshot: Snapshot, view: NotebookState) -> Cell | None:
+def failed_cell(snapshot: Snapshot, state: NotebookState) -> Cell | None:
     """The first cell that has ended in an error since the snapshot."""
-    return next((cell for cell in view.cells if cell.has_failed and snapshot.has_run(cell)), None)
+    return next((cell for cell in state.cells if cell.has_failed and snapshot.has_run(cell)), None)
 
 
-def is_own(snapshot: Snapshot, view: NotebookState) -> bool:
-    """Whether what is running can only be the run before which the snapshot was taken, as far as can be seen.
+def is_own(snapshot: Snapshot, state: NotebookState) -> bool:
+    """Whether the running cells can only belong to the run that started after the snapshot.
 
-    If cells were executed before and then deleted, the first number is higher, and this returns False to be safe.
+    If cells were executed before the run and then deleted, its first number is higher. This returns False then, to be
+    safe.
     """
-    if stage(snapshot, view) is not Stage.RUNNING:
+    if stage(snapshot, state) is not Stage.RUNNING:
         return False
-    running = next((cell for cell in view.cells if cell.cell_id == view.kernel.running_cell_id), None)
-    if running is not None and any(snapshot.has_run(cell) for cell in view.cells if cell.position > running.position):
+    running = next((cell for cell in state.cells if cell.cell_id == state.kernel.running_cell_id), None)
+    if running is not None and any(snapshot.has_run(cell) for cell in state.cells if cell.position > running.position):
         return False
-    if any(cell.execution_status == "WAITING" and snapshot.has_changed(cell) for cell in view.cells):
-        # It has run since, and is to run again.
+    if any(cell.execution_status == "WAITING" and snapshot.has_changed(cell) for cell in state.cells):
+        # It has run since the snapshot, and waits to run once more: that is another run.
         return False
-    numbers = _Numbers.of(snapshot, view)
+    numbers = _Numbers.of(snapshot, state)
     return numbers.are_contiguous and numbers.left_out == 0
 
 
-def check_own(snapshot: Snapshot, view: NotebookState) -> None:
-    """Check that the notebook shows the results of the run before which the snapshot was taken, as far as can be seen.
+def check_own(snapshot: Snapshot, state: NotebookState) -> None:
+    """Check that the notebook shows the results of the run that started after the snapshot, as far as can be detected.
 
-    :raises DataloreRunOverlapError: if somebody else ran it, or set its controls, at the same time.
+    :raises DataloreRunOverlapError: if another user or task ran it, or set its controls, at the same time.
     """
     what = ""
-    if _overtaken(snapshot, view):
-        what = "somebody else executed its cells at the same time"
-    for cell in view.cells:
+    if _overtaken(snapshot, state):
+        what = "another user or task executed its cells at the same time"
+    for cell in state.cells:
         seal = snapshot.controls.get(cell.cell_id)
         if seal is not None and not seal.is_on(cell.control or {}):
             what = f"the control of variable {seal.variable!r} was changed meanwhile"
@@ -139,8 +140,8 @@ def check_own(snapshot: Snapshot, view: NotebookState) -> None:
         )
 
 
-def _required(snapshot: Snapshot, view: NotebookState) -> Iterator[Cell]:
-    return (cell for cell in view.cells if cell.cell_id in snapshot.required)
+def _required(snapshot: Snapshot, state: NotebookState) -> Iterator[Cell]:
+    return (cell for cell in state.cells if cell.cell_id in snapshot.required)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +155,8 @@ class _Numbers:
     left_out: int
 
     @classmethod
-    def of(cls, snapshot: Snapshot, view: NotebookState) -> _Numbers:
-        counts = [cell.execution_count for cell in view.cells if snapshot.has_run(cell)]
+    def of(cls, snapshot: Snapshot, state: NotebookState) -> _Numbers:
+        counts = [cell.execution_count for cell in state.cells if snapshot.has_run(cell)]
         numbers = tuple(sorted(count for count in counts if count))
         # A new session, or a new kernel, counts from 1 again.
         base = snapshot.highest if numbers and numbers[0] > snapshot.highest else 0
@@ -166,17 +167,18 @@ class _Numbers:
         return not self.numbers or self.numbers[-1] - self.numbers[0] == len(self.numbers) - 1
 
 
-def _overtaken(snapshot: Snapshot, view: NotebookState) -> bool:
-    """Whether the numbers of the cells show that somebody else executed cells since the snapshot.
+def _overtaken(snapshot: Snapshot, state: NotebookState) -> bool:
+    """Whether the execution numbers show that another user or task executed cells since the snapshot.
 
-    One run numbers its cells consecutively, from top to bottom. A gap before the cell that decides the outcome is an
-    execution by somebody else. As many numbers left out before the first as the run has cells are another run of the
-    notebook, and so are lower numbers below a cell that failed. Numbers can be left out for other reasons: cells that
-    were executed before and then deleted. A cell that somebody executes again afterwards changes nothing.
+    The numbers of one run are consecutive, from the first cell to the last. A gap before the cell that decides the
+    outcome means that another cell was executed. The notebook was run twice if the numbers left out before the first
+    are as many as the run has cells, or if a cell below the failed one has a lower number. Other numbers left out
+    before the first prove nothing: cells may have been executed before and then deleted. A cell that is executed after
+    the outcome is decided changes nothing.
     """
-    failed = failed_cell(snapshot, view)
-    decisive = failed or next(reversed(list(_required(snapshot, view))), None)
-    found = _Numbers.of(snapshot, view)
+    failed = failed_cell(snapshot, state)
+    decisive = failed or next(reversed(list(_required(snapshot, state))), None)
+    found = _Numbers.of(snapshot, state)
     if decisive is None or decisive.execution_count is None or not found.numbers:
         return False
     last = decisive.execution_count
@@ -184,15 +186,15 @@ def _overtaken(snapshot: Snapshot, view: NotebookState) -> bool:
         return True
     return failed is not None and any(
         (cell.execution_count or last) < last
-        for cell in view.cells
+        for cell in state.cells
         if cell.position > failed.position and snapshot.has_run(cell)
     )
 
 
 def look(notebook: NotebookId, last: NotebookState | None = None) -> Flow[NotebookState]:
-    """Look at a notebook; while the same cell is running, only the kernel status is read.
+    """Read the state of a notebook; while the same cell is running, only the kernel status is read.
 
-    :param last: what was seen before.
+    :param last: the previous state.
     """
     kernel = yield from look_at_kernel(notebook)
     if last is not None and kernel.is_busy and kernel.running_cell_id and kernel == last.kernel:
@@ -208,14 +210,14 @@ def look_at_kernel(notebook: NotebookId) -> Flow[Kernel]:
 
 
 def interrupt_own(snapshot: Snapshot) -> Flow[str]:
-    """Interrupt the run, if it is the one that is running.
+    """Interrupt the kernel, if only this run can be running.
 
-    :return: what was done, in words.
+    :return: what was done, for the log.
     """
-    view = yield from look(snapshot.notebook)
-    if not is_own(snapshot, view):
-        at = stage(snapshot, view)
-        reason = "somebody else may be running it" if at is Stage.RUNNING else f"the run {at.value}"
+    state = yield from look(snapshot.notebook)
+    if not is_own(snapshot, state):
+        at = stage(snapshot, state)
+        reason = "another user or task may be running it" if at is Stage.RUNNING else f"the run {at.value}"
         return f"The kernel of notebook {snapshot.notebook} was not interrupted: {reason}."
     call = notebook_api.interrupt(snapshot.notebook)
     interrupted = notebook_api.read_flag(call, (yield from notebook_api.request(call)), "interrupted")
@@ -224,13 +226,13 @@ def interrupt_own(snapshot: Snapshot) -> Flow[str]:
 
 
 def stop_own_session(snapshot: Snapshot) -> Flow[str]:
-    """Stop the session of the notebook, unless somebody else may be running it.
+    """Stop the session of the notebook, unless another user or task may be running it.
 
-    :return: what was done, in words.
+    :return: what was done, for the log.
     """
-    view = yield from look(snapshot.notebook)
-    if view.kernel.is_busy and not is_own(snapshot, view):
-        return f"The session of notebook {snapshot.notebook} was not stopped: somebody else may be running it."
+    state = yield from look(snapshot.notebook)
+    if state.kernel.is_busy and not is_own(snapshot, state):
+        return f"The session of notebook {snapshot.notebook} was not stopped: another user or task may be running it."
     call = notebook_api.stop_session(snapshot.notebook)
     yield from notebook_api.request(call)
     return f"The session of notebook {snapshot.notebook} was stopped."

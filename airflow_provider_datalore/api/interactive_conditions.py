@@ -1,4 +1,4 @@
-"""What an interactive run waits for: that it is over and, before it starts, that nothing else runs in the notebook."""
+"""The conditions of interactive runs: that the run has ended, and, before it starts, that the notebook is idle."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError, DataloreKernelLostError
 
 IDLE_GRACE = 15.0
-"""Seconds for which nothing may run although cells are left, as between two cells or while a kernel boots."""
+"""Seconds for which nothing may run although some cells have not run: between two cells, or while a kernel starts."""
 
 RESULT_GRACE = 2.0
-"""Seconds that a task has, beyond its poll interval, to see the outcome of its run before another one starts."""
+"""Seconds, in addition to the poll interval, in which a task can read the outcome of its run before another starts."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class InteractiveRunEnded:
-    """An interactive run is over, well or not.
+    """An interactive run has ended, successfully or not.
 
-    :param snapshot: the notebook as it was before.
-    :param start_timeout: within how many seconds the first cell must run.
-    :param where: where an error tells people to look, such as the notebook's address.
+    :param snapshot: the notebook before the run.
+    :param start_timeout: seconds within which the first cell must run.
+    :param where: where an error tells users to look, such as the notebook's address.
     """
 
     snapshot: Snapshot
@@ -40,9 +40,9 @@ class InteractiveRunEnded:
     _progress: ProgressLog = field(default_factory=ProgressLog, init=False)
 
     def is_met(self, seen: NotebookState, last: NotebookState | None, waited: float) -> bool:
-        """Whether the run is over.
+        """Whether the run has ended.
 
-        :raises DataloreKernelLostError: if it never began, or does not continue.
+        :raises DataloreKernelLostError: if it did not start in time, or has stopped.
         :raises DataloreRunOverlapError: if the notebook may show the results of another run.
         """
         reached = stage(self.snapshot, seen)
@@ -63,8 +63,8 @@ class InteractiveRunEnded:
         elif waited > self.start_timeout:
             raise DataloreKernelLostError(
                 f"No cell of notebook {self.snapshot.notebook} ran within {self.start_timeout:g} s (start_timeout): "
-                f"its kernel is {seen.kernel.state}. Check at {self.where} whether its machine starts; if it needs "
-                "more time, raise start_timeout."
+                f"its kernel is {seen.kernel.state}. Check whether its machine starts: {self.where}. If it needs more "
+                "time, raise start_timeout."
             )
         return False
 
@@ -73,7 +73,7 @@ class InteractiveRunEnded:
         return False
 
     def timeout_error(self, last: NotebookState | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
-        """The run may still be running after the deadline."""
+        """The error for a run that may still be running after the deadline."""
         reached = stage(self.snapshot, last).value if last is not None else "was never seen"
         return DataloreInteractiveRunTimeoutError(
             f"The interactive run of notebook {self.snapshot.notebook} had not ended when the task's time limit passed "
@@ -81,8 +81,8 @@ class InteractiveRunEnded:
             "limit of the task."
         )
 
-    def _executed(self, view: NotebookState) -> set[str]:
-        return {cell.cell_id for cell in view.cells if self.snapshot.has_run(cell)}
+    def _executed(self, state: NotebookState) -> set[str]:
+        return {cell.cell_id for cell in state.cells if self.snapshot.has_run(cell)}
 
     def _check_idle(self, seen: NotebookState, waited: float) -> None:
         if self._idle_since is None:
@@ -94,27 +94,26 @@ class InteractiveRunEnded:
         cause = (
             "its session was stopped"
             if seen.kernel.state == KERNEL_NOT_STARTED
-            else "its kernel died, or was restarted by somebody (Datalore does not report which)"
+            else "its kernel died, or a user restarted it (Datalore does not report which)"
         )
         first = f", cell {missing[0].position + 1} first" if missing else ""
         raise DataloreKernelLostError(
             f"The interactive run of notebook {self.snapshot.notebook} has stopped: nothing has run for "
             f"{waited - self._idle_since:.0f} s, and {len(missing)} of {len(self.snapshot.required)} cells have not run"
-            f"{first}. Probably {cause}; a kernel that runs out of memory dies in this way. See "
-            f"{self.where}."
+            f"{first}. Probably {cause}. A kernel that runs out of memory dies in this way. See {self.where}."
         )
 
 
 @dataclass(slots=True)
 class NotebookIdle:
-    """Nothing runs in a notebook, and nothing ran a moment ago, so that the task may run it.
+    """A notebook has been idle for a while, so that the task may run it.
 
-    Another task may not have seen the outcome of its run yet: it looks every ``poll_interval`` seconds.
+    The task that ran it before may not have read the outcome yet: it polls every ``poll_interval`` seconds.
 
     :param notebook: the notebook.
-    :param where: where an error tells people to look, such as the notebook's address.
-    :param quiet: for how many seconds nothing may have run.
-    :param clock: where the time comes from.
+    :param where: where an error tells users to look, such as the notebook's address.
+    :param quiet: seconds for which it must have been idle.
+    :param clock: returns the time in epoch seconds.
     """
 
     notebook: NotebookId
@@ -126,7 +125,7 @@ class NotebookIdle:
 
     @classmethod
     def for_turn(cls, notebook: NotebookId, where: str, poll_interval: float) -> NotebookIdle:
-        """The condition of a task, if all tasks that run the notebook have the same ``poll_interval``."""
+        """The condition for a task; all tasks that run the notebook must have the same ``poll_interval``."""
         return cls(notebook, where, quiet=poll_interval + RESULT_GRACE)
 
     def is_met(self, seen: NotebookState, last: NotebookState | None, waited: float) -> bool:
@@ -140,12 +139,12 @@ class NotebookIdle:
             self._free_since = waited
         age = self._age(seen)
         if self._was_busy or (age is not None and age < 0):
-            # Datalore's clock is ahead of this one, or reports nothing: count what was seen here.
+            # The time of the last execution is not usable, for example since Datalore's clock is ahead: measure here.
             return waited - self._free_since >= self.quiet
         return age is None or age >= self.quiet
 
     def _age(self, seen: NotebookState) -> float | None:
-        """How many seconds ago the last cell was executed; None if that is not seen."""
+        """Seconds since the last execution of a cell; None if Datalore does not report it."""
         now = self.clock()
         ends = [cell.timing.ended_at(now) for cell in seen.cells if cell.timing is not None]
         latest = max((end for end in ends if end is not None), default=None)
@@ -156,7 +155,7 @@ class NotebookIdle:
         return False
 
     def timeout_error(self, last: NotebookState | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
-        """The notebook was still busy at the deadline."""
+        """The error for a notebook that was still busy at the deadline."""
         return DataloreInteractiveRunTimeoutError(
             f"Notebook {self.notebook} was busy until the task's time limit passed at {format_moment(deadline)}, so "
             f"this task has not run it. See {self.where}. To wait longer, raise the time limit of the task."

@@ -1,4 +1,4 @@
-"""What Datalore's Run API speaks of: a run that is requested, a run, its artifacts."""
+"""The models of Datalore's Run API: a request for a run, a run, its artifacts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic_core import PydanticUseDefault
 
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
-from airflow_provider_datalore.api.text import choices, storable
+from airflow_provider_datalore.api.text import choices, one_line, storable
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreRunFailedError
 
 __all__ = ["Artifact", "NotebookId", "Run", "RunOptions", "RunRequest"]
@@ -22,7 +22,7 @@ UPDATE_REPORT_CHOICES = ("never", "on success")
 
 
 class RunOptions(TypedDict, total=False):
-    """How a notebook is to be run; what is not set is left to Datalore.
+    """Options of a run; Datalore's defaults apply to those that are not set.
 
     ``parameters``: values by the *Variable* of the notebook's controls: strings, numbers, booleans, dates, lists of
     these; None keeps the notebook's own value. ``update_report``: ``"on success"`` updates the published report if the
@@ -37,13 +37,13 @@ class RunOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A run that is about to be requested, checked: nothing in it makes Datalore refuse the request.
+    """A request for a run, with validated values.
 
     :param notebook_id: the notebook to run.
     :param parameters: the value for each control, by the control's *Variable*, as Datalore accepts them.
     :param update_report: ``"never"`` or ``"on success"``; None is Datalore's default, ``"never"``.
     :param direct_file_storage_write: whether the run writes to the notebook's own files (Datalore 2026.1 and
-        later); None leaves it to Datalore.
+        later); None is Datalore's default, False.
     """
 
     notebook_id: NotebookId
@@ -55,7 +55,7 @@ class RunRequest:
     def build(cls, notebook: NotebookId, **options: Unpack[RunOptions]) -> RunRequest:
         """Check and convert what a DAG author wrote.
 
-        :raises DataloreConfigurationError: for anything that Datalore does not accept, naming it.
+        :raises DataloreConfigurationError: if Datalore would not accept a value; the message names it.
         """
         update_report = options.get("update_report")
         direct_file_storage_write = options.get("direct_file_storage_write")
@@ -81,7 +81,7 @@ class RunRequest:
         )
 
     def body(self) -> dict[str, Any]:
-        """The JSON body of the request. What was not set is not sent: older servers do not know every field."""
+        """The JSON body of the request, without options that are not set: older servers do not know every field."""
         body: dict[str, Any] = {"notebookId": str(self.notebook_id)}
         if self.update_report is not None:
             body["updateReport"] = self.update_report
@@ -93,7 +93,7 @@ class RunRequest:
 
 
 class JsonModel(BaseModel):
-    """JSON that Datalore sent: unknown fields are ignored, names are camelCase there."""
+    """JSON from Datalore, where names are in camelCase. Unknown fields are ignored."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -119,21 +119,26 @@ def _in_utc(value: object, read: ValidatorFunctionWrapHandler) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("the time lies outside of the years that a date can have") from None
+        raise ValueError("the time is outside the range of a datetime") from None
+
+
+def clean(value: object) -> object:
+    """A short text that messages contain, such as an id or a status, so that it can be shown within a line."""
+    return one_line(str(storable(value))) if isinstance(value, str) else value
 
 
 Value = TypeVar("Value")
 Lenient: TypeAlias = Annotated[Value, WrapValidator(_or_default)]
-"""A field that only informs: a value that cannot be read is replaced by the field's default, and loses nothing else."""
+"""An optional field: if its value cannot be read, it has its default, and the other fields are not affected."""
 UtcDatetime: TypeAlias = Annotated[datetime, WrapValidator(_in_utc)]
-"""A time that is aware, in UTC; one without a zone is taken as UTC."""
+"""A timezone-aware time in UTC; a time without a zone is assumed to be UTC."""
 
 
 class Artifact(JsonModel):
-    """A file that a run made.
+    """A file that a run created.
 
     :param name: its file name, such as ``analysis.ipynb``.
-    :param path: where Datalore serves it, as Datalore returned it (not percent-encoded).
+    :param path: its path on Datalore's host, as Datalore returned it (not percent-encoded).
     """
 
     name: str
@@ -143,8 +148,8 @@ class Artifact(JsonModel):
 class Run(JsonModel):
     """A run of a notebook as Datalore reports it.
 
-    Only ``run_id`` is always there. Times are aware, in UTC. ``success`` means something once the run is
-    finished, ``status`` is Datalore's own word for a run that has not ended.
+    Only ``run_id`` is always set. Times are timezone-aware, in UTC. ``success`` is valid once the run has ended;
+    ``status`` is Datalore's status of a run that has not ended.
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
     """
@@ -161,6 +166,8 @@ class Run(JsonModel):
     artifacts: tuple[Artifact, ...] = ()
     read_only: Lenient[bool | None] = None
 
+    _clean = field_validator("run_id", "notebook_id", "user_id", "status", "update_report")(clean)
+
     @field_validator("end_time", mode="before")
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
@@ -175,7 +182,7 @@ class Run(JsonModel):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run is over, well or not: it has an end time, or it succeeded and has no status any more."""
+        """Whether the run has ended, successfully or not: it has an end time, or success, artifacts and no status."""
         return self.end_time is not None or (self.success is True and bool(self.artifacts) and not self.status)
 
     @property
@@ -185,7 +192,7 @@ class Run(JsonModel):
 
     @property
     def succeeded(self) -> bool:
-        """Whether the run is over and Datalore reports success."""
+        """Whether the run has ended and Datalore reports success."""
         return self.is_finished and self.success is True
 
     @property
@@ -194,16 +201,16 @@ class Run(JsonModel):
         return next((artifact for artifact in self.artifacts if artifact.name.endswith(".ipynb")), None)
 
     def raise_for_failure(self) -> Run:
-        """Return the run itself, unless it ended without success.
+        """Return the run itself, unless it failed.
 
-        :raises DataloreRunFailedError: if it did.
+        :raises DataloreRunFailedError: if it ended without success.
         """
         if self.is_finished and not self.succeeded:
             raise DataloreRunFailedError(
-                f"Run {self.run_id} of notebook {self.notebook_id or '(not named)'} failed in Datalore: "
+                f"Run {self.run_id} of notebook {self.notebook_id or '(id unknown)'} failed in Datalore: "
                 f"it {self._times()} with success={self.success}. "
                 + (
-                    f"What it did until then is in its artifact {self.artifacts[0].name!r}."
+                    f"Its artifact {self.artifacts[0].name!r} shows how far it got."
                     if self.artifacts
                     else "It left no artifact; open the notebook in Datalore to see why."
                 ),
@@ -212,7 +219,7 @@ class Run(JsonModel):
         return self
 
     def _times(self) -> str:
-        """When the finished run was, in words."""
+        """The times of the finished run, for messages."""
         form = "%Y-%m-%d %H:%M:%S"
         if self.end_time is None:
             return "ended at an unknown time"
@@ -223,7 +230,7 @@ class Run(JsonModel):
         return f"ran from {self.start_time:{form}} to {self.end_time:{form}} UTC, {lasted},"
 
     def to_json(self) -> dict[str, Any]:
-        """The run as JSON: these field names, times as ISO 8601 in UTC. What XCom ``run`` holds."""
+        """The run as JSON, as XCom ``run`` holds it: these field names, times as ISO 8601 in UTC."""
         data: dict[str, Any] = storable(self.model_dump(mode="json"))
         return data
 

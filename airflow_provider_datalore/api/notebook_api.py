@@ -41,29 +41,29 @@ def kernel_status(notebook: NotebookId) -> Call:
 
 
 def without_notebook() -> Call:
-    """A call that every Notebook API refuses with 400, and a server without one with 404."""
+    """A call that a server with the Notebook API refuses with 400, and a server without it with 404."""
     return Call("POST", "/api/notebook/v1/kernel/status", "find out whether there is a Notebook API", body={})
 
 
 def list_cells(notebook: NotebookId) -> Call:
-    """The call that reads the cells and the outcome of their last executions."""
+    """The call that reads the cells and the results of their last executions."""
     return _call(notebook, "cells", f"read the cells of notebook {notebook}", includeOutputs=True)
 
 
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
-    """The call that reads what a cell printed, and the error it ended in."""
+    """The call that reads the printed output of a cell and its error."""
     return _call(notebook, "cell/outputs", f"read the outputs of cell {cell_id} of notebook {notebook}", cellId=cell_id)
 
 
 def update_control(notebook: NotebookId, cell_id: str, control: Mapping[str, Any]) -> Call:
-    """The call that sets a control, and so changes the notebook."""
+    """The call that sets a control, which changes the notebook."""
     variable = control.get("variable")
     purpose = f"set the control of variable {variable!r} in notebook {notebook}"
     return _call(notebook, "cell/controls/update", purpose, cellId=cell_id, control=dict(control), run=False)
 
 
 def interrupt(notebook: NotebookId) -> Call:
-    """The call that interrupts the cell that runs."""
+    """The call that interrupts the running cell."""
     return _call(notebook, "kernel/interrupt", f"interrupt the kernel of notebook {notebook}")
 
 
@@ -74,7 +74,7 @@ def restart(notebook: NotebookId, *, wait_ms: int) -> Call:
 
 
 def stop_session(notebook: NotebookId) -> Call:
-    """The call that ends the session of a notebook, and its machine."""
+    """The call that stops the session of a notebook, and its machine."""
     return _call(notebook, "agent/stop", f"stop the session of notebook {notebook}")
 
 
@@ -99,7 +99,7 @@ def publish_report(notebook: NotebookId, report_type: object, mode: object) -> C
 def check_report_type(report_type: object, name: str = "report_type") -> None:
     """Check the type of a report.
 
-    :param name: what the caller calls it.
+    :param name: the name of the argument, for the message.
     :raises DataloreConfigurationError: if there is no such type.
     """
     if report_type not in REPORT_TYPES:
@@ -119,7 +119,7 @@ def file_exists(notebook: NotebookId, path: str) -> Call:
 def download_file(notebook: NotebookId, path: str, receive: Callable[[Iterator[bytes]], Any]) -> Call:
     """The call that downloads a file.
 
-    :param receive: takes its content, piece by piece.
+    :param receive: reads its content, in chunks.
     """
     return _call(
         notebook,
@@ -161,23 +161,24 @@ def upload_file(notebook: NotebookId, name: str, directory: str, form: Form) -> 
 def read_kernel(call: Call, response: Response) -> Kernel:
     """What the kernel is doing.
 
-    :raises DataloreError: the class that the response's status stands for.
+    :raises DataloreError: the class for the response's status.
     """
     return _read(Kernel, call, response, read_json(call, response))
 
 
 def request(call: Call) -> Flow[Response]:
-    """Make one call of the Notebook API.
+    """Send one call of the Notebook API.
 
-    :return: its response, which is a good one.
+    :return: its response, with a status of 2xx.
     :raises DataloreNotebookApiMissingError: if the server has no Notebook API.
-    :raises DataloreError: the class that the response's status stands for.
+    :raises DataloreError: the class for the response's status.
     """
     try:
         response = yield from send(call)
         raise_for_status(call, response)
     except DataloreNotFoundError:
-        # Also for a notebook or a file that it does not know. A call that names none tells the two apart.
+        # The notebook or file may not exist, or the server may have no Notebook API: a call without a notebook shows
+        # which.
         probe = yield from send(without_notebook())
         if probe.status != 404:
             raise
@@ -185,7 +186,7 @@ def request(call: Call) -> Flow[Response]:
             f"Could not {call.purpose} on {probe.connection}: the server has no Notebook API; {probe.url} always "
             "returns 404. Waiting for interactive runs, their parameters, reports and files require Datalore Cloud, or "
             "Datalore on-premises 2026.2 or later. On an older server, set wait_for_completion=False and use none of "
-            "these, or run the notebook isolated with DataloreRunNotebookOperator."
+            "these, or run an isolated copy of the notebook with DataloreRunNotebookOperator."
         ) from None
     return response
 
@@ -193,19 +194,19 @@ def request(call: Call) -> Flow[Response]:
 def read_cells(call: Call, response: Response) -> list[Cell]:
     """The cells in their order.
 
-    :raises DataloreError: the class that the response's status stands for.
+    :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
     cells = data.get("cellsWithOutputs") if isinstance(data, dict) else None
     if not isinstance(cells, list):
-        unexpected(call, response, "lists no cells with their outcomes")
+        unexpected(call, response, "contains no list of cells with outputs")
     return [_read(Cell, call, response, cell) for cell in cells]
 
 
 def read_outcome(call: Call, response: Response) -> CellOutcome:
-    """What a cell printed, and the error it ended in.
+    """The printed output of a cell and its error.
 
-    :raises DataloreError: the class that the response's status stands for.
+    :raises DataloreError: the class for the response's status.
     """
     return _read(CellOutcome, call, response, read_json(call, response))
 
@@ -213,19 +214,19 @@ def read_outcome(call: Call, response: Response) -> CellOutcome:
 def read_files(call: Call, response: Response) -> list[NotebookFile]:
     """The content of a folder.
 
-    :raises DataloreError: the class that the response's status stands for.
+    :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
     files = data.get("files") if isinstance(data, dict) else None
     if not isinstance(files, list):
-        unexpected(call, response, "lists no files")
+        unexpected(call, response, "contains no list of files")
     return [_read(NotebookFile, call, response, each) for each in files]
 
 
 def read_flag(call: Call, response: Response, name: str) -> bool:
-    """A field that must be true or false.
+    """The value of a field that must be true or false.
 
-    :raises DataloreError: the class that the response's status stands for.
+    :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
     flag = data.get(name) if isinstance(data, dict) else None

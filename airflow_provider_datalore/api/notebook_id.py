@@ -1,4 +1,4 @@
-"""The id of a notebook, as Datalore's API and its pages have it."""
+"""The id of a notebook, as Datalore's API and the addresses of its pages contain it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NotebookId:
 
     :param owner: the id of the user or workspace that owns the notebook.
     :param id: the notebook's own id.
-    :param address: the Datalore of a pasted URL, such as ``https://datalore.example.com``; None if only the id was
+    :param address: the server in a pasted address, such as ``https://datalore.example.com``; None if only the id was
         given.
     """
 
@@ -39,7 +39,7 @@ class NotebookId:
 
     @classmethod
     def parse(cls, text: object) -> NotebookId:
-        """Read ``owner/id``, or the address of a notebook as the browser shows it.
+        """Parse ``owner/id``, or the pasted address of a notebook.
 
         :param text: for example ``"ann/sales"`` or ``"https://datalore.jetbrains.com/notebook/ann/sales?x"``.
         :raises DataloreConfigurationError: if it is neither.
@@ -65,7 +65,7 @@ def _is_id_segment(segment: str) -> bool:
 
 
 def _split_notebook_url(url: str) -> tuple[str, list[str]]:
-    """The address of the Datalore, and the segments after ``/notebook/`` (none if it is not a notebook's URL)."""
+    """The address of the server, and the segments after ``/notebook/`` (none if it is not a notebook's address)."""
     try:
         parts = urlsplit(url)
     except ValueError:

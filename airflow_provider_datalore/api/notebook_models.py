@@ -1,4 +1,4 @@
-"""What Datalore's Notebook API reports: the kernel and the cells of a notebook, and the files beside it.
+"""The models of Datalore's Notebook API: the kernel, the cells and the files of a notebook.
 
 Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-notebook/references
 """
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from airflow_provider_datalore.api.models import JsonModel, Lenient
+from airflow_provider_datalore.api.models import JsonModel, Lenient, clean
 
 KERNEL_BUSY = "BUSY"
 KERNEL_NOT_STARTED = "NOT_STARTED"
@@ -23,31 +23,35 @@ FAILED_STATUS = "ERROR"
 class Kernel(JsonModel):
     """What the kernel of a notebook is doing.
 
-    :param state: ``NOT_STARTED``, ``READY`` or ``BUSY``; one that boots or has died is reported as ``READY``.
-    :param running_cell_id: the cell that runs.
+    :param state: ``NOT_STARTED``, ``READY`` or ``BUSY``. A kernel that is starting or has died is ``READY`` as well.
+    :param running_cell_id: the cell that is running.
     """
 
     state: str
     running_cell_id: str | None = None
 
+    _clean = field_validator("state", "running_cell_id")(clean)
+
     @property
     def is_busy(self) -> bool:
-        """Whether a cell runs or waits."""
+        """Whether a cell is running or waiting to run."""
         return self.state == KERNEL_BUSY
 
 
 class Timing(JsonModel):
-    """When a cell ran last."""
+    """The time of the last execution of a cell."""
 
     duration_ms: float | None = None
     last_executed_at: str | None = None
 
+    _clean = field_validator("last_executed_at")(clean)
+
     def ended_at(self, now: float) -> float | None:
-        """When the execution ended, in epoch seconds by Datalore's clock; None if Datalore does not report it.
+        """The end of the execution, in epoch seconds of Datalore's clock; None if Datalore does not report it.
 
-        It is not documented whether ``lastExecutedAt`` is the beginning or the end: the later possible time is taken.
+        It is not documented whether ``lastExecutedAt`` is the start or the end: the later possible time is returned.
 
-        :param now: this moment, in epoch seconds.
+        :param now: the current time, in epoch seconds.
         """
         try:
             moment = datetime.fromisoformat(self.last_executed_at or "")
@@ -59,11 +63,11 @@ class Timing(JsonModel):
 
 
 class Cell(JsonModel):
-    """A cell, and the outcome of its last execution.
+    """A cell, and the result of its last execution.
 
     :param cell_type: ``CODE``, ``SQL``, ``CONTROL`` or ``MARKDOWN``.
     :param position: counted from 0.
-    :param data: what belongs to its type; of a control ``{"control": {…}}``.
+    :param data: details that depend on its type; for a control ``{"control": {…}}``.
     """
 
     cell_id: str
@@ -75,9 +79,11 @@ class Cell(JsonModel):
     timing: Lenient[Timing | None] = None
     data: Lenient[Mapping[str, Any]] = Field(default_factory=dict)
 
+    _clean = field_validator("cell_id", "cell_type", "execution_status")(clean)
+
     @property
     def runs(self) -> bool:
-        """Whether it is code, which a run of the notebook executes."""
+        """Whether a run of the notebook executes it: whether it contains code."""
         return self.cell_type in ("CODE", "SQL") and bool(self.source.strip())
 
     @property
@@ -93,7 +99,7 @@ class Cell(JsonModel):
 
     @property
     def has_ended(self) -> bool:
-        """Whether its last execution is over, well or not."""
+        """Whether its last execution has ended, successfully or not."""
         return self.execution_status in ENDED_STATUSES
 
     @property
@@ -103,7 +109,7 @@ class Cell(JsonModel):
 
 
 class CellOutcome(JsonModel):
-    """What a cell printed, and the error that it ended in; Datalore cuts each at 10,000 characters."""
+    """The printed output of a cell and its error; Datalore truncates each after 10,000 characters."""
 
     stdout: str | None = None
     stderr: str | None = None
@@ -112,12 +118,12 @@ class CellOutcome(JsonModel):
 
 
 class NotebookFile(JsonModel):
-    """A file or folder beside a notebook.
+    """A file or folder of a notebook.
 
     :param name: without its folder.
-    :param type: ``FILE``, ``FOLDER`` or a folder of another kind.
-    :param file_size: bytes.
-    :param last_modified: epoch milliseconds.
+    :param type: ``FILE``, ``FOLDER`` or another type of folder.
+    :param file_size: in bytes.
+    :param last_modified: in epoch milliseconds.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a Python value becomes when it is sent to a control of a notebook."""
+"""Converts Python values to what the controls of a notebook accept."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def to_datalore(parameters: object) -> dict[str, ParameterValue]:
     Scalars, arrays and series of NumPy and pandas are the Python values that they contain, and a ``Param`` of Airflow
     is its value.
 
-    :raises DataloreConfigurationError: for any other value, naming the parameter.
+    :raises DataloreConfigurationError: for any other value; the message names the parameter.
     """
     if parameters is None:
         return {}

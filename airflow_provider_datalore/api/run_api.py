@@ -1,4 +1,4 @@
-"""The calls of Datalore's Run API, and how the response to each is read.
+"""The calls of Datalore's Run API, and functions that read the responses.
 
 Source: https://www.jetbrains.com/help/datalore/run-api.html
 """
@@ -58,7 +58,7 @@ def start_interactive_run(notebook_id: NotebookId) -> Call:
 def get_run(run_id: object) -> Call:
     """The call that reads the status of a run.
 
-    :raises DataloreConfigurationError: if the run id cannot be one.
+    :raises DataloreConfigurationError: if it is not a valid run id.
     """
     run_id = check_run_id(run_id)
     return Call(
@@ -73,10 +73,9 @@ def get_run(run_id: object) -> Call:
 
 
 def get_artifact(artifact: Artifact, receive: Callable[[Iterator[bytes]], Any] | None = None) -> Call:
-    """The call that downloads an artifact, from Datalore's own host whatever its path says.
+    """The call that downloads an artifact; it is sent to Datalore's own host, whatever the artifact's path is.
 
-    :param receive: takes its content, piece by piece; None keeps it in the response.
-
+    :param receive: reads its content, in chunks; None keeps it in the response.
     :raises DataloreUnexpectedResponseError: if its path is not a path on that host.
     """
     path = artifact.path
@@ -95,14 +94,14 @@ def get_artifact(artifact: Artifact, receive: Callable[[Iterator[bytes]], Any] |
 
 
 def list_workspaces() -> Call:
-    """The call that lists workspaces, which checks a token without a side effect; older servers do not have it."""
+    """The call that lists workspaces. It checks a token without a side effect; older servers do not have it."""
     return Call("GET", "/api/user_public/v1/workspaces", "list the workspaces of the owner of the token")
 
 
 def check_run_id(run_id: object) -> str:
     """The run id itself, checked.
 
-    :raises DataloreConfigurationError: if it is empty, not a string, or has characters that no id has.
+    :raises DataloreConfigurationError: if it is empty, not a string, or contains characters that ids never contain.
     """
     if isinstance(run_id, str) and re.fullmatch(r"[!-~]{1,500}", run_id) and run_id.strip("."):
         return run_id
@@ -115,7 +114,7 @@ def check_run_id(run_id: object) -> str:
 def read_run_id(call: Call, response: Response) -> str:
     """The id of the run that was started.
 
-    :raises DataloreError: the class that the response's status stands for.
+    :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
     try:
@@ -127,7 +126,7 @@ def read_run_id(call: Call, response: Response) -> str:
 def read_run(call: Call, response: Response, run_id: str) -> Run:
     """The run as the response describes it.
 
-    :raises DataloreError: the class that the response's status stands for.
+    :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
     if not isinstance(data, dict) or _RUN_FIELDS.isdisjoint(data):
@@ -154,10 +153,10 @@ def submit_interactive_run(notebook_id: NotebookId) -> Flow[None]:
 
 
 class StatusReader:
-    """Reads the status of one run again and again; a body that equals the one before is not parsed again.
+    """Reads the status of one run repeatedly; a body that equals the previous one is not parsed again.
 
     :param run_id: the run.
-    :raises DataloreConfigurationError: if the run id cannot be one.
+    :raises DataloreConfigurationError: if it is not a valid run id.
     """
 
     __slots__ = ("_body", "_call", "_run", "_run_id")
@@ -171,7 +170,7 @@ class StatusReader:
     def look(self, last: Run | None = None) -> Flow[Run]:
         """The run as it is now; see :func:`read_run`.
 
-        :param last: the run as it was seen before; not used here.
+        :param last: the previous result; not used here.
         """
         response = yield self._call
         assert response is not None
@@ -182,7 +181,7 @@ class StatusReader:
 
 
 def notebook_not_found(notebook_id: NotebookId) -> str:
-    """What a 404 means for a call that is about a notebook, and what to do about it."""
+    """What a 404 means for a call about a notebook, and what to do."""
     return (
         f"Notebook {notebook_id} does not exist, or is not shared with the owner of the token. Compare the id with the "
         "notebook's address in the browser, and share the notebook with edit access."

@@ -1,4 +1,4 @@
-"""What a notebook looked like before an interactive run: kept as text, by which any process identifies the run."""
+"""The state of a notebook before an interactive run, stored as text, by which any process identifies the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NEVER: Fingerprint = (None, None, None)
 
 @dataclass(frozen=True, slots=True)
 class NotebookState:
-    """A notebook as it is now."""
+    """The present state of a notebook: its kernel and its cells."""
 
     kernel: Kernel
     cells: tuple[Cell, ...] = ()
@@ -28,12 +28,12 @@ class NotebookState:
 
 @dataclass(frozen=True, slots=True)
 class ControlSeal:
-    """Identifies the value of a control without storing it: the value may be a secret, and many can read what is
+    """Identifies the value of a control without storing it: the value may be secret, and many users can read what is
     stored.
 
-    :param variable: the variable that it sets.
-    :param fields: the fields that it had.
-    :param digest: a digest of them.
+    :param variable: the variable that the control sets.
+    :param fields: the names of the control's fields.
+    :param digest: a digest of their values.
     """
 
     variable: str
@@ -42,12 +42,12 @@ class ControlSeal:
 
     @classmethod
     def of(cls, control: Mapping[str, Any]) -> ControlSeal:
-        """Seal a control."""
+        """The seal of a control as it is now."""
         fields = tuple(sorted(control))
         return cls(str(control.get("variable")), fields, _digest(control, fields))
 
     def is_on(self, control: Mapping[str, Any]) -> bool:
-        """Whether the control is as it was."""
+        """Whether the control still has the value of this seal."""
         return _digest(control, self.fields) == self.digest
 
 
@@ -58,7 +58,7 @@ def _digest(control: Mapping[str, Any], fields: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A notebook as it was before an interactive run was requested.
+    """The state of a notebook right before an interactive run was requested.
 
     :param notebook: the notebook.
     :param before: the fingerprint of each cell that had been executed, by its id.
@@ -74,18 +74,18 @@ class Snapshot:
     controls: Mapping[str, ControlSeal] = field(default_factory=dict)
 
     @classmethod
-    def take(cls, notebook: NotebookId, view: NotebookState, controls: Mapping[str, Mapping[str, Any]]) -> Snapshot:
-        """Record what a notebook looks like before a run.
+    def take(cls, notebook: NotebookId, state: NotebookState, controls: Mapping[str, Mapping[str, Any]]) -> Snapshot:
+        """Record the state of a notebook before a run.
 
         :param controls: the controls that were set for it, by the id of their cell.
         """
-        code = tuple(cell.cell_id for cell in view.cells if cell.runs)
-        counts = [cell.execution_count or 0 for cell in view.cells]
+        code = tuple(cell.cell_id for cell in state.cells if cell.runs)
+        counts = [cell.execution_count or 0 for cell in state.cells]
         return cls(
             notebook,
-            before={cell.cell_id: fingerprint(cell) for cell in view.cells if fingerprint(cell) != _NEVER},
-            required=code or tuple(cell.cell_id for cell in view.cells if cell.control is not None),
-            highest=0 if view.kernel.state == KERNEL_NOT_STARTED else max(counts, default=0),
+            before={cell.cell_id: fingerprint(cell) for cell in state.cells if fingerprint(cell) != _NEVER},
+            required=code or tuple(cell.cell_id for cell in state.cells if cell.control is not None),
+            highest=0 if state.kernel.state == KERNEL_NOT_STARTED else max(counts, default=0),
             controls={cell_id: ControlSeal.of(control) for cell_id, control in controls.items()},
         )
 
@@ -129,16 +129,16 @@ class Snapshot:
             ) from None
 
     def has_run(self, cell: Cell) -> bool:
-        """Whether an execution of the cell has ended since, well or not."""
+        """Whether an execution of the cell has ended since this snapshot, successfully or not."""
         return cell.has_ended and self.has_changed(cell)
 
     def has_changed(self, cell: Cell) -> bool:
-        """Whether an execution of the cell has begun since."""
+        """Whether an execution of the cell has started since this snapshot."""
         return fingerprint(cell) != self.before.get(cell.cell_id, _NEVER)
 
 
 def fingerprint(cell: Cell) -> Fingerprint:
-    """Identifies one execution of a cell; its status if a server reports neither number nor time."""
+    """Identifies one execution of a cell: by its number and time or, if a server reports neither, by its status."""
     at = cell.timing.last_executed_at if cell.timing is not None else None
     if cell.execution_count is None and at is None:
         return None, None, cell.execution_status if cell.has_ended else None

@@ -1,20 +1,28 @@
-"""Text for messages, and text that any database of Airflow's can store."""
+"""Text for messages, and text that any database of Airflow can store."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
-"""U+0000, and halves of a surrogate pair, such as a file name that is not Unicode leaves."""
+"""U+0000, and unpaired surrogates, which Python uses for file names that are not valid Unicode."""
+
+RESERVED_KEYS = frozenset(
+    {"__classname__", "__version__", "__data__", "__id__", "__cache__", "__type", "__source", "__var"}
+)
+"""Keys by which Airflow marks Python objects in XComs: it would create an object from a mapping that has them."""
+
+_TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[@-Z\\-_])")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 MAX_EXCERPT_CHARS = 300
-"""How much of a foreign text a message repeats."""
+"""Maximum number of characters that a message quotes from a response."""
 
 
 def storable(value: Any) -> Any:
-    """The same JSON, with U+FFFD for each character that Airflow could not store."""
+    """The same JSON, with U+FFFD instead of each character that Airflow cannot store."""
     if isinstance(value, str):
         return NOT_STORABLE.sub("\ufffd", value)
     if isinstance(value, dict):
@@ -24,18 +32,44 @@ def storable(value: Any) -> Any:
     return value
 
 
+def reserved_key(value: Any) -> str | None:
+    """A key of this JSON, at any depth, by which Airflow would read a mapping as a Python object; None if none is."""
+    level = [value]
+    while level:
+        inner: list[Any] = []
+        for part in level:
+            if isinstance(part, Mapping):
+                if found := RESERVED_KEYS.intersection(part):
+                    return min(found)
+                inner += part.values()
+            elif isinstance(part, (list, tuple)):
+                inner += part
+        level = inner
+    return None
+
+
+def plain(value: str) -> str:
+    """Remove terminal codes, and characters that a log would display as something else."""
+    return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", value.replace("\r\n", "\n")))
+
+
+def one_line(value: str) -> str:
+    """The text as a log can show it within a line: plain, and without line breaks."""
+    return " ".join(plain(value).split())
+
+
 def listed(names: Sequence[str], limit: int) -> str:
-    """Names for a message, as many as the limit allows; empty if there are none."""
+    """List names for a message, up to the limit; empty if there are none."""
     shown = [f"{name!r:.100}" for name in names[:limit]]
     rest = len(names) - len(shown)
     return ", ".join([*shown, f"and {rest} more"] if rest else shown)
 
 
 def choices(values: Iterable[object]) -> str:
-    """The values that are allowed, for a message: ``'a' or 'b'``."""
+    """List the allowed values for a message: ``'a' or 'b'``."""
     return " or ".join(map(repr, values))
 
 
 def shorten(text: str) -> str:
-    """The text, cut to what a message can hold."""
+    """The text, shortened for a message."""
     return text if len(text) <= MAX_EXCERPT_CHARS else text[:MAX_EXCERPT_CHARS] + "…"

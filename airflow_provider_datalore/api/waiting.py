@@ -1,6 +1,6 @@
-"""When to send a request again, when to give up, and what each response means for a wait.
+"""When to retry a request, when to give up, and what each response means for a wait.
 
-All of it is flows (see :mod:`airflow_provider_datalore.api.flow`): they know no socket and no clock of their own.
+Everything here is a flow (see :mod:`airflow_provider_datalore.api.flow`): it uses no sockets, and is given its clock.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ MIN_POLL_INTERVAL = 1.0
 MAX_BACKOFF = 60.0
 """Seconds between two retries."""
 MAX_START_DELAY = 60.0
-"""Seconds until the first request: another machine, whose clock may be wrong, says when it is due."""
+"""Seconds until the first request, whose time another machine has set: its clock may be wrong."""
 MAX_SECONDS = 1e10
-"""The largest time limit, and the largest epoch second: what is added to now must be a date."""
+"""The largest time limit and the largest epoch second, so that their sum can be converted to a datetime."""
 
 Seen = TypeVar("Seen")
 
@@ -41,11 +41,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Where the time comes from, and the randomness that spreads requests; a test brings its own.
+    """The source of time, and of the randomness that spreads requests; tests use their own.
 
-    :param wall: epoch seconds; may jump when somebody sets the clock.
-    :param monotonic: seconds that only move forward.
-    :param chance: a number from 0 up to 1.
+    :param wall: returns epoch seconds, which jump if the clock is set.
+    :param monotonic: returns seconds that never go backwards.
+    :param chance: returns a random number from 0 to 1.
     """
 
     wall: Callable[[], float] = time.time
@@ -58,11 +58,11 @@ CLOCK = Clock()
 
 @dataclass(frozen=True, slots=True)
 class WaitPolicy:
-    """How long, how often and until when to wait; checked when it is made.
+    """How often to poll and how long to wait; validated on creation.
 
-    :param poll_interval: the longest time between two requests, in seconds; at least 1.
-    :param max_outage: how long Datalore may be unreachable without one good response, in seconds.
-    :param deadline: when the wait ends whatever the run does, in epoch seconds; None for never.
+    :param poll_interval: maximum seconds between two requests; at least 1.
+    :param max_outage: seconds for which Datalore may be unreachable, without one usable response.
+    :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; None for now.
     :param not_before: when to send the first request, in epoch seconds; None for soon.
     :raises DataloreConfigurationError: for a value that is not a number, or out of range.
@@ -82,11 +82,11 @@ class WaitPolicy:
                 check_seconds(name, moment, minimum=0)
 
     def interval(self, waited: float) -> float:
-        """Seconds until the next request after waiting for so long: about an eighth of that time."""
+        """Seconds between two requests after this waiting time: an eighth of it, within the limits."""
         return min(max(MIN_POLL_INTERVAL, waited / 8), self.poll_interval)
 
     def outage_before_start(self, now: float) -> float:
-        """How many seconds an outage may last before the run starts: one that starts after the deadline is useless."""
+        """Seconds that an outage may last before the run starts: a run that starts after the deadline is useless."""
         return self.max_outage if self.deadline is None else min(self.max_outage, max(0.0, self.deadline - now))
 
 
@@ -116,10 +116,10 @@ def check_seconds(name: str, value: object, *, minimum: float) -> float:
 
 @dataclass(slots=True)
 class Outage:
-    """The time without a good response, and how much more of it is tolerated.
+    """An outage: the time without a usable response, and how much longer it is tolerated.
 
     :param budget: the seconds that an outage may last.
-    :param clock: where the time comes from.
+    :param clock: the source of time.
     """
 
     budget: float
@@ -150,7 +150,7 @@ class Outage:
         return left
 
     def backoff(self, error: DataloreNoResponseError) -> float:
-        """How long to wait after this error: longer each time, as long as Datalore asked for, within the budget.
+        """Seconds to wait after this error: exponential, at least as long as ``Retry-After``, and within the budget.
 
         :raises DataloreNoResponseError: once the budget is used up.
         """
@@ -158,22 +158,22 @@ class Outage:
         exponential = min(MAX_BACKOFF, MIN_POLL_INTERVAL * 2.0 ** min(self.failures - 1, 10))
         jittered = exponential * (0.5 + self.clock.chance() / 2)
         delay = min(left, max(error.retry_after or 0.0, jittered, MIN_POLL_INTERVAL / 2))
-        log.warning("%s Retrying in %.1f s; giving up if the outage lasts %.0f s more.", error, delay, left)
+        log.warning("%s Retrying in %.1f s; giving up if the outage lasts for another %.0f s.", error, delay, left)
         return delay
 
     def end(self) -> None:
-        """Note a good response."""
+        """Record a usable response, which ends the outage."""
         if self.began is not None:
             log.info("Datalore responds again after %.0f s.", self.clock.monotonic() - self.began)
         self.began, self.failures = None, 0
 
 
 def submit(flow: Callable[[], Flow[Result]], max_outage: float, clock: Clock = CLOCK) -> Flow[Result]:
-    """Retry calls that must not arrive twice, such as the start of a run, while Datalore certainly did not get them.
+    """Send calls that must not arrive twice, such as the start of a run; retry them if Datalore did not receive them.
 
-    :param flow: makes the calls; called once for each attempt.
-    :param max_outage: for how many seconds to retry.
-    :raises DataloreUnavailableError: when ``max_outage`` is used up; at once, and with ``never_received`` unset, if
+    :param flow: sends the calls; called once for each attempt.
+    :param max_outage: seconds for which to retry.
+    :raises DataloreUnavailableError: when ``max_outage`` is used up; immediately, with ``never_received=False``, if
         Datalore may have acted on the request.
     """
     outage = Outage(WaitPolicy(max_outage=max_outage).max_outage, clock)
@@ -192,12 +192,12 @@ def submit(flow: Callable[[], Flow[Result]], max_outage: float, clock: Clock = C
 def retry(
     flow: Callable[[], Flow[Result]], max_outage: float, clock: Clock = CLOCK, *, grace: float = 0.0
 ) -> Flow[Result]:
-    """Retry calls that may arrive twice until there is a good response.
+    """Send calls that may arrive twice; retry them until there is a usable response.
 
-    :param flow: makes the calls; called once for each attempt.
-    :param max_outage: for how many seconds to retry while Datalore gives no usable response; 0 for one attempt.
-    :param grace: for how many seconds to retry while Datalore does not know the run; 0 for one attempt.
-    :raises DataloreError: when Datalore refuses, or ``max_outage`` is used up.
+    :param flow: sends the calls; called once for each attempt.
+    :param max_outage: seconds for which to retry while Datalore gives no usable response; 0 for one attempt.
+    :param grace: seconds for which to retry while Datalore does not know the run; 0 for one attempt.
+    :raises DataloreError: when Datalore refuses a call, or ``max_outage`` is used up.
     """
     outage = Outage(WaitPolicy(max_outage=max_outage).max_outage, clock)
     began = clock.monotonic()
@@ -216,12 +216,12 @@ def retry(
 def wait_for(
     look: Callable[[Seen | None], Flow[Seen]], condition: Condition[Seen], policy: WaitPolicy, clock: Clock = CLOCK
 ) -> Flow[Seen]:
-    """Look again and again until a condition is met.
+    """Poll until a condition is met.
 
-    :param look: sees how things are now; is given what was seen before, None at first.
-    :param condition: what is waited for.
-    :return: what was seen when the condition was met.
-    :raises DataloreRunTimeoutError: when the deadline passed; Datalore was asked once more before.
+    :param look: reads the present state; is given the previous state, None at first.
+    :param condition: the condition to wait for.
+    :return: the state that met the condition.
+    :raises DataloreRunTimeoutError: when the deadline passed; the state is read once more before that.
     :raises DataloreUnavailableError: when Datalore gave no usable response for ``max_outage`` seconds.
     :raises DataloreApiError: when Datalore refuses: 400, 403, 404 (after a short grace for a new run), and 401 if the
         token of the reloaded connection is refused as well.
@@ -233,7 +233,7 @@ def wait_for(
     def look_now() -> Flow[Seen]:
         return look(last)
 
-    # Spread over an interval: a triggerer that restarts finds all its runs at once.
+    # Spread over an interval: a triggerer that restarts loads all its runs at once.
     waited = clock.wall() - since
     delay = 0.0 if policy.not_before is None else min(MAX_START_DELAY, max(0.0, policy.not_before - clock.wall()))
     delay += policy.interval(waited) * clock.chance()
@@ -249,7 +249,7 @@ def wait_for(
         except DataloreNotFoundError as error:
             if not condition.tolerates_not_found(last, clock.wall() - since):
                 raise
-            log.info("Datalore does not list it yet: %s", error)
+            log.info("Datalore does not list the run yet: %s", error)
             delay = MIN_POLL_INTERVAL
         except DataloreNoResponseError as error:
             delay = 0.0 if final else outage.backoff(error)
@@ -259,7 +259,8 @@ def wait_for(
                 return seen
             last = seen
             interval = policy.interval(clock.wall() - since) * (0.95 + clock.chance() / 20)
-            # From when this request was due, so that neither slow responses nor a busy event loop make polls rarer.
+            # Relative to when this request was due, so that slow responses or a busy event loop do not make polls
+            # rarer.
             delay = max(due + interval - clock.monotonic(), interval / 2, MIN_POLL_INTERVAL / 2)
             log.debug("Nothing new; next request in %.1f s.", delay)
         if final:
@@ -268,7 +269,7 @@ def wait_for(
 
 
 def _with_valid_token(flow: Callable[[], Flow[Result]]) -> Flow[Result]:
-    """Make the calls; if the token is refused, once more with the connection reloaded: it may have been changed."""
+    """Send the calls; if the token is refused, reload the connection, in case it was changed, and send them again."""
     try:
         return (yield from flow())
     except DataloreUnauthorizedError as error:

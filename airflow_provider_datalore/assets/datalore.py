@@ -21,7 +21,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, SCHEME: 443}
 def create_asset(notebook: str, *, host: str = CLOUD_HOST, extra: dict[str, Any] | None = None) -> Asset:
     """Create the asset (on Airflow 2: the dataset) of a notebook.
 
-    :param notebook: the notebook's address as pasted from the browser, or ``owner/id``.
+    :param notebook: the notebook's pasted address, or ``owner/id``.
     :param host: the host of Datalore, if ``notebook`` is ``owner/id``: ``datalore:8080`` or a whole address. Default:
         Datalore Cloud.
     :param extra: the asset's extra.

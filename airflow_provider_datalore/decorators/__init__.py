@@ -1,1 +1,1 @@
-"""Functions that return a notebook's parameters, as tasks."""
+"""Decorators that make a task from a function that returns a notebook's parameters."""

@@ -17,7 +17,7 @@ from airflow_provider_datalore import xcom
 
 try:
     from airflow.providers.common.compat.sdk import determine_kwargs
-except ImportError:  # common-compat before 1.14.3, newer than what Airflow 2.11.2 and 3.1.8 came out with
+except ImportError:  # common-compat before 1.14.3, as at the release of Airflow 2.11.2 and 3.1.8
     from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]  # newer ones lack it
 
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
     Parameters: TypeAlias = Mapping[str, Any] | None
 
     class NotebookTaskFactory(Protocol[FunctionParams]):
-        """A decorated function: called in a DAG, it makes the task."""
+        """A decorated function: a call in a DAG creates the task."""
 
         def __call__(self, *args: FunctionParams.args, **kwargs: FunctionParams.kwargs) -> XComArg:
-            """Make the task; its output is the run id."""
+            """Create the task; its output is the run id."""
 
         def expand(self, **arguments: Any) -> XComArg:
-            """Make a task for each element of the arguments."""
+            """Create a task for each element of the arguments."""
 
         def expand_kwargs(self, arguments: Any, *, strict: bool = True) -> XComArg:
-            """Make a task for each mapping of arguments."""
+            """Create a task for each mapping of arguments."""
 
         def partial(self, **arguments: Any) -> Self:
-            """Fix arguments of the function for all tasks that ``expand`` makes."""
+            """Set arguments of the function for all tasks that ``expand`` creates."""
 
         def override(self, **options: Any) -> Self:
-            """The same function with other options of the task."""
+            """The same function as a task with other options."""
 
     class NotebookTaskDecorator(Protocol):
         """Decorates a function that returns a notebook's parameters."""
@@ -64,10 +64,10 @@ if TYPE_CHECKING:
 class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOperator):
     """Runs a notebook with the parameters that a function returns; otherwise the same as its base class.
 
-    The function is called when a run is about to be started, and not when a retry uses the run of an earlier try. What
-    it returns is not rendered as a template: its values may come from anywhere.
+    The function is called just before a run is started, and not if a retry uses the run of an earlier try. The returned
+    values are not rendered as templates, because they may come from untrusted sources.
 
-    :param python_callable: returns the values by the *Variable* of the notebook's controls, or None for none.
+    :param python_callable: returns the values by the *Variable* of the notebook's controls, or None for no parameters.
         The result of an ``async`` function is awaited.
     :param op_args: its positional arguments. (templated)
     :param op_kwargs: its keyword arguments. (templated)
@@ -96,18 +96,19 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
                 "@task.datalore_notebook requires a function that returns a mapping: use return in place of yield"
             )
         if kwargs.get("multiple_outputs"):
-            raise TypeError("@task.datalore_notebook has one output, the run id: leave multiple_outputs out")
+            raise TypeError("@task.datalore_notebook does not accept multiple_outputs: its only output is the run id")
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
 
     def parameters_for(self, context: Context) -> Mapping[str, Any] | None:
-        """What the function returns for this task, checked.
+        """Call the function, and check the parameters that it returns.
 
-        :raises DataloreConfigurationError: if that is not a mapping, or holds a value that Datalore does not accept.
+        :raises DataloreConfigurationError: if they are not a mapping, or contain a value that Datalore does not accept.
         """
         from airflow.providers.common.compat.sdk import redact
 
         from airflow_provider_datalore.api.parameters import to_datalore
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
+        from airflow_provider_datalore.tasks.pushing import push_for_tab
 
         context_merge(context, self.op_kwargs)
         returned: object = self.python_callable(
@@ -118,20 +119,20 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
         if returned is not None and not isinstance(returned, Mapping):
             raise DataloreConfigurationError(
                 f"The function of task {self.task_id!r} returned a {type(returned).__name__}; it must return the "
-                "notebook's parameters as a mapping such as {'region': 'eu'}, or None for none."
+                "notebook's parameters as a mapping such as {'region': 'eu'}, or None for no parameters."
             )
         masked: Any = redact(to_datalore(returned))
-        context["ti"].xcom_push(key=xcom.PARAMETERS, value=masked)
+        push_for_tab(context, xcom.PARAMETERS, masked)
         self.parameters = returned
         return returned
 
     @staticmethod
     def xcom_push(context: Context, key: str, value: Any, **_: Any) -> None:
-        """Push a value; Airflow 3.0 requires this method of decorated tasks, and lacks it itself."""
+        """Push a value; Airflow 3.0 calls this method on decorated tasks, but does not define it."""
         context["ti"].xcom_push(key=key, value=value)
 
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
-        """Restore what the function returned, for the asset events, if another process called it."""
+        """Restore the parameters for the asset events, if the function was called in another process."""
         if self.parameters is None:
             own = context["ti"]
             self.parameters = own.xcom_pull(task_ids=own.task_id, key=xcom.PARAMETERS, map_indexes=own.map_index)
@@ -146,21 +147,21 @@ if TYPE_CHECKING:
 
     def _with_options_of(operator: Callable[Options, object]) -> Callable[Options, NotebookTaskDecorator]: ...
 
-    # The same as ``@task.datalore_notebook``, which type checkers and editors cannot see.
+    # The same as ``@task.datalore_notebook``, which type checkers and editors do not know.
     datalore_notebook_task = _with_options_of(DataloreRunNotebookOperator)
 
 else:
 
     def datalore_notebook_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> Any:
-        """Decorate a function that returns a notebook's parameters; the arguments are the operator's.
+        """Decorate a function that returns a notebook's parameters.
 
         :param python_callable: the function.
-        :param kwargs: ``notebook_id``, and the other options of :class:`.DataloreRunNotebookOperator` but
-            ``parameters``.
+        :param kwargs: the arguments of :class:`.DataloreRunNotebookOperator`, except ``parameters``.
         """
         return task_decorator_factory(
             python_callable=python_callable,
-            # Without it, Airflow takes the function's return annotation for that of the task.
+            # Otherwise, Airflow derives it from the return annotation of the function, which does not return the task's
+            # output.
             multiple_outputs=kwargs.pop("multiple_outputs", None) or False,
             decorated_operator_class=DataloreNotebookDecoratedOperator,
             **kwargs,

@@ -1,4 +1,4 @@
-"""The paths below ``/emulator/``: tests control the emulator and read its log through them."""
+"""The paths below ``/emulator/``, with which tests control the emulator and read its log."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ async def clear_faults(emulator: CurrentEmulator) -> None:
 
 @router.get("/variant")
 async def get_variant(emulator: CurrentEmulator) -> Variant:
-    """Return the variant that the emulator plays."""
+    """Return the variant that the emulator simulates."""
     return emulator.variant
 
 
 @router.put("/variant", status_code=204, response_model=None)
 async def set_variant(variant: Variant, emulator: CurrentEmulator) -> None:
-    """Play another variant; fields that are not given take their defaults."""
+    """Simulate another variant; fields that are not given have their defaults."""
     emulator.variant = variant
 
 
 @router.delete("/variant", status_code=204, response_model=None)
 async def reset_variant(emulator: CurrentEmulator) -> None:
-    """Play the variant that the emulator was started with."""
+    """Simulate the variant that the emulator was started with."""
     emulator.variant = emulator.settings.variant
 
 
@@ -69,7 +69,7 @@ async def set_tokens(tokens: list[str], emulator: CurrentEmulator) -> None:
 
 @router.post("/reset", status_code=204, response_model=None)
 async def reset(emulator: CurrentEmulator) -> None:
-    """End and forget all runs, sessions and reports, and return to the faults, variant and tokens of the start."""
+    """End and forget all runs, sessions and reports, and return to the initial faults, variant and tokens."""
     await emulator.reset()
 
 

@@ -14,7 +14,7 @@ from . import admin_api, notebook_api, notebook_files, pages, run_api
 from .emulator import Emulator
 from .errors import RefusedError, error_response
 from .fault_middleware import FaultMiddleware
-from .hosts import LOOPBACK_NAMES, HostMiddleware
+from .hosts import LOOPBACK_NAMES, HostMiddleware, OriginMiddleware
 from .request_log import RequestLogMiddleware
 from .settings import Settings
 
@@ -50,6 +50,7 @@ def create_app(settings: Settings, allowed: Collection[str] | None = LOOPBACK_NA
     # The middleware that is added last sees a request first.
     app.add_middleware(FaultMiddleware, faults=emulator.faults)
     app.add_middleware(RequestLogMiddleware, request_log=emulator.request_log)
+    app.add_middleware(OriginMiddleware)
     if allowed is not None:
         app.add_middleware(HostMiddleware, allowed=allowed)
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from .sessions import Session
 
 MAX_OUTPUT_CHARS = 100_000
-"""Characters of one output."""
+"""Maximum number of characters of one output."""
 MAX_STREAM_CHARS = 10_000
-"""Characters of what one cell printed to stdout or to stderr, and of its traceback."""
+"""Maximum number of characters of the stdout, the stderr and the traceback of one cell, each."""
 MAX_TOTAL_OUTPUT_CHARS = 5_000_000
-"""Characters of the outputs of all cells."""
+"""Maximum number of characters of the outputs of all cells together."""
 
 _OUTPUT_TYPES = {"text/html": "HTML", "text/markdown": "MARKDOWN", "image/svg+xml": "SVG", "text/latex": "LATEX"}
 

@@ -1,8 +1,8 @@
-"""A notebook's controls: which cells are controls, which values they take, and the code that sets their variables.
+"""A notebook's controls: which cells are controls, which values they accept, and the code that sets their variables.
 
 A control is a code cell with the metadata ``{"datalore": {"control": {"controlType": "SLIDER", "label": …,
-"variable": …, …}}}``, with the fields that the Notebook API has for it. Its source is the assignment that it stands
-for, so that other tools can run such a notebook too. Setting the control rewrites the source.
+"variable": …, …}}}``, with the fields that the Notebook API has for it. Its source is the assignment of the value
+to the variable, so that other tools can run such a notebook too. Setting the control rewrites the source.
 """
 
 from __future__ import annotations
@@ -22,17 +22,21 @@ class ControlError(Exception):
     """A control does not accept a value."""
 
 
+_NAME = r"^[^\W\d]\w*$"
+"""What a variable may be called: its name becomes a part of the code."""
+
+
 class _Control(BaseModel):
     """What all controls have in common.
 
-    :param label: the text beside it.
+    :param label: the text that is shown with it.
     :param variable: the variable that it sets.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel)
 
     label: str = ""
-    variable: str = Field(pattern=r"^[^\W\d]\w*$")
+    variable: str = Field(pattern=_NAME)
 
 
 class Checkbox(_Control):
@@ -51,7 +55,7 @@ class Checkbox(_Control):
 
 
 class Slider(_Control):
-    """A number within a range. All numbers are strings."""
+    """A number within a range. The API represents all numbers as strings."""
 
     control_type: Literal["SLIDER"]
     value: str
@@ -113,14 +117,14 @@ class Datepicker(_Control):
 
 
 class Dropdown(_Control):
-    """One or several of its items. If ``selectedVariable`` is set, that variable holds the items at run time."""
+    """One or several items of a list. If ``selectedVariable`` is set, that variable contains the list at run time."""
 
     control_type: Literal["DROPDOWN"]
     items: list[str] = []
     selected_value: str | None = None
     multiselect: bool = False
     selected_values: list[str] | None = None
-    selected_variable: str | None = None
+    selected_variable: str | None = Field(default=None, pattern=_NAME)
 
     @model_validator(mode="after")
     def _are_items(self) -> Dropdown:
@@ -196,7 +200,7 @@ def set_value(cell: NotebookNode, value: Any) -> None:
 
 
 def _as_list(value: Any) -> list[Any]:
-    """Several values. A client of a server that accepts only strings sends them as JSON."""
+    """Read several values: a list, or a list as JSON, which clients send to servers that accept only strings."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)

@@ -13,7 +13,7 @@ class RefusedError(Exception):
     """Datalore refuses a request.
 
     :param status: the HTTP status.
-    :param message: the reason, for the reader of the response.
+    :param message: the reason, for the response.
     :param state: the state of the kernel, if that is the reason.
     """
 

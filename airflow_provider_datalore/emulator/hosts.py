@@ -1,6 +1,7 @@
-"""Protection against DNS rebinding: the host names that requests to a loopback address may be sent to.
+"""Protection against web pages that a developer has open: which hosts and origins requests may have.
 
-Otherwise, a web page could control the emulator by a host name of its own that resolves to this machine.
+A page could control the emulator by a host name of its own that resolves to this machine (DNS rebinding), or by a form
+that it sends here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
-"""The names of this machine for itself."""
+"""The host names of this machine's loopback addresses."""
 
 
 def host_in_url(host: str) -> str:
@@ -52,6 +53,29 @@ class HostMiddleware:
             if re.sub(r":\d*$", "", host).lower() not in self._allowed:
                 allowed = ", ".join(sorted(self._allowed))
                 message = f"The emulator accepts requests to {allowed}, not to {host!r} (see --host)"
+                await JSONResponse({"error": message}, 403)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class OriginMiddleware:
+    """Refuses requests of other sites' pages that could change something. Programs send no such headers.
+
+    :param app: handles the other requests.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or respond with 403."""
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+            headers = Headers(scope=scope)
+            own = f"{scope['scheme']}://{headers.get('host', '')}".lower()
+            origin = headers.get("origin")
+            site = headers.get("sec-fetch-site", "same-origin")
+            if site not in ("same-origin", "none") or (origin is not None and origin.lower() != own):
+                message = f"The emulator does not accept a {scope['method']} of another site's page (origin {origin!r})"
                 await JSONResponse({"error": message}, 403)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -12,7 +12,7 @@ from .library import Library
 
 
 def copy_files(library: Library, folder: Path, target: Path) -> None:
-    """Copy a notebook's files. Links are kept, with their targets, so that large data can be linked and is not copied.
+    """Copy a notebook's files. Links are copied as links, so that large data can be linked and is not copied.
 
     :param library: determines which files belong to the notebook.
     :param folder: the notebook's folder.

@@ -73,7 +73,7 @@ class Kernel:
         except CellExecutionError as error:
             raise CellError(f"{error.ename}: {error.evalue}") from None
         except DeadKernelError:
-            # nbclient also raises this if the task was cancelled; the cancellation must be passed on as such.
+            # nbclient also raises this if the task was cancelled; then the cancellation must be raised.
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise asyncio.CancelledError from None

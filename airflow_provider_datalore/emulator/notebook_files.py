@@ -23,6 +23,7 @@ NOTEBOOK_FILES = PurePosixPath("data/notebook_files")
 """The API's path of the folder with a notebook's files, the working directory of its kernel."""
 
 _CHUNK_BYTES = 256 * 1024
+_MAX_PATH_CHARS = 2000
 _MAX_TEXT_BYTES = 10 * 1024 * 1024
 
 router = APIRouter(
@@ -160,8 +161,10 @@ def _file(emulator: Emulator, user: str, body: FileBody) -> Path:
 def _local_path(emulator: Emulator, folder: Path, path: PurePosixPath) -> Path:
     """The local path for a path of the Notebook API.
 
-    :raises RefusedError: 404, the path does not belong to the notebook.
+    :raises RefusedError: 404, the path does not belong to the notebook; 400, it is too long.
     """
+    if len(str(path)) > _MAX_PATH_CHARS or any(len(part.encode("utf-8", "replace")) > 255 for part in path.parts):
+        raise RefusedError(400, f"The path is longer than file systems allow: {str(path)[:100]}…")
     if path.is_relative_to(NOTEBOOK_FILES) and "\0" not in str(path):
         local = folder / path.relative_to(NOTEBOOK_FILES)
         if emulator.library.has_file(folder, local):

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serving(parser.add_argument_group("server"))
     _add_sharing(parser.add_argument_group("users and permissions"))
     _add_runs(parser.add_argument_group("runs"))
-    variant = parser.add_argument_group("variants of Datalore, where its documentation leaves the behaviour open")
+    variant = parser.add_argument_group("variants of Datalore: behaviour that its documentation leaves open")
     for name, field in Variant.model_fields.items():
         _add_switch(variant, name, field)
     return parser
@@ -90,7 +90,7 @@ def _add_serving(group: argparse._ArgumentGroup) -> None:
         help="address to listen on (default: %(default)s); clients can run any code",
     )
     add("--port", type=int, default=8080, help="port to listen on, 0 for any free port (default: %(default)s)")
-    add("--stop-at-eof", action="store_true", help="stop when standard input is closed, as at the end of its parent")
+    add("--stop-at-eof", action="store_true", help="stop when standard input is closed, as when the parent ends")
     add("--tls-cert", type=Path, metavar="PEM", help="serve HTTPS with this certificate chain")
     add("--tls-key", type=Path, metavar="PEM", help="the private key, if the file of --tls-cert does not contain it")
 

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from .dependencies import AUTH_COOKIE, CurrentEmulator, user_of
@@ -33,7 +33,7 @@ th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ddd; 
 
 
 @router.get("/")
-def overview(emulator: CurrentEmulator, token: str | None = None) -> Response:
+def overview(request: Request, emulator: CurrentEmulator, token: str | None = None) -> Response:
     """List notebooks and runs; with a token, sign the browser in, so that it can download artifacts.
 
     :raises RefusedError: 401, the token is not valid.
@@ -42,7 +42,8 @@ def overview(emulator: CurrentEmulator, token: str | None = None) -> Response:
         user_of(emulator, token)
         response = RedirectResponse("/", 303)
         # Links from Airflow's UI come from another site: localhost and 127.0.0.1 are two sites.
-        response.set_cookie(AUTH_COOKIE, token, httponly=True, samesite="lax")
+        is_secure = request.url.scheme == "https"
+        response.set_cookie(AUTH_COOKIE, token, secure=is_secure, httponly=True, samesite="lax")
         return response
     notebooks = "".join(
         f"<li><a href='{_notebook_address(notebook)}'>{escape(str(notebook))}</a>"

@@ -32,7 +32,7 @@ def variables(notebook: NotebookNode) -> dict[str, Any]:
 def values(notebook: NotebookNode, given: Iterable[tuple[str, Any]], *, ignore_unknown: bool) -> dict[str, Any]:
     """Convert the parameters of a request to the types of the notebook's variables, and set its controls.
 
-    A request may contain strings only, while a control in Datalore has a value of its variable's type.
+    A request may contain only strings, but a control in Datalore has a value of its variable's type.
 
     :raises ParameterError: a value has the wrong type, or a name is unknown and unknown names are not ignored.
     """
@@ -64,7 +64,7 @@ def inject(notebook: NotebookNode, converted: dict[str, Any]) -> NotebookNode:
     converted = {name: value for name, value in converted.items() if name not in control_cells}
     if not converted:
         return notebook
-    # Papermill logs a message on import that is of no use here.
+    # Papermill logs a message on import that is not useful here.
     logging.getLogger("papermill").setLevel(logging.ERROR)
     from papermill.parameterize import parameterize_notebook
 

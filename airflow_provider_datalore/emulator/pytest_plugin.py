@@ -1,7 +1,6 @@
 """The pytest fixture ``datalore_emulator``, which gives tests an emulator of Datalore and an Airflow connection to it.
 
-pytest imports this module whenever it starts, so it imports nothing that takes long, and nothing of the extra
-``emulator``.
+pytest imports this module whenever it starts. So it imports no slow modules, and none of the extra ``emulator``.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def datalore_notebooks(pytestconfig: pytest.Config) -> Path:
-    """The folder of notebooks for datalore_emulator. Override it to use another one."""
+    """The folder of notebooks for datalore_emulator. Override this fixture to use another folder."""
     folder: str = pytestconfig.getini("datalore_notebooks")
     return pytestconfig.rootpath / folder
 
 
 @pytest.fixture(scope="session")
 def datalore_emulator_options() -> Sequence[str]:
-    """Options of the command datalore-emulator for datalore_emulator. Override it to set some."""
+    """Options of the command datalore-emulator for datalore_emulator. Override this fixture to set options."""
     return ()
 
 

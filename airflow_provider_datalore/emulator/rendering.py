@@ -1,4 +1,4 @@
-"""Notebooks as HTML pages, and the reports that notebooks are published as."""
+"""Renders notebooks as HTML pages, and stores their published reports."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Session:
     :param path: the notebook's file.
     :param slots: limits the number of notebooks that execute at the same time.
     :param spawn: starts a task in the background.
-    :param variant: returns the variant of Datalore to play.
+    :param variant: returns the variant of Datalore to simulate.
     """
 
     def __init__(self, path: Path, slots: asyncio.Semaphore, spawn: Spawn, variant: Callable[[], Variant]) -> None:
@@ -222,7 +222,7 @@ class Session:
             log.info("%s stopped at a cell that failed", self.path)
         except KernelDiedError:
             log.warning("The kernel of %s died", self.path)
-            # The batches that wait rely on variables that died with the kernel.
+            # The waiting batches may need variables that were lost with the kernel.
             for waiting in self._batches[1:]:
                 self._batches.remove(waiting)
                 waiting.end()
@@ -267,7 +267,7 @@ class Sessions:
     :param slots: limits the number of notebooks that execute at the same time.
     :param spawn: starts a task in the background.
     :param request_log: counts the ends of interactive runs.
-    :param variant: returns the variant of Datalore to play.
+    :param variant: returns the variant of Datalore to simulate.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The settings of an emulator: its notebooks, users, faults, and the variant of Datalore that it plays."""
+"""The settings of an emulator: its notebooks, users, faults, and the variant of Datalore that it simulates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_USER = "me"
 
 
 class Variant(BaseModel):
-    """Behavior that Datalore's documentation leaves open.
+    """Behaviour that Datalore's documentation leaves open.
 
     A client that works only with the defaults relies on something that is not documented. Each field is an option of
     the command line (``run_appears_after`` is ``--run-appears-after``; ``--no-…`` disables a flag) and can be changed
@@ -39,7 +39,7 @@ class Variant(BaseModel):
         default="iso", description="format of times"
     )
     notebook_id_form: Literal["full", "short"] = Field(
-        default="full", description="notebookId of a run as OWNER/ID or as ID"
+        default="full", description="notebookId of a run: OWNER/ID or ID"
     )
     read_only: Literal["present", "absent"] = Field(default="present", description="field readOnly of a run")
     run_appears_after: float = Field(
@@ -103,7 +103,7 @@ class Settings(BaseModel):
     :param viewers: (user, ``owner/id``) pairs: these users may only view these notebooks.
     :param no_access: (user, ``owner/id``) pairs: these notebooks are not shared with these users.
     :param max_parallel_runs: the number of notebooks that execute at the same time; the others wait.
-    :param variant: the variant of Datalore to play.
+    :param variant: the variant of Datalore to simulate.
     :param faults: the initial fault rules, as the JSON that :mod:`.faults` reads.
     """
 

@@ -30,9 +30,9 @@ _REQUEST_TIMEOUT = 30.0
 
 
 class EmulatorProcess:
-    """An emulator in a process of its own, on a free port of 127.0.0.1. A context manager.
+    """An emulator in a separate process, on a free port of 127.0.0.1. A context manager.
 
-    The process ends with this one, even if this one is killed.
+    The emulator ends with the process that started it, even if that process is killed.
 
     :param folder: the folder of notebooks.
     :param options: more options of the command ``datalore-emulator``, such as ``"--over-limit", "429"``.
@@ -142,7 +142,7 @@ class EmulatorProcess:
         self.start()
 
     def reset(self) -> None:
-        """End and forget all runs, and return to the state of the start, see ``POST /emulator/reset``."""
+        """End and forget all runs, and return to the initial state, see ``POST /emulator/reset``."""
         self.admin("POST", "reset")
 
     def set_faults(self, rules: Sequence[Mapping[str, Any]]) -> None:
@@ -154,7 +154,7 @@ class EmulatorProcess:
         self.admin("DELETE", "faults")
 
     def set_variant(self, **fields: Any) -> None:
-        """Play the variant of Datalore with these fields; without any, the one that the emulator was started with."""
+        """Simulate the variant of Datalore with these fields; without fields, the initial variant."""
         if fields:
             self.admin("PUT", "variant", fields)
         else:
@@ -252,7 +252,7 @@ class SharedEmulator:
         return self._process
 
     def reset(self) -> None:
-        """Return to the state of the start: no runs and no faults, and the notebooks as they are in their folder."""
+        """Return to the initial state: no runs, no faults, and the notebooks as they are in their folder."""
         if self._process is None or not self._process.is_running:
             return
         self._process.reset()
@@ -293,7 +293,7 @@ def _copy_folder(source: Path, target: Path, root: Path) -> None:
 
 
 def _stats(folder: Path) -> dict[Path, tuple[int, int, int]]:
-    """What changes if a file or folder below is written or replaced: inode, size and time of the last change."""
+    """The inode, size and modification time of each file and folder: they change if it is written or replaced."""
     found: dict[Path, tuple[int, int, int]] = {}
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):

@@ -1,4 +1,4 @@
-"""The artifacts of a run: read into memory, or written into storage."""
+"""The artifacts of a run: read into memory, or written to a storage."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 Received = TypeVar("Received")
 
 MAX_ARTIFACT_BYTES = 512 * 1024 * 1024
-"""The longest artifact that :meth:`ArtifactsHook.read_artifact` reads into memory, by default."""
+"""Maximum size of an artifact that :meth:`ArtifactsHook.read_artifact` reads into memory, by default."""
 
 
 class ArtifactsHook(SynchronousHook):
-    """Brings back the artifacts of a run.
+    """Reads and downloads the artifacts of a run.
 
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
     """
@@ -33,28 +33,28 @@ class ArtifactsHook(SynchronousHook):
     def read_artifact(
         self, artifact: Artifact, *, max_bytes: int | None = None, within: float | timedelta | None = None
     ) -> bytes:
-        """The content of an artifact; of a run's ``.ipynb`` the executed notebook.
+        """Read the content of an artifact into memory; the ``.ipynb`` artifact is the executed notebook.
 
         :param artifact: one of :attr:`.Run.artifacts`.
-        :param max_bytes: the longest artifact that is read into memory; None is 512 MiB.
-        :param within: within how many seconds it must be read; None for as long as data arrives.
-        :raises DataloreUnexpectedResponseError: if it is longer, or has a path that is not Datalore's.
-        :raises DataloreError: whatever else goes wrong, by its own class.
+        :param max_bytes: maximum size in bytes; None for 512 MiB.
+        :param within: seconds within which it must be read; None for no limit while data arrives.
+        :raises DataloreUnexpectedResponseError: if it is larger, or its path is not a path on Datalore's host.
+        :raises DataloreError: any other failure, each with its own class.
         """
         return self.client.read(
             run_api.get_artifact(artifact), max_bytes=max_bytes or MAX_ARTIFACT_BYTES, within=seconds(within)
         )
 
     def read_outputs(self, run: Run, names: Sequence[str], *, max_outage: float | timedelta = 0.0) -> dict[str, Any]:
-        """Values that a notebook handed back: glued with scrapbook, or left by a cell tagged ``xcom:<name>``.
+        """Read values that a notebook returned: glued with scrapbook, or the output of a cell tagged ``xcom:<name>``.
 
         :param run: the finished run; only its executed notebook is downloaded.
-        :param names: which values; each must be there.
-        :param max_outage: for how many seconds to retry while Datalore does not deliver the notebook; 0 does not retry.
+        :param names: the names of the values; each must exist.
+        :param max_outage: seconds for which to retry while Datalore does not deliver the notebook; 0 does not retry.
         :return: the values by name, as JSON.
-        :raises DataloreMissingOutputError: for a name that the notebook left no value of.
-        :raises DataloreOutputError: for a value that is not JSON or too long, or a notebook that cannot be read.
-        :raises DataloreError: whatever else goes wrong, by its own class.
+        :raises DataloreMissingOutputError: if the notebook returned no value with one of the names.
+        :raises DataloreOutputError: if a value is not JSON or too large, or the notebook cannot be read.
+        :raises DataloreError: any other failure, each with its own class.
         """
         from airflow_provider_datalore.hooks.run_outputs import read_outputs
 
@@ -69,24 +69,24 @@ class ArtifactsHook(SynchronousHook):
         max_bytes: int | None = None,
         max_outage: float | timedelta = 0.0,
     ) -> ObjectStoragePath:
-        """Write an artifact into a folder of any storage that Airflow knows, piece by piece.
+        """Download an artifact to a folder of any storage that Airflow supports, in chunks.
 
-        The file appears when it is complete, and not before; it replaces an older one.
+        The file appears only when it is complete. It replaces a file of the same name.
 
         :param artifact: one of :attr:`.Run.artifacts`.
         :param destination: the folder: ``"/data"``, ``"s3://aws_default@bucket/folder"``, or any other
             ``ObjectStoragePath``.
-        :param name: the file's name; None keeps the artifact's. Either is made safe: without folders, without
-            characters and names that some storage refuses, and at most 255 bytes.
-        :param max_bytes: the longest artifact that is written; None is without a limit.
-        :param max_outage: for how many seconds to retry the whole artifact while Datalore does not deliver it; 0 does
+        :param name: the file's name; default: that of the artifact. It is made safe: no folders, no characters or names
+            that Windows forbids, at most 255 bytes.
+        :param max_bytes: maximum size in bytes; None for no limit.
+        :param max_outage: seconds for which to retry the whole artifact while Datalore does not deliver it; 0 does
             not retry.
-        :return: where it was written.
-        :raises DataloreConfigurationError: if the destination is not a folder's address, or the artifact is longer than
+        :return: the path of the file.
+        :raises DataloreConfigurationError: if the destination cannot be used, or the artifact is larger than
             ``max_bytes``.
-        :raises DataloreStorageError: if the storage fails.
-        :raises DataloreUnavailableError: if Datalore does not deliver all of it.
-        :raises DataloreError: whatever else goes wrong, by its own class.
+        :raises DataloreStorageError: if the file cannot be written.
+        :raises DataloreUnavailableError: if Datalore does not deliver the whole artifact.
+        :raises DataloreError: any other failure, each with its own class.
         """
         from airflow_provider_datalore import storage
         from airflow_provider_datalore.api.filenames import safe_name
@@ -103,20 +103,20 @@ class ArtifactsHook(SynchronousHook):
     def receive_artifact(
         self, artifact: Artifact, receive: Callable[[Iterator[bytes]], Received], *, max_outage: float | timedelta = 0.0
     ) -> Received:
-        """Hand the content of an artifact to a function, piece by piece.
+        """Pass the content of an artifact to a function, in chunks.
 
         :param artifact: one of :attr:`.Run.artifacts`.
-        :param receive: consumes the pieces; called again if Datalore breaks off and there is time to retry.
-        :param max_outage: for how many seconds to retry the whole artifact; 0 does not retry.
-        :return: what the function returned.
-        :raises DataloreError: whatever goes wrong, by its own class.
+        :param receive: reads the chunks; called again if the download is interrupted and retried.
+        :param max_outage: seconds for which to retry the whole artifact; 0 does not retry.
+        :return: the result of the function.
+        :raises DataloreError: any failure, each with its own class.
         """
         call = run_api.get_artifact(artifact, receive)
         received: Received = self.run_flow(waiting.retry(partial(request, call), seconds(max_outage))).received
         return received
 
     def artifact_url(self, artifact: Artifact) -> str:
-        """The address of an artifact as people open it in a browser.
+        """The address of an artifact as users open it in a browser.
 
         :param artifact: one of :attr:`.Run.artifacts`.
         """

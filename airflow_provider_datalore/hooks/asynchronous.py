@@ -1,4 +1,4 @@
-"""The hook for event loops: the triggerer, and tasks that are coroutines."""
+"""The hook for event loops: for the triggerer, and for tasks that are coroutines."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.hooks.synchronous import DataloreBaseHook
 from airflow_provider_datalore.transport.connection import (
     DataloreConnection,
+    mask_token,
     naming_connection,
     not_defined,
     not_looked_up,
@@ -35,18 +36,18 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.transport.aiohttp_client import SharedClient
 
 MIN_LOOKUP_INTERVAL, MAX_LOOKUP_INTERVAL = 1.0, 15.0
-"""Seconds between two look-ups of a connection that was not found."""
+"""Minimum and maximum seconds between two look-ups of a connection that was not found."""
 
 
 class DataloreAsyncHook(DataloreBaseHook):
-    """Reports the outcome of a run, in an event loop such as the triggerer's.
+    """Reads runs and waits for them, in an event loop such as the triggerer's.
 
-    All hooks of an event loop share one session for each connection. What :class:`DataloreHook` promises holds here as
-    well.
+    All hooks of an event loop share one session for each connection. The contract of :class:`DataloreHook` applies here
+    as well.
 
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param look_up_for: for how many seconds to retry the look-up of the connection if Airflow does not find it: a
-        secrets backend that does not respond looks the same as one that does not have it.
+    :param look_up_for: seconds for which to retry the look-up of the connection if Airflow does not find it: Airflow
+        reports the same if a secrets backend does not respond.
     """
 
     def __init__(self, datalore_conn_id: str = defaults.CONN_ID, *, look_up_for: float | timedelta = 0.0) -> None:
@@ -54,7 +55,7 @@ class DataloreAsyncHook(DataloreBaseHook):
         self.look_up_for = seconds(look_up_for)
 
     async def get_run(self, run_id: str, *, max_outage: float | timedelta = 0.0, grace: float | timedelta = 0.0) -> Run:
-        """The run as it is now; as :meth:`DataloreHook.get_run`."""
+        """Read the present state of a run; see :meth:`DataloreHook.get_run`."""
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
             flow = waiting.retry(status.look, seconds(max_outage), grace=seconds(grace))
@@ -68,14 +69,14 @@ class DataloreAsyncHook(DataloreBaseHook):
         timeout: float | timedelta | None = None,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
     ) -> Run:
-        """Wait until a run has ended, well or not; as :meth:`DataloreHook.wait_for_run`."""
+        """Wait until a run has ended, successfully or not; see :meth:`DataloreHook.wait_for_run`."""
         now = time.time()
         with naming_connection(self.datalore_conn_id):
             policy = WaitPolicy(seconds(poll_interval), seconds(max_outage), deadline_after(timeout, now), since=now)
         return await self.wait_with_policy(run_id, policy)
 
     async def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "Datalore") -> Run:
-        """Wait until a run has ended; as :meth:`DataloreHook.wait_with_policy`."""
+        """Wait until a run has ended; see :meth:`DataloreHook.wait_with_policy`."""
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
             return await self.run_flow(waiting.wait_for(status.look, RunEnded(run_id, where), policy))
@@ -86,16 +87,18 @@ class DataloreAsyncHook(DataloreBaseHook):
             return await run_flow_async(flow, client)
 
     def notebook(self, notebook: NotebookId) -> DataloreAsyncNotebook:
-        """A notebook, by the Notebook API of Datalore Cloud and on-premises 2026.2 and later."""
+        """A notebook, for the Notebook API of Datalore Cloud and on-premises 2026.2 and later."""
         return DataloreAsyncNotebook(self, notebook)
 
     def shared_client(self) -> AbstractAsyncContextManager[SharedClient]:
-        """Sends the calls; shared by all that use this connection in the event loop."""
+        """The client that sends the calls; all hooks for this connection in the event loop share it."""
         from airflow_provider_datalore.transport.aiohttp_client import shared_client
 
         return shared_client(self.datalore_conn_id, self._load_connection)
 
     async def _load_connection(self) -> DataloreConnection:
+        from asgiref.sync import sync_to_async
+
         until = time.monotonic() + self.look_up_for
         interval = MIN_LOOKUP_INTERVAL
         while True:
@@ -111,7 +114,10 @@ class DataloreAsyncHook(DataloreBaseHook):
                 await asyncio.sleep(interval)
                 interval = min(2 * interval, MAX_LOOKUP_INTERVAL)
             else:
-                return DataloreConnection.read(connection, extra)
+                datalore = DataloreConnection.read(connection, extra)
+                if datalore.token != connection.password:
+                    await sync_to_async(mask_token)(datalore.token)
+                return datalore
 
     async def _look_up(self) -> tuple[Connection, dict[str, Any]]:
         from asgiref.sync import sync_to_async
@@ -119,14 +125,14 @@ class DataloreAsyncHook(DataloreBaseHook):
         if hasattr(Connection, "aextra_dejson"):
             connection = await self.aget_connection(self.datalore_conn_id)
             return connection, await connection.aextra_dejson()
-        # To mask a connection's secrets, Airflow before 3.3.2 calls another process and blocks until it responds, which
-        # in an event loop would be a deadlock. common-compat handles that since 1.22.
+        # To mask a connection's secrets, Airflow before 3.3.2 calls another process and blocks until it responds. That
+        # would deadlock an event loop. common-compat has avoided this since 1.22.
         connection = await sync_to_async(self.get_connection)(self.datalore_conn_id)
         return connection, await sync_to_async(lambda: connection.extra_dejson)()
 
 
 class DataloreAsyncNotebook:
-    """What the triggerer does with a notebook.
+    """A notebook, as the triggerer uses it.
 
     :param hook: the hook of the Airflow connection.
     :param notebook: the notebook.

@@ -1,4 +1,4 @@
-"""The connection form's own fields on Airflow before 3.2, made from what the provider info says of them."""
+"""The additional fields of the connection form on Airflow before 3.2, created from the provider info."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def widgets(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Form fields of Flask-AppBuilder.
+    """Create form fields of Flask-AppBuilder.
 
     :param fields: ``conn-fields`` of the provider info.
     """

@@ -1,4 +1,4 @@
-"""The hooks: an Airflow connection to Datalore, and everything that can be requested over it."""
+"""The hooks: everything that can be requested from Datalore over an Airflow connection."""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ if TYPE_CHECKING:
 __all__ = ["DataloreAsyncHook", "DataloreHook"]
 
 MAX_LOGGED_CHARS = 1000
-"""Of the parameters of a run."""
+"""Maximum number of characters of the parameters that are logged."""
 
 
 class DataloreHook(ArtifactsHook):
-    """Runs notebooks in Datalore and reports their outcome, from a task on a worker.
+    """Runs notebooks in Datalore and returns their outcome, for tasks on a worker.
 
-    What it promises:
+    Its contract:
 
     1. The token is the password of the Airflow connection. Nothing replaces it: not a login, a ``~/.netrc``, or an
        ``Authorization`` header in the extra. It is sent to the connection's host only, redirects are not followed, and
        it appears in no log, exception or repr.
-    2. Proxies and CA certificates come from the connection's extra; else from the environment, unless ``trust_env`` in
-       the extra is false.
+    2. Proxies and CA certificates come from the connection's extra or, if it does not set them, from the environment,
+       unless ``trust_env`` in the extra is false.
     3. Each request has a time limit, ``timeout`` in the extra, 60 seconds by default.
     4. With ``max_outage``, requests that only read are retried with backoff while Datalore cannot be reached, does not
        respond in time, or responds with 408, 425, 429, 5xx or something that is not Datalore's; ``Retry-After`` is
-       obeyed. 400, 403 and 404 are final. 401 reloads the connection once and is final then.
+       respected. 400, 403 and 404 are not retried. After a 401, the connection is reloaded and the request is retried
+       once.
     5. A request that runs a notebook is retried only if Datalore certainly did not act on it: no connection was made,
        or it was refused with 429 or 503. Otherwise :class:`.DataloreSubmissionUnknownError` is raised, and the request
        is never repeated.
@@ -54,16 +55,16 @@ class DataloreHook(ArtifactsHook):
     Source: https://www.jetbrains.com/help/datalore/run-api.html
     """
 
-    # Airflow before 3.2 looks for these two in this very class, and not in its bases.
+    # Airflow before 3.2 looks for these two methods in this class only, not in its base classes.
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """How the connection form looks on Airflow before 3.2; later ones read the provider info."""
+        """The layout of the connection form on Airflow before 3.2; later versions read the provider info."""
         behaviour = connection_type()["ui-field-behaviour"]
         return {name.replace("-", "_"): value for name, value in behaviour.items()}
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """The form's own fields on Airflow before 3.2; later ones read the provider info."""
+        """The additional fields of the form on Airflow before 3.2; later versions read the provider info."""
         from airflow_provider_datalore.hooks.connection_form import widgets
 
         return widgets(connection_type()["conn-fields"])
@@ -77,17 +78,17 @@ class DataloreHook(ArtifactsHook):
     ) -> str:
         """Start a run of a notebook.
 
-        :param notebook_id: ``owner/id``, or the notebook's pasted URL.
-        :param max_outage: for how many seconds to retry while it is certain that Datalore did not receive the request.
+        :param notebook_id: ``owner/id``, or the notebook's pasted address.
+        :param max_outage: seconds for which to retry the request if Datalore certainly did not receive it.
         :param options: ``parameters``, values by the *Variable* of the notebook's controls: strings, numbers, booleans,
             dates, lists of these; None keeps the notebook's own value. ``update_report``: ``"on success"`` updates the
             published report if the run succeeds, ``"never"`` does not; None is Datalore's default, ``"never"``.
             ``direct_file_storage_write``: whether the run writes to the notebook's own files (Datalore 2026.1 and
             later); None is Datalore's default, False.
         :return: the run id.
-        :raises DataloreConfigurationError: for input that cannot work, before anything is sent.
-        :raises DataloreSubmissionUnknownError: if the notebook may be running, or not.
-        :raises DataloreError: whatever else goes wrong, by its own class.
+        :raises DataloreConfigurationError: if an argument is not valid; nothing is sent.
+        :raises DataloreSubmissionUnknownError: if it is unknown whether the notebook is running.
+        :raises DataloreError: any other failure, each with its own class.
         """
         notebook = self.parse_notebook_id(notebook_id)
         with naming_connection(self.datalore_conn_id):
@@ -102,27 +103,27 @@ class DataloreHook(ArtifactsHook):
     def run_notebook_interactively(
         self, notebook_id: str | NotebookId, *, max_outage: float | timedelta = defaults.MAX_OUTAGE
     ) -> None:
-        """Start an interactive run: the notebook runs in place, which updates the outputs that people see in it.
+        """Start an interactive run: the notebook runs in place, which updates the outputs that users see in it.
 
-        Datalore returns no run id for it; :class:`.DataloreInteractiveRunOperator` knows how to wait for it.
+        Datalore returns no run id for it. To wait for it, use :class:`.DataloreInteractiveRunOperator`.
 
-        :param notebook_id: ``owner/id``, or the notebook's pasted URL.
+        :param notebook_id: ``owner/id``, or the notebook's pasted address.
         :param max_outage: as in :meth:`run_notebook`.
-        :raises DataloreError: as :meth:`run_notebook` does.
+        :raises DataloreError: as in :meth:`run_notebook`.
         """
         notebook = self.parse_notebook_id(notebook_id)
         self.submit(notebook, partial(run_api.submit_interactive_run, notebook), seconds(max_outage))
 
     def get_run(self, run_id: str, *, max_outage: float | timedelta = 0.0, grace: float | timedelta = 0.0) -> Run:
-        """The run as it is now.
+        """Read the present state of a run.
 
-        :param run_id: what :meth:`run_notebook` returned.
-        :param max_outage: for how many seconds to retry while Datalore gives no usable response; 0 does not retry.
-        :param grace: for how many seconds to retry while Datalore does not know the run: one that was just started may
-            not be listed yet.
+        :param run_id: the id that :meth:`run_notebook` returned.
+        :param max_outage: seconds for which to retry while Datalore gives no usable response; 0 does not retry.
+        :param grace: seconds for which to retry while Datalore does not know the run: Datalore may not list a run that
+            was just started.
         :raises DataloreNoResponseError: if Datalore gives no usable response.
         :raises DataloreNotFoundError: if Datalore does not know the run.
-        :raises DataloreError: whatever else goes wrong, by its own class.
+        :raises DataloreError: any other failure, each with its own class.
         """
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
@@ -136,16 +137,16 @@ class DataloreHook(ArtifactsHook):
         timeout: float | timedelta | None = None,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
     ) -> Run:
-        """Wait until a run has ended, well or not; :meth:`.Run.raise_for_failure` raises if it failed.
+        """Wait until a run has ended, successfully or not; :meth:`.Run.raise_for_failure` raises if it failed.
 
-        :param run_id: what :meth:`run_notebook` returned.
-        :param poll_interval: the longest time between two status requests, in seconds; shorter at the start.
-        :param timeout: for how many seconds to wait; None waits without a limit.
-        :param max_outage: for how many seconds Datalore may be unreachable.
+        :param run_id: the id that :meth:`run_notebook` returned.
+        :param poll_interval: maximum seconds between two status requests; shorter at the start.
+        :param timeout: seconds to wait; None for no limit.
+        :param max_outage: seconds for which Datalore may be unreachable.
         :return: the finished run.
         :raises DataloreRunTimeoutError: if the run is still running after ``timeout``.
         :raises DataloreUnavailableError: if Datalore was unreachable for longer than ``max_outage``.
-        :raises DataloreError: whatever else goes wrong, by its own class.
+        :raises DataloreError: any other failure, each with its own class.
         """
         now = time.time()
         with naming_connection(self.datalore_conn_id):
@@ -153,29 +154,29 @@ class DataloreHook(ArtifactsHook):
         return self.wait_with_policy(run_id, policy)
 
     def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "Datalore") -> Run:
-        """Wait until a run has ended, well or not; as :meth:`wait_for_run`.
+        """Wait until a run has ended, successfully or not; see :meth:`wait_for_run`.
 
-        :param where: where an error tells people to look, such as the notebook's address.
+        :param where: where an error tells users to look, such as the notebook's address.
         """
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
         return self.run_flow(waiting.wait_for(status.look, RunEnded(run_id, where), policy))
 
     def notebook(self, notebook_id: str | NotebookId, *, max_outage: float | timedelta = 0.0) -> DataloreNotebook:
-        """A notebook, by the Notebook API of Datalore Cloud and on-premises 2026.2 and later.
+        """A notebook, for the Notebook API of Datalore Cloud and on-premises 2026.2 and later.
 
-        :param notebook_id: ``owner/id``, or the notebook's pasted URL.
-        :param max_outage: for how many seconds each request is retried while Datalore gives no usable response.
+        :param notebook_id: ``owner/id``, or the notebook's pasted address.
+        :param max_outage: seconds for which each request is retried while Datalore gives no usable response.
         """
         from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
         return DataloreNotebook(self, self.parse_notebook_id(notebook_id), max_outage)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Whether Datalore can be reached and accepts the token; changes nothing in Datalore.
+        """Check whether Datalore can be reached and accepts the token; changes nothing in Datalore.
 
-        :return: whether it is so, and what was found, in words; without the connection's id, since Airflow's form tests
-            what was entered under an id of its own.
+        :return: the result, and a message for the user. The message does not contain the connection's id: Airflow's
+            form tests the entered fields under a temporary id.
         """
         from airflow_provider_datalore.transport.token_check import check_token, without_id
 
@@ -187,7 +188,7 @@ class DataloreHook(ArtifactsHook):
 
 
 def _for_log(parameters: Mapping[str, Any]) -> str:
-    """Parameters without the secrets that Airflow knows, cut to what a log line can hold."""
+    """Format parameters for the log: shortened, and with the secrets that Airflow knows masked."""
     from airflow.providers.common.compat.sdk import redact
 
     masked: Any = redact(dict(parameters))

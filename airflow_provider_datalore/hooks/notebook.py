@@ -1,4 +1,4 @@
-"""One notebook, by Datalore's Notebook API: its kernel, its cells, its controls, its reports and its files."""
+"""A notebook in Datalore's Notebook API: its kernel, cells, controls, reports and files."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class DataloreNotebook:
-    """A notebook on Datalore Cloud, or on-premises 2026.2 or later; made by :meth:`.DataloreHook.notebook`.
+    """A notebook on Datalore Cloud, or on-premises 2026.2 or later; returned by :meth:`.DataloreHook.notebook`.
 
     Every method raises ``DataloreNotebookApiMissingError`` if the server has no Notebook API.
 
     :param hook: the hook of the Airflow connection.
     :param notebook: the notebook.
-    :param max_outage: for how many seconds each request is retried while Datalore gives no usable response; 0 does not
+    :param max_outage: seconds for which each request is retried while Datalore gives no usable response; 0 does not
         retry.
 
     Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-notebook/references
@@ -48,38 +48,38 @@ class DataloreNotebook:
 
     @property
     def url(self) -> str:
-        """The address of the notebook as people open it in a browser."""
+        """The address of the notebook as users open it in a browser."""
         return self.hook.notebook_url(self.id)
 
     @cached_property
     def files(self) -> NotebookFiles:
-        """The files beside the notebook."""
+        """The files of the notebook."""
         from airflow_provider_datalore.hooks.notebook_files import NotebookFiles
 
         return NotebookFiles(self.hook, self.id, self.max_outage)
 
     def separate(self) -> DataloreNotebook:
-        """The same notebook over a client of its own, to be used while this one waits for a response."""
+        """The same notebook with a separate client, for use while this one waits for a response."""
         return DataloreNotebook(self.hook.separate(), self.id)
 
     def kernel(self) -> Kernel:
-        """What the kernel is doing."""
+        """Read what the kernel is doing."""
         return self.run_flow(partial(interactive.look_at_kernel, self.id))
 
     def look(self) -> NotebookState:
-        """The kernel and the cells, with the outcome of their last executions."""
+        """Read the state of the kernel and of the cells, with the results of their last executions."""
         return self.run_flow(partial(interactive.look, self.id))
 
     def cell_outcome(self, cell: Cell) -> CellOutcome:
-        """What a cell printed, and the error it ended in."""
+        """Read the printed output of a cell and its error."""
         call = notebook_api.cell_outputs(self.id, cell.cell_id)
         return notebook_api.read_outcome(call, self.send(call))
 
     def settings_for(self, parameters: Mapping[str, Any] | None, state: NotebookState) -> dict[str, dict[str, Any]]:
-        """What the controls must be set to for parameters.
+        """The values to which the controls must be set for these parameters, by the id of their cell.
 
         :param parameters: values by the *Variable* of the notebook's controls, as for a run.
-        :param state: the notebook as it is.
+        :param state: the present state of the notebook.
         :raises DataloreConfigurationError: if a variable has no control, or its control does not accept the value.
         """
         with naming_connection(self.hook.datalore_conn_id):
@@ -91,21 +91,21 @@ class DataloreNotebook:
     def set_parameters(self, parameters: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
         """Set the notebook's controls, as in the editor: the notebook keeps the values.
 
-        Nothing is changed unless all of them can be set.
+        If one of the values cannot be set, nothing is changed.
 
         :param parameters: values by the *Variable* of the controls, as for a run; None leaves a control as it is.
-        :return: the controls as they are now, by the id of their cell.
+        :return: the controls with their new values, by the id of their cell.
         """
         settings = self.settings_for(parameters, self.look())
         self.set_controls(settings, WaitPolicy(max_outage=self.max_outage))
         return settings
 
     def set_controls(self, settings: Mapping[str, Mapping[str, Any]], policy: WaitPolicy) -> NotebookState:
-        """Set controls to what ``settings_for`` returned.
+        """Set controls to the values that ``settings_for`` returned.
 
-        Some notebooks run the cells that depend on a control as soon as it is set; this waits for them.
+        Some notebooks run the cells that depend on a control as soon as it is set; this method waits for them.
 
-        :return: the notebook as it is then.
+        :return: the state of the notebook afterwards.
         """
         for cell_id, control in settings.items():
             self.send(notebook_api.update_control(self.id, cell_id, control))
@@ -123,7 +123,7 @@ class DataloreNotebook:
     def restart(self, *, within: float | timedelta = 30.0) -> bool:
         """Restart the kernel, which loses all variables.
 
-        :param within: for how many seconds to wait until it is ready, 1 to 120; less than the connection's ``timeout``.
+        :param within: seconds to wait until it is ready, 1 to 120; less than the connection's ``timeout``.
         :return: whether it is ready.
         :raises DataloreConflictError: if the notebook has no session.
         """
@@ -131,7 +131,7 @@ class DataloreNotebook:
         return not notebook_api.read_flag(call, self.send(call), "timedOut")
 
     def stop_session(self) -> None:
-        """Stop the notebook's session and its machine, and with it whatever is running there."""
+        """Stop the notebook's session and its machine, and everything that is running in the session."""
         self.send(notebook_api.stop_session(self.id))
 
     def publish_report(self, report_type: str, mode: str = "UPDATE") -> None:
@@ -147,35 +147,35 @@ class DataloreNotebook:
         self.hook.submit(self.id, partial(run_api.submit_interactive_run, self.id), max_outage)
 
     def is_idle(self, state: NotebookState, poll_interval: float) -> bool:
-        """Whether ``wait_until_idle`` has nothing to wait for."""
+        """Whether ``wait_until_idle`` would return at once."""
         return NotebookIdle.for_turn(self.id, self.url, poll_interval).is_met(state, None, 0.0)
 
     def wait_until_idle(self, policy: WaitPolicy) -> NotebookState:
-        """Wait until nothing is running in the notebook, and another task that ran it has seen the outcome.
+        """Wait until the notebook is idle, and a task that ran it before has had time to read the outcome.
 
-        :raises DataloreInteractiveRunTimeoutError: if the deadline passes before.
+        :raises DataloreInteractiveRunTimeoutError: if the deadline passes before that.
         """
         return self._wait(NotebookIdle.for_turn(self.id, self.url, policy.poll_interval), policy)
 
     def wait_for_run(
         self, snapshot: Snapshot, policy: WaitPolicy, *, start_timeout: float | timedelta = defaults.START_TIMEOUT
     ) -> NotebookState:
-        """Wait until the interactive run is over before which the snapshot was taken.
+        """Wait until the interactive run that started after the snapshot has ended.
 
-        :param start_timeout: within how many seconds its first cell must run.
-        :return: the notebook as it is then.
-        :raises DataloreKernelLostError: if the kernel does not start, dies, or is restarted or stopped by somebody.
-        :raises DataloreRunOverlapError: if the notebook may show the results of somebody else's run.
-        :raises DataloreInteractiveRunTimeoutError: if the deadline passes before.
+        :param start_timeout: seconds within which its first cell must run.
+        :return: the state of the notebook afterwards.
+        :raises DataloreKernelLostError: if the kernel does not start, dies, or is restarted or stopped by a user.
+        :raises DataloreRunOverlapError: if the notebook may show the results of another run.
+        :raises DataloreInteractiveRunTimeoutError: if the deadline passes before that.
         """
         return self._wait(InteractiveRunEnded(snapshot, seconds(start_timeout), self.url), policy)
 
     def run_flow(self, flow: Callable[[], Flow[Result]]) -> Result:
-        """Carry out calls that depend on one another; all of them again while Datalore gives no usable response."""
+        """Send calls that depend on one another; all of them are retried while Datalore gives no usable response."""
         return self.hook.run_flow(waiting.retry(flow, self.max_outage))
 
     def send(self, call: Call) -> Response:
-        """Send a call, with retries; a call that must not arrive twice is repeated only if it did not arrive."""
+        """Send a call, with retries; a call that must not arrive twice is retried only if it did not arrive."""
         flow = partial(notebook_api.request, call)
         if call.repeatable:
             return self.run_flow(flow)

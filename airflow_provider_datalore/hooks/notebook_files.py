@@ -1,4 +1,4 @@
-"""The files beside a notebook, by Datalore's Notebook API."""
+"""The files of a notebook in Datalore's Notebook API."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 class NotebookFiles:
-    """The files beside a notebook; made by :attr:`.DataloreNotebook.files`.
+    """The files of a notebook; returned by :attr:`.DataloreNotebook.files`.
 
-    A path is as Datalore has it: ``"data/notebook_files/sales.csv"``. One without a folder is a file of the notebook's
-    own, which its cells read as ``"sales.csv"``. Some servers reach files only while the notebook has a session, and
-    return 409 otherwise.
+    Paths are those of Datalore, such as ``"data/notebook_files/sales.csv"``, which the cells open as ``"sales.csv"``. A
+    path without a folder, such as ``"sales.csv"``, is in ``data/notebook_files``. Some servers give access to files
+    only while the notebook has a session, and return 409 otherwise.
 
     :param hook: the hook of the Airflow connection.
     :param notebook: the notebook.
-    :param max_outage: for how many seconds each request is retried while Datalore gives no usable response; 0 does not
+    :param max_outage: seconds for which each request is retried while Datalore gives no usable response; 0 does not
         retry.
     """
 
@@ -44,29 +44,29 @@ class NotebookFiles:
         self._max_outage = seconds(max_outage)
 
     def list(self, directory: str = NOTEBOOK_FILES) -> list[NotebookFile]:
-        """The content of a folder.
+        """List a folder.
 
-        :param directory: ``""`` for the root of all folders.
+        :param directory: the folder; ``""`` for the root folder.
         """
         call = notebook_api.list_files(self._notebook, directory)
         return notebook_api.read_files(call, self._send(call))
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file."""
+        """Whether a file exists."""
         call = notebook_api.file_exists(self._notebook, full_path(path))
         return notebook_api.read_flag(call, self._send(call), "exists")
 
     def delete(self, path: str) -> None:
         """Delete a file.
 
-        :raises DataloreNotFoundError: if there is none.
+        :raises DataloreNotFoundError: if it does not exist.
         """
         self._send(notebook_api.delete_file(self._notebook, full_path(path)))
 
     def read(self, path: str, *, max_bytes: int = 64 * 1024 * 1024) -> bytes:
-        """The content of a file.
+        """Read the content of a file into memory.
 
-        :param max_bytes: the longest file that is read into memory.
+        :param max_bytes: maximum size of the file, in bytes.
         """
         receive = partial(join, max_bytes=max_bytes)
         content: bytes = self._send(notebook_api.download_file(self._notebook, full_path(path), receive))
@@ -80,15 +80,15 @@ class NotebookFiles:
         name: str | None = None,
         max_bytes: int | None = None,
     ) -> ObjectStoragePath:
-        """Write a file into a folder of any storage that Airflow knows, piece by piece.
+        """Download a file to a folder of any storage that Airflow supports, in chunks.
 
-        The file appears there when it is complete, and not before; it replaces an older one.
+        The file appears only when it is complete. It replaces a file of the same name.
 
         :param path: the file in Datalore.
         :param destination: the folder, any ``ObjectStoragePath``.
-        :param name: the file's name there; None keeps its own. Either is made safe.
-        :param max_bytes: the longest file that is written; None is without a limit.
-        :return: where it was written.
+        :param name: the file's name in the destination, made safe; default: that in Datalore.
+        :param max_bytes: maximum size of the file, in bytes; None for no limit.
+        :return: the path of the file.
         """
         from airflow_provider_datalore import storage
 
@@ -107,13 +107,13 @@ class NotebookFiles:
         directory: str = NOTEBOOK_FILES,
         name: str | None = None,
     ) -> str:
-        """Write a file of any storage that Airflow knows beside the notebook, piece by piece.
+        """Upload a file from any storage that Airflow supports, in chunks.
 
-        A file of the same name is replaced, as far as Datalore does so.
+        Whether it replaces a file of the same name depends on Datalore.
 
         :param source: the file, any ``ObjectStoragePath``.
         :param directory: the folder in Datalore.
-        :param name: the file's name there; None keeps its own.
+        :param name: the file's name in Datalore; default: that of the source.
         :return: its path in Datalore.
         """
         from airflow_provider_datalore import storage
@@ -137,7 +137,7 @@ class NotebookFiles:
     def _send(self, call: Call) -> Any:
         """Send a call, with retries.
 
-        :return: what the call's ``receive`` returned; without one, the response.
+        :return: the result of the call's ``receive``; the response if it has none.
         """
         flow = partial(notebook_api.request, call)
         response = self._hook.run_flow(waiting.retry(flow, self._max_outage))
@@ -145,5 +145,5 @@ class NotebookFiles:
 
 
 def full_path(path: str) -> str:
-    """The path of a file as Datalore has it; one without a folder is a file of the notebook's own."""
+    """The path of a file in Datalore; a path without a folder is in the folder of the notebook's own files."""
     return path if "/" in path else f"{NOTEBOOK_FILES}/{path}"

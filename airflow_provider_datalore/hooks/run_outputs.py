@@ -1,11 +1,11 @@
-"""Reads the values that a run hands back from its executed notebook."""
+"""Reads the values that a run returns from its executed notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_datalore.api.text import listed
+from airflow_provider_datalore.api.text import RESERVED_KEYS, listed
 from airflow_provider_datalore.api.values import as_list
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -33,10 +33,14 @@ def check_names(names: object) -> list[str]:
         and all(isinstance(name, str) and name.strip() for name in listed_names)
         and len(set(listed_names)) == len(listed_names)
     ):
+        if reserved := RESERVED_KEYS.intersection(listed_names):
+            raise DataloreConfigurationError(
+                f"outputs contains the name {min(reserved)!r}, which Airflow reserves for itself in XComs. Rename it."
+            )
         return [str.__str__(name) for name in listed_names]
     raise DataloreConfigurationError(
-        f"outputs is {names!r:.300}; it must be a list of names, each once, such as ['revenue']: values that the "
-        "notebook glues with scrapbook, or leaves in a cell that is tagged xcom:revenue. None reads no outputs."
+        f"outputs is {names!r:.300}; it must be a list of different names, such as ['revenue'], of values that the "
+        "notebook glues with scrapbook or that are the output of a cell tagged xcom:revenue; or None for no outputs."
     )
 
 
@@ -55,17 +59,17 @@ def read_outputs(run: Run, names: Sequence[str], download: Receive) -> dict[str,
     failed = f"The outputs {', '.join(map(repr, names))} of run {run.run_id} cannot be read"
     notebook = run.executed_notebook
     if notebook is None:
-        raise DataloreOutputError(f"{failed}: it left no executed notebook among its artifacts.")
+        raise DataloreOutputError(f"{failed}: its artifacts contain no executed notebook.")
 
     def join(pieces: Iterator[bytes]) -> bytes:
         content = bytearray()
         for piece in pieces:
             content += piece
             if len(content) > MAX_NOTEBOOK_BYTES:
-                raise DataloreOutputError(f"{failed}: its notebook is longer than {MAX_NOTEBOOK_BYTES} bytes.")
+                raise DataloreOutputError(f"{failed}: its notebook is larger than {MAX_NOTEBOOK_BYTES} bytes.")
         if content[:1000].lstrip().startswith(b"<"):
-            # A gateway in front of Datalore that fails, or asks people to sign in.
-            raise DataloreUnexpectedResponseError(f"{failed}: a web page came instead of artifact {notebook.name!r}.")
+            # From a gateway in front of Datalore that failed, or that requires a login.
+            raise DataloreUnexpectedResponseError(f"{failed}: a web page was returned instead of {notebook.name!r}.")
         return bytes(content)
 
     content = download(notebook, join)
@@ -76,8 +80,8 @@ def read_outputs(run: Run, names: Sequence[str], download: Receive) -> dict[str,
     except MissingOutputError as error:
         left = listed(error.available, limit=50) or "none"
         raise DataloreMissingOutputError(
-            f"Run {run.run_id} left no output {error.name!r}. It left {left}. Glue it as "
-            f"scrapbook.glue({error.name!r}, …) does, tag a cell xcom:{error.name}, or correct outputs.",
+            f"Run {run.run_id} returned no output {error.name!r}. It returned: {left}. Glue the value with "
+            f"scrapbook.glue({error.name!r}, …), tag a cell xcom:{error.name}, or correct outputs.",
             output=error.name,
             available=tuple(error.available),
         ) from None

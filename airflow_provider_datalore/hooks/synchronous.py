@@ -1,4 +1,4 @@
-"""The base of the hooks of a worker: an Airflow connection that is loaded once, and one client over it."""
+"""The base class of hooks on a worker: it loads the Airflow connection once, and uses one client for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from airflow_provider_datalore.api import waiting
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.exceptions import DataloreNoResponseError, DataloreSubmissionUnknownError
 from airflow_provider_datalore.transport import drivers
-from airflow_provider_datalore.transport.connection import DataloreConnection, naming_connection, not_defined
+from airflow_provider_datalore.transport.connection import (
+    DataloreConnection,
+    mask_token,
+    naming_connection,
+    not_defined,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.calls import Call, Response
@@ -48,17 +53,17 @@ class SynchronousHook(DataloreBaseHook):
         self._client: RequestsClient | None = None
 
     def notebook_url(self, notebook_id: str | NotebookId) -> str:
-        """The address of the notebook as people open it in a browser.
+        """The address of the notebook as users open it in a browser.
 
-        :param notebook_id: ``owner/id``, or the notebook's pasted URL.
+        :param notebook_id: ``owner/id``, or the notebook's pasted address.
         """
         return self.connection.browser_url(self.parse_notebook_id(notebook_id).path)
 
     @property
     def connection(self) -> DataloreConnection:
-        """The Airflow connection, loaded once and checked.
+        """The Airflow connection, loaded once and validated.
 
-        :raises DataloreConfigurationError: if a field is missing or wrong.
+        :raises DataloreConfigurationError: if a field is missing or not valid.
         """
         if self._connection is None:
             try:
@@ -66,11 +71,13 @@ class SynchronousHook(DataloreBaseHook):
             except AirflowNotFoundException:
                 raise not_defined(self.datalore_conn_id) from None
             self._connection = DataloreConnection.read(airflow_connection, airflow_connection.extra_dejson)
+            if self._connection.token != airflow_connection.password:
+                mask_token(self._connection.token)
         return self._connection
 
     @property
     def client(self) -> RequestsClient:
-        """Sends the calls."""
+        """The client that sends the calls."""
         from airflow_provider_datalore.transport.requests_client import RequestsClient
 
         if self._client is None:
@@ -78,7 +85,7 @@ class SynchronousHook(DataloreBaseHook):
         return self._client
 
     def separate(self) -> Self:
-        """A hook with the same connection and a client of its own, to be used while this one waits for a response."""
+        """A hook with the same connection and a separate client, for use while this one waits for a response."""
         hook = type(self)(self.datalore_conn_id)
         hook._connection = self.connection
         return hook
@@ -101,9 +108,9 @@ class SynchronousHook(DataloreBaseHook):
         """Start a notebook, never twice.
 
         :param flow: sends the request.
-        :param max_outage: for how many seconds to retry while it is certain that Datalore did not receive the request.
-        :raises DataloreSubmissionUnknownError: if the notebook may be running, or not.
-        :raises DataloreError: whatever else goes wrong, by its own class.
+        :param max_outage: seconds for which to retry the request if Datalore certainly did not receive it.
+        :raises DataloreSubmissionUnknownError: if it is unknown whether the notebook is running.
+        :raises DataloreError: any other failure, each with its own class.
         """
         try:
             return self.run_flow(waiting.submit(flow, max_outage))
@@ -112,15 +119,15 @@ class SynchronousHook(DataloreBaseHook):
                 raise
             url = self.notebook_url(notebook)
             raise DataloreSubmissionUnknownError(
-                f"Notebook {notebook} may be running in Datalore: its run was requested, and no clear response came. "
-                "The request is not repeated, since that could run the notebook twice. Check whether it is running at "
-                f"{url}; if it is not, clear this task. What happened: {error}",
+                f"Notebook {notebook} may be running in Datalore: a run was requested, but Datalore did not confirm "
+                "it. The request is not repeated, because that could run the notebook twice. Check whether it is "
+                f"running: {url}. If it is not, clear this task. The error: {error}",
                 notebook_id=str(notebook),
                 notebook_url=url,
             ) from error
 
     def parse_notebook_id(self, notebook_id: str | NotebookId) -> NotebookId:
-        """Read a notebook id, or a notebook's pasted URL if it belongs to this Datalore.
+        """Parse a notebook id, or the pasted address of a notebook on this server.
 
         :raises DataloreConfigurationError: if it is neither.
         """

@@ -6,7 +6,8 @@ import re
 import sys
 from dataclasses import dataclass
 
-from airflow_provider_datalore.notebooks.reading import CodeCell, as_displayed, code_cells, is_printed, plain, text
+from airflow_provider_datalore.api.text import one_line, plain
+from airflow_provider_datalore.notebooks.reading import CodeCell, as_displayed, code_cells, is_printed, text
 
 _MAX_TRACEBACK_CHARS = 4000
 _MAX_OUTPUT_LINES = 20
@@ -21,7 +22,7 @@ _FRAME_IN_CELL = re.compile(
     r"(?:Cell In ?\[|Input In \[|<ipython-input-)(\d{1,9})"  # the cell's execution count
     r"(?:(?:\]|-\w{1,80}>\"), line (\d{1,9})|[^\n]{0,300}\n(?:(?!-+>)[^\n]{0,300}\n){0,6}?-+> ?(\d{1,9}))"
 )
-"""A traceback's frame in a cell, as IPython 8 writes it, or IPython 7 with an arrow at the line."""
+"""A traceback's frame in a cell, as IPython 8 writes it, or IPython 7, with an arrow at the line."""
 _FRAME_IN_FILE = re.compile(
     r"ipykernel_\d{1,9}[/\\]\d{1,12}\.py"
     r"(?:\", line (\d{1,9})[^\n]{0,300}\n([^\n]{0,300})"
@@ -72,7 +73,8 @@ class CellFailure:
 
     def __str__(self) -> str:
         parts = [
-            self.error,
+            # A line that is not indented would look like a line of the log.
+            self.error.replace("\n", "\n    "),
             f"in {self.cell}:",
             _indented(self.source),
         ]
@@ -169,7 +171,7 @@ def describe(cell: CodeCell, *, error_name: str, error_value: str, traceback: st
     return _failure(
         cell,
         _failing_line(traceback, cell),
-        error_name=_plain(error_name)[:200] or "an error without a name",
+        error_name=one_line(_plain(error_name))[:200] or "an error without a name",
         error_value=_shortened(_plain(error_value), _MAX_MESSAGE_CHARS),
         traceback=_shortened(traceback, _MAX_TRACEBACK_CHARS),
     )

@@ -14,17 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_datalore.api.text import NOT_STORABLE
+from airflow_provider_datalore.api.text import NOT_STORABLE, one_line, plain, reserved_key
 from airflow_provider_datalore.notebooks.literals import evaluate
-from airflow_provider_datalore.notebooks.reading import (
-    CodeCell,
-    as_displayed,
-    code_cells,
-    data,
-    is_printed,
-    plain,
-    text,
-)
+from airflow_provider_datalore.notebooks.reading import CodeCell, as_displayed, code_cells, data, is_printed, text
 
 MAX_OUTPUT_BYTES = 256 * 1024
 """Maximum size of one value as JSON."""
@@ -49,7 +41,7 @@ _SHORTENED_REPR = re.compile(r"[\[{(].*^[ \t]*\.\.\.[\]})]", re.DOTALL | re.MULT
 
 
 class MissingOutputError(ValueError):
-    """The notebook returned no value of this name.
+    """The notebook returned no value with this name.
 
     :param available: the names of the values that it returned.
     """
@@ -123,7 +115,7 @@ def read_outputs(content: bytes, names: Iterable[str]) -> dict[str, Any]:
     :param names: the names of the values.
     :return: the values by name; JSON, and each no larger than :data:`MAX_OUTPUT_BYTES`.
     :raises NotANotebookError: if the content is not a notebook.
-    :raises MissingOutputError: if the notebook returned no value of a name.
+    :raises MissingOutputError: if the notebook returned no value with one of the names.
     :raises UnusableOutputError: if a value is not JSON, or too large.
     """
     found: dict[str, _Scrap | _CellOutput] = {}
@@ -175,6 +167,8 @@ def _check(value: Any) -> None:
             elif isinstance(part, list):
                 inner += part
         level, depth = inner, depth + 1
+    if key := reserved_key(value):
+        raise ValueError(f"contains the key {key!r}, by which Airflow marks Python objects in XComs; rename it")
     size = len(json.dumps(value, ensure_ascii=False).encode())
     if size > MAX_OUTPUT_BYTES:
         raise ValueError(
@@ -246,8 +240,8 @@ def _described(output: Mapping[str, Any]) -> str:
     """An output that is not a value, in words."""
     contents = data(output)
     if set(contents) == {"text/plain"}:
-        return f"an object that has no value as text: {plain(text(contents['text/plain'])[:100])}"
-    types = ", ".join(sorted(map(str, contents))) or str(output.get("output_type"))
+        return f"an object that has no value as text: {one_line(text(contents['text/plain'])[:100])}"
+    types = one_line(", ".join(sorted(map(str, contents))) or str(output.get("output_type")))
     return f"not JSON or text but {types:.200}"
 
 

@@ -6,15 +6,12 @@ Source: https://nbformat.readthedocs.io/en/latest/format_description.html
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_datalore.api.text import one_line, plain
 from airflow_provider_datalore.notebooks.terminal import displayed
-
-_TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[@-Z\\-_])")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
 """Maximum size of a file that is read. In memory it takes about five times as much, 25 times if it is hostile."""
@@ -52,7 +49,7 @@ class CodeCell:
         """A description for users: the number, the execution count as in tracebacks, and a tag or the first line."""
         lines = (line.strip() for line in self.source.splitlines())
         first_line = next((line for line in lines if line), "")
-        name = plain((self.tags[0] if self.tags else first_line)[:80])
+        name = one_line((self.tags[0] if self.tags else first_line)[:80])
         count = "" if self.execution_count is None else f" (In[{self.execution_count}])"
         position = f"cell {self.number}{count}"
         if not name:
@@ -115,14 +112,9 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def plain(value: str) -> str:
-    """Remove terminal codes, and characters that a log would display as something else."""
-    return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", value.replace("\r\n", "\n")))
-
-
 def as_displayed(value: str) -> str:
-    """Printed text as a terminal shows it: a progress bar only as it was last. Otherwise the same as :func:`plain`."""
-    return _UNPRINTABLE.sub("", displayed(value))
+    """Printed text as a terminal shows it: a progress bar only as it was last. Otherwise like ``plain``."""
+    return plain(displayed(value))
 
 
 def _language(notebook: Mapping[str, Any]) -> str:
@@ -130,7 +122,7 @@ def _language(notebook: Mapping[str, Any]) -> str:
     for key, name in (("language_info", "name"), ("kernelspec", "language")):
         section = metadata.get(key) if isinstance(metadata, Mapping) else None
         if isinstance(section, Mapping) and (language := text(section.get(name))):
-            return plain(language)[:50].lower()
+            return one_line(language)[:50].lower()
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The operator that writes the artifacts of a run into a folder."""
+"""The operator that saves the artifacts of a run in a folder."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class DataloreDownloadArtifactsOperator(BaseOperator):
-    """Writes the artifacts of a run into a folder of any storage that Airflow knows: local, S3, GCS, Azure and others.
+    """Saves the artifacts of a run in a folder of any storage that Airflow supports: local, S3, GCS, Azure and others.
 
-    Returns the paths. A file appears when it is complete, and not before; a file of the same name is replaced.
+    Returns the paths. A file appears only when it is complete. It replaces a file of the same name.
 
-    :param run_id: what ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned; the run must have
-        ended, well or not. (templated)
+    :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned; the run must
+        have ended, successfully or not. (templated)
     :param destination: the folder, any ``ObjectStoragePath``: ``"/data"``, or ``"s3://aws_default@bucket/{{ ds }}"``
         with the id of an Airflow connection before the ``@``. (templated)
-    :param names: which artifacts: a glob such as ``"*.ipynb"``, or a list of them; None is all. (templated)
-    :param max_bytes: the longest artifact that is written; None is without a limit.
-    :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
+    :param names: the artifacts: a glob such as ``"*.ipynb"``, or a list of globs; None for all. (templated)
+    :param max_bytes: maximum size of each artifact, in bytes; None for no limit.
+    :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html
@@ -59,16 +59,16 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         self.datalore_conn_id = datalore_conn_id
 
     def execute(self, context: Context) -> list[str]:
-        """Write the artifacts, one after the other.
+        """Save the artifacts, one after another.
 
-        :return: the paths, in the run's order.
+        :return: the paths, in the order of the run's artifacts.
         """
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
         from airflow_provider_datalore.hooks.datalore import DataloreHook
         from airflow_provider_datalore.tasks.artifacts import download
 
         task_instance = context["ti"]
-        # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
+        # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
         task_instance.xcom_push(key=xcom.NOTEBOOK_URL, value="")
         hook = DataloreHook(self.datalore_conn_id)
         run = hook.get_run(self.run_id, max_outage=self.max_outage)
@@ -77,9 +77,8 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         if not run.is_finished:
             reported = repr(run.status) if run.status else run.reported_status
             raise DataloreConfigurationError(
-                f"Run {run.run_id} has not ended ({reported}), so its artifacts are not "
-                "there yet. Wait for it first, with wait_for_completion=True on the task that runs it or "
-                "with DataloreRunSensor."
+                f"Run {run.run_id} has not ended ({reported}), so it has no artifacts yet. "
+                "Wait for it first, with wait_for_completion=True on the task that runs it or with DataloreRunSensor."
             )
         return list(
             download(

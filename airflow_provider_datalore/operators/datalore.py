@@ -1,4 +1,4 @@
-"""The operators that a DAG author declares as tasks; here the one that runs a notebook and waits for it."""
+"""All operators; this module defines the one that runs an isolated copy of a notebook and waits for it."""
 
 from __future__ import annotations
 
@@ -40,33 +40,33 @@ __all__ = [
 
 
 class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
-    """Runs a notebook in Datalore, and waits for the run without holding a worker slot if ``deferrable``.
+    """Runs a notebook in Datalore and waits for the run; with ``deferrable``, without holding a worker slot.
 
     Returns the run id. XCom ``run`` holds the finished run as JSON, XCom ``notebook_url`` the address of the
     notebook. A run that ends without success fails the task.
 
-    :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
+    :param notebook_id: ``owner/id``, or the notebook's pasted address. (templated)
     :param parameters: values by the *Variable* of the notebook's controls: strings, numbers, booleans, dates,
         lists of these; None keeps the notebook's own value. (templated)
     :param update_report: ``"on success"`` updates the published report if the run succeeds, ``"never"`` does not;
         None is Datalore's default, ``"never"``.
     :param direct_file_storage_write: whether the run writes to the notebook's own files (Datalore 2026.1 and
         later); None is Datalore's default, False.
-    :param wait_for_completion: whether the task ends when the run has ended, or as soon as it is started.
-    :param deferrable: whether the triggerer waits in place of the worker; the default is ``default_deferrable`` in
+    :param wait_for_completion: whether the task waits until the run has ended; if False, it ends as soon as the run has
+        started.
+    :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
-    :param poll_interval: the longest time between two status requests, in seconds; shorter at the start, so that the
-        end of a short run is noticed soon.
-    :param timeout: for how many seconds to wait for the run; None waits without a limit. The notebook keeps running in
-        Datalore after that.
-    :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
-    :param durable: whether a retry uses the run that the try before it started, if that is still running or succeeded
-        (Airflow 3.3 and later; earlier versions cannot remember it, so there a retry always runs the notebook).
-    :param artifacts_to: a folder to which all artifacts of the run are written when it has ended, well or not: any
-        ``ObjectStoragePath``, such as ``"s3://aws_default@bucket/{{ ds }}"``. XCom ``artifacts`` holds the paths. None
-        writes none. (templated)
-    :param outputs: names of values that the notebook hands back: glued with scrapbook, or left by a cell that is
-        tagged ``xcom:<name>``. XCom ``outputs`` holds them by name; a missing one fails the task. (templated)
+    :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start, so that
+        the end of a short run is noticed soon.
+    :param timeout: seconds to wait for the run; None for no limit. The notebook keeps running in Datalore after that.
+    :param max_outage: seconds for which Datalore may be unreachable before the task fails.
+    :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
+        (Airflow 3.3 and later; earlier versions cannot remember the run, so a retry always runs the notebook again).
+    :param artifacts_to: a folder in which all artifacts of the run are saved when it has ended, successfully or not:
+        any ``ObjectStoragePath``, such as ``"s3://aws_default@bucket/{{ ds }}"``. XCom ``artifacts`` holds the paths.
+        None saves nothing. (templated)
+    :param outputs: names of values that the notebook returns: glued with scrapbook, or the output of a cell that is
+        tagged ``xcom:<name>``. XCom ``outputs`` holds them by name. A missing value fails the task. (templated)
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
@@ -126,6 +126,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         """
         from airflow_provider_datalore.tasks import outcome
         from airflow_provider_datalore.tasks.deferral import defer
+        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
         from airflow_provider_datalore.tasks.run_store import RunStore
 
         policy = self._wait_policy()
@@ -135,18 +136,17 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
             outcome.check_nothing_awaited(self, notebook)
         outcome.check(self)
         outcome.check_writable(self)
-        task_instance = context["ti"]
         self.notebook_url = url = hook.notebook_url(notebook)
-        task_instance.xcom_push(key=xcom.NOTEBOOK_URL, value=url)
-        # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
-        task_instance.xcom_push(key=xcom.EXECUTED_NOTEBOOK_URL, value="")
+        push_link(context, xcom.NOTEBOOK_URL, url)
+        # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
+        push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
         store = RunStore(context, self.durable)
         parameters = cache(lambda: self.parameters_for(context))
         outage = policy.outage_before_start(time.time())
         earlier = store.find_run(hook, notebook, self.outputs, outage, lambda: self._fingerprint(parameters()))
         run_id = earlier or self._start(hook, notebook, store, parameters(), policy)
         policy = replace(policy, since=time.time())
-        task_instance.xcom_push(key=xcom.RUN_ID, value=run_id)
+        push_for_tab(context, xcom.RUN_ID, run_id)
         self.started_run_id = run_id
         if not self.wait_for_completion:
             store.forget()
@@ -158,7 +158,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
             return self._deliver(run, hook, context)
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
-        self.log.info("Deferred: the triggerer waits for run %s from now on.", run_id)
+        self.log.info("Deferring: the triggerer waits for run %s.", run_id)
         defer(self, DataloreRunTrigger, policy, run_id=run_id, notebook_url=url)
 
     def parameters_for(self, context: Context) -> Mapping[str, Any] | None:
@@ -181,7 +181,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         return self._deliver(run, self.hook, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; if Airflow only reports that the trigger is gone, find out about the run."""
+        """Resume after a deferral; if the trigger was lost, read the status of the run."""
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, run_after_lost_trigger
 
         if next_method != LOST_TRIGGER_METHOD:
@@ -242,20 +242,20 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         return fingerprint(parameters, self.update_report, self.direct_file_storage_write)
 
     def _wait_here(self, hook: DataloreHook, run_id: str, policy: WaitPolicy, url: str) -> Run:
-        # Airflow calls on_kill after the error by which it ends a task, so an error leaves this as it is.
+        # Not reset after an error: Airflow calls on_kill after it has raised the error that ends the task.
         self._waiting_for = run_id, url
         run = hook.wait_with_policy(run_id, policy, where=url)
         self._waiting_for = None
         return run
 
     def _already_finished(self, hook: DataloreHook, run_id: str) -> Run | None:
-        """The run, if it has already ended; if its status cannot be read, the trigger finds out."""
+        """The run, if it has already ended; if its status cannot be read, the trigger reads it."""
         from airflow_provider_datalore.exceptions import DataloreError
 
         try:
             run = hook.get_run(run_id)
         except DataloreError as error:
-            self.log.info("The status of the run is not known yet: %s", error)
+            self.log.info("Could not read the status of the run yet: %s", error)
             return None
         return run if run.is_finished else None
 
@@ -272,7 +272,8 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         store = RunStore(context, self.durable)
         parameters = self.parameters or ()
         self.outcome = deliver(run, hook, context, self, parameters=parameters, notebook_url=self.notebook_url)
-        # A run whose artifacts or outputs could not be handed on is kept: a retry reads them, and runs nothing.
+        # A run whose artifacts could not be saved or whose outputs could not be read stays in the store: a retry uses
+        # it.
         match self.outcome.error:
             case None:
                 store.forget()
@@ -284,7 +285,8 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
                 store.note_missing(self.outputs)
                 raise without_retry(error)
             case DataloreNotFoundError() as error:
-                # Datalore has removed the artifacts. To get them, a user runs the notebook again by clearing the task.
+                # Datalore has removed the artifacts. To get them, a user must clear the task, which runs the notebook
+                # again.
                 store.forget()
                 raise without_retry(error)
             case error:

@@ -1,4 +1,4 @@
-"""The operators that put files beside a notebook and fetch them from there."""
+"""The operators that upload files to a notebook and download them."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ class _FileOperator(BaseOperator):
 
 
 class DataloreUploadFileOperator(_FileOperator):
-    """Writes a file of any storage that Airflow knows beside a notebook, whose cells read it by its name.
+    """Uploads a file from any storage that Airflow supports to a notebook, whose cells open it by its name.
 
     Requires Datalore Cloud, or on-premises 2026.2 or later. Returns the file's path in Datalore.
 
-    :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
+    :param notebook_id: ``owner/id``, or the notebook's pasted address. (templated)
     :param source: the file, any ``ObjectStoragePath``: ``"/data/sales.csv"``, or
         ``"s3://aws_default@bucket/{{ ds }}/sales.csv"`` with the id of an Airflow connection before the ``@``.
         (templated)
     :param directory: the folder in Datalore. (templated)
-    :param name: the file's name there; None keeps its own. (templated)
-    :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
+    :param name: the file's name in Datalore; default: that of the source. (templated)
+    :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html
@@ -87,18 +87,18 @@ class DataloreUploadFileOperator(_FileOperator):
 
 
 class DataloreDownloadFileOperator(_FileOperator):
-    """Writes a file that lies beside a notebook into a folder of any storage that Airflow knows.
+    """Downloads a file of a notebook to a folder of any storage that Airflow supports.
 
-    Requires Datalore Cloud, or on-premises 2026.2 or later. Returns the path. The file appears when it is complete, and
-    not before; a file of the same name is replaced.
+    Requires Datalore Cloud, or on-premises 2026.2 or later. Returns the path. The file appears only when it is
+    complete. It replaces a file of the same name.
 
-    :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
+    :param notebook_id: ``owner/id``, or the notebook's pasted address. (templated)
     :param path: the file in Datalore: ``"forecast.csv"`` is a file that the notebook's cells wrote under this name,
         ``"data/workspace_files/rates.csv"`` one of the workspace. (templated)
     :param destination: the folder, any ``ObjectStoragePath``. (templated)
-    :param name: the file's name there; None keeps its own. Either is made safe. (templated)
-    :param max_bytes: the longest file that is written; None is without a limit.
-    :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
+    :param name: the file's name in the destination, made safe; default: that in Datalore. (templated)
+    :param max_bytes: maximum size of the file, in bytes; None for no limit.
+    :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html
@@ -124,7 +124,7 @@ class DataloreDownloadFileOperator(_FileOperator):
     def execute(self, context: Context) -> str:
         """Download the file.
 
-        :return: where it was written.
+        :return: the path of the file.
         """
         files = self._notebook(context).files
         return str(files.download(self.path, self.destination, name=self.name, max_bytes=self.max_bytes))

@@ -29,31 +29,31 @@ WHEN_BUSY = ("wait", "fail")
 
 
 class DataloreInteractiveRunOperator(BaseOperator):
-    """Starts an interactive run: the notebook runs in place, which updates the outputs that people see in it.
+    """Starts an interactive run: the notebook itself runs ("in place"), which updates the outputs that users see in it.
 
-    Without waiting, the task ends as soon as the notebook is started, on any Datalore. Everything else requires the
-    Notebook API: Datalore Cloud, or on-premises 2026.2 or later. With it, the operator returns the finished run as
-    JSON, also in XCom ``run``; a cell that ends in an error fails the task.
+    By default, the task ends as soon as the run has started, on any version of Datalore. To wait for the run and for
+    all other options, the Notebook API is required: Datalore Cloud, or on-premises 2026.2 or later. The operator then
+    returns the finished run as JSON, also in XCom ``run``, and a cell that ends in an error fails the task.
 
-    :param notebook_id: ``owner/id``, or the notebook's address as pasted from the browser. (templated)
+    :param notebook_id: ``owner/id``, or the notebook's pasted address. (templated)
     :param parameters: values by the *Variable* of the notebook's controls, as for ``DataloreRunNotebookOperator``. The
         controls are set before the run, as in the editor: the notebook keeps the values. (templated)
-    :param wait_for_completion: whether the task ends when the run is over, or as soon as it is started.
-    :param deferrable: whether the triggerer waits in place of the worker; the default is ``default_deferrable`` in
+    :param wait_for_completion: whether the task waits until the run has ended; if False, it ends as soon as the run has
+        started.
+    :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
-    :param poll_interval: the longest time between two requests, in seconds; shorter at the start.
-    :param timeout: for how many seconds to wait, including the wait until the notebook is idle; None waits without a
-        limit.
-    :param max_outage: for how many seconds Datalore may be unreachable before the task fails.
-    :param start_timeout: within how many seconds the first cell must run; a machine may have to be started for it.
+    :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start.
+    :param timeout: seconds to wait, including the time until the notebook is idle; None for no limit.
+    :param max_outage: seconds for which Datalore may be unreachable before the task fails.
+    :param start_timeout: seconds within which the first cell must start; Datalore may have to start a machine first.
     :param when_busy: what to do if the notebook is already running: ``"wait"`` until it is idle, or ``"fail"``.
     :param update_report: ``"STATIC"`` or ``"INTERACTIVE"`` updates the published report of that type if the run
         succeeds.
-    :param interrupt_on_kill: whether the kernel is interrupted when the task is killed, if what is running can only be
-        this task's run; while the task is deferred, on Airflow 3.3 and later.
-    :param stop_session_after: whether the notebook's session, and its machine, is stopped when the task has ended, well
-        or not, or was killed.
-    :param durable: whether a retry uses the run that the try before it started, if that is still running or succeeded
+    :param interrupt_on_kill: whether to interrupt the kernel when the task is killed, if only this task's run can be
+        running; for a deferred task, this requires Airflow 3.3 or later.
+    :param stop_session_after: whether to stop the notebook's session and its machine when the task ends in any way:
+        success, failure, kill or timeout.
+    :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
         (Airflow 3.3 and later).
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
@@ -110,16 +110,17 @@ class DataloreInteractiveRunOperator(BaseOperator):
         return DataloreHook(self.datalore_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any] | None:
-        """Start the run, or find the run that an earlier try started, and wait for it if that is wanted.
+        """Start the run, or find the run that an earlier try started, and wait for it if requested.
 
-        :return: the finished run as JSON; None without waiting.
+        :return: the finished run as JSON; None if the task does not wait.
         """
         from airflow_provider_datalore.tasks.interactive import run_of_earlier_try, start
+        from airflow_provider_datalore.tasks.pushing import push_link
 
         policy = self._wait_policy()
         self._check_options()
         notebook = self._notebook()
-        context["ti"].xcom_push(key=xcom.NOTEBOOK_URL, value=notebook.url)
+        push_link(context, xcom.NOTEBOOK_URL, notebook.url)
         if not self.wait_for_completion:
             start(notebook, policy.outage_before_start(time.time()))
             return None
@@ -145,7 +146,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         deadline: float | None = None,
         from_earlier_try: bool = False,
     ) -> dict[str, Any]:
-        """Resume when the trigger reports that the run is over.
+        """Resume when the trigger reports that the run has ended.
 
         :return: the finished run as JSON.
         """
@@ -162,7 +163,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         )
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; if Airflow only reports that the trigger is gone, find out about the run."""
+        """Resume after a deferral; if the trigger was lost, read the state of the notebook."""
         from airflow_provider_datalore.tasks.deferral import (
             LOST_TRIGGER_METHOD,
             interactive_run_after_lost_trigger,
@@ -182,9 +183,9 @@ class DataloreInteractiveRunOperator(BaseOperator):
         )
 
     def on_kill(self) -> None:
-        """Interrupt the run when the task is killed while it waits on the worker, if it is this task's.
+        """Interrupt this task's run when the task is killed while it waits on the worker.
 
-        Never fails: the task is over, and a line in its log is all that is left to do.
+        Never fails: a task that is killed can only log an error.
         """
         from airflow_provider_datalore.tasks.interactive import end_killed
 
@@ -195,7 +196,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
     def _check_options(self) -> None:
         """Check the options before the notebook runs.
 
-        :raises DataloreConfigurationError: for a value that is not allowed, or that requires a task which waits.
+        :raises DataloreConfigurationError: if a value is not allowed, or requires ``wait_for_completion``.
         """
         from airflow_provider_datalore.api.notebook_api import check_report_type
         from airflow_provider_datalore.api.text import choices
@@ -216,8 +217,8 @@ class DataloreInteractiveRunOperator(BaseOperator):
         names = ", ".join(name for name, value in needs_waiting.items() if value)
         if names and not self.wait_for_completion:
             raise DataloreConfigurationError(
-                f"{names} of notebook {self.notebook_id} requires wait_for_completion=True: without it the task ends "
-                "as soon as the notebook is started. Set it, or remove them."
+                f"For notebook {self.notebook_id}, wait_for_completion=True is required by: {names}. Without it, the "
+                "task ends as soon as the run has started. Set it, or remove these arguments."
             )
 
     def _store(self, context: Context) -> RunStore:
@@ -290,7 +291,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         from airflow_provider_datalore.tasks.deferral import defer
         from airflow_provider_datalore.triggers.interactive import DataloreInteractiveRunTrigger
 
-        self.log.info("Deferred: the triggerer waits for notebook %s from now on.", notebook.id)
+        self.log.info("Deferring: the triggerer waits for notebook %s.", notebook.id)
         defer(
             self,
             DataloreInteractiveRunTrigger,
@@ -315,9 +316,9 @@ class DataloreInteractiveRunOperator(BaseOperator):
         *,
         from_earlier_try: bool = False,
     ) -> dict[str, Any]:
-        """Deliver the outcome of the run, and stop the session if that is wanted.
+        """Deliver the outcome of the run, and stop the session if requested.
 
-        :param outcome: the outcome; raises if it cannot be determined.
+        :param outcome: returns the outcome; raises if it cannot be determined.
         :param from_earlier_try: whether an earlier try started the run.
         """
         from airflow_provider_datalore.exceptions import (
@@ -344,6 +345,6 @@ class DataloreInteractiveRunOperator(BaseOperator):
         else:
             store.forget()
             return run.to_json()
-        # Airflow may end the earlier try only after this one has begun.
+        # The earlier try may have been killed only after this one had started.
         self.log.info("The run was interrupted when the earlier try was killed; starting a new run.")
         return self._run_when_idle(notebook, context, policy)

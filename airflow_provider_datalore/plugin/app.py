@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
 from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -35,6 +35,14 @@ templates = Environment(loader=PackageLoader(__package__), autoescape=True, unde
 # The output of a notebook is as confidential as a task's log: the same permission is required for both.
 MAY_SEE_TASK = Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE))
 MAY_SEE_LOGS = Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))
+
+
+def user_id(user: Annotated[Any, Depends(get_user)]) -> str:
+    """The id of the user who sent the request."""
+    return str(user.get_id())
+
+
+UserId = Annotated[str, Depends(user_id)]
 
 
 def task_key(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
@@ -67,27 +75,29 @@ async def add_security_headers(request: Request, call_next: Any) -> Response:
 
 
 @app.get(TASK_PATH, dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def show(task: FoundTask, request: Request) -> HTMLResponse:
+def show(task: FoundTask, user: UserId, request: Request) -> HTMLResponse:
     """The tab: the details of the run, and a frame for its notebook."""
-    view = TabView.of(task)
+    view = TabView.of(task, user)
     here = quote(request.path_params["map_index"])
     return HTMLResponse(templates.get_template("tab.html").render(view=view, static=STATIC_FROM_TASK, here=here))
 
 
 @app.get(TASK_PATH + "/state", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def state(task: FoundTask) -> JSONResponse:
+def state(task: FoundTask, user: UserId) -> JSONResponse:
     """The state, which an open tab polls; it reloads when ``version`` changes."""
-    view = TabView.of(task)
+    view = TabView.of(task, user)
     return JSONResponse({"version": view.version, "state": view.state})
 
 
 @app.get(TASK_PATH + "/notebook", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(pattern="^(light|dark)$")]) -> Response:
+def notebook(
+    task: FoundTask, user: UserId, request: Request, theme: Annotated[str, Query(pattern="^(light|dark)$")]
+) -> Response:
     """The executed notebook, a document without an origin; shown only in the tab's frame, never in its own window."""
     if request.headers.get("Sec-Fetch-Dest", "iframe") != "iframe":
         return RedirectResponse("../" + quote(request.path_params["map_index"]))
     try:
-        datalore, run = _finished_run(task)
+        datalore, run = _finished_run(task, user)
         return NotebookPage(datalore.page(run, theme), request)
     except DataloreError as error:
         problem = templates.get_template("problem.html").render(problem=error, theme=theme)
@@ -96,10 +106,10 @@ def notebook(task: FoundTask, request: Request, theme: Annotated[str, Query(patt
 
 
 @app.get(TASK_PATH + "/artifacts/{number}/{name}", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def artifact(task: FoundTask, number: int, name: str) -> FileDownload:
+def artifact(task: FoundTask, user: UserId, number: int, name: str) -> FileDownload:
     """An artifact of the run as a download, never as a page."""
     try:
-        datalore, run = _finished_run(task)
+        datalore, run = _finished_run(task, user)
         names = distinct_names(artifact.name for artifact in run.artifacts)
         file_name, found = dict(enumerate(zip(names, run.artifacts, strict=True))).get(number, ("", None))
         if found is None or file_name != name:
@@ -122,10 +132,10 @@ def _status(error: DataloreError) -> int:
     return 503 if isinstance(error, (BusyError, DataloreUnavailableError)) else 502
 
 
-def _finished_run(task: NotebookTask) -> tuple[TabClient, Run]:
+def _finished_run(task: NotebookTask, user: str) -> tuple[TabClient, Run]:
     if task.conn_id is None or task.run_id is None:
         raise HTTPException(404, "The task has no run in Datalore.")
-    datalore = TabClient(task.conn_id, task.team)
+    datalore = TabClient(task.conn_id, task.team, user)
     run = datalore.run(task)
     if not run.is_finished:
         raise HTTPException(409, "The notebook is still running.")

@@ -23,7 +23,19 @@ EXIT_PAGE_TOO_LARGE = 3
 """Exit code of the program if the page is larger."""
 
 _MAX_MEMORY_BYTES = 2 * 1024**3
-_MAX_CPU_SECONDS = 60
+_MAX_CPU_SECONDS = 30
+_REFUSE_TO_BE_THE_WINDOW = """<!DOCTYPE html>
+<script>
+if (self === top) {
+  window.stop();
+  document.documentElement.replaceChildren("This page is shown only in the Datalore tab of a task.");
+}
+</script>
+"""
+"""Precedes everything of the notebook: in its own window, its page would show under the address of Airflow.
+
+Browsers announce by a header what they load a page for, but not over plain HTTP.
+"""
 _TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}
@@ -72,7 +84,7 @@ def render(content: bytes, theme: str, *, failed: bool) -> str:
         embed_images=False,
     )
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": "Executed notebook"}})
-    return str(page)
+    return _REFUSE_TO_BE_THE_WINDOW + str(page)
 
 
 def _mark_failed_cell(content: bytes) -> Any:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SEND_TIMEOUT = 60.0
 """Seconds that a client may take to receive one chunk: meanwhile it occupies a slot and memory."""
+MIN_BYTES_PER_SECOND = 32 * 1024
+"""Average rate at which a client has to receive a response that takes longer than :data:`SEND_TIMEOUT`."""
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -39,14 +41,23 @@ class _ChunkedResponse(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response.
 
-        :raises ClientStalledError: if the client does not receive a chunk within :data:`SEND_TIMEOUT`.
+        :raises ClientStalledError: if the client does not receive a chunk within :data:`SEND_TIMEOUT`, or receives less
+            than :data:`MIN_BYTES_PER_SECOND`.
         """
+        sent, sending_seconds = 0, 0.0
 
         async def send_with_timeout(message: Message) -> None:
+            nonlocal sent, sending_seconds
+            began = anyio.current_time()
             with anyio.move_on_after(SEND_TIMEOUT) as sending:
                 await send(message)
+            # Without the time in which Datalore is slow.
+            sending_seconds += anyio.current_time() - began
+            sent += len(message.get("body", b""))
             if sending.cancelled_caught:
                 raise ClientStalledError(f"The client received nothing for {SEND_TIMEOUT:g} s.")
+            if sending_seconds > SEND_TIMEOUT and sent < MIN_BYTES_PER_SECOND * sending_seconds:
+                raise ClientStalledError(f"The client received {sent} bytes in {sending_seconds:.0f} s.")
 
         await super().__call__(scope, receive, send_with_timeout)
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -34,22 +35,26 @@ DATALORE_TIMEOUT = 15.0
 """Time limit of a request to Datalore while a user waits, in seconds."""
 NOTEBOOK_READ_TIMEOUT = 60.0
 """Time limit for reading a notebook, in seconds."""
-RENDER_TIMEOUT = 60.0
+RENDER_TIMEOUT = 30.0
 """Time limit for rendering a notebook, in seconds."""
+MAX_CONCURRENT_RENDERINGS = 2
+"""Maximum number of concurrent renderings: one for each user and notebook. Each is a process of up to 2 GiB."""
 RENDER_PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
 """Arguments of Python that run the renderer."""
 MAX_CONCURRENT_REQUESTS = 4
 """Maximum number of concurrent requests to Datalore of one API server."""
 MAX_CONCURRENT_DOWNLOADS = 4
-"""Maximum number of concurrent downloads; they have their own limit since a slow client makes them slow."""
+"""Maximum number of concurrent downloads; they have a separate limit, since slow clients make them slow."""
 QUEUE_TIMEOUT = 3.0
 """Seconds that a request or download waits for a slot, at most."""
 MAX_QUEUED = 4
-"""Maximum number of waiting calls of each kind: all kinds together use at most half of Airflow's threads."""
+"""Maximum number of waiting calls of each kind; all kinds together use at most half of Airflow's threads."""
 RUNNING_RUN_TTL = 3.0
 """Seconds for which the state of a running run is cached, however many users view it."""
 UNREACHABLE_TTL = 15.0
 """Seconds until the next request for a run for which Datalore could not be reached."""
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How much the clocks of Airflow and Datalore may differ."""
 FINISHED_RUN_TTL = 600.0
 """Seconds for which a finished run and its page, or the reason why it has no page, are cached."""
 
@@ -61,7 +66,7 @@ _pages: BoundedCache[bytes] = BoundedCache(64 * 1024 * 1024, len)
 _unrenderable: BoundedCache[str] = BoundedCache(1000)
 _request_limit = Bulkhead(MAX_CONCURRENT_REQUESTS, MAX_QUEUED, QUEUE_TIMEOUT)
 _download_limit = Bulkhead(MAX_CONCURRENT_DOWNLOADS, MAX_QUEUED, QUEUE_TIMEOUT)
-_rendering_limit = Bulkhead(1, MAX_QUEUED, DATALORE_TIMEOUT)
+_rendering_limit = Bulkhead(MAX_CONCURRENT_RENDERINGS, MAX_QUEUED, DATALORE_TIMEOUT)
 
 
 class NotDisplayableError(DataloreError):
@@ -81,10 +86,11 @@ class TabClient:
 
     :param conn_id: the connection of the task that is shown.
     :param team: the team that owns the connection; None for a connection of all teams.
+    :param user: the user who views the task; None if unknown.
     :raises DataloreConfigurationError: if the connection is not defined or not valid.
     """
 
-    def __init__(self, conn_id: str, team: str | None = None) -> None:
+    def __init__(self, conn_id: str, team: str | None = None, user: str | None = None) -> None:
         # Not through the Task SDK: it requests connections from the API server, and this is the API server.
         from airflow.models import Connection
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -98,11 +104,13 @@ class TabClient:
         datalore = DataloreConnection.read(connection, connection.extra_dejson)
         self.connection = replace(datalore, timeout=min(datalore.timeout, DATALORE_TIMEOUT))
         self._key = (conn_id, team)
+        self._user = None if user is None else ("user", user)
 
     def run(self, task: NotebookTask) -> Run:
         """The run of a task, as Datalore reports it.
 
-        :raises DataloreUnexpectedResponseError: if it is a run of another notebook than the task's.
+        :raises DataloreUnexpectedResponseError: if it is a run of another notebook than the task's, or did not begin
+            while the task was running.
         :raises DataloreError: another error, by its own class.
         """
         run_id = task.run_id or ""
@@ -113,8 +121,11 @@ class TabClient:
             _runs.put(key, run, FINISHED_RUN_TTL if run.is_finished else RUNNING_RUN_TTL)
         if task.notebook_id is not None and not _belongs_to(run, task.notebook_id):
             raise DataloreUnexpectedResponseError(
-                f"Run {run_id} is a run of notebook {run.notebook_id}, but this task runs {task.notebook_id}. "
-                "Its XCom run_id may have been edited."
+                f"Run {run_id} is not a run of notebook {task.notebook_id}, which this task runs, so it is not shown."
+            )
+        if not _began_within(run, task):
+            raise DataloreUnexpectedResponseError(
+                f"Run {run_id} did not begin while this task was running, so it is not shown. Look at it in Datalore."
             )
         return run
 
@@ -128,13 +139,14 @@ class TabClient:
         notebook = run.executed_notebook
         if notebook is None:
             raise NotDisplayableError(f"The run has no notebook among its artifacts. {_REMOVAL_HINT}")
-        key = (*self._key, run.run_id, notebook.path, theme)
-        page = _cached_page(key)
+        key = (*self._key, run.run_id, notebook.path)
+        page = _cached_page(key, theme)
         if page is not None:
             return page
-        with _rendering_limit.slot():
+        # Without the theme: a notebook that is slow in one is slow in the other.
+        with _rendering_limit.slot(self._user, (*self._key, run.notebook_id or run.run_id)):
             # The previous owner of the slot may have rendered the same page.
-            page = _cached_page(key)
+            page = _cached_page(key, theme)
             if page is not None:
                 return page
             try:
@@ -142,7 +154,7 @@ class TabClient:
             except NotDisplayableError as error:
                 _unrenderable.put(key, str(error), FINISHED_RUN_TTL)
                 raise
-            _pages.put(key, page, FINISHED_RUN_TTL)
+            _pages.put((key, theme), page, FINISHED_RUN_TTL)
             return page
 
     @contextmanager
@@ -195,7 +207,7 @@ class TabClient:
 
     @contextmanager
     def _client(self, limit: Bulkhead | None = None) -> Iterator[RequestsClient]:
-        with (limit or _request_limit).slot(), closing(RequestsClient(self.connection)) as client:
+        with (limit or _request_limit).slot(self._user), closing(RequestsClient(self.connection)) as client:
             yield client
 
 
@@ -208,7 +220,17 @@ def _belongs_to(run: Run, notebook_id: str) -> bool:
     return run.notebook_id in (None, str(notebook), notebook.id)
 
 
-def _cached_page(key: Hashable) -> bytes | None:
+def _began_within(run: Run, task: NotebookTask) -> bool:
+    """Whether a run began while its task was running; true if Datalore does not report when it began."""
+    if run.start_time is None:
+        return True
+    if task.first_start is not None and run.start_time < task.first_start - CLOCK_TOLERANCE:
+        return False
+    # Only the run of an XCom has to begin before the task's end; a sensor waits for a run that something else started.
+    return task.first_start is None or task.end_date is None or run.start_time <= task.end_date + CLOCK_TOLERANCE
+
+
+def _cached_page(key: Hashable, theme: str) -> bytes | None:
     """The page from the cache.
 
     :raises NotDisplayableError: if an earlier attempt to render it failed.
@@ -216,7 +238,7 @@ def _cached_page(key: Hashable) -> bytes | None:
     problem = _unrenderable.get(key)
     if problem is not None:
         raise NotDisplayableError(problem)
-    return _pages.get(key)
+    return _pages.get((key, theme))
 
 
 def _render(content: bytes, theme: str, *, failed: bool) -> bytes:

@@ -1,6 +1,6 @@
 """The permissions of the tab's pages in a browser.
 
-A notebook contains HTML and JavaScript of its author. Its page is a separate document, whose policy takes away its
+A notebook contains HTML and JavaScript that others wrote. Its page is a separate document, whose policy takes away its
 origin (so it has no access to Airflow's cookies, storage, pages or API), the network, forms, popups, and navigation of
 the window. Scripts are allowed, since interactive plots need them.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _UNFINISHED_STATES = frozenset({None, "scheduled", "queued", "running", "deferred", "restarting", "up_for_reschedule"})
+_MAX_XCOM_CHARS = 1024 * 1024
+"""Maximum size of an XCom that is read, as JSON."""
+_MASK = "***"
+"""What Airflow replaces secrets by, also in rendered fields."""
 _NOT_STARTED_STATES = frozenset({None, "scheduled", "queued"})
 
 
@@ -33,11 +38,16 @@ class NotebookTask:
 
     :param state: its state in Airflow.
     :param start_date: the start of this try.
+    :param first_start: the start of its first try, before which a run from XCom did not begin; None if the run is not
+        from XCom.
+    :param end_date: its end; None until it has ended.
     :param try_number: the number of this try, counted from 1.
     :param conn_id: its Datalore connection; None if it has none, or Airflow no longer has its fields.
     :param notebook_id: the notebook that it runs; None if it waits for a run, or Airflow no longer has its fields.
+    :param is_masked: whether Airflow masked a part of the notebook's or the run's id, so that it is not known.
     :param parameters: the parameters of the notebook.
-    :param run_id: the id of the run; None until a run was started, or if it cannot be verified that it is the task's.
+    :param run_id: the id of the run; None before a run is started, or if it cannot be verified that it belongs to the
+        task.
     :param team: the team that owns the connection; None for a connection of all teams.
     :param reported_run: XCom ``run``: the finished run as the task received it.
     """
@@ -47,7 +57,10 @@ class NotebookTask:
     try_number: int
     conn_id: str | None
     notebook_id: str | None = None
+    is_masked: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    first_start: datetime | None = None
+    end_date: datetime | None = None
     run_id: str | None = None
     team: str | None = None
     reported_run: Mapping[str, Any] | None = None
@@ -68,7 +81,8 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
 
     The run, its parameters and its result are read from XComs, which some users may edit. The connection and the
     notebook are read only from the rendered fields or the DAG's definition; if the notebook is not known, the run in
-    XCom is not used. So users who cannot change the DAG get no access to other notebooks.
+    XCom is not used. So users who cannot change the DAG get no access to other notebooks. XComs are read as plain JSON:
+    Airflow's decoder would create Python objects from what these users wrote.
 
     :return: the task instance; None if it does not exist.
     """
@@ -85,23 +99,48 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     )
     if instance is None:
         return None
-    fields = _rendered_fields(key, session) or _declared_fields(instance, session)
+    rendered = _rendered_fields(key, session) or {}
+    masked = {name for name in ("notebook_id", "run_id", "datalore_conn_id") if _MASK in str(rendered.get(name, ""))}
+    known = {name: value for name, value in rendered.items() if name not in masked}
+    fields = {**_declared_fields(instance, session), **known} if masked or not rendered else known
     # The parameters of a decorated function are known only after it was called.
     parameters = fields.get("parameters") or _xcom(key, xcom.PARAMETERS, session)
     reported_run = _xcom(key, xcom.RUN, session)
     notebook_id = _text(fields.get("notebook_id"))
-    run_id = fields.get("run_id") or (_xcom(key, xcom.RUN_ID, session) if notebook_id else None)
+    run_id, first_start = fields.get("run_id"), None
+    if not run_id and notebook_id and (first_start := _first_start(instance, session)) is not None:
+        run_id = _xcom(key, xcom.RUN_ID, session)
+    state = None if instance.state is None else str(instance.state)
     return NotebookTask(
-        state=None if instance.state is None else str(instance.state),
+        state=state,
         start_date=instance.start_date,
+        first_start=first_start,
+        end_date=None if state in _UNFINISHED_STATES else instance.end_date,
         try_number=instance.try_number,
         conn_id=_text(fields.get("datalore_conn_id")),
         notebook_id=notebook_id,
+        is_masked=any(not _text(fields.get(name)) for name in masked),
         parameters=parameters if isinstance(parameters, Mapping) else {},
         run_id=_text(run_id),
         team=_team(key.dag_id, session),
         reported_run=reported_run if isinstance(reported_run, Mapping) else None,
     )
+
+
+def _first_start(instance: Any, session: Session) -> datetime | None:
+    """The start of the task's first try; also after it was cleared."""
+    from airflow.models.taskinstancehistory import TaskInstanceHistory as Earlier
+    from sqlalchemy import func, select
+
+    earlier = session.scalar(
+        select(func.min(Earlier.start_date)).where(
+            Earlier.dag_id == instance.dag_id,
+            Earlier.run_id == instance.run_id,
+            Earlier.task_id == instance.task_id,
+            Earlier.map_index == instance.map_index,
+        )
+    )
+    return min((date for date in (earlier, instance.start_date) if date is not None), default=None)
 
 
 def _rendered_fields(key: TaskKey, session: Session) -> Mapping[str, Any] | None:
@@ -149,19 +188,38 @@ def _team(dag_id: str, session: Session) -> str | None:
 
 
 def _xcom(key: TaskKey, name: str, session: Session) -> Any:
-    from airflow.models.xcom import XComModel
-    from sqlalchemy import select
+    """An XCom of the task: text or a mapping; None if it is missing, too large or something else.
 
-    found = session.scalars(
-        select(XComModel).where(
-            XComModel.dag_id == key.dag_id,
-            XComModel.run_id == key.run_id,
-            XComModel.task_id == key.task_id,
-            XComModel.map_index == key.map_index,
-            XComModel.key == name,
+    With an XCom backend, what the task stored for the tab is read: the XCom itself may be only a path.
+    """
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import Text, cast, func, select
+
+    found = {
+        row.key: row.value
+        for row in session.execute(
+            select(XComModel.key, XComModel.value).where(
+                XComModel.dag_id == key.dag_id,
+                XComModel.run_id == key.run_id,
+                XComModel.task_id == key.task_id,
+                XComModel.map_index == key.map_index,
+                XComModel.key.in_([name, xcom.TAB_PREFIX + name]),
+                func.length(cast(XComModel.value, Text)) <= _MAX_XCOM_CHARS,
+            )
         )
-    ).first()
-    return None if found is None else XComModel.deserialize_value(found)
+    }
+    return _plain(found.get(xcom.TAB_PREFIX + name, found.get(name)))
+
+
+def _plain(value: Any) -> str | dict[str, Any] | None:
+    """A value as plain JSON; text may be JSON once more, as Airflow's API stores it. An id of digits stays text."""
+    if isinstance(value, str):
+        try:
+            decoded = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        return decoded if isinstance(decoded, (str, dict)) else value
+    return value if isinstance(value, dict) else None
 
 
 def _text(value: object) -> str | None:

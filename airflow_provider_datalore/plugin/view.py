@@ -43,12 +43,15 @@ class TabView:
     links: Links = field(default_factory=Links)
 
     @classmethod
-    def of(cls, task: NotebookTask) -> TabView:
-        """Create the view of a task; never fails if Datalore does."""
+    def of(cls, task: NotebookTask, user: str | None = None) -> TabView:
+        """Create the view of a task; does not fail if Datalore does not respond.
+
+        :param user: the user who views it.
+        """
         if task.conn_id is None:
             return cls("none", "No run", task, problem=_no_connection(task))
         try:
-            datalore = TabClient(task.conn_id, task.team)
+            datalore = TabClient(task.conn_id, task.team, user)
         except DataloreError as error:
             return cls("unknown", "Unknown", task, run=_reported_run(task), problem=str(error))
         if task.run_id is None:
@@ -133,10 +136,18 @@ def _reported_run(task: NotebookTask) -> Run | None:
 def _no_connection(task: NotebookTask) -> str:
     if not task.has_started:
         return "The task has not started yet."
+    if task.is_masked:
+        return "Airflow masked the connection's id in the rendered fields of this task, so its run cannot be shown."
     return "This task does not run a Datalore notebook, or Airflow no longer has its rendered fields."
 
 
 def _no_run(task: NotebookTask) -> str:
+    if task.is_masked:
+        return (
+            "Airflow masked a part of the notebook's or the run's id in the rendered fields of this task: it contains "
+            "a text that is also a secret, such as a password. So the tab cannot check which run is this task's. "
+            "The task's log has the links to Datalore."
+        )
     if task.is_unfinished:
         return "The notebook has not been started yet."
     if task.notebook_id is None:

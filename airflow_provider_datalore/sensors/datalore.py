@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 class DataloreRunSensor(LineageMixin, BaseSensorOperator):
     """Waits until a run of a notebook has ended, and fails if it ended without success.
 
-    Returns the finished run as JSON, also in XCom ``run``. ``soft_fail`` skips the task when a time limit passes, and
-    never when the run failed.
+    Returns the finished run as JSON, also in XCom ``run``. ``soft_fail`` skips the task when a time limit passes, but
+    not when the run failed.
 
-    :param run_id: what ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned. (templated)
-    :param deferrable: whether the triggerer waits in place of the worker; the default is ``default_deferrable`` in
+    :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned. (templated)
+    :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
-    :param max_outage: for how many seconds Datalore may be unreachable before the task fails. In mode
-        ``reschedule`` nothing stores when an outage began, so only ``timeout`` ends it there.
-    :param artifacts_to: as of ``DataloreRunNotebookOperator``. (templated)
-    :param outputs: as of ``DataloreRunNotebookOperator``. (templated)
+    :param max_outage: seconds for which Datalore may be unreachable before the task fails. In mode
+        ``reschedule``, the start of an outage is not remembered, so only ``timeout`` ends it.
+    :param artifacts_to: as in ``DataloreRunNotebookOperator``. (templated)
+    :param outputs: as in ``DataloreRunNotebookOperator``. (templated)
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/sensors.html
@@ -82,7 +82,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         return DataloreHook(self.datalore_conn_id)
 
     def execute(self, context: Context) -> Any:
-        """Wait, in whichever mode; when a time limit passes, report that the run keeps running, and where.
+        """Wait, in any mode; if a time limit passes, report that the run keeps running, and where.
 
         :return: the finished run as JSON.
         :raises AirflowSensorTimeout: if the run is still running when the limit passes; with ``soft_fail`` the task is
@@ -95,8 +95,9 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
-            # With a cause, it is a skip that ``never_fail`` made of another error.
+            # A skip with a cause is another error, which ``soft_fail`` or ``never_fail`` has converted.
             if error.__cause__ is not None:
+                self._raise_output_error(error.__cause__)
                 raise
             run = self._last_seen
             raise type(error)(f"{error} {still_running(self.run_id, run, self._url(run))}") from error
@@ -126,7 +127,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         return self._deliver(run, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; if Airflow only reports that the trigger is gone, find out about the run."""
+        """Resume after a deferral; if the trigger was lost, read the status of the run."""
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
 
@@ -135,7 +136,8 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
                 return super().resume_execution(next_method, next_kwargs, context)
             return self._resume_without_event(next_kwargs, context)
         except AirflowSkipException as error:
-            # Airflow 3.3 replaces it by one without its message.
+            self._raise_output_error(error.__cause__)
+            # Airflow 3.3 replaces the exception by one without its message.
             raise (error.__cause__ if isinstance(error.__cause__, AirflowSkipException) else error) from None
         except (DataloreError, AirflowSensorTimeout) as error:
             if self.never_fail:
@@ -149,6 +151,13 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         run = self._last_seen
         if run is not None and not run.is_finished:
             self.log.warning(run_left_running(self.run_id, self._url(run)))
+
+    def _raise_output_error(self, error: BaseException | None) -> None:
+        """Raise an output error of which Airflow made a skip: ``soft_fail`` skips when a time limit passes only."""
+        from airflow_provider_datalore.exceptions import DataloreOutputError
+
+        if isinstance(error, DataloreOutputError) and not self.never_fail:
+            raise error from None
 
     def _resume_without_event(self, reason: dict[str, Any] | None, context: Context) -> dict[str, Any]:
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
@@ -166,10 +175,11 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         raise AirflowSensorTimeout(str(error)) from error
 
     def _look(self, context: Context) -> Run | None:
-        """The run as it is now; None while Datalore gives no usable response and the outage is tolerated."""
+        """The present state of the run; None if Datalore gave no usable response and the outage is tolerated."""
         from airflow_provider_datalore.api.conditions import NEW_RUN_GRACE
         from airflow_provider_datalore.api.waiting import CLOCK, Outage
         from airflow_provider_datalore.exceptions import DataloreNoResponseError
+        from airflow_provider_datalore.tasks.pushing import push_link
 
         if self._outage is None:
             self._outage = Outage(self.max_outage, CLOCK)
@@ -184,14 +194,14 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         url = self._url(run)
         if not run.is_finished:
             self.log.info("Run %s is %r: %s", self.run_id, run.status or "running", url)
-        # Airflow 3 logs an error when it makes the links of a task and one has no XCom yet.
-        context["ti"].xcom_push(key=xcom.EXECUTED_NOTEBOOK_URL, value="")
-        context["ti"].xcom_push(key=xcom.NOTEBOOK_URL, value=url)
+        # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
+        push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
+        push_link(context, xcom.NOTEBOOK_URL, url)
         self.notebook_url = url
         return run
 
     def _url(self, run: Run | None) -> str:
-        """The notebook's address; empty if it is unknown, which only costs the link."""
+        """The notebook's address; empty if it is unknown: then there is no link."""
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
         try:
@@ -207,13 +217,17 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         policy = WaitPolicy(max(MIN_POLL_INTERVAL, self.poke_interval), self.max_outage, deadline, since=now)
-        self.log.info("Deferred: the triggerer waits for run %s from now on.", self.run_id)
+        self.log.info("Deferring: the triggerer waits for run %s.", self.run_id)
         defer(self, DataloreRunTrigger, policy, run_id=self.run_id, notebook_url=url)
 
     def _deliver(self, run: Run, context: Context) -> dict[str, Any]:
+        from airflow_provider_datalore.exceptions import DataloreOutputError
+        from airflow_provider_datalore.tasks.no_retry import without_retry
         from airflow_provider_datalore.tasks.outcome import deliver
 
         self.outcome = deliver(run, self.hook, context, self, parameters=(), notebook_url=self.notebook_url)
+        if isinstance(self.outcome.error, DataloreOutputError):
+            raise without_retry(self.outcome.error)
         if self.outcome.error is not None:
             raise self.outcome.error
         return run.to_json()

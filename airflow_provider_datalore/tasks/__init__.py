@@ -1,1 +1,1 @@
-"""A task's life around a run: what it keeps across tries, how it defers and resumes, and what it hands on."""
+"""What a task does around a run: it stores the run for later tries, defers, resumes, and delivers the outcome."""

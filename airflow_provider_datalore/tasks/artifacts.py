@@ -1,4 +1,4 @@
-"""Which artifacts of a run are wanted, under which names they are written, and where."""
+"""Selects the artifacts of a run, and saves them under safe, unique names."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def download(
     max_bytes: int | None = None,
     max_outage: float = 0.0,
 ) -> Iterator[str]:
-    """Write a run's artifacts into a folder.
+    """Save a run's artifacts in a folder.
 
     :param destination: the folder, see :func:`airflow_provider_datalore.storage.folder`.
-    :param names: which artifacts, see :func:`choose`.
-    :param max_bytes: the longest artifact that is written; None is without a limit.
-    :param max_outage: for how many seconds to retry each while Datalore does not deliver it; 0 does not retry.
-    :return: the paths, each as soon as its artifact is written.
-    :raises DataloreError: whatever goes wrong, by its own class.
+    :param names: the names of the artifacts, see :func:`choose`.
+    :param max_bytes: maximum size of each artifact, in bytes; None for no limit.
+    :param max_outage: seconds for which to retry each download while Datalore does not deliver it; 0 does not retry.
+    :return: the paths, each as soon as its artifact is saved.
+    :raises DataloreError: any failure, each with its own class.
     """
     target = folder(destination)
     for artifact, name in choose(run, names):
@@ -47,10 +47,10 @@ def download(
 
 
 def choose(run: Run, names: object = None) -> list[tuple[Artifact, str]]:
-    """The artifacts that are wanted, in the run's order, each with a file name that is unique in the run.
+    """The selected artifacts, in the run's order, each with a file name that is unique in the run.
 
-    :param names: a glob such as ``"*.ipynb"``, or a list of globs; None is all. Upper and lower case differ.
-    :raises DataloreConfigurationError: for a glob that no artifact's name matches.
+    :param names: a case-sensitive glob such as ``"*.ipynb"``, or a list of globs; None for all.
+    :raises DataloreConfigurationError: if a glob matches no artifact.
     """
     named = list(zip(run.artifacts, distinct_names(artifact.name for artifact in run.artifacts), strict=True))
     if names is None:
@@ -65,7 +65,7 @@ def choose(run: Run, names: object = None) -> list[tuple[Artifact, str]]:
         if not any(fnmatchcase(artifact.name, glob) for artifact, _ in named):
             made = listed([artifact.name for artifact in run.artifacts], limit=20) or "none"
             raise DataloreConfigurationError(
-                f"No artifact of run {run.run_id} matches {glob!r}. Its artifacts: {made}. Correct names."
+                f"No artifact of run {run.run_id} matches {glob!r}. Its artifacts: {made}. Correct the argument names."
             )
     return [(artifact, name) for artifact, name in named if any(fnmatchcase(artifact.name, glob) for glob in globs)]
 
@@ -73,10 +73,9 @@ def choose(run: Run, names: object = None) -> list[tuple[Artifact, str]]:
 def keep(
     run: Run, hook: DataloreHook, context: Context, destination: str | ObjectStoragePath, max_outage: float
 ) -> None:
-    """Write all artifacts of a finished run, as a part of the task that ran it: XCom ``artifacts`` holds the paths.
+    """Save all artifacts of a finished run in the task that ran it; XCom ``artifacts`` holds the paths.
 
-    A task whose run succeeded fails without them. The artifacts of a failed run are worth having, but the task reports
-    the failure of the run, so an error in writing them is only logged.
+    If the run failed, an error while saving is only logged, so that the task reports the failure of the run.
 
     :raises DataloreError: if the run succeeded and an artifact cannot be read or written.
     """

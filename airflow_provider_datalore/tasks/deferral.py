@@ -1,4 +1,4 @@
-"""How a task defers, and how it resumes without an event: when its trigger is gone, or a time limit passed."""
+"""How a task defers, and how it resumes without an event: if its trigger was lost, or a time limit passed."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ LOST_TRIGGER_METHOD = "__fail__"
 """The name of the method with which Airflow resumes a task whose trigger sent no event."""
 
 BACKSTOP_DELAY = 60.0
-"""Seconds after the deadline, which the trigger keeps itself, until the scheduler resumes the task without it."""
+"""Seconds after the deadline at which the scheduler resumes a task whose trigger has not done so itself."""
 
 SCHEDULER_LOOP_TIME = 2.0
-"""Seconds that the scheduler has to notice that a worker is done with a task."""
+"""Seconds within which the scheduler notices that a worker has finished with a task."""
 
 
 class DeferringTask(Protocol):
@@ -56,11 +56,11 @@ def defer(
     kwargs: Mapping[str, Any] | None = None,
     **arguments: Any,
 ) -> NoReturn:
-    """Let the triggerer wait in place of the worker.
+    """Let the triggerer wait instead of the worker.
 
-    :param policy: how long, how often and until when to wait.
-    :param method: the method of the task that resumes it.
-    :param kwargs: what else that method is given.
+    :param policy: how often to poll and how long to wait.
+    :param method: the name of the method that resumes the task.
+    :param kwargs: further arguments of that method.
     :param arguments: further arguments of the trigger.
     """
     trigger = trigger_class(
@@ -78,8 +78,8 @@ def defer(
 def deadline_before(execution_timeout: timedelta | None, now: float) -> float | None:
     """When to end a wait that Airflow would end by ``execution_timeout``, in epoch seconds.
 
-    A little earlier, by a tenth of the limit and at most 10 seconds: Airflow's own end says nothing about the run, and
-    on Airflow 2 it comes before a deferred task could.
+    A little earlier than Airflow, by a tenth of the limit and at most 10 seconds: Airflow's own error does not mention
+    the run, and Airflow 2 raises it before a deferred task can raise a better one.
     """
     if execution_timeout is None:
         return None
@@ -88,10 +88,10 @@ def deadline_before(execution_timeout: timedelta | None, now: float) -> float | 
 
 
 def earliest_deadline(timeout: object, execution_timeout: timedelta | None, now: float) -> float | None:
-    """When a wait ends whatever the run does, in epoch seconds; None for never.
+    """When a wait ends, whatever the state of the run, in epoch seconds; None for never.
 
     :param timeout: the task's own limit in seconds, or None.
-    :raises DataloreConfigurationError: if that is not a number of seconds.
+    :raises DataloreConfigurationError: if ``timeout`` is not a number of seconds.
     """
     from airflow_provider_datalore.api.waiting import deadline_after
 
@@ -100,32 +100,32 @@ def earliest_deadline(timeout: object, execution_timeout: timedelta | None, now:
 
 
 def backstop(deadline: float | None) -> timedelta | None:
-    """After how long the scheduler resumes a deferred task whose trigger did not keep the deadline."""
+    """The time after which the scheduler resumes a deferred task whose trigger missed the deadline."""
     return None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + BACKSTOP_DELAY)
 
 
 def earliest_event(now: float) -> float:
     """When a trigger may resume its task at the earliest, in epoch seconds.
 
-    Airflow 3 may notice only a heartbeat interval later (5 seconds by default) that a worker is done with a task that
-    it deferred. A task that is resumed before that is taken for killed, and failed: "Executor … reported that the task
-    instance … finished with state success, but the task instance's state attribute is queued".
+    Airflow 3 may notice up to one heartbeat interval late (5 seconds by default) that a worker has deferred a task. If
+    the task is resumed before that, Airflow assumes that it was killed, and fails it: "Executor … reported that the
+    task instance … finished with state success, but the task instance's state attribute is queued".
     """
     return now + float(conf.getint("workers", "min_heartbeat_interval", fallback=0)) + SCHEDULER_LOOP_TIME
 
 
 def own_xcom(context: Context, key: str) -> str:
-    """What this task pushed before it was deferred; empty if it pushed nothing."""
+    """The XCom that this task pushed before it deferred; empty if it pushed none."""
     task_instance = context["ti"]
     value = task_instance.xcom_pull(task_ids=task_instance.task_id, key=key, map_indexes=task_instance.map_index)
     return value if isinstance(value, str) else ""
 
 
 def still_running(run_id: str, run: Run | None, notebook_url: str) -> str:
-    """A run that is still running after the time limit, in words.
+    """A message for a run that is still running after the time limit.
 
     :param run: the run as Datalore last reported it; None if it never did.
-    :param notebook_url: where the notebook is; may be empty.
+    :param notebook_url: the address of the notebook; may be empty.
     """
     reported = f"Datalore last reported {run.reported_status}" if run else "Datalore never reported its status"
     return (
@@ -135,7 +135,7 @@ def still_running(run_id: str, run: Run | None, notebook_url: str) -> str:
 
 
 def run_left_running(run_id: str, notebook_url: str | None) -> str:
-    """The run of a task that was killed, in words."""
+    """A message for the run of a task that was killed."""
     return (
         f"The task was killed, but run {run_id} keeps running in Datalore, which has no call to stop it. To stop it, "
         f"open {notebook_url or 'the notebook in Datalore'} and stop it there."
@@ -145,9 +145,9 @@ def run_left_running(run_id: str, notebook_url: str | None) -> str:
 def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, run_id: str, notebook_url: str) -> Run:
     """The finished run of a task whose trigger sent no event; reads its status once more.
 
-    :param reason: what Airflow reports, ``{"error": …, "traceback": […]}``.
+    :param reason: Airflow's report, ``{"error": …, "traceback": […]}``.
     :param run_id: the run that the trigger waited for.
-    :param notebook_url: where the notebook is; may be empty.
+    :param notebook_url: the address of the notebook; may be empty.
     :return: the run, if it has ended.
     :raises DataloreRunTimeoutError: if it is still running and the time limit passed.
     :raises DataloreError: if it is still running and the trigger failed.
@@ -172,13 +172,13 @@ def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, ru
 def interactive_run_after_lost_trigger(
     reason: dict[str, Any] | None, notebook: DataloreNotebook, snapshot: str
 ) -> InteractiveRun:
-    """The finished interactive run of a task whose trigger sent no event; looks at the notebook once more.
+    """The finished interactive run of a task whose trigger sent no event; reads the state of the notebook once more.
 
-    :param reason: what Airflow reports, ``{"error": …, "traceback": […]}``.
-    :param snapshot: the notebook as it was before the run; empty if the task has not started it yet.
-    :return: the run, if it is over.
-    :raises DataloreInteractiveRunTimeoutError: if it is not over and the time limit passed.
-    :raises DataloreError: if it is not over and the trigger failed.
+    :param reason: Airflow's report, ``{"error": …, "traceback": […]}``.
+    :param snapshot: the state of the notebook before the run; empty if the task has not started the run yet.
+    :return: the run, if it has ended.
+    :raises DataloreInteractiveRunTimeoutError: if it has not ended and the time limit passed.
+    :raises DataloreError: if it has not ended and the trigger failed.
     """
     from airflow_provider_datalore.api.interactive import InteractiveRun, check_own, is_over, stage
     from airflow_provider_datalore.api.snapshots import Snapshot
@@ -197,7 +197,7 @@ def interactive_run_after_lost_trigger(
                 return InteractiveRun.of(before, seen)
             state = f"its run {stage(before, seen).value}"
     message = (
-        f"The task no longer waits for notebook {notebook.id}: {_why(reason)}. As far as is known, {state}. See "
+        f"The task no longer waits for notebook {notebook.id}: {_why(reason)}. The last known state: {state}. See "
         f"{notebook.url}."
     )
     _give_up(reason, message, DataloreInteractiveRunTimeoutError(message))
@@ -208,7 +208,7 @@ def _why(reason: dict[str, Any] | None) -> str:
 
 
 def _give_up(reason: dict[str, Any] | None, message: str, timeout_error: DataloreError) -> NoReturn:
-    """Fail with what Airflow reports: that the time limit passed, or what broke the trigger."""
+    """Raise the error for Airflow's report: that the time limit passed, or that the trigger failed."""
     if "timeout" in _why(reason).lower():
         raise timeout_error
     raise DataloreError(" ".join([message, *(str(line) for line in (reason or {}).get("traceback") or [])]))

@@ -1,4 +1,4 @@
-"""A task's life around an interactive run: from waiting until the notebook is idle to stopping its session."""
+"""What a task does around an interactive run, from waiting until the notebook is idle to stopping its session."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def start_when_idle(
     """Start an interactive run when nothing else is running in the notebook.
 
     :param parameters: values for its controls; all are checked before the first is set.
-    :param policy: how long to wait for what a notebook runs by itself when a control is set.
-    :param wait: waits until the notebook is idle, or raises; is given what was seen.
-    :param has_waited: whether the task has already waited, so that only what is running now matters.
-    :return: the notebook as it was right before the run.
+    :param policy: how long to wait for the cells that some notebooks run when a control is set.
+    :param wait: waits until the notebook is idle, or raises; is given the state of the notebook.
+    :param has_waited: whether the task has already waited, so that it starts the run unless something is running.
+    :return: the state of the notebook right before the run.
     """
     from airflow_provider_datalore.api.snapshots import Snapshot
 
@@ -70,9 +70,9 @@ def start_when_idle(
 
 
 def start(notebook: DataloreNotebook, max_outage: float) -> None:
-    """Start an interactive run, and keep Airflow from repeating it if it may have started.
+    """Start an interactive run; if it may have started, Airflow does not retry the task.
 
-    :param max_outage: for how many seconds to retry while it is certain that Datalore did not receive the request.
+    :param max_outage: seconds for which to retry the request if Datalore certainly did not receive it.
     """
     from airflow_provider_datalore.tasks.no_retry import no_retry_if_unknown
 
@@ -90,9 +90,9 @@ def busy_error(notebook: DataloreNotebook) -> DataloreNotebookBusyError:
 
 
 def run_of_earlier_try(notebook: DataloreNotebook, store: RunStore, requested: str) -> Snapshot | None:
-    """The notebook as it was before the run that an earlier try started, if that is still running or succeeded.
+    """The snapshot for the run that an earlier try started, if that run is still running or succeeded.
 
-    :param requested: the fingerprint of what is requested now.
+    :param requested: the fingerprint of the present arguments.
     """
     from airflow_provider_datalore.api.interactive import may_be_joined
     from airflow_provider_datalore.api.snapshots import Snapshot
@@ -110,10 +110,10 @@ def run_of_earlier_try(notebook: DataloreNotebook, store: RunStore, requested: s
 
 
 def end_killed(notebook: DataloreNotebook, snapshot: Snapshot, *, interrupt: bool, stop: bool) -> None:
-    """Interrupt or stop the run of a task that is killed. Never fails: a line in the log is all that is left to do.
+    """Interrupt or stop the run of a task that is killed. Never fails: a task that is killed can only log an error.
 
-    :param interrupt: whether the kernel is interrupted, if the run is this task's.
-    :param stop: whether the session is stopped, unless somebody else may be running it.
+    :param interrupt: whether to interrupt the kernel, if only this task's run can be running.
+    :param stop: whether to stop the session, unless another user or task may be running the notebook.
     """
     from airflow_provider_datalore.api.interactive import interrupt_own, stop_own_session
 
@@ -131,9 +131,9 @@ def end_killed(notebook: DataloreNotebook, snapshot: Snapshot, *, interrupt: boo
 
 @contextmanager
 def session_stopped_after(notebook: DataloreNotebook, snapshot: str, wanted: bool) -> Iterator[None]:
-    """Stop the session however the work ends, but not when it is handed over to the triggerer.
+    """Stop the session after the block, unless the task defers.
 
-    :param snapshot: the notebook as it was before the run, as text; empty if there is no run.
+    :param snapshot: the state of the notebook before the run, as text; empty if there is no run.
     """
     wanted = wanted and bool(snapshot)
     try:
@@ -148,7 +148,7 @@ def session_stopped_after(notebook: DataloreNotebook, snapshot: str, wanted: boo
 
 
 def deliver_interactive(run: InteractiveRun, notebook: DataloreNotebook, context: Context) -> InteractiveRun:
-    """Hand the run to the pipeline: XCom ``run``, or the failure.
+    """Push XCom ``run``, and raise the error of a failed run.
 
     :return: the run, if it succeeded.
     :raises DataloreInteractiveRunFailedError: if it failed; describes the cell that failed.
@@ -171,7 +171,7 @@ def was_interrupted(error: Exception) -> bool:
 
 
 def interactive_run_left_running(notebook_id: str, notebook_url: str | None) -> str:
-    """The interactive run of a task that was killed, in words."""
+    """A message for the interactive run of a task that was killed."""
     return (
         f"The task was killed, but its interactive run of notebook {notebook_id} may keep running in Datalore. To stop "
         f"it, open {notebook_url or 'the notebook in Datalore'} and interrupt its kernel there."
@@ -179,14 +179,14 @@ def interactive_run_left_running(notebook_id: str, notebook_url: str | None) -> 
 
 
 def _stop_session(notebook: DataloreNotebook, snapshot: str) -> None:
-    """Never fails, so that the outcome of the run is always reported."""
+    """Stop the session. Never fails, so that the outcome of the run is always reported."""
     from airflow_provider_datalore.api.interactive import stop_own_session
     from airflow_provider_datalore.api.snapshots import Snapshot
 
     try:
         log.info("%s", notebook.run_flow(partial(stop_own_session, Snapshot.from_text(snapshot))))
     except DataloreError as error:
-        log.warning("The session of notebook %s may still be there: %s", notebook.id, error)
+        log.warning("The session of notebook %s may still be running: %s", notebook.id, error)
 
 
 def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:
@@ -199,7 +199,7 @@ def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure |
         log.warning("Cannot tell why the run of notebook %s failed: %s", run.notebook_id, problem)
         return None
     if failure is None:
-        log.warning("Cell %s, in which the run failed, is no longer in the notebook.", run.failed_cell_id)
+        log.warning("The cell in which the run failed, %s, is no longer in the notebook.", run.failed_cell_id)
         return None
     return masked(failure)
 
@@ -227,6 +227,6 @@ def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailur
 
 
 def _name_and_value(message: str) -> tuple[str, str]:
-    """The exception's class and its message; all of it is the message if it does not begin with a class."""
+    """Split an error into the exception's class and its message; the class is empty if the text has none."""
     found = re.fullmatch(r"([A-Za-z_][\w.]*)(?::\s*(.*))?", message.strip(), re.DOTALL)
     return (found[1], found[2] or "") if found else ("", message)

@@ -1,4 +1,4 @@
-"""Errors for which Airflow fails a task without a retry; logs show them by their documented names."""
+"""Errors for which Airflow does not retry a task; logs show them with their documented names."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from airflow_provider_datalore import exceptions
 
 
 class DataloreSubmissionUnknownError(exceptions.DataloreSubmissionUnknownError, AirflowFailException):
-    """The same error; a retry could run the notebook twice."""
+    """Not retried: that could run the notebook twice."""
 
 
 class DataloreOutputError(exceptions.DataloreOutputError, AirflowFailException):
-    """The same error; a retry would find the same value in the same run."""
+    """Not retried: the same run returns the same value again."""
 
 
 class DataloreMissingOutputError(exceptions.DataloreMissingOutputError, DataloreOutputError):
-    """The same error; a retry would not find the value in the same run either."""
+    """Not retried: the same run lacks the value again."""
 
 
 class DataloreNotFoundError(exceptions.DataloreNotFoundError, AirflowFailException):
-    """The same error; a retry would not find what Datalore has removed either."""
+    """Not retried: Datalore has removed the artifacts."""
 
 
 @contextmanager
 def no_retry_if_unknown() -> Iterator[None]:
-    """Keep Airflow from retrying a submission that may have arrived."""
+    """Prevent a retry if Datalore may have received the request to run the notebook."""
     try:
         yield
     except exceptions.DataloreSubmissionUnknownError as error:
@@ -40,7 +40,7 @@ def no_retry_if_unknown() -> Iterator[None]:
 def without_retry(
     error: exceptions.DataloreOutputError | exceptions.DataloreNotFoundError,
 ) -> DataloreOutputError | DataloreNotFoundError:
-    """The error in the form for which Airflow does not retry the task."""
+    """The same error, in the subclass for which Airflow does not retry the task."""
     if isinstance(error, exceptions.DataloreNotFoundError):
         return DataloreNotFoundError(error.message, status=error.status, url=error.url, detail=error.detail)
     if isinstance(error, exceptions.DataloreMissingOutputError):

@@ -1,4 +1,4 @@
-"""What a task does with a finished run: the one place where all ways of waiting meet."""
+"""What a task does with a finished run, in whichever way it has waited for the run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_datalore import xcom
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError, DataloreRunFailedError
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
+from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class RunTask(Protocol):
-    """A task that ends with a finished run, and what it hands on of it beside the run itself."""
+    """A task that delivers a finished run, and the options for its artifacts, outputs and assets."""
 
     artifacts_to: str | ObjectStoragePath | None
     outputs: Sequence[str] | None
@@ -39,11 +40,11 @@ class RunTask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a run, for the task to keep.
+    """The outcome of a run.
 
     :param run: the finished run.
-    :param error: why the task fails: the run failed, or its artifacts or outputs could not be handed on; None if the
-        task succeeds.
+    :param error: the error that fails the task: the run failed, or its artifacts or outputs could not be delivered;
+        None if the task succeeds.
     :param failure: the cell that failed; None if the run succeeded, or the cell is unknown.
     :param notebook_url: the address of the notebook; empty if it is unknown.
     """
@@ -55,9 +56,9 @@ class Outcome:
 
 
 def check(task: RunTask) -> None:
-    """Check what the task is to hand on, before the notebook runs and not hours later.
+    """Check the options for artifacts and outputs before the notebook runs, not hours later.
 
-    :raises DataloreConfigurationError: if it cannot be handed on.
+    :raises DataloreConfigurationError: if an option is not valid.
     """
     if task.artifacts_to is not None:
         from airflow_provider_datalore.storage import folder
@@ -70,10 +71,11 @@ def check(task: RunTask) -> None:
 
 
 def check_writable(task: RunTask) -> None:
-    """Check that artifacts can be written, before the notebook runs and not hours later.
+    """Check that artifacts can be saved, before the notebook runs, not hours later.
 
-    :raises DataloreConfigurationError: if the destination is not the address of a folder.
-    :raises DataloreStorageError: if it cannot be written to.
+    :raises DataloreConfigurationError: if the destination is malformed or relative, or its file system is not
+        installed.
+    :raises DataloreStorageError: if the destination cannot be written to.
     """
     if task.artifacts_to is not None:
         from airflow_provider_datalore.storage import check_writable
@@ -82,9 +84,9 @@ def check_writable(task: RunTask) -> None:
 
 
 def check_nothing_awaited(task: RunTask, notebook: NotebookId) -> None:
-    """Check that a task which does not wait for the run is to hand on nothing of it.
+    """Check that a task that does not wait for the run has no options that require a finished run.
 
-    :raises DataloreConfigurationError: if it is.
+    :raises DataloreConfigurationError: if it has.
     """
     for name in ("artifacts_to", "outputs"):
         if getattr(task, name) is not None:
@@ -97,20 +99,19 @@ def check_nothing_awaited(task: RunTask, notebook: NotebookId) -> None:
 def deliver(
     run: Run, hook: DataloreHook, context: Context, task: RunTask, *, parameters: Iterable[str], notebook_url: str = ""
 ) -> Outcome:
-    """Hand the finished run to the pipeline.
+    """Deliver the finished run.
 
-    XCom ``run`` and the link to the executed notebook always; artifacts, outputs and the extra of asset events as far
-    as the task asks for them.
+    Pushes XCom ``run`` and the link to the executed notebook. If requested, saves artifacts, reads outputs, and
+    describes the run in asset events.
 
-    :param parameters: the names of the parameters that the run was given.
+    :param parameters: the names of the run's parameters.
     :param notebook_url: the address of the notebook; empty if it is unknown.
     """
     notebook_url = notebook_url or _notebook_url(run, hook)
-    task_instance = context["ti"]
-    task_instance.xcom_push(key=xcom.RUN, value=run.to_json())
+    push_for_tab(context, xcom.RUN, run.to_json())
     if (notebook := run.executed_notebook) is not None:
         try:
-            task_instance.xcom_push(key=xcom.EXECUTED_NOTEBOOK_URL, value=hook.artifact_url(notebook))
+            push_link(context, xcom.EXECUTED_NOTEBOOK_URL, hook.artifact_url(notebook))
         except DataloreError as error:
             log.warning("There is no link to the executed notebook: %s", error)
     try:
@@ -125,7 +126,7 @@ def deliver(
         _keep_artifacts(run, hook, context, task)
         if task.outputs is not None:
             outputs = hook.read_outputs(run, task.outputs, max_outage=task.max_outage)
-            task_instance.xcom_push(key=xcom.OUTPUTS, value=outputs)
+            context["ti"].xcom_push(key=xcom.OUTPUTS, value=outputs)
     except DataloreError as error:
         return Outcome(run, error, notebook_url=notebook_url)
     _describe(run, context, task, parameters)
@@ -135,7 +136,7 @@ def deliver(
 def describe_started(
     run_id: str, notebook: NotebookId, context: Context, task: RunTask, parameters: Iterable[str]
 ) -> None:
-    """Describe a run that is not waited for in asset events: only its start is known."""
+    """Describe a run in asset events if the task does not wait for it: only its start is known."""
     from airflow_provider_datalore.api.models import Run
 
     _describe(Run(run_id=run_id, notebook_id=str(notebook)), context, task, parameters)
@@ -197,7 +198,7 @@ def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
     from airflow_provider_datalore.notebooks.failure import find_failure
 
     if (notebook := run.executed_notebook) is None:
-        log.warning("Cannot tell why run %s failed: it left no executed notebook.", run.run_id)
+        log.warning("Cannot tell why run %s failed: its artifacts contain no executed notebook.", run.run_id)
         return None
     try:
         failure = find_failure(hook.read_artifact(notebook, max_bytes=MAX_NOTEBOOK_BYTES, within=EXPLAIN_TIMEOUT))

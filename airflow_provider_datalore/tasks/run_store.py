@@ -1,4 +1,4 @@
-"""Which run a task has started, kept across its tries where Airflow can (3.3 and later)."""
+"""Stores the run that a task has started for later tries of the task (Airflow 3.3 and later)."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ log = logging.getLogger(__name__)
 
 
 def fingerprint(*requested: object) -> str:
-    """Identifies what a run was requested with; the values themselves, which may be secret, are not stored."""
+    """Identifies the arguments of a run; the values themselves, which may be secret, are not stored."""
     return hashlib.sha256(json.dumps(requested, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class RunStore:
-    """The run that this task has started and whose outcome it has not delivered yet.
+    """Stores the run that this task has started, until the task has delivered its outcome.
 
-    Airflow keeps what is stored here when a task is retried, and also when it succeeds and is cleared. So a run must be
-    forgotten as soon as its outcome is delivered, or clearing the task would not run the notebook again.
+    Airflow keeps the store when a task is retried, and also when it succeeds and is cleared. So a run must be forgotten
+    as soon as its outcome is delivered; otherwise, clearing the task would not run the notebook again.
 
-    A retry takes the stored run whatever it requests now, since a template may render differently on each try. A task
-    that was cleared does so only if it requests the same: a user who corrects a parameter and clears the task wants a
-    run with that parameter.
+    A retry uses the stored run whatever its present arguments are, since a template may render differently on each try.
+    A task that was cleared uses it only if the arguments are the same: a user who corrects a parameter and clears the
+    task expects a run with that parameter.
 
     :param context: the context of the task.
-    :param durable: whether to store anything at all.
-    :param key: the name under which it is stored.
+    :param durable: whether to store the run; if False, nothing is stored or found.
+    :param key: the key in Airflow's task state store.
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/task-state-store.html
     """
@@ -45,13 +45,13 @@ class RunStore:
     def __init__(self, context: Context, durable: bool, key: str = "datalore_run") -> None:
         self._store: Any = context.get("task_state_store") if durable else None
         self._key = key
-        # Airflow raises the number of tries whenever a task is cleared, and at no other time.
+        # Airflow increases max_tries when a task is cleared, and at no other time.
         self._max_tries: object = getattr(context["ti"], "max_tries", None)
 
     def remember(self, notebook: NotebookId, run_id: str, requested: str) -> None:
         """Store the run, as soon as Datalore has returned its id.
 
-        :param requested: the :func:`fingerprint` of what it was requested with.
+        :param requested: the :func:`fingerprint` of its arguments.
         """
         self._save(
             {"notebook_id": str(notebook), "run_id": run_id, "requested": requested, "max_tries": self._max_tries}
@@ -72,18 +72,18 @@ class RunStore:
     ) -> str | None:
         """The run that an earlier try of this task started, if it is still running or succeeded.
 
-        :param outputs: the outputs that are wanted of it; a run that lacks one of just these is not returned.
-        :param max_outage: for how many seconds Datalore may be unreachable.
-        :param requested: makes the :func:`fingerprint` of what is requested now.
+        :param outputs: the requested outputs; a run is not returned if it is known to lack one of them.
+        :param max_outage: seconds for which Datalore may be unreachable.
+        :param requested: returns the :func:`fingerprint` of the present arguments.
         """
         run_id = self.recall(notebook, requested, outputs)
         if run_id is None:
             return None
         try:
-            # One that was started a moment ago may not be listed yet.
+            # Datalore may not list a run yet that was started a moment ago.
             run = hook.get_run(run_id, max_outage=max_outage, grace=NEW_RUN_GRACE)
         except DataloreNotFoundError:
-            log.warning("An earlier try started run %s, which Datalore no longer knows.", run_id)
+            log.warning("An earlier try started run %s, which Datalore no longer knows; starting a new run.", run_id)
             return None
         if run.is_finished and not run.succeeded:
             log.info("Run %s of an earlier try failed; starting a new run.", run_id)
@@ -94,7 +94,7 @@ class RunStore:
     def recall(
         self, notebook: NotebookId, requested: Callable[[], str], outputs: Sequence[str] | None = None
     ) -> str | None:
-        """What was stored for a notebook and is not delivered yet; see :meth:`find_run`."""
+        """The stored run of a notebook whose outcome is not delivered yet; see :meth:`find_run`."""
         stored = self._load()
         if stored.get("notebook_id") != str(notebook):
             return None
@@ -103,11 +103,11 @@ class RunStore:
             if stored.get("requested") != requested():
                 log.warning(
                     "Run %s of an earlier try was requested with other parameters or options, and the task was cleared "
-                    "since: starting a new run. If the earlier run is still running, both run at the same time.",
+                    "after that: starting a new run. If the earlier run is still running, both run at the same time.",
                     run_id,
                 )
                 return None
-            # What comes after this try is a retry of it.
+            # Later tries are retries of this one.
             self._save({**stored, "max_tries": self._max_tries})
         if outputs is not None and stored.get("without") == list(outputs):
             log.info("Run %s of an earlier try lacks an output; starting a new run.", run_id)
@@ -115,14 +115,15 @@ class RunStore:
         return run_id if isinstance(run_id, str) else None
 
     def forget(self) -> None:
-        """Drop the run: its outcome has been delivered."""
+        """Remove the run from the store: its outcome has been delivered."""
         if self._store is None:
             return
         try:
             self._store.delete(self._key)
         except Exception as error:
             log.warning(
-                "The delivered run could not be removed from the task state store: clearing the task may find it: %s",
+                "Could not remove the delivered run from the task state store. If the task is cleared, it may use this "
+                "run again: %s",
                 error,
             )
 
@@ -136,7 +137,9 @@ class RunStore:
         try:
             self._store.set(self._key, stored)
         except Exception as error:
-            # The run is running either way; a store that fails must not fail the task too.
+            # The run has started: an error of the store must not fail the task.
             log.warning(
-                "The run of %s could not be stored, so a retry would start another: %s", stored["notebook_id"], error
+                "Could not store the run of notebook %s, so a retry would start another run: %s",
+                stored["notebook_id"],
+                error,
             )

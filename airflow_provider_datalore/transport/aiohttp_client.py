@@ -55,7 +55,7 @@ class AiohttpClient:
         # Not the session's own headers: aiohttp would send those to a proxy as well.
         self._headers = CIMultiDict(connection.request_headers())
         self._proxy = connection.proxy()
-        # The pool's own limit would count the time in its queue towards the request's.
+        # With the limit of aiohttp's pool, the time in its queue would count towards the request's timeout.
         self._limit = ConcurrencyLimit(connection.max_connections)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -76,7 +76,7 @@ class AiohttpClient:
         """Send a call and read the whole response, whatever its status.
 
         :raises DataloreUnavailableError: if no response came within the connection's ``timeout``.
-        :raises DataloreUnexpectedResponseError: if the response is far longer than any of Datalore's.
+        :raises DataloreUnexpectedResponseError: if the response is too long to be one of Datalore's.
         """
         connection = self.connection
         url = connection.url(call.path)
@@ -138,12 +138,12 @@ class AiohttpClient:
 
 @lru_cache(maxsize=20_000)
 def _parsed(url: str) -> URL:
-    """The address as aiohttp wants it; a poll requests the same one again and again."""
+    """Parse an address for aiohttp; cached, because polls repeat the same addresses."""
     return URL(url, encoded=True)
 
 
 class _ClientPool:
-    """The client of one connection in one event loop, and how many triggers use it."""
+    """The client of one connection in one event loop, and the number of its users, such as triggers."""
 
     def __init__(self) -> None:
         self.users = 0
@@ -153,7 +153,7 @@ class _ClientPool:
         self._error: Exception | None = None
 
     async def open(self, load_connection: LoadConnection) -> AiohttpClient:
-        """The client for another user, with the connection as it is now, or as it was when it was last loaded."""
+        """The client for a new user, with the present connection or, if it cannot be loaded, the last known one."""
         async with self._lock:
             if not self._loaded_at or time.monotonic() - self._loaded_at > CONNECTION_TTL:
                 await self._load(load_connection)
@@ -162,7 +162,7 @@ class _ClientPool:
             return self._clients[-1] if self._clients else self._current()
 
     async def reload(self, refused: AiohttpClient, load_connection: LoadConnection) -> AiohttpClient:
-        """The client with the connection as it is now; not loaded again if another user has just done so."""
+        """The client with the reloaded connection; not loaded again if another user has just done so."""
         requested_at = time.monotonic()
         async with self._lock:
             if self._clients[-1] is refused and self._loaded_at < requested_at:
@@ -179,10 +179,10 @@ class _ClientPool:
         try:
             connection = await load_connection()
         except Exception as error:
-            # Those who wait for the lock meanwhile need not try for as long again.
+            # Stored, so that users who are waiting for the lock do not spend the same time on it.
             self._error = error
         else:
-            # Others may still wait for responses on an old session, so it stays open until all have left.
+            # Other users may still wait for responses on an old session, so it stays open until the last user leaves.
             if not self._clients or self._clients[-1].connection != connection:
                 self._clients.append(AiohttpClient(connection))
         self._loaded_at = time.monotonic()
@@ -196,9 +196,9 @@ _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _ClientPool]] = W
 
 
 class SharedClient:
-    """One user's handle on the client that all users of a connection share in this event loop.
+    """One user's access to the client that all users of a connection share in this event loop.
 
-    It keeps the connection as it was when the user came, until Datalore refuses the token.
+    A user keeps the connection that it started with, until Datalore refuses the token.
     """
 
     def __init__(self, pool: _ClientPool, client: AiohttpClient, load_connection: LoadConnection) -> None:

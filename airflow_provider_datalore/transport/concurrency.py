@@ -1,4 +1,4 @@
-"""How many requests an event loop has in flight at once: few while responses come quickly, more while they do not."""
+"""Limits the requests that an event loop has in flight at once: few while responses are fast, more if they are slow."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from collections import deque
 MIN_IN_FLIGHT = 10
 """Requests that are always allowed."""
 ADJUST_INTERVAL = 0.1
-"""Seconds between two adjustments of the limit, and for which a request waits before the limit is raised."""
+"""Seconds between two adjustments of the limit; also the seconds that a request waits before the limit is raised."""
 BUSY_CPU_SHARE = 0.8
-"""The share of a processor above which an event loop is slowed down by its own work, not by slow responses."""
+"""CPU usage of its thread above which an event loop counts as busy: its own work slows it down, not slow responses."""
 MAX_QUEUE_TIME = 10.0
-"""Seconds that a request waits before the limit is raised even in a busy event loop: the work may be that of others.
+"""Seconds that a request waits before the limit is raised in a busy event loop, which other triggers may keep busy.
 
-Longer than an event loop needs to catch up with a burst of its own, which a higher limit would slow down further.
+Longer than the loop needs to handle a burst of this package's requests: a higher limit would slow that down.
 """
 
 
 class ConcurrencyLimit:
     """Adapts the number of requests in flight so that none waits for long; for one event loop.
 
-    A request in flight is some fifty objects. When many of them come and go at once, as after a pause, Python
-    collects garbage again and again, and among the objects of thousands of waiting runs this takes longer than the
-    polls themselves: a hundred in flight hold up an event loop that ten would keep busy just as well.
+    A request in flight consists of some fifty objects. When many requests start and end at once, Python collects
+    garbage often, and with the objects of thousands of waiting runs in memory, this takes longer than the polls
+    themselves. Ten requests in flight use an event loop as well as a hundred do, and do not block it.
 
-    :param maximum: how far the limit may rise.
+    :param maximum: the highest value of the limit.
     """
 
     def __init__(self, maximum: int) -> None:
@@ -56,7 +56,7 @@ class ConcurrencyLimit:
             raise
 
     def release(self) -> None:
-        """Note that a request is done, and admit the one that waits longest."""
+        """Record the end of a request, and admit the one that has waited longest."""
         self._in_flight -= 1
         self._admit()
 
@@ -72,7 +72,7 @@ class ConcurrencyLimit:
         self._timer = loop.call_later(ADJUST_INTERVAL, self._adjust, loop)
 
     def _adjust(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Raise the limit by one while requests wait for slow responses, lower it by one while none waits."""
+        """Raise the limit by one if requests wait because responses are slow; lower it by one if no request waits."""
         now = loop.time()
         busy = time.thread_time() - self._cpu_time > BUSY_CPU_SHARE * (now - self._adjusted_at)
         if self._queue and now - self._queue[0][0] >= (MAX_QUEUE_TIME if busy else ADJUST_INTERVAL):

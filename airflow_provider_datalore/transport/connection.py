@@ -23,6 +23,7 @@ class AirflowConnection(Protocol):
     """The part of Airflow's ``Connection`` that is read here; the extra is passed separately: reading it can block."""
 
     conn_id: str
+    conn_type: str | None
     host: str | None
     schema: str | None
     port: int | None
@@ -69,7 +70,7 @@ class DataloreConnection:
         :param extra: the extra, parsed: a mapping, or whatever else somebody saved there.
         :raises DataloreConfigurationError: if a field is missing or invalid; the message says how to correct it.
         """
-        reader = FieldReader(connection.conn_id, extra)
+        reader = FieldReader(connection.conn_id, extra, connection.conn_type)
         base_url = reader.base_url(connection.host, connection.schema, connection.port)
         return cls(
             conn_id=connection.conn_id,
@@ -178,6 +179,17 @@ class DataloreConnection:
     def without_token_bytes(self, body: bytes) -> bytes:
         """Replace the token in the body of a response."""
         return redaction.without_bytes(self.token, body)
+
+
+def mask_token(token: str) -> None:
+    """Let Airflow mask the token in logs.
+
+    Airflow masks the password as it was entered. If it was pasted with a space or a line break, that is another text.
+    Can block: Airflow may send it to another process.
+    """
+    from airflow.providers.common.compat.sdk import mask_secret
+
+    mask_secret(token)
 
 
 @contextmanager

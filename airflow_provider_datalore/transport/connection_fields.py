@@ -16,6 +16,10 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 _MAX_NUMBER = 1_000_000_000
 DEFAULT_HOST = "https://datalore.jetbrains.com"
+CONN_TYPE = "datalore"
+_OTHER_CONN_TYPES = ("http", "")
+"""Types that are accepted if the connection has a host: its password is sent to that host only, as Airflow's HTTP
+provider would send it."""
 _HOW_TO_CREATE = (
     "Create a token in Datalore under Account settings | API tokens, and set it as the connection's password."
 )
@@ -77,8 +81,9 @@ def _meant(url: str) -> str:
 class FieldReader:
     """Reads the fields of one connection; its errors name the connection."""
 
-    def __init__(self, conn_id: str, extra: object) -> None:
+    def __init__(self, conn_id: str, extra: object, conn_type: str | None = CONN_TYPE) -> None:
         self.conn_id = conn_id
+        self.conn_type = (conn_type or "").strip().lower()
         self.extra = self._fields(extra)
 
     def fail(self, field_name: str, problem: str) -> NoReturn:
@@ -108,6 +113,7 @@ class FieldReader:
 
     def base_url(self, host: str | None, schema: str | None, port: int | None) -> str:
         host = (host or "").strip()
+        self._check_type(has_host=bool(host.strip("/")))
         host = host if host.strip("/") else DEFAULT_HOST
         if "://" not in host:
             host = f"{(schema or 'http').strip()}://{host}"
@@ -122,6 +128,15 @@ class FieldReader:
         if parts.port == port:
             return url
         return f"{parts.scheme}://{parts.netloc}:{port}{parts.path}"
+
+    def _check_type(self, *, has_host: bool) -> None:
+        """Check that the password is a token for Datalore: any other connection's password must not be sent there."""
+        if self.conn_type == CONN_TYPE or (self.conn_type in _OTHER_CONN_TYPES and has_host):
+            return
+        remedy = "Use the id of a connection of type Datalore, or change the type of this one."
+        if self.conn_type in _OTHER_CONN_TYPES:
+            remedy += " A connection of this type must have a host."
+        self.fail("type", f"is {self.conn_type or 'empty'!r}, so its password is not sent to Datalore. {remedy}")
 
     def url(self, field_name: str, value: object) -> str:
         """An http(s) address of scheme, host, port and path only, without a trailing slash."""

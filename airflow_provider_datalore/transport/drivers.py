@@ -1,4 +1,4 @@
-"""Two pumps for the one flow protocol: they carry out the steps of a flow in plain code, and in an event loop."""
+"""The two drivers of the flow protocol: they carry out the steps of a flow in a thread, or in an event loop."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run_flow(flow: Flow[Result], client: Client) -> Result:
     """Carry out a flow in this thread.
 
     :return: the result of the flow.
-    :raises DataloreError: what the flow raises; any other exception passes it by.
+    :raises DataloreError: the error that the flow raises. Any other exception of a step is not passed to the flow.
     """
 
     def carry_out(step: Step) -> Response | None:

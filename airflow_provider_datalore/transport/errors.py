@@ -1,4 +1,4 @@
-"""The errors of requests that got no response, in the same words for both clients."""
+"""The errors of requests without a usable response, the same for both clients."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.transport.connection import DataloreConnection
 
 CONNECT_TIMEOUT_SHARE = 0.9
-"""The part of a request's time limit within which the connection must be made, so that its failure is recognized."""
+"""The share of a request's timeout in which the connection must be made, so that a failure to connect is recognized."""
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""The longest response that is read; the status of a run takes some hundred bytes."""
+"""Maximum size of a response that is read; the status of a run has a few hundred bytes."""
 
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 """User and password in an address, such as that of a proxy."""
 
 
 def never_connected(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
-    """No connection to the host was made, so Datalore did not receive the request."""
+    """The error if no connection to the host was made, so that Datalore did not receive the request."""
     return DataloreUnavailableError(
         f"Could not {call.purpose} on {connection.route}: no connection to {connection.base_url} could be made "
-        f"({_brief(connection, reason)}). Check the connection's host and port, its proxies if "
-        "it has any, and the network in between.",
+        f"({_brief(connection, reason)}). Check the connection's host, port and proxies, "
+        "and the network.",
         url=connection.url(call.path),
         never_received=True,
     )
 
 
 def untrusted(connection: DataloreConnection, call: Call, reason: str) -> DataloreUntrustedServerError:
-    """The server's certificate was refused, so nothing was sent."""
+    """The error if the server's certificate is not trusted, so that nothing was sent."""
     return DataloreUntrustedServerError(
         f"Could not {call.purpose} on {connection.route}: the TLS certificate of {connection.base_url} is not trusted "
-        f"({_brief(connection, reason)}). If your own CA signed it, put the path of that CA's certificate "
-        "into the connection's extra as verify.",
+        f"({_brief(connection, reason)}). If your own CA signed it, set verify in the connection's extra to "
+        "the path of that CA's certificate.",
         url=connection.url(call.path),
         never_received=True,
     )
 
 
 def no_response(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
-    """The connection broke after the request was, or may have been, sent."""
+    """The error if the connection broke after the request was sent, or may have been sent."""
     return DataloreUnavailableError(
         f"Could not {call.purpose} on {connection.route}: {connection.base_url} gave no complete response "
         f"({_brief(connection, reason)}).",
@@ -57,9 +57,9 @@ def no_response(connection: DataloreConnection, call: Call, reason: str) -> Data
 def too_slow(
     connection: DataloreConnection, call: Call, seconds: float, *, can_be_raised: bool = True
 ) -> DataloreUnavailableError:
-    """The time limit passed before the response was complete.
+    """The error if the time limit passed before the response was complete.
 
-    :param can_be_raised: whether the limit is the connection's.
+    :param can_be_raised: whether the limit is the ``timeout`` of the connection.
     """
     how = "; see timeout in the extra" if can_be_raised else ""
     return no_response(connection, call, f"the limit of {seconds:g} s passed{how}")
@@ -68,17 +68,17 @@ def too_slow(
 def response_too_long(
     connection: DataloreConnection, call: Call, status: int, limit: int
 ) -> DataloreUnexpectedResponseError:
-    """The response is longer than what is read into memory."""
+    """The error if the response is too long to be read into memory."""
     return DataloreUnexpectedResponseError(
-        f"Could not {call.purpose} on {connection.route}: the response is longer than the {limit / 2**20:g} MiB that "
-        "are read into memory. If you expected far less, check that the connection's host is a Datalore.",
+        f"Could not {call.purpose} on {connection.route}: the response is longer than {limit / 2**20:g} MiB, the "
+        "limit for this request. If you did not expect such a size, check that the connection's host is a Datalore.",
         status=status,
         url=connection.url(call.path),
     )
 
 
 def lower_case_headers(connection: DataloreConnection, headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers as a :class:`.Response` has them: names in lower case, without the token."""
+    """The headers for a :class:`.Response`: names in lower case, values without the token."""
     return {name.lower(): connection.without_token(value) for name, value in headers.items()}
 
 

@@ -1,4 +1,4 @@
-"""A form with one file, as an upload sends it."""
+"""The form that an upload sends: one file."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from uuid import uuid4
 
 
 class MultipartFile:
-    """A form with one file, made while it is sent. Its length is known before, since some servers require it.
+    """A form with one file, created while it is sent. Its length is known before that, since some servers require it.
 
     :param name: the file's name.
-    :param size: its bytes.
-    :param pieces: its content.
+    :param size: the file's size in bytes.
+    :param pieces: the file's content, in chunks.
     """
 
     def __init__(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
         self.boundary = uuid4().hex
-        # Quotes and line breaks would end the field; browsers escape them in this way.
+        # Quotes and line breaks would end the field; this is how browsers escape them.
         quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
         self._head = (
             f'--{self.boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'

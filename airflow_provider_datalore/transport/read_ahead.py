@@ -1,4 +1,4 @@
-"""Reads a long body in a thread of its own, a few chunks ahead of its consumer."""
+"""Reads a long body in a separate thread, a few chunks ahead of the code that uses them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     import requests
 
 MAX_CHUNKS_AHEAD = 4
-"""The most chunks that wait for the consumer."""
+"""Maximum number of chunks that are read ahead."""
 
 
 class ReadAhead:
-    """The body of a response, read while the consumer writes the chunks before.
+    """The body of a response, read while the previous chunks are written.
 
-    The thread owns the response and closes it: a socket that is closed while another thread reads from it may
-    give that thread the bytes of whichever connection is opened next.
+    The thread owns the response and closes it: if another thread closed the socket during a read, this thread
+    could read the bytes of the next connection that is opened.
 
     :param response: a response whose body has not been read.
-    :param size: the bytes of a chunk; the last is shorter.
+    :param size: bytes of a chunk; the last one may be shorter.
     """
 
     def __init__(self, response: requests.Response, size: int) -> None:
@@ -33,9 +33,9 @@ class ReadAhead:
     def take(self, seconds: float) -> bytes:
         """The next chunk; empty after the last.
 
-        :param seconds: how long to wait for it.
-        :raises TimeoutError: if it is not there by then.
-        :raises Exception: what went wrong while it was read.
+        :param seconds: seconds to wait for it.
+        :raises TimeoutError: if it was not read within that time.
+        :raises Exception: the error with which reading failed.
         """
         try:
             piece = self._read.get(timeout=max(0.0, seconds))
@@ -46,7 +46,7 @@ class ReadAhead:
         return piece
 
     def abandon(self) -> None:
-        """Take no more: the thread ends with the chunk that it is reading."""
+        """Stop reading: the thread ends after the chunk that it is reading."""
         self._abandoned = True
         while not self._read.empty():
             self._read.get_nowait()

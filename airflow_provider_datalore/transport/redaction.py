@@ -1,20 +1,21 @@
-"""Removes a token from what a server returns, in every form in which text can contain it."""
+"""Masks a token in responses, in every form in which a text can contain it."""
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 from html.entities import codepoint2name
 
 MIN_SECRET_CHARS = 8
-"""Characters of a token, at least: a shorter one is not a Datalore token, and removing it would break normal words."""
+"""Minimum length of a token that is masked: shorter strings occur in ordinary words. Datalore's tokens are longer."""
 
 MASK = "***"
 
 
 def without(token: str, text: str) -> str:
-    """Replace the token in a text: plain, percent-encoded, or escaped as in JSON or HTML."""
+    """Replace the token in a text: plain, percent-encoded, escaped as in JSON or HTML, or in Base64."""
     return text if len(token) < MIN_SECRET_CHARS else _pattern(token).sub(MASK, text)
 
 
@@ -23,7 +24,9 @@ def without_bytes(token: str, body: bytes) -> bytes:
     if len(token) < MIN_SECRET_CHARS:
         return body
     if b"%" not in body and b"\\" not in body and b"&" not in body:
-        return body.replace(token.encode(), MASK.encode())
+        for form in (token, *_base64_forms(token)):
+            body = body.replace(form.encode(), MASK.encode())
+        return body
     return _bytes_pattern(token).sub(MASK.encode(), body)
 
 
@@ -38,7 +41,24 @@ def _bytes_pattern(token: str) -> re.Pattern[bytes]:
 
 
 def _forms(token: str) -> str:
-    return "".join(f"(?:{'|'.join(_forms_of(char))})" for char in token)
+    plain = "".join(f"(?:{'|'.join(_forms_of(char))})" for char in token)
+    return "|".join([plain, *map(re.escape, _base64_forms(token))])
+
+
+@lru_cache(maxsize=64)
+def _base64_forms(token: str) -> tuple[str, ...]:
+    """The Base64 of the token, alone or within other text, such as ``user:token``.
+
+    The position of the token in the text determines one of three forms. Characters of Base64 that also depend on the
+    text before or after the token are not part of the form.
+    """
+    forms = []
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + token.encode())
+        start, end = -(-8 * before // 6), 8 * (before + len(token.encode())) // 6
+        form = encoded[start:end].decode()
+        forms += [form, form.replace("+", "-").replace("/", "_")]
+    return tuple(dict.fromkeys(forms))
 
 
 def _forms_of(char: str) -> Iterator[str]:

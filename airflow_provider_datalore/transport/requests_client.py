@@ -36,15 +36,15 @@ from airflow_provider_datalore.transport.tls import tls_context
 
 CHUNK_BYTES = 256 * 1024
 _URLLIB3_PREFIX = re.compile(r"^<?\w+\(host=[^)]*\)(?: at 0x[0-9a-f]+>)?: ")
-"""How urllib3's message begins when a connection could not be made."""
+"""The start of urllib3's message if a connection could not be made."""
 _Result = TypeVar("_Result")
 
 
 class StreamedBody(Iterator[bytes]):
-    """The body of a response, piece by piece.
+    """The body of a response, in chunks.
 
-    :param pieces: the pieces; an error among them if the body breaks off.
-    :param length: the bytes of the whole; None if the server does not report it.
+    :param pieces: the chunks; raises an error if the download is interrupted.
+    :param length: bytes of the whole body; None if the server does not report it.
     """
 
     def __init__(self, pieces: Iterator[bytes], length: int | None) -> None:
@@ -68,31 +68,31 @@ class RequestsClient:
     def send(self, call: Call) -> Response:
         """Send a call and read the whole response, whatever its status.
 
-        A call with ``form`` or ``receive`` is sent, or received, piece by piece. Then the time limit is for each piece,
-        and for the head of the response, not for the whole.
+        A ``form`` is sent in chunks, and for a call with ``receive`` the response is read in chunks. The time limit
+        then applies to each chunk and to the headers of the response, not to the whole.
 
-        :raises DataloreUnavailableError: if no response came within the connection's ``timeout``; also if an error was
-            raised into the work, as Airflow does for ``execution_timeout``, while a call was being sent that must not
-            be repeated: its unknown outcome matters more than the time limit.
-        :raises DataloreUnexpectedResponseError: if the response is far longer than any of Datalore's.
+        :raises DataloreUnavailableError: if no response came within the connection's ``timeout``; also if this thread
+            is interrupted, as Airflow does for ``execution_timeout``, during a call that must not be repeated: that the
+            outcome of the call is unknown matters more than the interruption.
+        :raises DataloreUnexpectedResponseError: if the response is too long to be one of Datalore's.
         """
         if call.receive is not None:
             return self._receive(call, call.receive)
         if call.form is not None:
             return self._read_whole(call, self._open(call, self._open_session()))
         if call.method == "POST" and not call.repeatable:
-            # The server may close a connection that was kept open just when it is used again, and then nobody knows
-            # whether the request arrived. A new connection leaves no such doubt.
+            # A server may close a kept-alive connection just when it is used again. Then it is unknown whether the
+            # request arrived. With a new connection, this cannot happen.
             self.close()
         return self._within_time_limit(call, lambda session: self._send(call, session))
 
     @contextmanager
     def stream(self, call: Call) -> Iterator[StreamedBody]:
-        """Send a call and read the body of a good response piece by piece.
+        """Send a call and read the body of a successful response in chunks.
 
-        The time limit is for the head of the response and for each piece, not for the whole body.
+        The time limit applies to the headers of the response and to each chunk, not to the whole body.
 
-        :raises DataloreError: the class that the response's status stands for.
+        :raises DataloreError: the class for the response's status.
         """
         response = self._open_in_time(call)
         if not _is_good(response):
@@ -101,14 +101,13 @@ class RequestsClient:
             yield body
 
     def read(self, call: Call, *, max_bytes: int, within: float | None = None) -> bytes:
-        """Send a call and read the body of a good response into memory.
+        """Send a call and read the body of a successful response into memory.
 
-        :param max_bytes: the longest body that is read.
-        :param within: within how many seconds it must be read; None for as long as data arrives.
-        :raises DataloreUnexpectedResponseError: if it is longer.
-        :raises DataloreError: as :meth:`stream` does.
+        :param max_bytes: maximum size of the body.
+        :param within: seconds within which it must be read; None for no limit while data arrives.
+        :raises DataloreUnexpectedResponseError: if it is larger.
+        :raises DataloreError: as in :meth:`stream`.
         """
-
         joined = replace(call, receive=partial(join, max_bytes=max_bytes))
 
         def read() -> bytes:
@@ -180,11 +179,11 @@ class RequestsClient:
     def _open_session(self) -> TrackedSession:
         if self._session is None:
             connection = self.connection
-            # Files that are not certificates are found before anything is sent.
+            # Raises an error for files that are not certificates, before anything is sent.
             tls_context(connection)
             session = TrackedSession()
-            # The connection already knows the environment's proxies and certificates, so that both clients do the
-            # same; left to itself, requests would also prefer a ~/.netrc to the token.
+            # The connection already provides the environment's proxies and certificates, so that both clients behave
+            # alike. With trust_env, requests would also prefer a ~/.netrc to the token.
             session.trust_env = False
             session.auth = _Headers(connection.request_headers())
             session.verify = connection.ca_certificates() or False
@@ -197,7 +196,7 @@ class RequestsClient:
         return self._session
 
     def _pieces(self, call: Call, body: ReadAhead) -> Iterator[bytes]:
-        """The body in pieces; each must be there within the time limit, even if it trickles in."""
+        """The body in chunks; each must arrive within the time limit, even if the server sends it byte by byte."""
         limit = self.connection.timeout
         parts: list[bytes] = []
         size, began = 0, time.monotonic()
@@ -241,9 +240,9 @@ class RequestsClient:
         )
 
     def _translate(self, call: Call, error: Exception, *, has_left: bool) -> Exception:
-        """The error as one of this package's.
+        """Convert an error to one of this package.
 
-        :param has_left: whether a part of the request may have been sent; then Datalore may have acted on it.
+        :param has_left: whether a part of the request may have been sent, so that Datalore may have acted on it.
         """
         connection = self.connection
         reason = getattr(error.args[0], "reason", None) if error.args else None
@@ -269,10 +268,10 @@ class RequestsClient:
     def _within_time_limit(
         self, call: Call, work: Callable[[TrackedSession], _Result], within: float | None = None
     ) -> _Result:
-        """Do the work in a thread of its own, and abandon the thread when the time limit passes.
+        """Do the work in a separate thread, and abandon the thread when the time limit passes.
 
-        The timeout of requests restarts with every byte that arrives, and does not cover the look-up of the host's
-        name: a server that sends its response drop by drop could hold the worker forever.
+        The timeout of requests restarts with every byte that arrives, and does not include the look-up of the host's
+        name: a server that sends its response byte by byte could occupy the worker forever.
         """
         seconds = self.connection.timeout if within is None else within
         session = self._open_session()
@@ -297,11 +296,11 @@ class RequestsClient:
         except BaseException as error:
             if outcome.done() and outcome.exception() is error:
                 raise
-            # Raised into this thread from outside, as Airflow ends a task.
+            # Raised in this thread from outside, which is how Airflow ends a task.
             self._session = None
             if session.sent_tracker.abandon() or call.method != "POST" or call.repeatable:
                 raise
-            why = f"the task was interrupted meanwhile by {type(error).__name__} {error}"
+            why = f"the task was interrupted during the request by {type(error).__name__} {error}"
             raise no_response(self.connection, call, why) from error
 
 
@@ -310,12 +309,12 @@ def _is_good(response: requests.Response) -> bool:
 
 
 def _length(response: requests.Response) -> int | None:
-    told = response.headers.get("Content-Length", "")
-    return int(told) if told.isascii() and told.isdigit() and "Content-Encoding" not in response.headers else None
+    value = response.headers.get("Content-Length", "")
+    return int(value) if value.isascii() and value.isdigit() and "Content-Encoding" not in response.headers else None
 
 
 class _Headers(AuthBase):
-    """Sets the headers last, so that nothing replaces the token."""
+    """Sets the headers last, so that nothing can replace the token."""
 
     def __init__(self, headers: dict[str, str]) -> None:
         self._headers = headers

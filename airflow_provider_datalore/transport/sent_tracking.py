@@ -1,7 +1,7 @@
-"""Tracks whether a part of a request has been sent: if not, it can be retried, and must not be sent once abandoned.
+"""Tracks whether a part of a request has been sent. If not, the request can be retried, or abandoned before it is sent.
 
-The exceptions of urllib3 do not say this. Behind a proxy, the same error stands for a request that got no response and
-for one that was never sent. So the connections themselves record what they send.
+The exceptions of urllib3 do not contain this. With a proxy, it raises the same error for a request that got no response
+and for a request that was never sent. So the connections themselves record what they send.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class AbandonedError(OSError):
-    """Nobody waits for the response to this request any longer, so it is not sent."""
+    """The request was abandoned before it was sent."""
 
 
 class SentTracker:
-    """Whether the request that a session is sending has left; one at a time."""
+    """Whether a part of the session's current request has been sent."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -29,27 +29,27 @@ class SentTracker:
 
     @property
     def has_left(self) -> bool:
-        """Whether a part of the request may have been sent to Datalore, or to a proxy that passes it on."""
+        """Whether a part of the request may have been sent to Datalore, or to a proxy that forwards it."""
         return self._has_left
 
     def begin(self) -> None:
-        """Note that another request is about to be sent."""
+        """Record that a new request is about to be sent."""
         self._has_left = False
 
     def mark_sent(self) -> None:
-        """Note that a part of the request is about to be sent.
+        """Record that a part of the request is about to be sent.
 
         :raises AbandonedError: if the request was abandoned.
         """
         with self._lock:
             if self._is_abandoned:
-                raise AbandonedError("nobody waits for the response any longer")
+                raise AbandonedError("the request was abandoned before it was sent")
             self._has_left = True
 
     def abandon(self) -> bool:
-        """Let nothing more be sent.
+        """Prevent that anything more is sent.
 
-        :return: whether nothing was sent before.
+        :return: whether nothing has been sent so far.
         """
         with self._lock:
             self._is_abandoned = True
@@ -67,7 +67,7 @@ class TrackedSession(Session):
         self.mount("https://", adapter)
 
 
-# At run time it is mixed into one of two classes; to a type checker it is one of them.
+# At run time, _TrackedConnection is combined with one of two classes; type checkers see only one of them.
 if TYPE_CHECKING:
     _Connection = HTTPConnection
 else:
@@ -75,13 +75,13 @@ else:
 
 
 class _TrackedConnection(_Connection):
-    """A connection that records what it sends to Datalore, or to a proxy that passes it on."""
+    """A connection that records whether it has sent anything to Datalore, or to a proxy that forwards it."""
 
     sent_tracker: SentTracker
     _is_through = False
 
     def connect(self) -> None:
-        # Making a tunnel through a proxy is not a request to Datalore.
+        # Opening a tunnel through a proxy does not send a request to Datalore.
         self._is_through = False
         super().connect()
         self._is_through = True
@@ -96,12 +96,12 @@ class _TrackedConnection(_Connection):
 
 class _Adapter(HTTPAdapter):
     def __init__(self, sent_tracker: SentTracker) -> None:
-        observing = {"sent_tracker": sent_tracker}
-        plain = type("ObservedConnection", (_TrackedConnection, HTTPConnection), observing)
-        over_tls = type("ObservedTlsConnection", (_TrackedConnection, HTTPSConnection), observing)
+        tracking = {"sent_tracker": sent_tracker}
+        plain = type("TrackedConnection", (_TrackedConnection, HTTPConnection), tracking)
+        over_tls = type("TrackedTlsConnection", (_TrackedConnection, HTTPSConnection), tracking)
         self._pools = {
-            "http": type("ObservedPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
-            "https": type("ObservedTlsPool", (HTTPSConnectionPool,), {"ConnectionCls": over_tls}),
+            "http": type("TrackedPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+            "https": type("TrackedTlsPool", (HTTPSConnectionPool,), {"ConnectionCls": over_tls}),
         }
         super().__init__()
 

@@ -1,4 +1,4 @@
-"""Waits for a run in the triggerer, so that no worker slot is held."""
+"""The trigger that waits for a run in the triggerer, without a worker slot."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from airflow_provider_datalore.durations import seconds
 class DataloreRunTrigger(BaseTrigger):
     """Waits until a run of a notebook has ended, and sends one event with its outcome.
 
-    Nothing is checked before :meth:`run`: Airflow never reports a trigger whose constructor fails.
+    Arguments are checked only in :meth:`run`: Airflow does not report an error in a trigger's constructor.
 
-    :param run_id: the run, as ``DataloreRunNotebookOperator`` returned it.
+    :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param poll_interval: the longest time between two requests, in seconds.
-    :param max_outage: for how many seconds Datalore may be unreachable without one good response.
-    :param deadline: when to give up whatever the run does, in epoch seconds; None for never.
-    :param since: when the wait began, in epoch seconds; the longer ago, the fewer the requests.
+    :param poll_interval: maximum seconds between two requests.
+    :param max_outage: seconds for which Datalore may be unreachable without one usable response.
+    :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
+    :param since: when the wait began, in epoch seconds; the longer ago, the less frequent the requests.
     :param not_before: when to send the first request, in epoch seconds; None for soon.
     :param notebook_url: the address of the notebook, for messages.
     :param unknown: arguments that another version of this package stored; they are ignored.

@@ -1,4 +1,4 @@
-"""The one event with which a trigger ends: the finished run, that the notebook is idle, or the error."""
+"""The event with which a trigger ends: the finished run, the note that the notebook is idle, or an error."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def finished(run: Run) -> dict[str, Any]:
-    """The event for a run that has ended, well or not."""
+    """The event for a run that has ended, successfully or not."""
     return {"version": VERSION, "run": run.to_json()}
 
 
 def interactive_finished(run: InteractiveRun) -> dict[str, Any]:
-    """The event for an interactive run that is over, well or not."""
+    """The event for an interactive run that has ended, successfully or not."""
     return {"version": VERSION, "interactive_run": run.to_json()}
 
 
@@ -43,18 +43,18 @@ def failed(error: DataloreError) -> dict[str, Any]:
 
 
 def read(event: object) -> Run:
-    """The finished run that the event reports.
+    """Read the finished run from an event.
 
-    :raises DataloreError: the error that the event reports; also if it is not an event of this package, or one of an
-        unknown version, since the outcome of the run cannot be determined then.
+    :raises DataloreError: the error that the event reports; also if the event is not from this package, or from an
+        unknown version of it: the outcome of the run cannot be determined then.
     """
     return _read(event, "run", Run)
 
 
 def read_interactive(event: object) -> InteractiveRun:
-    """The interactive run that the event reports.
+    """Read the interactive run from an event.
 
-    :raises DataloreError: as :func:`read` does.
+    :raises DataloreError: as in :func:`read`.
     """
     return _read(event, "interactive_run", InteractiveRun)
 
@@ -62,7 +62,7 @@ def read_interactive(event: object) -> InteractiveRun:
 def read_idle(event: object) -> None:
     """Return if the event reports that nothing is running in the notebook.
 
-    :raises DataloreError: as :func:`read` does.
+    :raises DataloreError: as in :func:`read`.
     """
     _read(event, "idle", _Flag)
 

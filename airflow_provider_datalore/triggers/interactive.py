@@ -1,4 +1,4 @@
-"""Waits in the triggerer until an interactive run is over, or until the notebook is idle."""
+"""The trigger that waits until an interactive run has ended, or until the notebook is idle."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 class DataloreInteractiveRunTrigger(BaseTrigger):
-    """Waits until an interactive run is over, or the notebook is idle, and sends one event that says so.
+    """Waits until an interactive run has ended, or the notebook is idle, and sends one event.
 
-    Nothing is checked before :meth:`run`: Airflow never reports a trigger whose constructor fails.
+    Arguments are checked only in :meth:`run`: Airflow does not report an error in a trigger's constructor.
 
     :param notebook_id: ``owner/id``.
-    :param snapshot: the notebook as it was before the run, as text; empty to wait until the notebook is idle.
+    :param snapshot: the state of the notebook before the run, as text; empty to wait until the notebook is idle.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param poll_interval: the longest time between two requests, in seconds.
-    :param max_outage: for how many seconds Datalore may be unreachable without one good response.
-    :param deadline: when to give up whatever the run does, in epoch seconds; None for never.
-    :param since: when the wait began, in epoch seconds; the longer ago, the fewer the requests.
+    :param poll_interval: maximum seconds between two requests.
+    :param max_outage: seconds for which Datalore may be unreachable without one usable response.
+    :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
+    :param since: when the wait began, in epoch seconds; the longer ago, the less frequent the requests.
     :param not_before: when to send the first request, in epoch seconds; None for soon.
     :param notebook_url: the address of the notebook, for messages.
-    :param start_timeout: within how many seconds the first cell must run.
-    :param interrupt_on_kill: whether the kernel is interrupted when a user kills the task.
-    :param stop_session_after: whether the session is stopped then.
+    :param start_timeout: seconds within which the first cell must start.
+    :param interrupt_on_kill: whether to interrupt the kernel when a user kills the task.
+    :param stop_session_after: whether to stop the session when a user kills the task.
     :param unknown: arguments that another version of this package stored; they are ignored.
     """
 
@@ -102,9 +102,9 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         yield TriggerEvent(payload)
 
     async def on_kill(self) -> None:
-        """Interrupt the run when a user marks, clears or deletes the task (Airflow 3.3 and later), if it is the task's.
+        """Interrupt the task's run when a user marks, clears or deletes the task (Airflow 3.3 and later).
 
-        Never fails: the task is over, and a line in its log is all that is left to do.
+        Never fails: a task that is killed can only log an error.
         """
         from airflow_provider_datalore.api import interactive
         from airflow_provider_datalore.api.snapshots import Snapshot

@@ -1,4 +1,4 @@
-"""What a Python value becomes when it is sent to a control of a notebook."""
+"""How Python values are converted to what the controls of a notebook accept."""
 
 from __future__ import annotations
 

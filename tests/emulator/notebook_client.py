@@ -15,7 +15,8 @@ def control(kind: str, variable: str, **fields: Any) -> NotebookNode:
     """A cell that is a control, with the source that other tools would execute."""
     described = {"controlType": kind, "label": variable, "variable": variable, **fields}
     source = f"{variable} = {fields.get('value')!r}"
-    return nbformat.v4.new_code_cell(source, metadata={"datalore": {"control": described}})
+    cell: NotebookNode = nbformat.v4.new_code_cell(source, metadata={"datalore": {"control": described}})
+    return cell
 
 
 class Notebook:

@@ -11,6 +11,8 @@ from airflow_provider_datalore.emulator.hosts import allowed_hosts
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import Client
 
+pytestmark = pytest.mark.audit
+
 FOREIGN = [
     "evil.example",
     "evil.example:{port}",

@@ -27,6 +27,7 @@ class Fields:
     """What an Airflow connection has."""
 
     conn_id: str = "dl"
+    conn_type: str | None = "datalore"
     host: str | None = None
     schema: str | None = None
     port: int | None = None

@@ -392,7 +392,7 @@ def test_an_answer_far_longer_than_any_of_datalore_s_is_not_read_to_its_end(
     body = b" " * (MAX_RESPONSE_BYTES + 1)
     headers = {"Content-Encoding": "gzip"} if packed else {}
     server.answer(body=gzip.compress(body, 1) if packed else body, headers=headers)
-    with pytest.raises(DataloreUnexpectedResponseError, match="longer than the 16 MiB") as caught:
+    with pytest.raises(DataloreUnexpectedResponseError, match="longer than 16 MiB") as caught:
         asks(side, connection_to(server.url))
     assert caught.value.status == 200
 

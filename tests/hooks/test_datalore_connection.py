@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,20 @@ def rejection(extra: dict[str, Any] | None = None, **fields: Any) -> str:
 def test_host_schema_and_port_work_as_in_airflow_s_http_connection(fields: dict[str, Any], base_url: str) -> None:
     connection = DataloreConnection.read(Fields(**fields), {})
     assert connection.base_url == connection.public_url == base_url
+
+
+@pytest.mark.audit
+@pytest.mark.parametrize("host", [None, "", "https://dl.example.com"])
+@pytest.mark.parametrize("conn_type", ["postgres", "aws", "snowflake", "https", "Fs"])
+def test_the_password_of_a_connection_of_another_type_is_not_sent(conn_type: str, host: str | None) -> None:
+    assert "Connection 'dl': type is" in rejection(conn_type=conn_type, host=host)
+
+
+@pytest.mark.parametrize("conn_type", ["http", "", None])
+def test_a_connection_of_airflow_s_http_provider_or_without_a_type_must_have_a_host(conn_type: str | None) -> None:
+    assert connection_to(HOST, conn_type=conn_type).base_url == HOST
+    for host in (None, "", " / "):
+        assert "must have a host" in rejection(conn_type=conn_type, host=host)
 
 
 @pytest.mark.parametrize("host", ["HTTPS://dl.example.com", "Https://dl.example.com"])
@@ -184,6 +200,40 @@ def test_a_token_escaped_as_in_html_is_removed(written: str) -> None:
     expected = "***" if "long" in written else written
     assert connection.without_token(f"<p>{written}</p>") == f"<p>{expected}</p>"
     assert connection.without_token_bytes(f"<p>{written}</p>".encode()) == f"<p>{expected}</p>".encode()
+
+
+@pytest.mark.audit
+@pytest.mark.parametrize("token", [TOKEN, "a/b+c==long?>~~", "12345678"])
+@pytest.mark.parametrize("before", ["", "u:", "user:", "Basic"])
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+def test_a_token_in_base64_is_removed(token: str, before: str, encode: Callable[[bytes], bytes]) -> None:
+    connection = connection_to(HOST, password=token)
+    for after in ("", ":", "!!"):
+        echoed = encode(f"{before}{token}{after}".encode())
+        shown = connection.without_token_bytes(b'{"auth": "' + echoed + b'"}')
+        assert shown == connection.without_token(f'{{"auth": "{echoed.decode()}"}}').encode()
+        rest = shown.decode().removeprefix('{"auth": "').removesuffix('"}').replace("***", "")
+        assert "***" in shown.decode()
+        # What is left encodes the other text, and at most a few bits of the token.
+        assert len(rest.rstrip("=")) <= len(before + after) * 4 / 3 + 3
+
+
+@pytest.mark.audit
+@pytest.mark.parametrize("entered", [f"{TOKEN}-1\n", f" {TOKEN}-2", f"{TOKEN}-3"])
+def test_airflow_masks_the_token_as_it_is_sent(connect: Connect, entered: str) -> None:
+    from airflow.providers.common.compat.sdk import redact
+
+    conn_id = connect(HOST, password=entered)
+    assert DataloreHook(conn_id).connection.token == entered.strip()
+    assert entered.strip() not in str(redact(f"Bearer {entered.strip()}"))
+
+
+async def test_the_triggerer_masks_it_too(connect: Connect) -> None:
+    from airflow.providers.common.compat.sdk import redact
+
+    conn_id = connect(HOST, password="another-token-9876543210\n")
+    await DataloreAsyncHook(conn_id)._load_connection()
+    assert "another-token-9876543210" not in str(redact("Bearer another-token-9876543210"))
 
 
 def test_a_very_short_token_is_not_removed() -> None:

@@ -164,7 +164,7 @@ def test_an_artifact_that_is_too_long_for_memory_is_not_read_to_its_end(
     server.otherwise(body=b"x" * (1 << 20))
     assert len(hook.read_artifact(ARTIFACT)) == 1 << 20
     server.otherwise(body=b"x" * ((1 << 20) + 1))
-    with pytest.raises(DataloreUnexpectedResponseError, match=r"'sales 1\.ipynb'.*longer than the 1 MiB"):
+    with pytest.raises(DataloreUnexpectedResponseError, match=r"'sales 1\.ipynb'.*longer than 1 MiB"):
         hook.read_artifact(ARTIFACT)
 
 
@@ -292,7 +292,7 @@ def test_a_host_that_is_not_trusted_is_said_not_to_be_and_how_to_trust_it(connec
         good, message = DataloreHook(connect(server)).test_connection()
         assert not good
         assert "is not trusted" in message
-        assert "as verify" in message
+        assert "set verify in the connection's extra" in message
         assert DataloreHook(connect(server, extra={"verify": str(tmp_path / "ca.pem")})).test_connection()[0]
 
 

@@ -143,7 +143,7 @@ class TestATaskWhoseTimeIsUp:
         connect(server)
         with seconds_at_most(30), pytest.raises(DataloreSubmissionUnknownError) as caught:
             DataloreHook().run_notebook("ann/sales")
-        assert "interrupted meanwhile by TimeIsUp the time is up" in str(caught.value)
+        assert "interrupted during the request by TimeIsUp the time is up" in str(caught.value)
         assert len(server.requests) == 1
 
     def test_before_a_start_has_left_it_has_not_been_made(self, connect: Connect) -> None:

@@ -201,7 +201,7 @@ def test_a_submission_without_a_clear_answer_is_never_repeated(
         "ann/sales",
         "https://dl.example.com/notebook/ann/sales",
     )
-    for part in ("Notebook ann/sales may be running", "not asked again", "https://dl.example.com/notebook/ann/sales"):
+    for part in ("Notebook ann/sales may be running", "not repeated", "https://dl.example.com/notebook/ann/sales"):
         assert part in str(caught.value)
     assert isinstance(caught.value.__cause__, DataloreUnavailableError)
     assert str(caught.value.__cause__) in str(caught.value)

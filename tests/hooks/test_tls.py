@@ -83,7 +83,12 @@ def test_nothing_is_sent_to_a_server_with_an_unknown_ca(
         side.send(connection_to(datalore.url, extra), call)
     assert caught.value.never_received
     assert datalore.requests == []
-    for part in ("connection 'dl'", datalore.url, "put the path of that CA's certificate", "as verify"):
+    for part in (
+        "connection 'dl'",
+        datalore.url,
+        "set verify in the connection's extra",
+        "the path of that CA's certificate",
+    ):
         assert part in str(caught.value)
 
 

@@ -22,9 +22,9 @@ def answered(status: int, proxy: str = "", **headers: str) -> calls.Response:
         ('Bearer scope="WORKSPACE", access="READ"', "scope WORKSPACE with access READ"),
         ("Bearer realm=x, Scope=NOTEBOOK_API", "scope NOTEBOOK_API."),
         ('bearer SCOPE = "ADMIN_FULL",ACCESS="FULL"', "scope ADMIN_FULL with access FULL"),
-        ('Bearer error="insufficient_scope"', "view rights"),
-        ('Bearer scope="' + "x" * 100_000, "view rights"),
-        ("", "view rights"),
+        ('Bearer error="insufficient_scope"', "may only view"),
+        ('Bearer scope="' + "x" * 100_000, "may only view"),
+        ("", "may only view"),
     ],
 )
 def test_a_403_names_what_the_token_requires(header: str, named: str) -> None:

@@ -153,7 +153,7 @@ class TestAnotherRunAtTheSameTime:
         sales.wait_while_busy()
         assert counted(sales) == [3, 4]
         event = asyncio.run(sent_by(trigger_of(waits)))
-        with pytest.raises(DataloreRunOverlapError, match="somebody else executed its cells at the same time"):
+        with pytest.raises(DataloreRunOverlapError, match="another user or task executed its cells at the same time"):
             resume(task, context, waits, event)
 
     def test_one_that_failed_at_the_same_time_is_not_taken_for_the_tasks_own(
@@ -315,7 +315,7 @@ class TestTheSession:
         sales.run()
         wait_until(lambda: sales.state() == "BUSY")
         assert resume(task, context, waits, event)["success"] is True
-        assert "was not stopped: somebody else may be running it" in logged()
+        assert "was not stopped: another user or task may be running it" in logged()
         assert sales.state() == "BUSY"
         (tmp_path / "go").touch()
 
@@ -326,7 +326,7 @@ class TestTheSession:
         emulator.set_faults([{"kind": "status", "status": 403, "path": "agent/stop"}])
         task = operator(sales, deferrable=False, stop_session_after=True)
         assert task.execute(context)["success"] is True  # type: ignore[index]
-        assert "may still be there" in logged()
+        assert "may still be running" in logged()
 
 
 class TestATaskThatIsTriedAgain:

@@ -161,7 +161,7 @@ def test_a_cell_that_a_killed_kernel_leaves_as_an_error_fails_the_task(
 
 
 @pytest.mark.parametrize(
-    ("call", "words"), [("kernel/restart", "died, or was restarted by somebody"), ("agent/stop", "session was stopped")]
+    ("call", "words"), [("kernel/restart", "died, or a user restarted it"), ("agent/stop", "session was stopped")]
 )
 def test_a_kernel_that_someone_restarts_or_stops_is_noticed(
     play: Play, notebook: Written, context: Context, tmp_path: Path, call: str, words: str

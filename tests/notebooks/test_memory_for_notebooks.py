@@ -45,7 +45,7 @@ def test_a_notebook_of_500_mib_is_not_read(datalore: Datalore) -> None:
     memory, error, outputs = read_long(datalore, b'{"cells": [' + b" " * (500 * MIB))
     assert memory < 4 * MAX_NOTEBOOK_BYTES
     assert error == ""
-    assert f"its notebook is longer than {MAX_NOTEBOOK_BYTES} bytes" in outputs
+    assert f"its notebook is larger than {MAX_NOTEBOOK_BYTES} bytes" in outputs
     assert time.monotonic() - began < 60
 
 

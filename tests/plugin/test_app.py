@@ -20,7 +20,7 @@ import requests
 
 from airflow_provider_datalore.plugin import runs
 from airflow_provider_datalore.plugin.runs import TabClient
-from tests.plugin.conftest import reports, task
+from tests.plugin.conftest import numbers, reports, task
 from tests.scripted_server import ScriptedServer
 
 pytestmark = pytest.mark.skipif(
@@ -39,7 +39,7 @@ class Served:
 
     def __init__(self, run_id: str) -> None:
         import uvicorn
-        from fastapi import FastAPI
+        from fastapi import FastAPI, Request
 
         from airflow_provider_datalore.plugin import app
 
@@ -51,7 +51,16 @@ class Served:
             app.MAY_SEE_TASK.dependency: lambda: None,
             app.MAY_SEE_LOGS.dependency: lambda: None,
         }
-        self._app.dependency_overrides = {**no_authorization, app.found_task: lambda: task(run_id)}
+
+        def user(request: Request) -> str:
+            return request.headers.get("X-User", str(next(numbers)))
+
+        user.__annotations__["request"] = Request
+        self._app.dependency_overrides = {
+            **no_authorization,
+            app.found_task: lambda: task(run_id),
+            app.user_id: user,
+        }
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._server = uvicorn.Server(uvicorn.Config(airflow, log_config=None, lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
@@ -74,13 +83,16 @@ class Served:
             session.trust_env = False
             return session.get(f"http://127.0.0.1:{self._socket.getsockname()[1]}{path}", timeout=30, **options)
 
-    def request_without_reading(self, page: str, encoding: str = "identity") -> socket.socket:
-        """A client that sent a request and has not read the response."""
+    def request_without_reading(self, page: str, encoding: str = "identity", user: str = "") -> socket.socket:
+        """A client that sent a request and has not read the response; by default of a user of its own."""
+        user = user or str(next(numbers))
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.settimeout(30)
         client.connect(self._socket.getsockname())
-        client.sendall(f"GET {TASK}{page} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {encoding}\r\n\r\n".encode())
+        client.sendall(
+            f"GET {TASK}{page} HTTP/1.1\r\nHost: x\r\nX-User: {user}\r\nAccept-Encoding: {encoding}\r\n\r\n".encode()
+        )
         return client
 
 
@@ -138,6 +150,31 @@ class TestDownload:
         for client in clients:
             with client:
                 assert len(read_until_closed(client)) < len(LONG)
+
+    @pytest.mark.audit
+    def test_a_slow_client_loses_its_slot(self, app: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        from airflow_provider_datalore.plugin import responses
+
+        monkeypatch.setattr(responses, "SEND_TIMEOUT", 1)
+        monkeypatch.setattr(responses, "MIN_BYTES_PER_SECOND", 4 * len(LONG))
+        received = bytearray()
+        with app.request_without_reading("/artifacts/0/long") as client:
+            # Each chunk is received in time, but all of it would take far too long.
+            while piece := client.recv(64 * 1024):
+                received += piece
+                time.sleep(0.01)
+        assert len(received) < len(LONG)
+
+    @pytest.mark.audit
+    def test_one_user_leaves_a_slot_to_others(self, app: Served) -> None:
+        clients = [
+            app.request_without_reading("/artifacts/0/long", user="ann") for _ in range(runs.MAX_CONCURRENT_DOWNLOADS)
+        ]
+        time.sleep(0.5)
+        assert app.get("/artifacts/1/short", headers={"X-User": "vic"}).content == b"content"
+        assert app.get("/artifacts/1/short", headers={"X-User": "ann"}).status_code == 503
+        for client in clients:
+            client.close()
 
 
 def read_until_closed(client: socket.socket) -> bytes:

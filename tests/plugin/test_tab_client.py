@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import nbformat
@@ -51,10 +54,40 @@ class TestRun:
         assert len(server.requests) == 1
 
     def test_a_run_of_another_notebook_is_not_shown(self, server: ScriptedServer, run_id: str) -> None:
-        with pytest.raises(DataloreUnexpectedResponseError, match="run of notebook eve/secret"):
+        with pytest.raises(DataloreUnexpectedResponseError, match="not a run of notebook ann/sales") as error:
             finished(server, run_id, notebookId="eve/secret")
+        assert "secret" not in str(error.value)
         view = TabView.of(task(run_id))
         assert (view.run, view.artifacts) == (None, [])
+
+    @pytest.mark.audit
+    @pytest.mark.parametrize(
+        ("first_start", "end_date", "is_shown"),
+        [
+            ("07:59:00", "08:06:00", True),
+            ("08:04:00", "08:06:00", True),  # within the difference that clocks may have
+            ("07:00:00", "07:56:00", True),
+            ("08:06:00", "08:10:00", False),
+            ("08:06:00", None, False),
+            ("07:00:00", "07:54:00", False),
+            ("07:00:00", None, True),
+            (None, "07:00:00", True),  # a sensor's run
+        ],
+    )
+    def test_a_run_that_did_not_begin_while_the_task_was_running_is_not_shown(
+        self, server: ScriptedServer, run_id: str, first_start: str | None, end_date: str | None, is_shown: bool
+    ) -> None:
+        times = {"first_start": first_start, "end_date": end_date}
+        dates = {name: time and datetime.fromisoformat(f"2026-01-31T{time}Z") for name, time in times.items()}
+        finished(server, run_id)
+        view = TabView.of(task(run_id, **dates))
+        assert (view.run is not None) == view.has_notebook == is_shown
+        assert is_shown or "did not begin while this task was running" in view.problem
+
+    def test_a_run_whose_beginning_is_not_reported_is_shown(self, server: ScriptedServer, run_id: str) -> None:
+        finished(server, run_id, startTime=None)
+        now = datetime.now(UTC)
+        assert TabView.of(task(run_id, first_start=now, end_date=now)).run
 
     def test_a_notebook_id_without_its_owner_is_accepted(self, server: ScriptedServer, run_id: str) -> None:
         assert finished(server, run_id, notebookId="sales").succeeded
@@ -222,6 +255,45 @@ class TestPage:
         with pytest.raises(NotDisplayableError, match="too large to be displayed"):
             self.page(finished(server, run_id))
 
+    @pytest.mark.audit
+    def test_its_first_script_refuses_to_run_in_its_own_window(self, server: ScriptedServer, run_id: str) -> None:
+        hostile = nbformat.v4.new_notebook(metadata={"title": "</title><script>hostile()</script>"})
+        server.route("GET", PATH, body=nbformat.writes(hostile).encode())
+        page = self.page(finished(server, run_id))
+        assert re.match(r"<!DOCTYPE html>\s*<script>\s*if \(self === top\) {\s*window\.stop\(\);", page)
+
+    @pytest.mark.audit
+    def test_a_notebook_that_cannot_be_shown_is_not_rendered_again_in_the_other_theme(
+        self, server: ScriptedServer, run_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(runs, "RENDER_TIMEOUT", 0.01)
+        server.route("GET", PATH, body=notebook())
+        run = finished(server, run_id)
+        for theme in ("light", "dark"):
+            with pytest.raises(NotDisplayableError, match="takes longer"):
+                self.page(run, theme)
+        assert len(server.asked("GET", PATH)) == 1
+
+    @pytest.mark.audit
+    def test_a_notebook_that_takes_long_keeps_no_other_waiting(
+        self, server: ScriptedServer, run_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slow = "import sys, time; 'forever' in sys.stdin.read() and time.sleep(60)"
+        monkeypatch.setattr(runs, "RENDER_PROGRAM", ("-c", slow))
+        monkeypatch.setattr(runs, "RENDER_TIMEOUT", 5)
+        hostile = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("forever")])
+        server.route("GET", "/slow.ipynb", body=nbformat.writes(hostile).encode())
+        server.route("GET", PATH, body=notebook())
+        slow_run = finished(server, f"{run_id}-slow", artifacts=[{"name": "slow.ipynb", "path": "/slow.ipynb"}])
+        other_run = finished(server, run_id, notebookId="sales")
+        with ThreadPoolExecutor(4) as viewers:
+            for user in ("ann", "ann", "bob"):
+                viewers.submit(TabClient("datalore_default", user=user).page, slow_run, "light")
+            time.sleep(1)
+            began = time.monotonic()
+            TabClient("datalore_default", user="vic").page(other_run, "light")
+            assert time.monotonic() - began < 3
+
     def test_a_failed_rendering_is_cached(self, server: ScriptedServer, run_id: str) -> None:
         server.route("GET", PATH, body=b"no notebook")
         run = finished(server, run_id)
@@ -233,8 +305,8 @@ class TestPage:
     def test_waiting_requests_share_one_rendering(self, server: ScriptedServer, run_id: str) -> None:
         server.route("GET", PATH, body=notebook(), delay=0.5)
         run = finished(server, run_id)
-        with ThreadPoolExecutor(1 + runs.MAX_QUEUED) as clients:
-            pages = set(clients.map(self.page, [run] * (1 + runs.MAX_QUEUED)))
+        with ThreadPoolExecutor(runs.MAX_QUEUED) as clients:
+            pages = set(clients.map(self.page, [run] * runs.MAX_QUEUED))
         assert len(pages) == 1
         assert len(server.asked("GET", PATH)) == 1
 

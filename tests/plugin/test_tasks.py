@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 from uuid import UUID
 
 import airflow
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 VERSION = UUID(int=1)
 SOME_DATE = datetime(2026, 1, 31, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -76,14 +77,21 @@ def add_dag(session: Session) -> None:
 
 def finished_task(session: Session, task_id: str, **rendered: Any) -> NotebookTask:
     """A finished task, with rendered fields if there are any."""
+    return task_with_xcoms(session, task_id, {"run_id": "a-run"}, **rendered)
+
+
+def task_with_xcoms(session: Session, task_id: str, xcoms: dict[str, Any], **rendered: Any) -> NotebookTask:
+    """A finished task with these values in the table of XComs."""
     from airflow.models.renderedtifields import RenderedTaskInstanceFields
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
 
     key = {"dag_id": "d", "run_id": "r", "task_id": task_id, "map_index": 0 if task_id == "mapped" else -1}
     unneeded = {"max_tries": 0, "pool": "default_pool", "span_status": "ended"}
-    add(session, TaskInstance, **key, id=UUID(int=3), state="success", dag_version_id=VERSION, **unneeded)
-    add(session, XComModel, **key, key="run_id", value="a-run", dag_run_id=1, timestamp=SOME_DATE)
+    times = {"start_date": SOME_DATE, "end_date": SOME_DATE + HOUR}
+    add(session, TaskInstance, **key, id=UUID(int=3), state="success", dag_version_id=VERSION, **times, **unneeded)
+    for name, value in xcoms.items():
+        add(session, XComModel, **key, key=name, value=value, dag_run_id=1, timestamp=SOME_DATE)
     if rendered:
         add(session, RenderedTaskInstanceFields, **key, rendered_fields=rendered)
     found = tasks.find(TaskKey(**key), session)
@@ -109,6 +117,89 @@ def test_a_notebook_id_without_templates_is_known_without_rendered_fields(sessio
 def test_the_run_in_xcom_is_not_used_if_it_cannot_be_verified(session: Session, task_id: str) -> None:
     found = finished_task(session, task_id)
     assert (found.conn_id, found.notebook_id, found.run_id) == ("datalore_default", None, None)
+
+
+@pytest.mark.audit
+class TestXComs:
+    """A task's code, a notebook, and on Airflow 3.1 users who edit XComs determine what the table contains."""
+
+    OBJECT: ClassVar[dict[str, Any]] = {"__classname__": "airflow.sdk.definitions.asset.Asset", "__version__": 1}
+
+    @pytest.fixture(autouse=True)
+    def _no_decoder(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from airflow.models.xcom import XComModel
+
+        def refuse(*_: Any) -> None:
+            pytest.fail("Airflow's decoder was used")
+
+        monkeypatch.setattr(XComModel, "deserialize_value", refuse)
+
+    @pytest.mark.parametrize("value", ["123", '"123"', "0", "1e5", "true", "null", "[1]"])
+    def test_an_id_stays_text(self, session: Session, value: str) -> None:
+        expected = value.strip('"')
+        assert task_with_xcoms(session, "plain", {"run_id": value}).run_id == expected
+
+    @pytest.mark.parametrize("value", [OBJECT, json.dumps(OBJECT), [OBJECT], 5, None, True, [], "x" * 2_000_000, ""])
+    def test_what_is_not_an_id_is_not_used(self, session: Session, value: Any) -> None:
+        found = task_with_xcoms(session, "plain", {"run_id": value, "run": value})
+        assert found.run_id is None
+        assert TabView.of(found).run is None
+
+    def test_objects_stay_mappings(self, session: Session) -> None:
+        xcoms = {"run_id": "r", "parameters": {"a": self.OBJECT}, "run": json.dumps({"run_id": "r", **self.OBJECT})}
+        found = task_with_xcoms(session, "plain", xcoms)
+        assert found.parameters == {"a": self.OBJECT}
+        assert found.reported_run == {"run_id": "r", **self.OBJECT}
+
+    def test_nested_lists_do_no_harm(self, session: Session) -> None:
+        assert task_with_xcoms(session, "plain", {"run_id": "r", "run": "[" * 100_000}).reported_run is None
+
+    def test_with_a_backend_the_tab_s_own_values_are_read(self, session: Session) -> None:
+        paths = {name: f"file:///xcoms/{name}" for name in ("run_id", "run", "parameters")}
+        own = {"run_id": "007", "run": {"run_id": "007", "success": True}, "parameters": {"n": 1}}
+        xcoms = {**paths, **{f"datalore_tab_{name}": json.dumps(value) for name, value in own.items()}}
+        found = task_with_xcoms(session, "plain", xcoms)
+        assert (found.run_id, found.reported_run, found.parameters) == tuple(own.values())
+
+
+class TestMaskedFields:
+    def test_a_masked_notebook_is_read_from_the_dag(self, session: Session) -> None:
+        found = finished_task(session, "plain", notebook_id="ann/***", datalore_conn_id="***_default")
+        assert (found.conn_id, found.notebook_id, found.run_id) == ("datalore_default", "ann/sales", "a-run")
+        assert not found.is_masked
+
+    def test_otherwise_it_is_not_known(self, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        connection = {"conn_type": "datalore", "password": "a-valid-token"}
+        monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(connection))
+        found = finished_task(session, "templated", notebook_id="ann/***", **CONNECTION)
+        assert (found.conn_id, found.notebook_id, found.run_id) == ("datalore_default", None, None)
+        view = TabView.of(found)
+        assert (view.state, view.run) == ("none", None)
+        assert "Airflow masked a part of the notebook's or the run's id" in view.problem
+
+    def test_neither_is_the_run_of_a_sensor(self, session: Session) -> None:
+        found = finished_task(session, "waits", run_id="run-***", **CONNECTION)
+        assert (found.run_id, found.is_masked) == (None, True)
+
+    def test_masked_parameters_are_shown_as_they_are(self, session: Session) -> None:
+        found = finished_task(session, "plain", notebook_id="ann/sales", parameters={"key": "***"}, **CONNECTION)
+        assert found.parameters == {"key": "***"}
+
+
+class TestOwnTime:
+    def test_it_is_from_the_first_try_to_the_end(self, session: Session) -> None:
+        from airflow.models.taskinstancehistory import TaskInstanceHistory
+
+        key = {"dag_id": "d", "run_id": "r", "task_id": "plain", "map_index": -1}
+        unneeded = {"max_tries": 1, "pool": "default_pool", "span_status": "ended", "dag_version_id": VERSION}
+        for number, begun in enumerate([SOME_DATE - 2 * HOUR, SOME_DATE - HOUR], start=10):
+            ids = {"task_instance_id": UUID(int=number), "try_number": number - 9}
+            add(session, TaskInstanceHistory, **key, **ids, start_date=begun, state="failed", **unneeded)
+        found = finished_task(session, "plain")
+        assert (found.first_start, found.end_date) == (SOME_DATE - 2 * HOUR, SOME_DATE + HOUR)
+
+    def test_a_sensor_waits_for_a_run_that_began_before(self, session: Session) -> None:
+        assert finished_task(session, "waits", run_id="its-own", **CONNECTION).first_start is None
 
 
 def test_a_sensor_has_the_run_id_of_its_rendered_fields(session: Session) -> None:

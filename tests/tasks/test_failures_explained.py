@@ -75,7 +75,7 @@ def test_they_are_told_where_nothing_else_is_known(datalore: Datalore, context: 
     error = run(context)
     assert error.failure is None
     assert f"Notebook: {datalore.url}/notebook/ann/sales" in str(error)
-    assert "it left no executed notebook" in logged()
+    assert "its artifacts contain no executed notebook" in logged()
 
 
 def test_a_run_that_tells_nothing_of_itself_leaves_its_failure(datalore: Datalore, context: Context) -> None:

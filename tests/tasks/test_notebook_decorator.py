@@ -129,7 +129,7 @@ class TestInADag:
         assert made(report).multiple_outputs is False
 
     @pytest.mark.parametrize(
-        ("wrong", "says"), [({"parameters": {}}, "the function returns"), ({"multiple_outputs": True}, "one output")]
+        ("wrong", "says"), [({"parameters": {}}, "the function returns"), ({"multiple_outputs": True}, "only output")]
     )
     def test_options_that_have_no_sense_are_refused(self, wrong: dict[str, Any], says: str) -> None:
         with pytest.raises(TypeError, match=says):

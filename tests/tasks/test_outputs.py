@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -141,14 +141,14 @@ class TestOneThatCannotBeHandedOn:
     def test_a_missing_one_says_what_there_is(self, ran: Datalore, context: Context) -> None:
         for task in (operator("profit"), sensor("profit")):
             with pytest.raises(
-                DataloreMissingOutputError, match=r"no output 'profit'. It left 'revenue', 'level'"
+                DataloreMissingOutputError, match=r"no output 'profit'. It returned: 'revenue', 'level'"
             ) as error:
                 task.execute(context)
             assert (error.value.output, error.value.available) == ("profit", ("revenue", "level"))
 
     def test_a_notebook_that_leaves_none_says_so(self, ran: Datalore, context: Context) -> None:
         ran.route("GET", ARTIFACT, body=notebook())
-        with pytest.raises(DataloreMissingOutputError, match="It left none"):
+        with pytest.raises(DataloreMissingOutputError, match="It returned: none"):
             operator("profit").execute(context)
 
     def test_what_is_no_json_is_named(self, ran: Datalore, context: Context, task_instance: TaskInstance) -> None:
@@ -156,6 +156,26 @@ class TestOneThatCannotBeHandedOn:
         with pytest.raises(DataloreOutputError, match="Output 'revenue' of run run-1 cannot be used: it is nan"):
             operator("level", "revenue").execute(context)
         assert "outputs" not in task_instance.xcoms
+
+    @pytest.mark.audit
+    @pytest.mark.parametrize("task", [operator("it"), sensor("it"), sensor("it", soft_fail=True)])
+    def test_one_that_airflow_would_read_as_a_python_object_fails_the_task_without_a_retry(
+        self, ran: Datalore, context: Context, task_instance: TaskInstance, task: Any
+    ) -> None:
+        ran.route("GET", ARTIFACT, body=notebook(cell(scrap("it", {"__type": "x", "__var": {}}))))
+        with pytest.raises(DataloreOutputError, match="it contains the key '__type', by which Airflow") as error:
+            task.execute(context)
+        assert isinstance(error.value, AirflowFailException)
+        assert "outputs" not in task_instance.xcoms
+
+    @pytest.mark.parametrize("never_fail", [False, True])
+    def test_a_resumed_sensor_skips_only_with_never_fail(
+        self, ran: Datalore, context: Context, never_fail: bool
+    ) -> None:
+        task = sensor("profit", **{"never_fail" if never_fail else "soft_fail": True})
+        sent = {"event": event.finished(DataloreHook().get_run("run-1"))}
+        with pytest.raises(AirflowSkipException if never_fail else DataloreMissingOutputError):
+            task.resume_execution("execute_complete", sent, context)
 
     def test_one_that_is_too_long_is_named(self, ran: Datalore, context: Context) -> None:
         ran.route("GET", ARTIFACT, body=notebook(cell(scrap("rows", ["x" * 100] * 10_000))))
@@ -173,14 +193,14 @@ class TestOneThatCannotBeHandedOn:
 
     def test_a_run_without_a_notebook(self, ran: Datalore, context: Context) -> None:
         ran.finishes(artifacts=[])
-        with pytest.raises(DataloreOutputError, match="it left no executed notebook"):
+        with pytest.raises(DataloreOutputError, match="its artifacts contain no executed notebook"):
             operator("revenue").execute(context)
 
     def test_a_notebook_that_is_too_long_is_given_up_at_once(
         self, ran: Datalore, context: Context, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(reading, "MAX_NOTEBOOK_BYTES", 100)
-        with pytest.raises(DataloreOutputError, match="longer than 100 bytes"):
+        with pytest.raises(DataloreOutputError, match="larger than 100 bytes"):
             operator("revenue").execute(context)
         assert len(ran.asked("GET", ARTIFACT)) == 1
 
@@ -282,7 +302,13 @@ class TestBeforeTheNotebookRuns:
             DataloreRunSensor(task_id="run_notebook", run_id="run-1", outputs=outputs),
         ]
         for task in tasks:
-            with pytest.raises(DataloreConfigurationError, match="it must be a list of names"):
+            with pytest.raises(DataloreConfigurationError, match="it must be a list of different names"):
+                task.execute(context)
+        assert ran.requests == []
+
+    def test_a_name_that_airflow_reserves_fails_the_task(self, ran: Datalore, context: Context) -> None:
+        for task in (operator("__type", "__var"), sensor("__type", "__var")):
+            with pytest.raises(DataloreConfigurationError, match="'__type', which Airflow reserves"):
                 task.execute(context)
         assert ran.requests == []
 

@@ -57,7 +57,8 @@ def write_hostile_notebook(folder: Path, airflow: str, elsewhere: str, stun_port
     :return: its id.
     """
     page = _ATTACKS.read_text()
-    names = {"AIRFLOW": airflow, "ELSEWHERE": elsewhere, "STUN": f"127.0.0.1:{stun_port}", "LAST": last}
+    named = elsewhere.replace("127.0.0.1", "a-name.elsewhere.example")
+    names = {"AIRFLOW": airflow, "ELSEWHERE": elsewhere, "NAMED": named, "STUN": f"127.0.0.1:{stun_port}", "LAST": last}
     for name, value in names.items():
         page = page.replace(f"%{name}%", value)
     shows = f"from IPython.display import HTML\nHTML({page!r})"

@@ -17,7 +17,7 @@ from tests.ui.conftest import Tab
 from tests.ui.listeners import Elsewhere
 from tests.ui.users import ADMIN
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.audit]
 
 
 @dataclass

@@ -1,0 +1,39 @@
+"""Pushes XComs that Airflow's UI reads from the database, where an XCom backend may have left only a path."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datalore import xcom
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+def push_link(context: Context, key: str, address: str) -> None:
+    """Push the address of a link: past the XCom backend, as Airflow itself does when the task ends."""
+    if not _push_past_backend(context, key, address):
+        context["ti"].xcom_push(key=key, value=address)
+
+
+def push_for_tab(context: Context, key: str, value: Any) -> None:
+    """Push an XCom that the tab shows as well; with an XCom backend, also as JSON text in the database."""
+    context["ti"].xcom_push(key=key, value=value)
+    _push_past_backend(context, xcom.TAB_PREFIX + key, json.dumps(value))
+
+
+def _push_past_backend(context: Context, key: str, value: str) -> bool:
+    """Push a value past the XCom backend.
+
+    :return: whether it was pushed; False if no backend is configured, and on Airflow 2, whose UI uses the backend.
+    """
+    from airflow.providers.common.compat.sdk import XCom
+
+    past_backend: Any = getattr(XCom, "_set_xcom_in_db", None)
+    if past_backend is None or XCom.__module__.startswith("airflow.sdk."):
+        return False
+    task_instance = context["ti"]
+    names = ("dag_id", "task_id", "run_id", "map_index")
+    past_backend(key=key, value=value, **{name: getattr(task_instance, name) for name in names})
+    return True

@@ -1,0 +1,69 @@
+"""The page of a notebook that is opened in its own window, over plain HTTP, where browsers send no Sec-Fetch-Dest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import nbformat
+import pytest
+
+from airflow_provider_datalore.plugin.render import render
+from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_HEADERS
+from dev.browser import Browser
+
+pytestmark = [pytest.mark.browser, pytest.mark.audit]
+
+ASKS = "<p id=ask>Your password?</p><script>console.log('HOSTILE RAN')</script>"
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A server with the page of a hostile notebook, and a page with a frame for it."""
+    shown = nbformat.v4.new_output("display_data", {"text/html": ASKS})
+    cell = nbformat.v4.new_code_cell("1", outputs=[shown], execution_count=1)
+    hostile = nbformat.v4.new_notebook(
+        cells=[cell], metadata={"title": f"</title>{ASKS}", "language_info": {"name": ASKS}}
+    )
+    page = render(nbformat.writes(hostile).encode(), "light", failed=False)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            for name, value in NOTEBOOK_HEADERS.items() if self.path == "/notebook" else ():
+                self.send_header(name, value)
+            self.end_headers()
+            frame = "<iframe sandbox='allow-scripts' src='/notebook'></iframe>"
+            self.wfile.write((page if self.path == "/notebook" else frame).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_it_shows_nothing_and_runs_nothing_of_the_notebook(browser: Browser, url: str) -> None:
+    logged: list[str] = []
+    with browser.page(url) as page:
+        page.on("console", lambda message: logged.append(message.text))
+        page.goto(f"{url}/notebook", wait_until="commit")
+        page.get_by_text("shown only in the Datalore tab").wait_for()
+        page.wait_for_timeout(1000)
+        assert page.evaluate("document.documentElement.innerText") == (
+            "This page is shown only in the Datalore tab of a task."
+        )
+        assert logged == []
+
+
+def test_in_a_frame_it_is_shown(browser: Browser, url: str) -> None:
+    logged: list[str] = []
+    with browser.page(url) as page:
+        page.on("console", lambda message: logged.append(message.text))
+        page.goto(url)
+        page.frame_locator("iframe").locator("#ask").first.wait_for()
+        assert "HOSTILE RAN" in logged
