@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]  # its stubs are another package
+import pandas as pd
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
