@@ -34,7 +34,6 @@ REFUSED_STATUSES = frozenset({429, 503})
 _ENVOY_RESET = b"disconnect/reset before headers"
 _ENVOY_NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow")
 
-
 _CHALLENGE = re.compile(r"\b(scope|access)\s*=\s*(?:\"([ -!#-~]{1,100})\"|([!#-+\--~]{1,100}))", re.IGNORECASE)
 """What a token requires, in the header ``WWW-Authenticate``."""
 
@@ -252,9 +251,9 @@ def _forbidden(challenge: str) -> str:
     needed = {name.lower(): quoted or bare for name, quoted, bare in _CHALLENGE.findall(challenge[:1000])}
     if "scope" not in needed:
         return (
-            "The owner of the token may only view the notebook, the scope of the token is too narrow, or the token is "
-            "for another notebook only. Ask the notebook's owner for edit access, or use the token of a user who has "
-            "it."
+            "The owner of the token may only view the notebook, or the scope of the token is too narrow, or the token "
+            "is for another notebook only. Ask the notebook's owner for edit access, or use the token of a user who "
+            "has it."
         )
     level = f" with access {needed['access']}" if "access" in needed else ""
     return (

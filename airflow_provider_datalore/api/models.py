@@ -182,8 +182,7 @@ class Run(JsonModel):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has ended, successfully or not: it has an end time, or it succeeded and no longer
-        has a status."""
+        """Whether the run has ended, successfully or not: it has an end time, or success, artifacts and no status."""
         return self.end_time is not None or (self.success is True and bool(self.artifacts) and not self.status)
 
     @property

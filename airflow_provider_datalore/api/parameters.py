@@ -44,7 +44,7 @@ def to_datalore(parameters: object) -> dict[str, ParameterValue]:
     Scalars, arrays and series of NumPy and pandas are the Python values that they contain, and a ``Param`` of Airflow
     is its value.
 
-    :raises DataloreConfigurationError: for any other value, naming the parameter.
+    :raises DataloreConfigurationError: for any other value; the message names the parameter.
     """
     if parameters is None:
         return {}
