@@ -21,7 +21,7 @@ USER_VENV := $(CURDIR)/build/user-airflow-$(AIRFLOW)
 # Some branches run only on some Airflow versions; all tests on the newest one must reach this coverage.
 COVERED := $(if $(ARGS),,$(if $(filter $(NEWEST),$(AIRFLOW)),--cov-fail-under=95))
 
-.PHONY: help demo ui screenshots test test-matrix test-faults audit bench lint public-api docs package clean
+.PHONY: help demo ui screenshots test test-matrix test-faults audit bench lint public-api docs package clean try-notebooks
 
 help:
 	@echo "make demo    run an example DAG with a real Airflow and the Datalore emulator, and show the result"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-matrix   run the tests on every supported Airflow and installed Python, and with older libraries"
 	@echo "make test-faults   kill and disconnect parts of a real Airflow and of Datalore, and corrupt responses (15 minutes)"
 	@echo "make audit   repeat the attacks that docs/security.md lists (10 minutes)"
+	@echo "make try-notebooks   run the notebooks that Jupyter's packages ship as test files, and compare with nbclient alone"
 	@echo "make bench   measure the cost of waiting, in comparison with a bare loop and with other providers (more than an hour)"
 	@echo "make lint    run ruff, the import contract, mypy, the checks of wording and of the public API, and type checks of user code"
 	@echo "make public-api   write docs/public_api.txt, if CHANGELOG.md names what changed"
@@ -67,6 +68,11 @@ test-faults:
 	@$(INSTALL) test faults
 	@$(RUN) tests.faults.services
 	@$(RUN) pytest tests/faults $(ARGS)
+
+# Downloads the packages into build/try-notebooks. ARGS="--limit 10" runs the first ten, ARGS="--only nbdime" those of nbdime.
+try-notebooks:
+	@$(INSTALL) test
+	@$(RUN) dev.try_notebooks $(ARGS)
 
 # What was tried in audits, as far as it can be scripted; docs/security.md lists it. Needs Chromium for the browser part.
 audit:

@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 
-from .library import NotebookId
+from .ids import NotebookId
 from .settings import DEFAULT_USER
 
 

@@ -13,7 +13,8 @@ from .access import parse_token
 from .dependencies import CurrentEmulator
 from .errors import RefusedError
 from .faults import RULE_LIST, Rule
-from .library import NotebookId, read_notebook
+from .ids import NotebookId
+from .library import read_notebook
 from .run_json import artifact_path
 from .settings import Variant
 
@@ -114,11 +115,14 @@ async def get_log(emulator: CurrentEmulator) -> dict[str, Any]:
 @router.post("/reports/{owner}/{notebook}", status_code=204)
 async def publish_report(owner: str, notebook: str, emulator: CurrentEmulator) -> Response:
     """Publish the present state of a notebook as a report."""
-    notebook_id = NotebookId(owner, notebook)
-    path = emulator.library.find(notebook_id)
-    if path is None:
-        raise RefusedError(404, f"There is no notebook {notebook_id}")
-    await asyncio.to_thread(lambda: emulator.reports.publish(notebook_id, read_notebook(path)))
+    notebook_id = NotebookId.parse(f"{owner}/{notebook}")
+    path = emulator.library.find(notebook_id) if notebook_id else None
+    if notebook_id is None or path is None:
+        raise RefusedError(404, f"There is no notebook {owner}/{notebook}")
+    try:
+        await asyncio.to_thread(lambda: emulator.reports.publish(notebook_id, read_notebook(path)))
+    except ValueError as error:
+        raise RefusedError(400, str(error)) from error
     return Response(status_code=204)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from .access import Access, Right
 from .errors import RefusedError
 from .faults import RULE_LIST, FaultRules
-from .library import Library, NotebookId
+from .ids import NotebookId
+from .library import Library
 from .rendering import Reports
 from .request_log import RequestLog
 from .run_store import Run, RunStore

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+from .kernel_files import LastLines, socket_folder
+from .kernel_specs import KernelSpec, NotExecutableError, kernel_of
+from .notebook_client import Client, KernelClient
+
 if TYPE_CHECKING:
-    from nbclient import NotebookClient
     from nbformat import NotebookNode
 
 
@@ -18,19 +25,27 @@ class CellError(Exception):
     """A cell raised an exception."""
 
 
+class KernelStartError(Exception):
+    """The kernel did not start; the message says why."""
+
+
 class KernelDiedError(Exception):
     """The kernel died while it executed a cell."""
 
-    def __init__(self) -> None:
-        super().__init__("The kernel died")
+
+class KernelSilentError(Exception):
+    """The kernel is alive, but no longer does what it has to; the message says what."""
 
 
 class Kernel:
     """A running kernel and the connection to it. Created by :meth:`start`."""
 
-    def __init__(self, client: NotebookClient, socket_folder: str) -> None:
+    def __init__(self, client: Client, spec: KernelSpec, sockets: Path, last_lines: LastLines) -> None:
         self._client = client
-        self._socket_folder = socket_folder
+        self._spec = spec
+        self._sockets = sockets
+        self._last_lines = last_lines
+        self._language_info: dict[str, object] | None = None
 
     @classmethod
     async def start(cls, notebook: NotebookNode, folder: Path) -> Kernel:
@@ -40,36 +55,53 @@ class Kernel:
         the first run would no longer stop the server, and two of its kernels may choose the same TCP ports.
 
         :param folder: the kernel's working directory.
-        :raises RuntimeError: the kernel does not start.
+        :raises KernelStartError: the kernel does not start.
         """
-        client = await asyncio.to_thread(_client, notebook)
-        socket_folder = tempfile.mkdtemp(prefix="datalore-")
-        kernel = cls(client, socket_folder)
-        manager = client.create_kernel_manager()
-        manager.transport = "ipc"
-        manager.ip = f"{socket_folder}/kernel"
-        manager.connection_file = f"{socket_folder}/kernel.json"
         try:
-            await client.async_start_new_kernel(cwd=str(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            await client.async_start_new_kernel_client()
+            spec = await asyncio.to_thread(kernel_of, notebook)
+            sockets = socket_folder()
+        except (NotExecutableError, OSError) as error:
+            raise KernelStartError(f"The kernel did not start: {error}") from error
+        last_lines = LastLines()
+        kernel = cls(Client(notebook, spec.name), spec, sockets, last_lines)
+        try:
+            await kernel._start(folder)
+        except Exception as error:
+            await asyncio.shield(kernel.stop())
+            reason = f"The kernel {spec.name!r} did not start: {_reason(error)}"
+            raise KernelStartError("\n".join([reason, *last_lines.read()])) from error
         except BaseException:
             await asyncio.shield(kernel.stop())
             raise
         return kernel
 
+    async def _start(self, folder: Path) -> None:
+        client = self._client
+        manager = client.create_kernel_manager()
+        manager.client_factory = KernelClient
+        manager.transport = "ipc"
+        manager.ip = f"{self._sockets}/kernel"
+        manager.connection_file = f"{self._sockets}/kernel.json"
+        with self._last_lines.writable() as stderr:
+            await client.async_start_new_kernel(cwd=str(folder), stdout=subprocess.DEVNULL, stderr=stderr)
+        await client.async_start_new_kernel_client()
+        assert client.kc is not None
+        request = client.kc.kernel_info()
+        info = await asyncio.wait_for(client.async_wait_for_reply(request), client.startup_timeout)
+        self._language_info = info["content"].get("language_info") if info else None
+
     async def execute(self, notebook: NotebookNode, index: int) -> None:
-        """Execute one cell of a notebook; the outputs are written into the cell.
+        """Execute one cell of a notebook; the outputs are written into the cell, and widgets into the metadata.
 
         :raises CellError: the cell raised an exception.
         :raises KernelDiedError: the kernel died.
+        :raises KernelSilentError: the kernel does not respond; it is of no further use.
         """
-        from nbclient.exceptions import CellExecutionError, DeadKernelError
-
-        if self._client.nb is not notebook:
-            self._client.nb = notebook
-            self._client.reset_execution_trackers()
+        self._client.use(notebook)
+        if self._language_info:
+            notebook.metadata["language_info"] = nbformat.from_dict(self._language_info)
         try:
-            await self._client.async_execute_cell(notebook.cells[index], index)
+            missing = await self._client.execute_or_give_up(index, heartbeat=self._spec.is_python)
         except CellExecutionError as error:
             raise CellError(f"{error.ename}: {error.evalue}") from None
         except DeadKernelError:
@@ -77,7 +109,11 @@ class Kernel:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise asyncio.CancelledError from None
-            raise KernelDiedError from None
+            raise KernelDiedError(await self._death(index)) from None
+        finally:
+            self._client.set_widgets_metadata()
+        if missing is not None:
+            raise KernelSilentError(f"The kernel stopped working while cell {index + 1} executed: {missing}")
 
     async def is_alive(self) -> bool:
         """Whether the kernel's process is running."""
@@ -90,14 +126,29 @@ class Kernel:
 
     async def stop(self) -> None:
         """Stop the process and delete its sockets."""
-        from jupyter_client.manager import AsyncKernelManager
-
         client = self._client
         if client.kc is not None:
             client.kc.stop_channels()
         if isinstance(client.km, AsyncKernelManager) and client.km.has_kernel:
             await client.km.shutdown_kernel(now=True)
-        shutil.rmtree(self._socket_folder, ignore_errors=True)
+        self._last_lines.close()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    async def _death(self, index: int) -> str:
+        manager = self._client.km
+        code = await manager.provisioner.poll() if manager is not None and manager.provisioner is not None else None
+        cause = ""
+        if code is not None and code < 0:
+            cause = f" (signal {signal.Signals(-code).name})"
+        elif code:
+            cause = f" (exit code {code})"
+        return "\n".join([f"The kernel died while cell {index + 1} executed{cause}", *self._last_lines.read()])
+
+
+def note_failure(cell: NotebookNode, kind: str, reason: str) -> None:
+    """Write into a cell why it could not be executed, in the form of an exception."""
+    output = nbformat.v4.new_output("error", ename=kind, evalue=reason, traceback=[f"{kind}: {reason}"])
+    cell.outputs = [*cell.get("outputs", []), output]
 
 
 async def _resolve(value: object) -> object:
@@ -105,12 +156,7 @@ async def _resolve(value: object) -> object:
     return await value if asyncio.iscoroutine(value) or isinstance(value, asyncio.Future) else value
 
 
-def _client(notebook: NotebookNode) -> NotebookClient:
-    """Create the client. Slow the first time because of its imports: call it in a thread."""
-    from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
-    from nbclient import NotebookClient
-
-    wanted = notebook.metadata.get("kernelspec", {}).get("name", NATIVE_KERNEL_NAME)
-    # A notebook from another machine may name a kernel that is not installed here. Datalore would run it nevertheless.
-    known = wanted in KernelSpecManager().find_kernel_specs()
-    return NotebookClient(notebook, kernel_name=wanted if known else NATIVE_KERNEL_NAME, timeout=None)
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return str(error) or type(error).__name__

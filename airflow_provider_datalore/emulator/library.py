@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
+import unicodedata
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
+import nbformat
+from nbformat import NotebookNode
+
+from .ids import NotebookId
+from .repair import load, repair
 from .settings import DEFAULT_USER
 
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
-
-class NotebookId(NamedTuple):
-    """The two segments that follow ``/notebook/`` in a notebook's address."""
-
-    owner: str
-    id: str
-
-    @classmethod
-    def parse(cls, text: str) -> NotebookId | None:
-        """Read ``owner/id``; None if the text has a different form."""
-        owner, slash, identifier = text.partition("/")
-        return cls(owner, identifier) if owner and slash and identifier and "/" not in identifier else None
-
-    def __str__(self) -> str:
-        return f"{self.owner}/{self.id}"
+_MAX_LEFT_OUT = 20
+_SAME_ID = "another file has the same id"
+_RESERVED = frozenset("\\?#%")
 
 
 class Library:
@@ -43,9 +36,21 @@ class Library:
     def notebooks(self) -> dict[NotebookId, Path]:
         """All notebooks and their files, sorted by owner and id."""
         found: dict[NotebookId, Path] = {}
-        for notebook, path in self._scan():
-            found.setdefault(notebook, path)
+        for path in self._candidates():
+            if is_text(str(path.relative_to(self.folder))):
+                found.setdefault(_id_of(self.folder, path), path)
         return dict(sorted(found.items()))
+
+    def left_out(self) -> list[str]:
+        """The notebook files that a task cannot run, each with the reason."""
+        served = {path for notebook, path in self.notebooks().items() if is_valid(notebook)}
+        reasons = (
+            f"{printable(path.relative_to(self.folder))}: {_problem(self.folder, path) or _SAME_ID}"
+            for path in chain(self._candidates(), self._deeper())
+            if path not in served
+        )
+        found = list(islice(reasons, _MAX_LEFT_OUT + 1))
+        return [*found[:_MAX_LEFT_OUT], "and more"] if len(found) > _MAX_LEFT_OUT else found
 
     def find(self, notebook: NotebookId) -> Path | None:
         """The file of a notebook, None if it does not exist.
@@ -77,13 +82,22 @@ class Library:
             return False
         return path.parent != self.folder or path.name == DEFAULT_USER or not _notebook_files(path)
 
-    def _scan(self) -> Iterator[tuple[NotebookId, Path]]:
+    def _candidates(self) -> Iterator[Path]:
         for folder in sorted(self.folder.iterdir()):
             if folder.is_dir() and not folder.name.startswith("."):
-                for path in _notebook_files(folder):
-                    yield NotebookId(folder.name, path.stem), path
-        for path in _notebook_files(self.folder):
-            yield NotebookId(DEFAULT_USER, path.stem), path
+                yield from _notebook_files(folder)
+        yield from _notebook_files(self.folder)
+
+    def _deeper(self) -> Iterator[Path]:
+        """Notebook files in the subfolders of owners."""
+        for owner in sorted(self.folder.iterdir()):
+            for parent, folders, _ in os.walk(owner):
+                folders[:] = sorted(name for name in folders if self._is_visible(Path(parent, name)))
+                if self._is_visible(owner) and parent != str(owner):
+                    yield from _notebook_files(Path(parent))
+
+    def _is_visible(self, folder: Path) -> bool:
+        return not folder.name.startswith(".") and folder.resolve() != self._data
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -91,31 +105,14 @@ def read_notebook(path: Path) -> NotebookNode:
 
     :raises ValueError: the file is not a notebook.
     """
-    import nbformat
-
     try:
-        notebook: NotebookNode = nbformat.read(path, as_version=4)
-        _repair(notebook)
+        loaded = load(path.read_bytes())
+        notebook: NotebookNode = nbformat.reads(json.dumps(loaded), as_version=4)
+        repair(notebook)
     except Exception as error:
         # nbformat raises its own errors, and also KeyError or AttributeError from its parser.
-        raise ValueError(f"{path.name} is not a Jupyter notebook: {error}") from error
+        raise ValueError(f"{printable(path.name)} is not a Jupyter notebook: {error}") from error
     return notebook
-
-
-def _repair(notebook: NotebookNode) -> None:
-    """Remove values of invalid types: nbformat accepts them, but other code fails on them."""
-    _remove_unless(dict, notebook.metadata, "kernelspec", "language_info")
-    for cell in notebook.cells:
-        _remove_unless(list, cell.metadata, "tags")
-        for output in cell.get("outputs", []):
-            if output.output_type == "stream" and not isinstance(output.get("text"), str):
-                output.text = ""
-
-
-def _remove_unless(kind: type, metadata: NotebookNode, *names: str) -> None:
-    for name in names:
-        if not isinstance(metadata.get(name), kind):
-            metadata.pop(name, None)
 
 
 def cell_id(cell: NotebookNode, index: int) -> str:
@@ -130,8 +127,6 @@ def executes(cell: NotebookNode) -> bool:
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook file atomically."""
-    import nbformat
-
     write_atomically(path, nbformat.writes(notebook))
 
 
@@ -139,9 +134,41 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a file so that readers see either the old or the new text, even if this process is killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    draft.write_text(text, encoding="utf-8")
+    # A kernel may print half of a surrogate pair, which is not text. In JSON, its escape sequence is valid.
+    draft.write_text(text, encoding="utf-8", errors="backslashreplace")
     draft.replace(path)
 
 
 def _notebook_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.ipynb") if path.is_file() and not path.name.startswith("."))
+
+
+def printable(path: Path | str) -> str:
+    """A path for a message: file names may contain bytes that are not text."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def is_text(name: str) -> bool:
+    """Whether a file name is text, which a response or an address can contain."""
+    return not any(character < " " or "\ud800" <= character <= "\udfff" for character in name)
+
+
+def is_valid(notebook: NotebookId) -> bool:
+    """Whether a task can run a notebook with this id; Datalore's own ids consist of letters and digits."""
+    return not any(character.isspace() or character in _RESERVED for character in f"{notebook.owner}{notebook.id}")
+
+
+def _id_of(root: Path, path: Path) -> NotebookId:
+    owner = DEFAULT_USER if path.parent == root else path.parent.name
+    return NotebookId(unicodedata.normalize("NFC", owner), unicodedata.normalize("NFC", path.stem))
+
+
+def _problem(root: Path, path: Path) -> str:
+    """The reason why a task cannot run a notebook file; empty if there is none."""
+    if path.parent not in (root, *(each for each in path.parents if each.parent == root)):
+        return "only OWNER/ID.ipynb and ID.ipynb are served, not files in deeper folders"
+    if not is_text(str(path.relative_to(root))):
+        return "its name or its folder's name contains bytes that are not text"
+    if not is_valid(_id_of(root, path)):
+        return "an id cannot contain spaces or any of \\ ? # %; rename the file or its folder"
+    return ""

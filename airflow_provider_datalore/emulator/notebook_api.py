@@ -14,14 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 from . import cell_json
+from .batches import CellBatch
 from .controls import ControlError, control_of, set_control
 from .dependencies import CurrentEmulator, TokenUser, documented_body, read_body
 from .emulator import Emulator
 from .errors import RefusedError
-from .library import NotebookId, cell_id, write_notebook
+from .ids import NotebookId
+from .library import cell_id, write_notebook
 from .rendering import ReportType
 from .run_api import ERROR_RESPONSES
-from .sessions import CellBatch, Session
+from .sessions import Session
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -156,7 +158,7 @@ async def kernel_status(request: Request, user: TokenUser, emulator: CurrentEmul
     body = await read_body(request, NotebookBody, emulator.variant)
     notebook_id, session = session_of(emulator, user, body.notebook_id)
     emulator.request_log.kernel_polls[notebook_id] += 1
-    return {"state": session.state, "runningCellId": session.executing}
+    return {"state": session.state, "runningCellId": session.running_cell}
 
 
 @router.post("/kernel/interrupt", openapi_extra=documented_body(NotebookBody))

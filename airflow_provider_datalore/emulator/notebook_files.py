@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import unicodedata
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from pydantic import Field
 from .dependencies import CurrentEmulator, TokenUser, documented_body, read_body
 from .emulator import Emulator
 from .errors import RefusedError
+from .library import is_text
 from .notebook_api import NotebookBody, NotebookReference, require_notebook_api, session_of
 from .run_api import ERROR_RESPONSES
 
@@ -64,7 +66,11 @@ async def list_files(request: Request, user: TokenUser, emulator: CurrentEmulato
     folder = _local_path(emulator, folder, directory)
     if not folder.is_dir():
         raise RefusedError(404, f"There is no folder {body.directory}")
-    return {"files": [_entry(path, path.name) for path in emulator.library.files(folder) if path.exists()]}
+    return {
+        "files": [
+            _entry(path, path.name) for path in emulator.library.files(folder) if path.exists() and is_text(path.name)
+        ]
+    }
 
 
 @router.post("/file", response_class=Response, openapi_extra=documented_body(FileBody))
@@ -166,10 +172,22 @@ def _local_path(emulator: Emulator, folder: Path, path: PurePosixPath) -> Path:
     if len(str(path)) > _MAX_PATH_CHARS or any(len(part.encode("utf-8", "replace")) > 255 for part in path.parts):
         raise RefusedError(400, f"The path is longer than file systems allow: {str(path)[:100]}…")
     if path.is_relative_to(NOTEBOOK_FILES) and "\0" not in str(path):
-        local = folder / path.relative_to(NOTEBOOK_FILES)
+        local = _existing(folder, path.relative_to(NOTEBOOK_FILES))
         if emulator.library.has_file(folder, local):
             return local
     raise RefusedError(404, f"There is no file or folder {path}")
+
+
+def _existing(folder: Path, relative: PurePosixPath) -> Path:
+    """The path below a folder. Existing names with accents are found in either of the two ways to write them."""
+    found = folder
+    for part in relative.parts:
+        named = found / part
+        if not named.exists() and part not in ("..", "") and found.is_dir():
+            wanted = unicodedata.normalize("NFC", part)
+            named = next((each for each in found.iterdir() if unicodedata.normalize("NFC", each.name) == wanted), named)
+        found = named
+    return found
 
 
 def _entry(path: Path | None, name: str) -> dict[str, Any]:

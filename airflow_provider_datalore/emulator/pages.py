@@ -12,7 +12,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from .dependencies import AUTH_COOKIE, CurrentEmulator, user_of
 from .emulator import Emulator
 from .errors import RefusedError
-from .library import NotebookId, read_notebook
+from .ids import NotebookId
+from .library import read_notebook
 from .rendering import render
 from .run_json import artifact_path
 from .run_store import Run
@@ -87,17 +88,17 @@ def show_report(owner: str, notebook: str, emulator: CurrentEmulator) -> Respons
 
 
 def _find(emulator: Emulator, owner: str, notebook: str) -> tuple[NotebookId, Path]:
-    notebook_id = NotebookId(owner, notebook)
-    path = emulator.library.find(notebook_id)
-    if path is None:
-        raise RefusedError(404, f"There is no notebook {notebook_id}")
+    notebook_id = NotebookId.parse(f"{owner}/{notebook}")
+    path = emulator.library.find(notebook_id) if notebook_id else None
+    if notebook_id is None or path is None:
+        raise RefusedError(404, f"There is no notebook {owner}/{notebook}")
     return notebook_id, path
 
 
 def _notebook_page(path: Path, title: str) -> Response:
     try:
         page = render(read_notebook(path), title)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise RefusedError(400, str(error)) from error
     return HTMLResponse(page, headers={"Content-Security-Policy": _NOTEBOOK_POLICY})
 

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from papermill.exceptions import PapermillException
+from papermill.parameterize import parameterize_notebook
+
 from .controls import ControlError, controls, set_value
+from .kernel_specs import KernelSpec
+from .parameter_types import Types, other_variables, python_variables
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-DYNAMIC_DEFAULT = object()
-"""Stands for a default that is known only at run time, such as ``date.today()``."""
+# Papermill logs a message on each notebook without a parameters cell, which is of no use here.
+logging.getLogger("papermill").setLevel(logging.ERROR)
+
+_PYTHON = KernelSpec("python3", "python")
 
 
 class ParameterError(Exception):
     """The notebook does not accept a parameter."""
 
 
-def variables(notebook: NotebookNode) -> dict[str, Any]:
-    """The variables that the cell tagged ``parameters`` sets, with their defaults; controls are not included."""
+def variables(notebook: NotebookNode, kernel: KernelSpec = _PYTHON) -> Types:
+    """The variables that the cell tagged ``parameters`` sets, with their types; controls are not included."""
     for cell in notebook.cells:
         if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
-            return _assignments(cell.source)
+            return python_variables(cell.source) if kernel.is_python else other_variables(cell.source)
     return {}
 
 
-def values(notebook: NotebookNode, given: Iterable[tuple[str, Any]], *, ignore_unknown: bool) -> dict[str, Any]:
+def values(
+    notebook: NotebookNode, given: Iterable[tuple[str, Any]], *, ignore_unknown: bool, kernel: KernelSpec = _PYTHON
+) -> dict[str, Any]:
     """Convert the parameters of a request to the types of the notebook's variables, and set its controls.
 
     A request may contain only strings, but a control in Datalore has a value of its variable's type.
 
+    :param kernel: the kernel that executes the notebook.
     :raises ParameterError: a value has the wrong type, or a name is unknown and unknown names are not ignored.
     """
-    known = variables(notebook)
+    known = variables(notebook, kernel)
     control_cells = controls(notebook)
     converted: dict[str, Any] = {}
     for name, value in given:
@@ -55,74 +64,46 @@ def values(notebook: NotebookNode, given: Iterable[tuple[str, Any]], *, ignore_u
     return converted
 
 
-def inject(notebook: NotebookNode, converted: dict[str, Any]) -> NotebookNode:
+def inject(notebook: NotebookNode, converted: dict[str, Any], kernel: KernelSpec = _PYTHON) -> NotebookNode:
     """Add a cell after the one with the defaults, which sets the values that are not set by controls.
 
+    :param kernel: the kernel that executes the notebook.
     :return: a copy of the notebook, or the notebook itself if there are no such values.
+    :raises ParameterError: values cannot be written in the language of the kernel.
     """
     control_cells = controls(notebook)
     converted = {name: value for name, value in converted.items() if name not in control_cells}
     if not converted:
         return notebook
-    # Papermill logs a message on import that is not useful here.
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    from papermill.parameterize import parameterize_notebook
-
     # Papermill expects the metadata that it adds itself on loading a notebook.
-    notebook.metadata.setdefault("papermill", {})
+    if not isinstance(notebook.metadata.get("papermill"), dict):
+        notebook.metadata["papermill"] = {}
     for cell in notebook.cells:
         cell.metadata.setdefault("tags", [])
-    kernel = notebook.metadata.get("kernelspec", {}).get("name", "python3")
-    language = _language(notebook)
-    result: NotebookNode = parameterize_notebook(notebook, converted, kernel_name=kernel, language=language)
+    try:
+        result: NotebookNode = parameterize_notebook(
+            notebook, converted, kernel_name=kernel.name, language="python" if kernel.is_python else kernel.language
+        )
+    except (PapermillException, NotImplementedError) as error:
+        raise ParameterError(
+            f"Parameters cannot be set in a notebook of the language {kernel.language!r}: {error}"
+        ) from error
     return result
 
 
-def _language(notebook: NotebookNode) -> str:
-    spec = notebook.metadata.get("kernelspec", {})
-    return str(spec.get("language") or notebook.metadata.get("language_info", {}).get("name") or "python")
-
-
-def _assignments(source: str) -> dict[str, Any]:
-    try:
-        body = ast.parse(source).body
-    except SyntaxError:
-        return {}
-    found: dict[str, Any] = {}
-    for statement in body:
-        match statement:
-            case ast.Assign(targets=targets, value=value):
-                found.update({target.id: _default(value) for target in targets if isinstance(target, ast.Name)})
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                found[name] = _default(value)
-    return found
-
-
-def _default(value: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return DYNAMIC_DEFAULT
-
-
-def _convert(name: str, value: Any, default: Any) -> Any:
-    if not isinstance(value, str) or default is DYNAMIC_DEFAULT:
+def _convert(name: str, value: Any, kind: type | None) -> Any:
+    if not isinstance(value, str) or kind is None:
         return value
     try:
-        match default:
-            case bool():
-                return {"true": True, "false": False}[value.strip().lower()]
-            case int():
-                return _number(value)
-            case float():
-                return float(value)
-            case list():
-                return _items(value)
-            case _:
-                return value
+        if kind is bool:
+            return {"true": True, "false": False}[value.strip().lower()]
+        if kind is int:
+            return _number(value)
+        if kind is float:
+            return float(value)
+        return _items(value) if kind is list else value
     except (ValueError, KeyError):
-        kind = type(default).__name__
-        raise ParameterError(f"Parameter {name!r} requires a value of type {kind}, not {value!r}") from None
+        raise ParameterError(f"Parameter {name!r} requires a value of type {kind.__name__}, not {value!r}") from None
 
 
 def _number(value: str) -> int | float:

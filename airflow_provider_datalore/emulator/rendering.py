@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from .library import NotebookId, write_atomically
+import nbformat
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
 
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
+from .ids import NotebookId
+from .library import write_atomically
 
 ReportType = Literal["STATIC", "INTERACTIVE"]
 
+_WIDGETS = "application/vnd.jupyter.widget-state+json"
+_rendering = threading.Lock()
+"""nbconvert imports modules while it renders. Two threads that do so at once may deadlock."""
+
 
 def render(notebook: NotebookNode, title: str) -> str:
-    """Render a notebook and its outputs as an HTML page."""
-    from nbconvert import HTMLExporter
+    """Render a notebook and its outputs as an HTML page.
 
-    exporter = HTMLExporter()
-    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
+    :raises ValueError: nbconvert cannot render the notebook.
+    """
+    with _rendering:
+        try:
+            page, _ = HTMLExporter().from_notebook_node(_renderable(notebook), {"metadata": {"name": title}})
+        except Exception as error:
+            # A notebook may contain anything; nbconvert and its templates raise what they stumble over.
+            raise ValueError(f"The notebook cannot be displayed: {error!r}") from error
     return str(page)
+
+
+def _renderable(notebook: NotebookNode) -> NotebookNode:
+    """A copy without what nbconvert fails on: cells of unknown types, and widgets as old versions wrote them."""
+    shown = copy.deepcopy(notebook)
+    widgets = shown.metadata.get("widgets")
+    state = widgets.get(_WIDGETS) if isinstance(widgets, dict) else None
+    if not isinstance(state, dict) or not isinstance(state.get("state"), dict):
+        shown.metadata.pop("widgets", None)
+    for number, cell in enumerate(shown.cells):
+        if cell.cell_type not in ("code", "markdown", "raw"):
+            source = f"Cell of type {cell.cell_type!r}:\n\n{cell.source}"
+            shown.cells[number] = nbformat.v4.new_raw_cell(source)
+    return shown
 
 
 class Reports:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from .library import NotebookId
+from .ids import NotebookId
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

@@ -23,7 +23,9 @@ from .dependencies import (
     read_body,
 )
 from .errors import RefusedError
-from .library import NotebookId, read_notebook
+from .ids import NotebookId
+from .kernel_specs import NotExecutableError, kernel_of
+from .library import read_notebook
 from .run_json import describe, has_expired, is_visible
 from .run_store import Run
 from .settings import Variant
@@ -89,7 +91,8 @@ async def run_interactively(request: Request, user: TokenUser, emulator: Current
         raise RefusedError(409, "The notebook is already executing")
     try:
         notebook = await asyncio.to_thread(read_notebook, path)
-    except ValueError as error:
+        await asyncio.to_thread(kernel_of, notebook)
+    except (ValueError, NotExecutableError) as error:
         raise RefusedError(400, str(error)) from error
     emulator.request_log.interactive_started[notebook_id] += 1
     emulator.sessions.run(notebook_id, path, notebook)
@@ -131,7 +134,9 @@ def _prepare(path: Path, requested: Iterable[Parameter], variant: Variant) -> tu
             raise RefusedError(400, f"The value of the parameter {name!r} is not a string")
     try:
         notebook = read_notebook(path)
-        values = parameters.values(notebook, pairs, ignore_unknown=variant.unknown_parameter == "ignore")
-        return parameters.inject(notebook, values), values
-    except (ValueError, parameters.ParameterError) as error:
+        kernel = kernel_of(notebook)
+        ignore_unknown = variant.unknown_parameter == "ignore"
+        values = parameters.values(notebook, pairs, ignore_unknown=ignore_unknown, kernel=kernel)
+        return parameters.inject(notebook, values, kernel), values
+    except (ValueError, NotExecutableError, parameters.ParameterError) as error:
         raise RefusedError(400, str(error)) from error

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from .library import NotebookId, write_atomically
+from .ids import NotebookId
+from .library import write_atomically
 
 log = logging.getLogger(__name__)
 

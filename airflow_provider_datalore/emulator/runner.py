@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
-from .execution import execute
+from .execution import clear_outputs, execute, note_in_first_cell
 from .isolation import copy_files
 from .library import Library, write_notebook
 from .rendering import Reports
@@ -78,7 +78,12 @@ class Runner:
             async with self.slots:
                 run.started = now()
                 self._run_store.save(run)
-                failure = await self._execute(run, notebook, folder)
+                try:
+                    failure = await self._execute(run, notebook, folder)
+                except Exception as error:
+                    log.exception("Run %s of %s failed in the emulator", run.run_id, run.notebook_id)
+                    failure = f"The emulator could not execute the notebook: {error!r}"
+                    note_in_first_cell(notebook, "EmulatorError", failure)
                 await _in_thread(self._store_result, run, notebook, failure)
         except Exception as error:
             log.exception("Run %s of %s failed in the emulator", run.run_id, run.notebook_id)
@@ -92,7 +97,13 @@ class Runner:
             return await execute(notebook, folder)
         scratch = self._run_store.scratch(run)
         try:
-            await _in_thread(copy_files, self._library, folder, scratch)
+            try:
+                await _in_thread(copy_files, self._library, folder, scratch)
+            except OSError as error:
+                failure = f"The notebook's files cannot be copied: {error}"
+                clear_outputs(notebook)
+                note_in_first_cell(notebook, "EmulatorError", failure)
+                return failure
             return await execute(notebook, scratch)
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)

@@ -6,13 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .kernels import CellError, Kernel, KernelDiedError
-from .library import NotebookId, cell_id, executes, read_notebook, write_notebook
+from .batches import CellBatch, CellResult, write_unless_edited
+from .ids import NotebookId
+from .kernels import CellError, Kernel, KernelDiedError, KernelSilentError, KernelStartError, note_failure
+from .library import cell_id, executes, read_notebook
 from .request_log import RequestLog
 from .run_store import now
 from .settings import Variant
@@ -24,37 +24,6 @@ log = logging.getLogger(__name__)
 
 SessionState = Literal["NOT_STARTED", "READY", "BUSY"]
 Spawn = Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
-
-
-@dataclass
-class CellResult:
-    """The result of the last execution of a cell.
-
-    :param duration: seconds.
-    """
-
-    status: str = "NONE"
-    count: int | None = None
-    duration: float | None = None
-    executed_at: datetime | None = None
-
-
-@dataclass
-class CellBatch:
-    """Cells to execute one after another.
-
-    :param cells: the ids of the cells that have not executed yet.
-    :param then: called at the end.
-    """
-
-    cells: list[str]
-    then: Callable[[], None] = lambda: None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def end(self) -> None:
-        """Mark the batch as ended."""
-        self.then()
-        self.ended.set()
 
 
 class Session:
@@ -80,6 +49,7 @@ class Session:
         self._kernel: Kernel | None = None
         self._batches: list[CellBatch] = []
         self._executing: str | None = None
+        self._writing: str | None = None
         self._notebook: NotebookNode | None = None
         self._task: asyncio.Task[None] | None = None
         self._ending = asyncio.Lock()
@@ -87,7 +57,7 @@ class Session:
     @property
     def state(self) -> SessionState:
         """The state of the kernel as Datalore reports it, which does not show a starting or a dead kernel."""
-        if self._executing is not None or (self._batches and not self._boots_hidden):
+        if self.running_cell is not None:
             return "BUSY"
         return "READY" if self._open else "NOT_STARTED"
 
@@ -96,10 +66,19 @@ class Session:
         """The id of the cell that is executing."""
         return self._executing
 
+    @property
+    def running_cell(self) -> str | None:
+        """The id of the cell that is executing, or else of the next one that waits."""
+        if self._executing or self._writing or self._boots_hidden:
+            return self._executing or self._writing
+        return next((cell for batch in self._batches for cell in batch.cells), None)
+
     def status(self, cell: str) -> str:
         """The execution status of a cell."""
         if cell == self._executing:
             return "STARTED"
+        if cell == self._writing:
+            return "PROCESSING_OUTPUT"
         if not self._boots_hidden and any(cell in each.cells for each in self._batches):
             return "WAITING"
         return self.result(cell).status
@@ -205,8 +184,12 @@ class Session:
                     kernel = await self._live_kernel()
                     if batch.cells:
                         await self._execute(kernel, batch)
-            except Exception:
+            except KernelStartError as error:
+                log.warning("%s", error)
+                await self._note(batch, "KernelStartError", str(error))
+            except Exception as error:
                 log.exception("An interactive run of %s failed in the emulator", self.path)
+                await self._note(batch, "EmulatorError", f"The emulator could not execute the notebook: {error!r}")
             self._batches.remove(batch)
             batch.end()
 
@@ -220,15 +203,35 @@ class Session:
                     await self._execute_cell(kernel, notebook, index, identifier)
         except CellError:
             log.info("%s stopped at a cell that failed", self.path)
-        except KernelDiedError:
-            log.warning("The kernel of %s died", self.path)
+        except (KernelDiedError, KernelSilentError) as error:
+            log.warning("%s: %s", self.path, error)
+            if isinstance(error, KernelSilentError):
+                await self._drop_kernel()
             # The waiting batches may need variables that were lost with the kernel.
             for waiting in self._batches[1:]:
                 self._batches.remove(waiting)
                 waiting.end()
         finally:
-            self._notebook = None
-            await asyncio.shield(asyncio.to_thread(_write_unless_edited, notebook, self.path, source))
+            batch.cells.clear()
+            try:
+                await asyncio.shield(asyncio.to_thread(write_unless_edited, notebook, self.path, source))
+            finally:
+                self._notebook = self._writing = None
+
+    async def _note(self, batch: CellBatch, kind: str, reason: str) -> None:
+        """Write into the first cell of a batch why the batch could not be executed."""
+        wanted, batch.cells = batch.cells[:1], []
+        try:
+            source = await asyncio.to_thread(self.path.read_bytes)
+            notebook = await asyncio.to_thread(read_notebook, self.path)
+        except (OSError, ValueError):
+            return
+        for index, cell in enumerate(notebook.cells):
+            if cell_id(cell, index) in wanted and executes(cell):
+                cell.outputs = []
+                note_failure(cell, kind, reason)
+                self._results[wanted[0]] = CellResult("ERROR", None, 0.0, now())
+        await asyncio.shield(asyncio.to_thread(write_unless_edited, notebook, self.path, source))
 
     async def _live_kernel(self) -> Kernel:
         if self._kernel is not None and not await self._kernel.is_alive():
@@ -239,7 +242,7 @@ class Session:
         return self._kernel
 
     async def _execute_cell(self, kernel: Kernel, notebook: NotebookNode, index: int, identifier: str) -> None:
-        self._executing = identifier
+        self._executing, self._writing = identifier, None
         began = time.monotonic()
         status = "NONE"
         try:
@@ -249,11 +252,15 @@ class Session:
         except CellError:
             status = "ERROR"
             raise
+        except KernelSilentError as error:
+            status = "ERROR"
+            note_failure(notebook.cells[index], "KernelSilentError", str(error))
+            raise
         except KernelDiedError:
             status = self._variant().crashed_cell
             raise
         finally:
-            self._executing = None
+            self._executing, self._writing = None, identifier
             count = notebook.cells[index].execution_count
             if status in ("VALID", "WARNING", "ERROR"):
                 self._results[identifier] = CellResult(status, count, time.monotonic() - began, now())
@@ -297,11 +304,3 @@ class Sessions:
         """End all sessions and forget them."""
         sessions, self._sessions = self._sessions, {}
         await asyncio.gather(*(session.close() for session in sessions.values()), return_exceptions=True)
-
-
-def _write_unless_edited(notebook: NotebookNode, path: Path, source: bytes) -> None:
-    """Write the outputs into the file, unless it was edited meanwhile: edits are worth more than outputs."""
-    if path.read_bytes() == source:
-        write_notebook(notebook, path)
-    else:
-        log.warning("%s was edited during its run; its outputs were not written", path)

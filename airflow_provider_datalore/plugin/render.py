@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import json
 import sys
 from typing import Any
+
+from airflow_provider_datalore.plugin import displayable
 
 HOW_TO_INSTALL = "pip install 'airflow-provider-datalore[ui]' where Airflow's API server runs"
 
@@ -74,8 +75,9 @@ def render(content: bytes, theme: str, *, failed: bool) -> str:
     import nbformat
     from nbconvert import HTMLExporter
 
-    executed = _mark_failed_cell(content) if failed else json.loads(content)
-    notebook: Any = nbformat.reads(json.dumps(executed), as_version=4)
+    notebook: Any = nbformat.from_dict(displayable.read(content))
+    if failed:
+        _mark_failed_cell(notebook, content)
     exporter: Any = HTMLExporter(
         theme=theme,
         raw_template=_TEMPLATE,
@@ -87,18 +89,14 @@ def render(content: bytes, theme: str, *, failed: bool) -> str:
     return _REFUSE_TO_BE_THE_WINDOW + str(page)
 
 
-def _mark_failed_cell(content: bytes) -> Any:
+def _mark_failed_cell(notebook: Any, content: bytes) -> None:
     from airflow_provider_datalore.notebooks.failure import find_failure
 
     failure = find_failure(content)
-    notebook = json.loads(content)
     if failure is not None:
-        cells = notebook.get("cells") or [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
-        cell = cells[failure.number - 1]
-        metadata = cell.setdefault("metadata", {})
-        metadata["tags"] = [*(tag for tag in metadata.get("tags", []) if isinstance(tag, str)), FAILED_CELL_TAG]
-        cell["id"] = FAILED_CELL_TAG
-    return notebook
+        cell = notebook.cells[failure.number - 1]
+        cell.metadata.tags.append(FAILED_CELL_TAG)
+        cell.id = FAILED_CELL_TAG
 
 
 def _limit_resources() -> None:
@@ -113,7 +111,12 @@ def main() -> None:
     """Read a notebook from standard input and write its page, compressed, to standard output."""
     _limit_resources()
     theme, *failed = sys.argv[1:]
-    page = render(sys.stdin.buffer.read(), theme, failed=bool(failed)).encode("utf-8", "replace")
+    try:
+        page = render(sys.stdin.buffer.read(), theme, failed=bool(failed)).encode("utf-8", "replace")
+    except Exception as error:
+        # The first line says what it is; those of a validation error continue with the notebook's content.
+        reason = (str(error).strip().splitlines() or [""])[0]
+        sys.exit(reason if type(error) is ValueError else f"{type(error).__name__}: {reason}")
     if len(page) > MAX_PAGE_BYTES:
         sys.exit(EXIT_PAGE_TOO_LARGE)
     sys.stdout.buffer.write(gzip.compress(page, 1))

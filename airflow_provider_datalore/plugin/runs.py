@@ -261,5 +261,6 @@ def _render(content: bytes, theme: str, *, failed: bool) -> bytes:
         last = lines[-1] if lines else f"exit code {done.returncode}"
         if "nbconvert" in last and "ModuleNotFoundError" in last:
             raise NotDisplayableError(f"nbconvert is required to display notebooks. Run {HOW_TO_INSTALL}.")
-        raise NotDisplayableError(f"The file cannot be read as a notebook ({last[:300]}). Download it to inspect it.")
+        reason = last[:300].rstrip(".")
+        raise NotDisplayableError(f"The file cannot be read as a notebook. {reason}. Download it to inspect it.")
     return done.stdout

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _UNFINISHED_STATES = frozenset({None, "scheduled", "queued", "running", "deferred", "restarting", "up_for_reschedule"})
+_CUT = "Truncated. You can change this behaviour in [core]max_templated_field_length."
 _MAX_XCOM_CHARS = 1024 * 1024
 """Maximum size of an XCom that is read, as JSON."""
 _MASK = "***"
@@ -46,6 +47,7 @@ class NotebookTask:
     :param notebook_id: the notebook that it runs; None if it waits for a run, or Airflow no longer has its fields.
     :param is_masked: whether Airflow masked a part of the notebook's or the run's id, so that it is not known.
     :param parameters: the parameters of the notebook.
+    :param parameters_were_cut: whether Airflow kept only the beginning of the parameters, which cannot be shown.
     :param run_id: the id of the run; None before a run is started, or if it cannot be verified that it belongs to the
         task.
     :param team: the team that owns the connection; None for a connection of all teams.
@@ -59,6 +61,7 @@ class NotebookTask:
     notebook_id: str | None = None
     is_masked: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters_were_cut: bool = False
     first_start: datetime | None = None
     end_date: datetime | None = None
     run_id: str | None = None
@@ -104,9 +107,12 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     known = {name: value for name, value in rendered.items() if name not in masked}
     fields = {**_declared_fields(instance, session), **known} if masked or not rendered else known
     # The parameters of a decorated function are known only after it was called.
-    parameters = fields.get("parameters") or _xcom(key, xcom.PARAMETERS, session)
+    parameters = fields.get("parameters")
+    if not parameters or _was_cut(parameters):
+        parameters = _xcom(key, xcom.PARAMETERS, session) or parameters
     reported_run = _xcom(key, xcom.RUN, session)
     notebook_id = _text(fields.get("notebook_id"))
+    was_cut = _was_cut(fields.get("parameters"))
     run_id, first_start = fields.get("run_id"), None
     if not run_id and notebook_id and (first_start := _first_start(instance, session)) is not None:
         run_id = _xcom(key, xcom.RUN_ID, session)
@@ -121,6 +127,7 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
         notebook_id=notebook_id,
         is_masked=any(not _text(fields.get(name)) for name in masked),
         parameters=parameters if isinstance(parameters, Mapping) else {},
+        parameters_were_cut=was_cut and not isinstance(parameters, Mapping),
         run_id=_text(run_id),
         team=_team(key.dag_id, session),
         reported_run=reported_run if isinstance(reported_run, Mapping) else None,
@@ -223,4 +230,9 @@ def _plain(value: Any) -> str | dict[str, Any] | None:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and not _was_cut(value) else None
+
+
+def _was_cut(value: object) -> bool:
+    """Whether Airflow kept only the beginning of a rendered field: it is then a text with this note before it."""
+    return isinstance(value, str) and value.startswith(_CUT)

@@ -111,6 +111,16 @@ class TabView:
             yield str(name)[:_MAX_VALUE_CHARS], text if len(text) <= _MAX_VALUE_CHARS else f"{text[:_MAX_VALUE_CHARS]}…"
 
     @property
+    def parameters_note(self) -> str:
+        """The reason why the parameters are not shown; empty if they are, or there are none."""
+        if not self.task.parameters_were_cut:
+            return ""
+        return (
+            "The parameters are too long for Airflow to keep, so they cannot be shown. The limit is "
+            "[core] max_templated_field_length in Airflow's configuration."
+        )
+
+    @property
     def artifacts(self) -> list[tuple[int, str]]:
         """The artifacts of the run: number and file name."""
         if not self.has_notebook or self.run is None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import trustme
 from airflow_provider_datalore.emulator.access import parse_share, parse_token
 from airflow_provider_datalore.emulator.options import parse
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
-from tests.emulator.emulator_client import Client, write_notebook
+from tests.emulator.emulator_client import Client, code, write_notebook
 
 
 def test_it_prints_its_address_and_a_connection(tmp_path: Path) -> None:
@@ -146,3 +148,50 @@ def test_it_starts_without_imports_that_only_runs_need_and_without_the_rest_of_t
     own = {name.split(".")[1] for name in loaded if name.startswith("airflow_provider_datalore.")}
     assert own == {"emulator"}
     assert not {"airflow", "papermill", "nbconvert", "nbclient", "nbformat", "jupyter_client"} & set(loaded)
+
+
+def test_it_serves_only_after_it_imported_all_that_runs_need(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, pathlib, sys, nbformat\n"
+        "from airflow_provider_datalore.emulator import execution, parameters, rendering, server\n"
+        "before = set(sys.modules)\n"
+        "made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell('n = 1')])\n"
+        "made = parameters.inject(made, {'n': 2})\n"
+        "assert asyncio.run(execution.execute(made, pathlib.Path())) is None\n"
+        "print(*(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=tmp_path)
+    packages = {name.split(".")[0] for name in done.stdout.split()}
+    assert not packages & {"papermill", "nbclient", "nbformat", "jupyter_client", "IPython", "zmq", "traitlets"}
+
+
+def test_the_first_runs_at_the_same_time_succeed(tmp_path: Path) -> None:
+    cell = code("n = 1", "parameters")
+    for number in range(4):
+        write_notebook(tmp_path, f"n{number}", cell)
+    with EmulatorProcess(tmp_path, "--max-parallel-runs", "4") as process, ThreadPoolExecutor(4) as threads:
+        client = Client(process)
+        n_is_2 = [{"name": "n", "value": "2"}]
+        runs = list(threads.map(lambda number: client.run(f"me/n{number}", parameters=n_is_2), range(4)))
+    assert [run["success"] for run in runs] == [True] * 4
+
+
+@pytest.mark.parametrize("token", ["it's", "a$b`c`", 'say"it"', "a\\b"])
+def test_the_printed_line_is_read_by_a_shell_whatever_the_token_is(tmp_path: Path, token: str) -> None:
+    with EmulatorProcess(tmp_path, token=token) as process:
+        [line] = [line for line in process.output if "AIRFLOW_CONN_DATALORE_DEFAULT" in line]
+    shell = f'{line.strip()}; printf %s "$AIRFLOW_CONN_DATALORE_DEFAULT"'
+    done = subprocess.run(["/bin/sh", "-c", shell], check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout) == process.connection
+
+
+def test_tokens_in_the_documentation_are_long_and_not_words() -> None:
+    """Airflow masks a token wherever it appears, so one such as ``local`` would hide parts of addresses in logs."""
+    root = Path(__file__).parents[2]
+    texts = [
+        path.read_text() for path in (*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("example_dags/*.py"))
+    ]
+    tokens = [token for text in texts for token in re.findall(r"--token[\s\",=']+([\w.-]+)", text)]
+    tokens += [token for text in texts for token in re.findall(r"API token is `([^`]+)`", text)]
+    assert tokens
+    assert [token for token in tokens if not re.fullmatch(r"(?=.*\d)[\w-]{12,}", token)] == []

@@ -34,7 +34,7 @@ def test_a_kernel_that_dies_fails_the_run_and_keeps_the_outputs_so_far(
     run = client.run(notebook("print('so far')", "import os; os._exit(1)", "print('after')"))
     assert run["success"] is False
     assert printed(client.executed(run)) == "so far\n"
-    assert datalore.runs()[-1]["failure"] == "The kernel died"
+    assert datalore.runs()[-1]["failure"] == "The kernel died while cell 2 executed (exit code 1)"
 
 
 def test_a_notebook_can_read_the_files_in_its_folder(

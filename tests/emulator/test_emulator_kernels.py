@@ -61,8 +61,8 @@ def concurrently(opened: Notebook, *calls: str) -> None:
 
 def test_concurrent_restarts_leave_one_kernel(own: EmulatorProcess, counts: Notebook) -> None:
     before = kernels(own.folder)
-    concurrently(counts, *["kernel/restart"] * 4)
-    counts.wait_while_busy()
+    concurrently(counts, *["kernel/restart"] * 3)
+    counts.json("kernel/restart", waitUntilReady=True)
     [kernel] = kernels(own.folder)
     assert kernel not in before
     assert counts.call("agent/stop").status_code == 204

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_datalore.emulator.kernel_specs import KernelSpec
 from airflow_provider_datalore.emulator.parameters import ParameterError, inject, values, variables
 from tests.emulator.emulator_client import code
 
@@ -34,6 +35,20 @@ def parametrised(source: str) -> nbformat.NotebookNode:
         ("['a']", "b", ["b"]),
         ("['a']", '["b", "c"]', ["b", "c"]),
         ("date.today()", "2026-01-31", "2026-01-31"),
+        ("60 * 60", "7200", 7200),
+        ("-(2 ** 3)", "7", 7),
+        ("1 / 3", "2", 2.0),
+        ("0.1 * 3", "2", 2.0),
+        ("not True", "true", True),
+        ("1 < 2", "false", False),
+        ("int('5')", "7", 7),
+        ("float(5)", "7", 7.0),
+        ("['a'] * 2", "b", ["b"]),
+        ("[i for i in 'ab']", "b", ["b"]),
+        ("'a' * 3", "7", "7"),
+        ("f'{1}'", "7", "7"),
+        ("9 ** 9 ** 9 ** 9", "7", 7),
+        ("1 if today else 2", "7", 7),
         ("5", 7, 7),
         ("5", 7.5, 7.5),
         ("True", False, False),
@@ -56,6 +71,53 @@ def test_a_string_that_cannot_be_converted_is_refused(default: str, given: str) 
 def test_the_variables_are_those_that_the_tagged_cell_sets() -> None:
     source = "import os\nn = 5\nname: str = 'x'\na = b = 1\ntoday = date.today()\nd['k'] = 1\nundefined: int"
     assert list(variables(parametrised(source))) == ["n", "name", "a", "b", "today"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "%matplotlib inline\nn = 1",
+        "!pip install pandas\nn = 1",
+        "%%time\nn = 1",
+        "%%capture out\nn = 1",
+        "n?\nn = 1",
+        "files = !ls\nn = 1",
+        "%config InlineBackend.figure_format = 'svg'\nn: int = 1",
+        "n, m = 1, 'x'",
+        "[n, m] = [1, 2]",
+        "minute = 60\nn = 2 * minute",
+        "if True:\n    n = 1",
+        "try:\n    n = 1\nexcept NameError:\n    n = 2",
+        "with open('f') as f:\n    n = 1",
+        "n = m = 1",
+        "n = 1;",
+    ],
+)
+def test_variables_are_found_among_magics_and_in_statements(source: str) -> None:
+    assert values(parametrised(source), [("n", "5")], ignore_unknown=False) == {"n": 5}
+
+
+@pytest.mark.parametrize(
+    "source", ["%%bash\nn=1", "%%writefile a.py\nn = 1", "n = (1", "def f():\n    n = 1", "n == 1"]
+)
+def test_cells_that_set_no_variable_have_no_parameters(source: str) -> None:
+    assert variables(parametrised(source)) == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "given", "arrives"),
+    [
+        ("n <- 5", "n", "7", 7),
+        ("x = 'a'", "x", "7", "7"),
+        ("val n: Int = 5", "n", "7", 7),
+        ("let rate = 0.5;", "rate", "2", 2.0),
+        ("on <- TRUE", "on", "false", False),
+        ("days <- today()", "days", "7", "7"),
+    ],
+)
+def test_variables_of_other_languages_are_found(source: str, name: str, given: str, arrives: Any) -> None:
+    kernel = KernelSpec("other", "R")
+    assert values(parametrised(source), [(name, given)], ignore_unknown=False, kernel=kernel) == {name: arrives}
 
 
 def test_a_notebook_without_a_tagged_cell_has_no_parameters() -> None:

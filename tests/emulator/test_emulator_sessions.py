@@ -81,6 +81,29 @@ def test_a_cell_that_writes_to_stderr_ends_in_a_warning(client: Client, notebook
     assert opened.outcome(0)["stderr"] == "careful\n"
 
 
+def test_the_state_is_busy_exactly_while_a_cell_is_and_names_that_cell(client: Client, notebook: Write) -> None:
+    opened = Notebook(client, notebook(nbformat.v4.new_markdown_cell("# Title"), "print('one')", "print('two')"))
+    cells = [cell["cellId"] for cell in opened.cells()]
+    seen = []
+    for call in (opened.run, lambda: opened.json("kernel/restart"), opened.run):
+        call()
+        while (status := opened.json("kernel/status"))["state"] == "BUSY":
+            seen.append(status["runningCellId"])
+        assert status == {"state": "READY", "runningCellId": None}
+    assert set(seen) <= set(cells[1:])
+    assert cells[1] in seen
+    assert opened.statuses() == ["NONE", "VALID", "VALID"]
+    opened.call("agent/stop")
+
+
+def test_a_restart_is_not_busy(client: Client, notebook: Write) -> None:
+    opened = Notebook(client, notebook("1"))
+    opened.run_to_end()
+    assert opened.json("kernel/restart") == {"state": "READY", "timedOut": False}
+    assert opened.json("kernel/status") == {"state": "READY", "runningCellId": None}
+    opened.call("agent/stop")
+
+
 def test_a_second_run_waits_for_the_first(client: Client, notebook: Write, tmp_path: Path) -> None:
     opened = Notebook(client, notebook("1", gate(tmp_path / "go")))
     opened.run()

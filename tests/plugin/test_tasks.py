@@ -102,6 +102,44 @@ def task_with_xcoms(session: Session, task_id: str, xcoms: dict[str, Any], **ren
 CONNECTION = {"datalore_conn_id": "datalore_default"}
 
 
+def stored(value: Any) -> Any:
+    """A rendered field as Airflow stores it."""
+    from airflow.serialization.helpers import serialize_template_field
+
+    return serialize_template_field(value, "parameters")
+
+
+def tab_of(task: NotebookTask) -> str:
+    """The tab of a task, as text."""
+    from airflow_provider_datalore.plugin.app import templates
+
+    view = TabView("running", "Running", task)
+    return templates.get_template("tab.html").render(view=view, static="static", here="-1")
+
+
+@pytest.mark.parametrize("parameters", [{"ids": "x" * 5000}, {f"n{i}": i for i in range(1000)}, {"ids": ["ä" * 5000]}])
+def test_parameters_that_are_too_long_for_airflow_are_said_to_be(session: Session, parameters: dict[str, Any]) -> None:
+    kept = stored(parameters)
+    assert isinstance(kept, str)
+    found = finished_task(session, "plain", notebook_id="ann/sales", parameters=kept, **CONNECTION)
+    assert found.parameters == {}
+    assert "The parameters are too long for Airflow to keep" in tab_of(found)
+
+
+def test_parameters_of_a_usual_length_are_shown_without_a_note(session: Session) -> None:
+    kept = stored({"region": "north"})
+    page = tab_of(finished_task(session, "plain", notebook_id="ann/sales", parameters=kept, **CONNECTION))
+    assert "north" in page
+    assert "too long" not in page
+
+
+@pytest.mark.parametrize("name", ["notebook_id", "datalore_conn_id"])
+def test_a_name_that_was_cut_is_not_used(session: Session, name: str) -> None:
+    fields = {"notebook_id": "ann/sales", **CONNECTION, name: stored("ann/" + "x" * 5000)}
+    found = finished_task(session, "plain", **fields)
+    assert (found.notebook_id if name == "notebook_id" else found.conn_id) is None
+
+
 @pytest.mark.parametrize("task_id", ["plain", "templated", "mapped"])
 def test_the_run_in_xcom_is_used_if_the_notebook_is_known(session: Session, task_id: str) -> None:
     found = finished_task(session, task_id, notebook_id="ann/sales", **CONNECTION)
