@@ -19,7 +19,9 @@ nitpick_ignore_regex = [
     ("py:.*", r"airflow_provider_datalore\.lineage\..*"),
     # Private base classes are not documented.
     ("py:.*", r"airflow_provider_datalore\..*\._\w+"),
-    ("py:.*", r"(AirflowSensorTimeout|Context|Lenient|Unpack|UtcDatetime|ObjectStoragePath|TaskInstanceKey|datetime)"),
+    ("py:.*", r"(AirflowSensorTimeout|Context|ObjectStoragePath|TaskInstanceKey|datetime|timedelta)"),
+    # Types of annotations, which Sphinx cannot resolve.
+    ("py:.*", r"(Lenient|Unpack|UtcDatetime)"),
 ]
 
 myst_enable_extensions = ["colon_fence"]

@@ -34,7 +34,6 @@ REFUSED_STATUSES = frozenset({429, 503})
 _ENVOY_RESET = b"disconnect/reset before headers"
 _ENVOY_NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow")
 
-
 _CHALLENGE = re.compile(r"\b(scope|access)\s*=\s*(?:\"([ -!#-~]{1,100})\"|([!#-+\--~]{1,100}))", re.IGNORECASE)
 """What a token requires, in the header ``WWW-Authenticate``."""
 
@@ -99,7 +98,7 @@ class Response:
     :param headers: the HTTP headers, names in lower case.
     :param body: the whole body; empty if the call's ``receive`` read it.
     :param received: what the call's ``receive`` returned.
-    :param proxy: the proxy that may have responded in place of Datalore; empty if there is none, or it cannot.
+    :param proxy: the proxy that may have responded instead of Datalore; empty if no proxy can have done so.
     """
 
     connection: str
@@ -151,7 +150,7 @@ def raise_for_status(call: Call, response: Response) -> None:
         f"{_status_line(status)}"
     )
     if response.proxy:
-        failed += f". Proxy {response.proxy} may have responded in place of Datalore"
+        failed += f". Proxy {response.proxy} may have responded instead of Datalore"
     detail = excerpt(response.body)
     reported = f" Datalore reported: {detail}" if detail else ""
     if reported and reported[-1] not in ".!?…":
@@ -252,8 +251,9 @@ def _forbidden(challenge: str) -> str:
     needed = {name.lower(): quoted or bare for name, quoted, bare in _CHALLENGE.findall(challenge[:1000])}
     if "scope" not in needed:
         return (
-            "The owner of the token has only view rights, or the scope of the token is too small, or the token is for "
-            "another notebook only. Ask the notebook's owner for edit access, or use the token of somebody who has it."
+            "The owner of the token may only view the notebook, or the scope of the token is too narrow, or the token "
+            "is for another notebook only. Ask the notebook's owner for edit access, or use the token of a user who "
+            "has it."
         )
     level = f" with access {needed['access']}" if "access" in needed else ""
     return (

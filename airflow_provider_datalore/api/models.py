@@ -182,13 +182,12 @@ class Run(JsonModel):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has ended, successfully or not: it has an end time, or it succeeded and has no status
-        anymore."""
+        """Whether the run has ended, successfully or not: it has an end time, or success, artifacts and no status."""
         return self.end_time is not None or (self.success is True and bool(self.artifacts) and not self.status)
 
     @property
     def reported_status(self) -> str:
-        """Datalore's word for a run that has not ended, for messages."""
+        """Datalore's status of a run that has not ended, for messages."""
         return f"status {self.status!r:.100}" if self.status else "no status and no end time"
 
     @property

@@ -23,7 +23,7 @@ _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (Iterator, "It can be read only once, and a retry has to read it again: send list(value)."),
     (Set, "It has no order: send sorted(value)."),
 )
-"""What to send in place of values that are not accepted."""
+"""What to send instead of values that are not accepted."""
 
 
 def to_datalore(parameters: object) -> dict[str, ParameterValue]:
@@ -44,7 +44,7 @@ def to_datalore(parameters: object) -> dict[str, ParameterValue]:
     Scalars, arrays and series of NumPy and pandas are the Python values that they contain, and a ``Param`` of Airflow
     is its value.
 
-    :raises DataloreConfigurationError: for any other value, naming the parameter.
+    :raises DataloreConfigurationError: for any other value; the message names the parameter.
     """
     if parameters is None:
         return {}
@@ -105,7 +105,7 @@ def _scalar(name: str, value: object) -> Scalar:
 
 
 def _remedy(value: object) -> str:
-    """What to send in place of a value."""
+    """What to send instead of a value."""
     for kinds, remedy in _REMEDIES:
         if isinstance(value, kinds):
             return remedy

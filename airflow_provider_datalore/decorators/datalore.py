@@ -67,7 +67,7 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
     The function is called just before a run is started, and not if a retry uses the run of an earlier try. The returned
     values are not rendered as templates, because they may come from untrusted sources.
 
-    :param python_callable: returns the values by the *Variable* of the notebook's controls, or None for none.
+    :param python_callable: returns the values by the *Variable* of the notebook's controls, or None for no parameters.
         The result of an ``async`` function is awaited.
     :param op_args: its positional arguments. (templated)
     :param op_kwargs: its keyword arguments. (templated)
@@ -93,7 +93,7 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
         if isgeneratorfunction(python_callable) or isasyncgenfunction(python_callable):
             raise TypeError(
                 f"the function {getattr(python_callable, '__name__', 'of @task.datalore_notebook')!r} yields values; "
-                "@task.datalore_notebook requires a function that returns a mapping: use return in place of yield"
+                "@task.datalore_notebook requires a function that returns a mapping: use return instead of yield"
             )
         if kwargs.get("multiple_outputs"):
             raise TypeError("@task.datalore_notebook does not accept multiple_outputs: its only output is the run id")

@@ -33,7 +33,7 @@ class ArtifactsHook(SynchronousHook):
     def read_artifact(
         self, artifact: Artifact, *, max_bytes: int | None = None, within: float | timedelta | None = None
     ) -> bytes:
-        """The content of an artifact; of a run's ``.ipynb`` the executed notebook.
+        """Read the content of an artifact into memory; the ``.ipynb`` artifact is the executed notebook.
 
         :param artifact: one of :attr:`.Run.artifacts`.
         :param max_bytes: maximum size in bytes; None for 512 MiB.
@@ -46,7 +46,7 @@ class ArtifactsHook(SynchronousHook):
         )
 
     def read_outputs(self, run: Run, names: Sequence[str], *, max_outage: float | timedelta = 0.0) -> dict[str, Any]:
-        """Values that a notebook handed back: glued with scrapbook, or left by a cell tagged ``xcom:<name>``.
+        """Read values that a notebook returned: glued with scrapbook, or the output of a cell tagged ``xcom:<name>``.
 
         :param run: the finished run; only its executed notebook is downloaded.
         :param names: the names of the values; each must exist.

@@ -55,7 +55,7 @@ class DataloreAsyncHook(DataloreBaseHook):
         self.look_up_for = seconds(look_up_for)
 
     async def get_run(self, run_id: str, *, max_outage: float | timedelta = 0.0, grace: float | timedelta = 0.0) -> Run:
-        """The run as it is now; as :meth:`DataloreHook.get_run`."""
+        """Read the present state of a run; see :meth:`DataloreHook.get_run`."""
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
             flow = waiting.retry(status.look, seconds(max_outage), grace=seconds(grace))

@@ -115,7 +115,7 @@ class DataloreHook(ArtifactsHook):
         self.submit(notebook, partial(run_api.submit_interactive_run, notebook), seconds(max_outage))
 
     def get_run(self, run_id: str, *, max_outage: float | timedelta = 0.0, grace: float | timedelta = 0.0) -> Run:
-        """The run as it is now.
+        """Read the present state of a run.
 
         :param run_id: the id that :meth:`run_notebook` returned.
         :param max_outage: seconds for which to retry while Datalore gives no usable response; 0 does not retry.
@@ -163,7 +163,7 @@ class DataloreHook(ArtifactsHook):
         return self.run_flow(waiting.wait_for(status.look, RunEnded(run_id, where), policy))
 
     def notebook(self, notebook_id: str | NotebookId, *, max_outage: float | timedelta = 0.0) -> DataloreNotebook:
-        """A notebook, by the Notebook API of Datalore Cloud and on-premises 2026.2 and later.
+        """A notebook, for the Notebook API of Datalore Cloud and on-premises 2026.2 and later.
 
         :param notebook_id: ``owner/id``, or the notebook's pasted address.
         :param max_outage: seconds for which each request is retried while Datalore gives no usable response.

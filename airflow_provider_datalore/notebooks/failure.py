@@ -22,7 +22,7 @@ _FRAME_IN_CELL = re.compile(
     r"(?:Cell In ?\[|Input In \[|<ipython-input-)(\d{1,9})"  # the cell's execution count
     r"(?:(?:\]|-\w{1,80}>\"), line (\d{1,9})|[^\n]{0,300}\n(?:(?!-+>)[^\n]{0,300}\n){0,6}?-+> ?(\d{1,9}))"
 )
-"""A traceback's frame in a cell, as IPython 8 writes it, or IPython 7 with an arrow at the line."""
+"""A traceback's frame in a cell, as IPython 8 writes it, or IPython 7, with an arrow at the line."""
 _FRAME_IN_FILE = re.compile(
     r"ipykernel_\d{1,9}[/\\]\d{1,12}\.py"
     r"(?:\", line (\d{1,9})[^\n]{0,300}\n([^\n]{0,300})"
@@ -140,7 +140,7 @@ def _printed_error(cell: CodeCell | None) -> CellFailure | None:
 
 
 def _died(last: CodeCell | None, following: CodeCell | None) -> CellFailure | None:
-    """The failure of a notebook without an error: its kernel died, or somebody stopped the run."""
+    """The failure of a notebook without an error: its kernel died, or a user stopped the run."""
     known = "the executed notebook contains no error"
     if last is None:
         if following is None:

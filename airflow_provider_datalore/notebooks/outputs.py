@@ -16,14 +16,7 @@ from typing import Any
 
 from airflow_provider_datalore.api.text import NOT_STORABLE, one_line, plain, reserved_key
 from airflow_provider_datalore.notebooks.literals import evaluate
-from airflow_provider_datalore.notebooks.reading import (
-    CodeCell,
-    as_displayed,
-    code_cells,
-    data,
-    is_printed,
-    text,
-)
+from airflow_provider_datalore.notebooks.reading import CodeCell, as_displayed, code_cells, data, is_printed, text
 
 MAX_OUTPUT_BYTES = 256 * 1024
 """Maximum size of one value as JSON."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_datalore.api.text import one_line, plain
-from airflow_provider_datalore.notebooks.terminal import displayed
+from airflow_provider_datalore.notebooks.terminal import MAX_CHARS, displayed
 
 MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
 """Maximum size of a file that is read. In memory it takes about five times as much, 25 times if it is hostile."""
@@ -113,8 +113,12 @@ def text(value: object) -> str:
 
 
 def as_displayed(value: str) -> str:
-    """Printed text as a terminal shows it: a progress bar only as it was last. Otherwise the same as :func:`plain`."""
-    return plain(displayed(value))
+    """Printed text as a terminal shows it: a progress bar only as it was last. Otherwise like ``plain``.
+
+    Codes stay in what is far too long to be used.
+    """
+    shown = displayed(value)
+    return plain(shown) if len(shown) <= MAX_CHARS else shown
 
 
 def _language(notebook: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ SCREEN_ROWS = 200
 MAX_COLUMN = 4096
 """How far to the right a program can move without printing."""
 MAX_CHARS = 1024 * 1024
-"""If a text is longer, only carriage returns are obeyed, and other control characters stay."""
+"""If a text is longer, only carriage returns are interpreted, and other control characters stay."""
 
 _CODE = r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[PX^_][^\x1b]*\x1b\\|\x1b[ -/]+[0-~]?|\x1b[0-~]?"
 """Codes without an effect on what is shown, such as the title of a window."""
@@ -97,7 +97,7 @@ class _Screen:
                 self._column = max(0, self._column - 1)
 
     def obey(self, command: str, parameters: str) -> None:
-        """Obey a control sequence; those without an effect on the text are ignored."""
+        """Execute a control sequence; those without an effect on the text are ignored."""
         numbers = [int(number[:6]) for number in re.findall(r"\d+", parameters[:100])] or [0]
         count = max(1, numbers[0])
         match command:

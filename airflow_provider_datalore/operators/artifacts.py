@@ -75,10 +75,10 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         with suppress(DataloreConfigurationError):
             task_instance.xcom_push(key=xcom.NOTEBOOK_URL, value=hook.notebook_url(run.notebook_id or ""))
         if not run.is_finished:
+            reported = repr(run.status) if run.status else run.reported_status
             raise DataloreConfigurationError(
-                f"Run {run.run_id} has not ended (Datalore reports {run.reported_status}), so its artifacts are not "
-                "there yet. Wait for it first, with wait_for_completion=True on the task that runs it or "
-                "with DataloreRunSensor."
+                f"Run {run.run_id} has not ended ({reported}), so it has no artifacts yet. "
+                "Wait for it first, with wait_for_completion=True on the task that runs it or with DataloreRunSensor."
             )
         return list(
             download(

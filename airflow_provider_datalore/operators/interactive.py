@@ -217,8 +217,8 @@ class DataloreInteractiveRunOperator(BaseOperator):
         names = ", ".join(name for name, value in needs_waiting.items() if value)
         if names and not self.wait_for_completion:
             raise DataloreConfigurationError(
-                f"For notebook {self.notebook_id}, wait_for_completion=True is required by: {names}. Without it, the "
-                "task ends as soon as the run has started. Set it, or remove these arguments."
+                f"{names} can only be used with wait_for_completion=True (notebook {self.notebook_id}): without it, "
+                "the task ends as soon as the run has started. Set it, or remove these arguments."
             )
 
     def _store(self, context: Context) -> RunStore:

@@ -111,7 +111,7 @@ class TabClient:
 
         :raises DataloreUnexpectedResponseError: if it is a run of another notebook than the task's, or did not begin
             while the task was running.
-        :raises DataloreError: another error, by its own class.
+        :raises DataloreError: any other failure, each with its own class.
         """
         run_id = task.run_id or ""
         key = (*self._key, run_id)

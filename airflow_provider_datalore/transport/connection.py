@@ -67,7 +67,7 @@ class DataloreConnection:
     def read(cls, connection: AirflowConnection, extra: object) -> DataloreConnection:
         """Read and validate an Airflow connection and its extra.
 
-        :param extra: the extra, parsed: a mapping, or whatever else somebody saved there.
+        :param extra: the extra, parsed: a mapping, or any other value that a user saved there.
         :raises DataloreConfigurationError: if a field is missing or invalid; the message says how to correct it.
         """
         reader = FieldReader(connection.conn_id, extra, connection.conn_type)
@@ -108,7 +108,7 @@ class DataloreConnection:
         return self.public_url + path
 
     def notebook_id(self, notebook_id: object) -> NotebookId:
-        """Parse a notebook id, or the pasted URL of a notebook on this server.
+        """Parse a notebook id, or the pasted address of a notebook on this server.
 
         :raises DataloreConfigurationError: if it is neither.
         """
@@ -143,7 +143,7 @@ class DataloreConnection:
 
     @cached_property
     def responding_proxy(self) -> str:
-        """The proxy that can respond in place of Datalore, for messages; empty if there is none, as with https."""
+        """The proxy that can respond instead of Datalore, for messages; empty if there is none, as with https."""
         return self.shown_proxy if self.base_url.startswith("http://") else ""
 
     @cached_property

@@ -38,8 +38,8 @@ def untrusted(connection: DataloreConnection, call: Call, reason: str) -> Datalo
     """The error if the server's certificate is not trusted, so that nothing was sent."""
     return DataloreUntrustedServerError(
         f"Could not {call.purpose} on {connection.route}: the TLS certificate of {connection.base_url} is not trusted "
-        f"({_brief(connection, reason)}). If your own CA signed it, set verify in the connection's "
-        "extra to the path of that CA's certificate.",
+        f"({_brief(connection, reason)}). If your own CA signed it, set verify in the connection's extra to "
+        "the path of that CA's certificate.",
         url=connection.url(call.path),
         never_received=True,
     )

@@ -22,9 +22,9 @@ def answered(status: int, proxy: str = "", **headers: str) -> calls.Response:
         ('Bearer scope="WORKSPACE", access="READ"', "scope WORKSPACE with access READ"),
         ("Bearer realm=x, Scope=NOTEBOOK_API", "scope NOTEBOOK_API."),
         ('bearer SCOPE = "ADMIN_FULL",ACCESS="FULL"', "scope ADMIN_FULL with access FULL"),
-        ('Bearer error="insufficient_scope"', "view rights"),
-        ('Bearer scope="' + "x" * 100_000, "view rights"),
-        ("", "view rights"),
+        ('Bearer error="insufficient_scope"', "may only view"),
+        ('Bearer scope="' + "x" * 100_000, "may only view"),
+        ("", "may only view"),
     ],
 )
 def test_a_403_names_what_the_token_requires(header: str, named: str) -> None:
@@ -44,7 +44,7 @@ def test_a_response_through_a_proxy_names_the_proxy(side: Side, monkeypatch: pyt
             calls.raise_for_status(STATUS, response)
     message = str(caught.value)
     assert f"through proxy {proxy.url} (from the environment)" in message
-    assert f"Proxy {proxy.url} may have responded in place of Datalore" in message
+    assert f"Proxy {proxy.url} may have responded instead of Datalore" in message
     assert "hunter2" not in message
     assert status != 407 or "requires a user and a password" in message
 

@@ -146,7 +146,7 @@ def test_a_kernel_that_is_killed_is_noticed(
     emulator.set_variant(crashed_cell=status)
     sales = notebook("1", gate(tmp_path / "never"), "3")
     with pytest.raises(
-        DataloreKernelLostError, match=r"2 of 3 cells have not run, cell 2 first.*died, or was restarted"
+        DataloreKernelLostError, match=r"2 of 3 cells have not run, cell 2 first.*died, or a user restarted it"
     ):
         meanwhile(play, operator(sales), context, lambda: os.kill(gate_pid(tmp_path / "never"), signal.SIGKILL))
 
