@@ -10,7 +10,7 @@ from typing import Literal
 
 import nbformat
 from nbconvert import HTMLExporter
-from nbformat import NotebookNode
+from nbformat import NotebookNode, validator
 
 from .ids import NotebookId
 from .library import write_atomically
@@ -47,7 +47,25 @@ def _renderable(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type not in ("code", "markdown", "raw"):
             source = f"Cell of type {cell.cell_type!r}:\n\n{cell.source}"
             shown.cells[number] = nbformat.v4.new_raw_cell(source)
+    shown = _normalized(shown)
+    if not validator.isvalid(shown):
+        shown.cells = [cell if _is_valid(cell, shown) else _as_text(cell) for cell in shown.cells]
     return shown
+
+
+def _normalized(notebook: NotebookNode) -> NotebookNode:
+    normalized: NotebookNode = validator.normalize(notebook)[1]
+    return normalized
+
+
+def _is_valid(cell: NotebookNode, notebook: NotebookNode) -> bool:
+    alone = NotebookNode({**notebook, "metadata": {}, "cells": [cell]})
+    return bool(validator.isvalid(alone))
+
+
+def _as_text(cell: NotebookNode) -> NotebookNode:
+    text: NotebookNode = nbformat.v4.new_raw_cell(f"Cell with invalid fields:\n\n{cell.get('source', '')}")
+    return text
 
 
 class Reports:

@@ -50,6 +50,7 @@ class Session:
         self._batches: list[CellBatch] = []
         self._executing: str | None = None
         self._writing: str | None = None
+        self._interrupt_next = False
         self._notebook: NotebookNode | None = None
         self._task: asyncio.Task[None] | None = None
         self._ending = asyncio.Lock()
@@ -111,14 +112,15 @@ class Session:
         return batch
 
     async def interrupt(self) -> bool:
-        """Interrupt the cell that is executing.
+        """Interrupt the cell that is executing, or the next one if the kernel is about to execute it.
 
-        :return: whether a cell was executing.
+        :return: whether there was such a cell.
         """
-        if self._kernel is None or self._executing is None:
-            return False
-        await self._kernel.interrupt()
-        return True
+        if self._kernel is not None and self._executing is not None:
+            await self._kernel.interrupt()
+            return True
+        self._interrupt_next = self.running_cell is not None
+        return self._interrupt_next
 
     async def restart(self) -> CellBatch:
         """End the kernel and all batches, and start another kernel.
@@ -190,6 +192,7 @@ class Session:
             except Exception as error:
                 log.exception("An interactive run of %s failed in the emulator", self.path)
                 await self._note(batch, "EmulatorError", f"The emulator could not execute the notebook: {error!r}")
+            self._interrupt_next = False
             self._batches.remove(batch)
             batch.end()
 
@@ -242,6 +245,11 @@ class Session:
         return self._kernel
 
     async def _execute_cell(self, kernel: Kernel, notebook: NotebookNode, index: int, identifier: str) -> None:
+        if self._interrupt_next:
+            notebook.cells[index].outputs = []
+            note_failure(notebook.cells[index], "KeyboardInterrupt", "")
+            self._results[identifier] = CellResult("ERROR", None, 0.0, now())
+            raise CellError("interrupted before its execution")
         self._executing, self._writing = identifier, None
         began = time.monotonic()
         status = "NONE"

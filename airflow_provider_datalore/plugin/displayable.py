@@ -72,7 +72,7 @@ def _cell(cell: Mapping[str, Any], widgets: Mapping[str, Any]) -> dict[str, Any]
         case "code":
             count = cell.get("execution_count")
             outputs = [shown for output in _list(cell.get("outputs")) for shown in _outputs(_mapping(output), widgets)]
-            return {**shown, "outputs": outputs, "execution_count": count if isinstance(count, int) else None}
+            return {**shown, "outputs": outputs, "execution_count": count if _is_count(count) else None}
         case "markdown":
             attachments = _mapping(cell.get("attachments"))
             files = {name: dict(each) for name, each in attachments.items() if isinstance(each, dict)}
@@ -81,6 +81,10 @@ def _cell(cell: Mapping[str, Any], widgets: Mapping[str, Any]) -> dict[str, Any]
             return shown
     label = f"A cell of type {kind!r}" if kind else "A cell without a type"
     return {**shown, "cell_type": "raw", "source": f"{label}:\n{source}"}
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _outputs(output: Mapping[str, Any], widgets: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -368,7 +368,7 @@ def test_an_error_without_a_body_puts_no_words_into_datalore_s_mouth() -> None:
     with pytest.raises(DataloreApiError) as caught:
         calls.raise_for_status(ANY, answer(400))
     assert caught.value.detail == ""
-    assert "Datalore said" not in str(caught.value)
+    assert "Datalore reported" not in str(caught.value)
 
 
 # The answer to a submission

@@ -69,7 +69,7 @@ def test_in_place_outage(stage: Stage) -> None:
     task = stage.start_in_place("faults_in_place", "deferred")
     stage.wait_until_watched(polls=WATCHED)
     stage.datalore.road.cut()
-    task.wait_for_log("Asking again in")
+    task.wait_for_log("Retrying in")
     stage.datalore.road.restore()
     stage.wait_until_watched_on()
     stage.let_go()
@@ -116,7 +116,7 @@ def test_in_place_cleared(stage: Stage) -> None:
 def test_in_place_two_tasks(stage: Stage) -> None:
     first = stage.start_in_place("faults_in_place", "deferred")
     second = stage.start_task("faults_in_place", "deferred")
-    second.wait_for_log("is busy; waiting for its turn")
+    second.wait_for_log("is busy; waiting until it is idle")
     assert stage.asked() == 1
     stage.let_go()
     first.wait_until("success")

@@ -24,7 +24,7 @@ def test_outage(stage: Stage) -> None:
     stage.wait_until_watched(len(tasks))
     stage.datalore.road.cut()
     for task in tasks:
-        task.wait_for_log("Asking again in")
+        task.wait_for_log("Retrying in")
     stage.datalore.road.restore()
     stage.wait_until_watched_on()
     stage.let_go()
@@ -41,7 +41,7 @@ def test_outage(stage: Stage) -> None:
 def test_outage_at_the_start(stage: Stage) -> None:
     stage.datalore.road.cut()
     task = stage.start_task("faults_deferred", "deferred")
-    task.wait_for_log("Asking again in")
+    task.wait_for_log("Retrying in")
     stage.datalore.road.restore()
     stage.wait_until_watched()
     stage.let_go()
@@ -139,7 +139,7 @@ def test_token_rotated(stage: Stage) -> None:
     stage.airflow.change_connection(CONN_ID, stage.datalore.connection)
     stage.datalore.revoke_old_token()
     for task in tasks:
-        task.wait_for_log("Reading the connection anew")
+        task.wait_for_log("Reloading the connection")
     stage.wait_until_watched_on()
     stage.let_go()
     for task in tasks:

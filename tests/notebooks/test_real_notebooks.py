@@ -89,19 +89,19 @@ def test_a_cell_with_an_expected_error_is_not_the_failed_cell(execute: Execute) 
 
 
 @pytest.mark.parametrize(
-    ("name", "source", "printed"),
+    ("name", "source", "error_name", "printed"),
     [
-        ("group", "raise ExceptionGroup('two', [ValueError('a'), KeyError('b')])", "| ValueError: a"),
-        ("magic", "%no_such_magic", "UsageError: Line magic function `%no_such_magic` not found."),
+        ("group", "raise ExceptionGroup('two', [ValueError('a'), KeyError('b')])", "ExceptionGroup", "| ValueError: a"),
+        ("magic", "%no_such_magic", "UsageError", "UsageError: Line magic function `%no_such_magic` not found."),
         # A kernel that dies at once has not reported yet which cell it executes.
-        ("dead", "import os, time; time.sleep(0.5); os._exit(1)", ""),
+        ("dead", "import os, time; time.sleep(0.5); os._exit(1)", "", ""),
     ],
 )
-def test_without_an_error_the_last_executed_cell_is_described(
-    execute: Execute, name: str, source: str, printed: str
+def test_without_an_error_output_the_last_executed_cell_is_described(
+    execute: Execute, name: str, source: str, error_name: str, printed: str
 ) -> None:
     failure = found(execute(f"no-error-{name}", "1", source, "2"))
-    assert (failure.number, failure.error_name) == (2, "")
+    assert (failure.number, failure.error_name) == (2, error_name)
     assert printed in failure.output
 
 

@@ -40,7 +40,7 @@ class Checkout:
 def original(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """With a snapshot that agrees with the code."""
     root = tmp_path_factory.mktemp("original")
-    shutil.copytree(ROOT / PACKAGE, root / PACKAGE, ignore=shutil.ignore_patterns("*.pyc", "emulator", "plugin"))
+    shutil.copytree(ROOT / PACKAGE, root / PACKAGE, ignore=shutil.ignore_patterns("*.pyc", "plugin"))
     (root / "docs").mkdir()
     shutil.copy(ROOT / REFERENCE, root / REFERENCE)
     checkout = Checkout(root)

@@ -154,7 +154,7 @@ class TestWaitingOnTheWorker:
 
     def test_killing_it_when_nothing_runs_says_nothing(self, logged: Logged) -> None:
         operator().on_kill()
-        assert "goes on" not in logged()
+        assert "keeps running" not in logged()
 
     def test_an_artifact_with_a_path_of_another_host_does_not_fail_the_task(
         self, datalore: Datalore, context: Context, task_instance: TaskInstance
