@@ -337,7 +337,11 @@ class TestDeferred:
         assert raised.value.status == 503
 
     @pytest.mark.parametrize(
-        "sent", [None, {}, "done", {"status": "success", "run_id": "r"}, {"version": 99, "run": {}}]
+        "sent",
+        [
+            *(None, {}, "done", {"status": "success", "run_id": "r"}),
+            {"version": 99, "run": {"run_id": "r", "end_time": "2026-01-31T08:05:00Z", "success": True}},
+        ],
     )
     def test_an_event_that_is_not_known_fails_loudly(self, datalore: Datalore, context: Context, sent: Any) -> None:
         with pytest.raises(DataloreError, match="does not know"):

@@ -76,8 +76,8 @@ def test_a_task_that_waits_on_its_worker_has_links_and_then_a_notebook(
     finally:
         Path(emulator.folder, "me", "backend.go").touch()
     assert airflow.wait_for_run("waits_on_its_worker", run_id, TIMEOUT) == "success"
-    page = browser.get(tab, timeout=60).text
-    assert "data-notebook=" in page
+    # The tab keeps the status of a run for some seconds.
+    wait_for("it shows the notebook", lambda: "data-notebook=" in browser.get(tab, timeout=60).text, TIMEOUT)
     assert "backend was released" in browser.get(f"{tab}/notebook?theme=light", timeout=60).text
     found = airflow.request("GET", links)["extra_links"]
     assert found["Executed notebook"].startswith(f"{emulator.url}/")
