@@ -7,7 +7,7 @@ import time
 from typing import Protocol
 
 from airflow_provider_datalore.api.calls import Call, Response
-from airflow_provider_datalore.api.flow import Flow, Refresh, Result, Sleep, Step
+from airflow_provider_datalore.api.flow import Flow, Result, Sleep
 from airflow_provider_datalore.exceptions import DataloreError
 
 
@@ -38,21 +38,17 @@ def run_flow(flow: Flow[Result], client: Client) -> Result:
     :raises DataloreError: the error that the flow raises. Any other exception of a step is not passed to the flow.
     """
 
-    def carry_out(step: Step) -> Response | None:
-        match step:
-            case Call():
-                return client.send(step)
-            case Sleep():
-                time.sleep(step.seconds)
-            case Refresh():
-                client.refresh()
-        return None
-
     try:
         step = next(flow)
         while True:
+            response: Response | None = None
             try:
-                response = carry_out(step)
+                if isinstance(step, Call):
+                    response = client.send(step)
+                elif isinstance(step, Sleep):
+                    time.sleep(step.seconds)
+                else:
+                    client.refresh()
             except DataloreError as error:
                 step = flow.throw(error)
             else:
@@ -67,21 +63,18 @@ def run_flow(flow: Flow[Result], client: Client) -> Result:
 async def run_flow_async(flow: Flow[Result], client: AsyncClient) -> Result:
     """Carry out a flow in the running event loop; otherwise the same as :func:`run_flow`."""
 
-    async def carry_out(step: Step) -> Response | None:
-        match step:
-            case Call():
-                return await client.send(step)
-            case Sleep():
-                await asyncio.sleep(step.seconds)
-            case Refresh():
-                await client.refresh()
-        return None
-
     try:
         step = next(flow)
         while True:
+            response: Response | None = None
             try:
-                response = await carry_out(step)
+                # Not in a coroutine of its own: thousands of runs wait here, and each would keep its frame.
+                if isinstance(step, Call):
+                    response = await client.send(step)
+                elif isinstance(step, Sleep):
+                    await asyncio.sleep(step.seconds)
+                else:
+                    await client.refresh()
             except DataloreError as error:
                 step = flow.throw(error)
             else:

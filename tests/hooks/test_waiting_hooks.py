@@ -443,15 +443,20 @@ async def test_a_bug_is_not_a_response_and_passes_both_pumps() -> None:
 
 
 async def test_the_async_pump_leaves_the_event_loop_free() -> None:
-    ticks = 0
+    ticked = asyncio.Event()
 
     async def tick() -> None:
-        nonlocal ticks
-        while True:
-            ticks += 1
+        for _ in range(3):
             await asyncio.sleep(0.005)
+        ticked.set()
+
+    class SlowClient(RecordingAsyncClient):
+        """Responds once another task of the event loop has run."""
+
+        async def send(self, call: Call) -> Any:
+            await ticked.wait()
+            return await super().send(call)
 
     ticking = asyncio.create_task(tick())
-    await run_flow_async(flow([]), RecordingAsyncClient())
-    ticking.cancel()
-    assert ticks >= 3
+    assert await asyncio.wait_for(run_flow_async(flow([]), SlowClient()), 60) == 42
+    await ticking
