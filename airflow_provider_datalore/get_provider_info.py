@@ -14,7 +14,7 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {
                 "integration-name": "Datalore",
-                "external-doc-url": "https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html",
+                "external-doc-url": "https://www.jetbrains.com/help/datalore/run-api.html",
                 "tags": ["service"],
             }
         ],

@@ -4,7 +4,7 @@ The page's example starts a run, polls it every second until it has ended, and r
 task does the same with the token from the connection, errors that say what to do, and a wait that tolerates
 outages. It holds its worker slot the whole time: for long notebooks, use the operator.
 
-Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
+Source: https://www.jetbrains.com/help/datalore/run-api.html
 """
 
 from __future__ import annotations

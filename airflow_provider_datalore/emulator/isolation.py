@@ -1,6 +1,6 @@
 """The files of an isolated run: its cells execute in a copy of the notebook's files, which is deleted afterwards.
 
-Source: https://www.jetbrains.com/help/datalore/run-notebooks-using-api.html
+Source: https://www.jetbrains.com/help/datalore/run-api.html
 """
 
 from __future__ import annotations
