@@ -61,7 +61,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
     :param timeout: seconds to wait for the run; None for no limit. The notebook keeps running in Datalore after that.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
-        (Airflow 3.3 and later; earlier versions cannot remember the run, so a retry always runs the notebook again).
+        (before Airflow 3.3 only with option ``run_store`` in section ``datalore`` of Airflow's configuration).
     :param artifacts_to: a folder in which all artifacts of the run are saved when it has ended, successfully or not:
         any ``ObjectStoragePath``, such as ``"s3://aws_default@bucket/{{ ds }}"``. XCom ``artifacts`` holds the paths.
         None saves nothing. (templated)

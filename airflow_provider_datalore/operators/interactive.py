@@ -54,7 +54,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
     :param stop_session_after: whether to stop the notebook's session and its machine when the task ends in any way:
         success, failure, kill or timeout.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
-        (Airflow 3.3 and later).
+        (before Airflow 3.3 only with option ``run_store`` in section ``datalore`` of Airflow's configuration).
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
