@@ -73,6 +73,19 @@ class RunStore:
             log.warning("The run store cannot be used, so a retry would run the notebook again: %s", error)
             return None
 
+    @property
+    def remembers(self) -> bool:
+        """Whether this task remembers its run for a retry or a clear."""
+        return self._store is not None
+
+    def holds(self, run_id: str) -> bool:
+        """Whether this run is stored, so that a retry or a clear uses it. Never fails."""
+        try:
+            return bool(run_id) and self._load().get("run_id") == run_id
+        except Exception as error:
+            log.debug("Could not read the stored run: %s", error)
+            return False
+
     def remember(self, notebook: NotebookId, run_id: str, requested: str) -> None:
         """Store the run, as soon as Datalore has returned its id.
 
