@@ -128,6 +128,10 @@ class RunStore:
         except DataloreNotFoundError:
             log.warning("An earlier try started run %s, which Datalore no longer knows; starting a new run.", run_id)
             return None
+        if not run.is_of(notebook):
+            # Users may edit the store.
+            log.warning("The stored run %s is not a run of notebook %s; starting a new run.", run_id, notebook)
+            return None
         if run.is_finished and not run.succeeded:
             log.info("Run %s of an earlier try failed; starting a new run.", run_id)
             return None
