@@ -151,7 +151,7 @@ def compare_cells(before: bytes, now: bytes) -> tuple[CellChange, ...]:
     :raises NotANotebookError: if one of them is not a notebook.
     """
     earlier, later = _own_cells(before), _own_cells(now)
-    return tuple(_changes(_Cells(earlier, later, _matched(before, now, earlier, later))))
+    return tuple(_changes(_Cells(earlier, later, _matched(earlier, later))))
 
 
 def compare_parameters(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[ParameterChange, ...]:
@@ -170,7 +170,7 @@ def duration_ratio(before: bytes, now: bytes, until: int) -> float | None:
     :raises NotANotebookError: if one of them is not a notebook.
     """
     earlier, later = _own_cells(before), _own_cells(now)
-    pairs = _matched(before, now, earlier, later)
+    pairs = _matched(earlier, later)
     total_before = total_now = 0.0
     for old, new in pairs:
         if old is None or new is None or later[new].number > until:
@@ -186,9 +186,7 @@ def _own_cells(content: bytes) -> list[CodeCell]:
     return [cell for cell in code_cells(content) if _INJECTED_TAG not in cell.tags]
 
 
-def _matched(
-    before: bytes, now: bytes, earlier: Sequence[CodeCell], later: Sequence[CodeCell]
-) -> list[tuple[int | None, int | None]]:
+def _matched(earlier: Sequence[CodeCell], later: Sequence[CodeCell]) -> list[tuple[int | None, int | None]]:
     """Pairs of indexes of cells that belong together, in order; None for a cell without a counterpart."""
     try:
         from nbdime.diffing.notebooks import diff_notebooks
@@ -219,7 +217,7 @@ def _blocks_by_source(earlier: Sequence[CodeCell], later: Sequence[CodeCell]) ->
 
 def _blocks_of_nbdime(diff_notebooks: Any, earlier: Sequence[CodeCell], later: Sequence[CodeCell]) -> Iterator[_Block]:
     """The same by nbdime, which also finds edited cells among moved, added and removed ones."""
-    operations = next(
+    operations: list[dict[str, Any]] = next(
         (each["diff"] for each in diff_notebooks(_notebook(earlier), _notebook(later)) if each["key"] == "cells"), []
     )
     added = {each["key"]: len(each["valuelist"]) for each in operations if each["op"] == "addrange"}
