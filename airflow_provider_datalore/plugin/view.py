@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.api.models import Run
+from airflow_provider_datalore.durations import in_words
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.plugin.runs import Links, TabClient
 from airflow_provider_datalore.plugin.tasks import NotebookTask
@@ -101,7 +102,7 @@ class TabView:
         """The duration of the run until its end, or until now."""
         if self.started_at is None or self.state == "none":
             return ""
-        return _duration(((self.ended_at or datetime.now(UTC)) - self.started_at).total_seconds())
+        return in_words(((self.ended_at or datetime.now(UTC)) - self.started_at).total_seconds())
 
     @property
     def parameters(self) -> Iterable[tuple[str, str]]:
@@ -165,11 +166,3 @@ def _no_run(task: NotebookTask) -> str:
     if task.state == "success":
         return "This task has no run in Datalore. The outputs of an interactive run are in the notebook itself."
     return "This try of the task did not start a run in Datalore. See the task's log for the reason."
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
