@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_datalore.plugin.render import render
 from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_HEADERS
 from dev.browser import Browser
+from dev.firefox import Firefox
 
 pytestmark = [pytest.mark.browser, pytest.mark.audit]
 
@@ -67,3 +68,17 @@ def test_in_a_frame_it_is_shown(browser: Browser, url: str) -> None:
         page.goto(url)
         page.frame_locator("iframe").locator("#ask").first.wait_for()
         assert "HOSTILE RAN" in logged
+
+
+def test_in_firefox_it_shows_nothing_either(firefox: Firefox, url: str) -> None:
+    firefox.open(f"{url}/notebook", wait="none")
+    text = "document.documentElement?.innerText"
+    assert firefox.wait_until(lambda: "shown only in the Datalore tab" in str(firefox.evaluate(text)), 60)
+    firefox.wait_until(lambda: False, 1)
+    assert firefox.evaluate(text) == "This page is shown only in the Datalore tab of a task."
+    assert firefox.logged == []
+
+
+def test_in_a_frame_firefox_shows_it(firefox: Firefox, url: str) -> None:
+    firefox.open(url)
+    assert firefox.wait_until(lambda: "HOSTILE RAN" in firefox.logged, 60)
