@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from airflow_provider_datalore.api.text import listed
 from airflow_provider_datalore.catalog.entry import MAX_LISTED, CatalogEntry
 from airflow_provider_datalore.catalog.lock_file import FILE_NAME, Index
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
@@ -68,6 +67,8 @@ class Catalog(Mapping[str, CatalogEntry]):
     def _near(self, name: str) -> str:
         """The names that are most like this one, as a sentence."""
         from difflib import SequenceMatcher
+
+        from airflow_provider_datalore.api.text import listed
 
         def distance(other: str) -> float:
             wanted, known = name.casefold(), other.casefold()

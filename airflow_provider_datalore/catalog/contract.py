@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.api.values import is_param
-from airflow_provider_datalore.catalog.controls import LockedControl, NotAcceptedError
 from airflow_provider_datalore.catalog.entry import CatalogEntry
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+if TYPE_CHECKING:
+    from airflow_provider_datalore.catalog.controls import LockedControl
 
 WHEN_EDITED = ("ignore", "warn", "fail")
 
@@ -28,6 +29,8 @@ def check_task(
         )
     if not isinstance(notebook_id, CatalogEntry):
         if when_edited != "ignore":
+            from airflow_provider_datalore.api.text import one_line
+
             raise DataloreConfigurationError(
                 f"when_edited={when_edited!r} requires a notebook of the catalog, and notebook_id is "
                 f"{one_line(str(notebook_id))!r:.200}: only the lock file knows the code that was locked. Use "
@@ -107,9 +110,13 @@ def _problem(entry: CatalogEntry, name: object, value: object, *, written: bool)
         return without_control(entry, name)
     if written and not is_written(value):
         return ""
+    from airflow_provider_datalore.catalog.controls import NotAcceptedError
+
     try:
         control.typed(value, is_written=written)
     except NotAcceptedError as error:
+        from airflow_provider_datalore.api.text import one_line, shorten
+
         return (
             f"Parameter {name!r} of notebook {entry.name!r} is {shorten(one_line(repr(value)))}, which its control "
             f"({control}) does not accept: it must be {error}."
