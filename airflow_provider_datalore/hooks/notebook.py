@@ -70,6 +70,11 @@ class DataloreNotebook:
         """Read the state of the kernel and of the cells, with the results of their last executions."""
         return self.run_flow(partial(interactive.look, self.id))
 
+    def cells(self) -> list[Cell]:
+        """Read the cells without their outputs: their code, text and controls."""
+        call = notebook_api.list_cells(self.id, with_outputs=False)
+        return notebook_api.read_cells(call, self.send(call))
+
     def cell_outcome(self, cell: Cell) -> CellOutcome:
         """Read the printed output of a cell and its error."""
         call = notebook_api.cell_outputs(self.id, cell.cell_id)

@@ -84,8 +84,9 @@ def _adapter(name: str, kind: Any) -> TypeAdapter[Any]:
         return TypeAdapter(type("NotAType", (), {}) if is_value else kind)
     except Exception:
         raise DataloreConfigurationError(
-            f"outputs contains {name!r}: {kind!r:.200}, which is not a type that can be checked. Use a "
-            "type such as float, int, str, bool, list[str], dict[str, float], or a pydantic model."
+            f"outputs contains {name!r}: {kind!r:.200}, which is not a type that can be checked; it "
+            "must be a list of different names, or a mapping of names to types such as float, int, str, bool, "
+            "list[str], dict[str, float], or a pydantic model."
         ) from None
 
 

@@ -157,7 +157,12 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         earlier = store.find_run(
             hook, notebook, self._requested_outputs, outage, lambda: self._fingerprint(parameters())
         )
-        run_id = earlier or self._start(hook, notebook, store, parameters(), policy)
+        if earlier is None:
+            values = parameters()
+            self._check_code(hook, notebook, context)
+            run_id = self._start(hook, notebook, store, values, policy)
+        else:
+            run_id = earlier
         policy = replace(policy, since=time.time())
         push_for_tab(context, xcom.RUN_ID, run_id)
         self.started_run_id = run_id
@@ -228,6 +233,14 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=now)
 
+    def _check_code(self, hook: DataloreHook, notebook: NotebookId, context: Context) -> None:
+        """Compare the code with the locked code before the run, if requested."""
+        if self.catalog_entry is not None and self.when_edited != "ignore":
+            from airflow_provider_datalore.tasks.edited import check_before
+
+            own = hook.notebook(notebook, max_outage=self.max_outage)
+            check_before(self, own, context, also_after=self.wait_for_completion)
+
     def _start(
         self,
         hook: DataloreHook,
@@ -274,6 +287,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
 
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
         from airflow_provider_datalore.exceptions import (
+            DataloreNotebookEditedError,
             DataloreNotFoundError,
             DataloreOutputError,
             DataloreRunFailedError,
@@ -296,6 +310,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
                 raise error
             case DataloreOutputError() as error:
                 store.note_missing(self._requested_outputs)
+                raise without_retry(error)
+            case DataloreNotebookEditedError() as error:
+                store.forget()
                 raise without_retry(error)
             case DataloreNotFoundError() as error:
                 # Datalore has removed the artifacts. To get them, a user must clear the task, which runs the notebook

@@ -128,6 +128,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         notebook = self._notebook()
         push_link(context, xcom.NOTEBOOK_URL, notebook.url)
         if not self.wait_for_completion:
+            self._check_code(notebook, context)
             start(notebook, policy.outage_before_start(time.time()))
             return None
         snapshot = run_of_earlier_try(notebook, self._store(context), self._fingerprint())
@@ -227,6 +228,13 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
                 "the task ends as soon as the run has started. Set it, or remove these arguments."
             )
 
+    def _check_code(self, notebook: DataloreNotebook, context: Context) -> None:
+        """Compare the code with the locked code before the run, if requested."""
+        if self.catalog_entry is not None and self.when_edited != "ignore":
+            from airflow_provider_datalore.tasks.edited import check_before
+
+            check_before(self, notebook, context, also_after=False)
+
     def _store(self, context: Context) -> RunStore:
         from airflow_provider_datalore.tasks.run_store import RunStore
 
@@ -263,7 +271,9 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
                 self._defer(notebook, "", policy, "execute_when_idle")
             notebook.wait_until_idle(policy)
 
-        snapshot = start_when_idle(notebook, self.parameters, policy, wait, has_waited=has_waited)
+        parameters = self._typed(self.parameters)
+        self._check_code(notebook, context)
+        snapshot = start_when_idle(notebook, parameters, policy, wait, has_waited=has_waited)
         self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
         context["ti"].xcom_push(key=xcom.INTERACTIVE_RUN, value=snapshot.to_text())
         return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline))

@@ -120,12 +120,14 @@ def deliver(
         run.raise_for_failure()
     except DataloreRunFailedError as error:
         failed = explained(error, hook, notebook_url)
+        _check_code(run, hook, context, task)
         _keep_artifacts(run, hook, context, task)
         return Outcome(run, failed, failed.failure, notebook_url)
     made = [artifact.name for artifact in run.artifacts]
     log.info("Run %s succeeded; its artifacts: %s.", run.run_id, made or "none")
     try:
         _keep_artifacts(run, hook, context, task)
+        _check_code(run, hook, context, task)
         if task.outputs is not None:
             _hand_on(hook.read_outputs(run, task.outputs, max_outage=task.max_outage), run, context, task)
     except DataloreError as error:
@@ -170,6 +172,13 @@ def _describe(run: Run, context: Context, task: RunTask, parameters: Iterable[st
     from airflow_provider_datalore.assets.events import describe_run
 
     describe_run(run, context, task.outlets, parameters)
+
+
+def _check_code(run: Run, hook: DataloreHook, context: Context, task: object) -> None:
+    if getattr(task, "catalog_entry", None) is not None:
+        from airflow_provider_datalore.tasks.edited import check_after
+
+        check_after(task, run, hook, context)
 
 
 def _hand_on(outputs: dict[str, Any], run: Run, context: Context, task: RunTask) -> None:
