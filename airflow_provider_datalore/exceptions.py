@@ -348,8 +348,8 @@ class DataloreNotebookEditedError(DataloreError):
     :param edits: what differs, one sentence for each cell.
     """
 
-    def __init__(self, message: str, *, edits: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, edits: tuple[str, ...] = (), **known: Unpack[KnownPlace]) -> None:
+        super().__init__(message, **known)
         self.edits = edits
 
 

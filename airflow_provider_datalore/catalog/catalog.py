@@ -46,8 +46,9 @@ class Catalog(Mapping[str, CatalogEntry]):
             facts = self._index.facts(name) if isinstance(name, str) else None
             if facts is None:
                 raise DataloreConfigurationError(
-                    f"The catalog {self.path} has no notebook {name!r:.200}. {self._near(str(name))} A name is the "
-                    "folder path and the title; `airflow datalore lock` adds notebooks."
+                    f"The catalog has no notebook {name!r:.200}.\n{self._near(str(name))}\nThe catalog is {self.path}.",
+                    to_do="correct the name, which is the folder path and the title; `airflow datalore lock` adds "
+                    "notebooks.",
                 )
             self._entries[name] = CatalogEntry(name, facts, self.path)
         return self._entries[name]

@@ -65,9 +65,10 @@ class CatalogEntry:
 
             known = listed(sorted(self.ids), MAX_LISTED) or "no connection"
             raise DataloreConfigurationError(
-                f"The catalog {self.path} has no id of notebook {self.name!r} for connection {conn_id!r}; it has one "
-                f"for {known}. Add it with `airflow datalore lock --conn-id {conn_id} --file {self.path} NOTEBOOK`, or "
-                "use another connection."
+                f"Notebook {self.name!r} has no id for connection {conn_id!r}.\n"
+                f"The catalog {self.path} has one for {known}.",
+                to_do=f"run `airflow datalore lock --conn-id {conn_id} --file {self.path} NOTEBOOK`, or use another "
+                "connection.",
             )
         return found
 

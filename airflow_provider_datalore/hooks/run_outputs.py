@@ -71,9 +71,10 @@ def with_types(values: Mapping[str, Any], types: Mapping[str, Any], run_id: str)
             typed[name] = adapter.dump_python(read, mode="json", by_alias=True)
         except (ValidationError, PydanticSerializationError) as error:
             raise DataloreOutputError(
-                f"Output {name!r} of run {run_id} is {_shown(values[name])}, and not {shown_type(kind)}"
-                f"{_details(error)}. Correct the notebook, or the type in outputs.",
+                f"Output {name!r} is {_shown(values[name])}, and not {shown_type(kind)}{_details(error)}.\n"
+                f"Run {run_id} returned it, and outputs asks for {shown_type(kind)}.",
                 output=name,
+                to_do="correct the notebook, or the type in outputs.",
             ) from None
     return typed
 

@@ -16,6 +16,9 @@ from airflow_provider_datalore.exceptions import (
     DataloreNotebookEditedError,
 )
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES, NotANotebookError
+from airflow_provider_datalore.run_state import RunState
+from airflow_provider_datalore.tasks.pushing import push_for_tab
+from airflow_provider_datalore.wording import short_id
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
 log = logging.getLogger(__name__)
+
+_TO_DO = "if the edits are right, run `airflow datalore lock` and commit the file; if not, undo them in Datalore."
 
 
 class EditedTask(Protocol):
@@ -55,11 +60,13 @@ def check_before(task: EditedTask, notebook: DataloreNotebook, context: Context,
             f"get the executed notebook, and the notebook itself cannot be read: {error}"
         )
         if task.when_edited == "fail":
-            raise DataloreNotebookApiMissingError(f'{message} Set when_edited="warn" or "ignore".') from error
+            raise DataloreNotebookApiMissingError(
+                message, state=RunState.NOT_STARTED, to_do='set when_edited="warn" or "ignore".'
+            ) from error
         log.warning("%s", message)
         return
-    context["ti"].xcom_push(key=xcom.CODE_CHECKED, value="before the run")
-    _report(task, entry, present, "is about to run", "The notebook was not run.")
+    push_for_tab(context, xcom.CODE_CHECKED, "before the run")
+    _report(task, entry, present, "The code of notebook {} was edited since it was locked.", RunState.NOT_STARTED)
 
 
 def check_after(task: object, run: Run, hook: DataloreHook, context: Context) -> None:
@@ -77,11 +84,12 @@ def check_after(task: object, run: Run, hook: DataloreHook, context: Context) ->
     except (DataloreError, NotANotebookError) as error:
         message = f"Cannot tell whether run {run.run_id} executed the locked code of {entry.name!r}: {error}"
         if checked.when_edited == "fail" and run.succeeded:
-            raise DataloreNotebookEditedError(message) from error
+            raise DataloreNotebookEditedError(message, state=RunState.SUCCEEDED) from error
         log.warning("%s", message)
         return
     if run.succeeded:
-        _report(checked, entry, present, f"was executed by run {run.run_id}", "The run itself succeeded.")
+        summary = f"Run {short_id(run.run_id)} executed other code than the locked code of notebook {{}}."
+        _report(checked, entry, present, summary, RunState.SUCCEEDED)
     elif found := edits(entry.cells, present):
         log.warning("Run %s did not execute the locked code of %r: %s.", run.run_id, entry.name, "; ".join(found))
 
@@ -94,24 +102,18 @@ def _executed(run: Run, hook: DataloreHook) -> list[CodeOfCell]:
 
 
 def _was_checked(context: Context) -> bool:
-    from airflow_provider_datalore.tasks.deferral import own_xcom
+    from airflow_provider_datalore.tasks.own_xcoms import own_text
 
-    return bool(own_xcom(context, xcom.CODE_CHECKED))
+    return bool(own_text(context, xcom.CODE_CHECKED))
 
 
-def _report(task: EditedTask, entry: CatalogEntry, present: list[CodeOfCell], what: str, outcome: str) -> None:
+def _report(task: EditedTask, entry: CatalogEntry, present: list[CodeOfCell], summary: str, state: RunState) -> None:
     found = edits(entry.cells, present)
     if not found:
         log.info("The code of notebook %r is the code that was locked.", entry.name)
         return
-    message = (
-        f"The code of notebook {entry.name!r} that {what} is not the code that was locked: {'; '.join(found)}. If the "
-        "edits are right, run `airflow datalore lock` and commit the file."
-    )
+    lines = [summary.format(repr(entry.name)), *(f"{edit[0].upper()}{edit[1:]}." for edit in found)]
     if task.when_edited == "warn":
-        log.warning("%s", message)
+        log.warning("%s", "\n".join([*lines, f"To do: {_TO_DO}"]))
         return
-    from airflow_provider_datalore.tasks.no_retry import without_retry
-
-    error = DataloreNotebookEditedError(f"{message} {outcome}", edits=tuple(found))
-    raise without_retry(error)
+    raise DataloreNotebookEditedError("\n".join(lines), edits=tuple(found), state=state, to_do=_TO_DO)

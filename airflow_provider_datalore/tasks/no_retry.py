@@ -46,7 +46,9 @@ def without_retry(
 ) -> DataloreOutputError | DataloreNotFoundError | DataloreNotebookEditedError:
     """The same error, in the subclass for which Airflow does not retry the task."""
     if isinstance(error, exceptions.DataloreNotebookEditedError):
-        return DataloreNotebookEditedError(error.message, edits=error.edits)
+        edited = DataloreNotebookEditedError(error.message)
+        vars(edited).update(vars(error))
+        return edited
     if isinstance(error, exceptions.DataloreNotFoundError):
         return DataloreNotFoundError(error.message, status=error.status, url=error.url, detail=error.detail)
     if isinstance(error, exceptions.DataloreMissingOutputError):
