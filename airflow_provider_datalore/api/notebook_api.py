@@ -45,12 +45,15 @@ def without_notebook() -> Call:
     return Call("POST", "/api/notebook/v1/kernel/status", "find out whether there is a Notebook API", body={})
 
 
-def list_cells(notebook: NotebookId, *, with_outputs: bool = True) -> Call:
-    """The call that reads the cells.
+def list_cells(notebook: NotebookId, *, with_outputs: bool = True, worksheet: int = 0) -> Call:
+    """The call that reads the cells of a worksheet.
 
     :param with_outputs: whether to read the results of their last executions as well.
+    :param worksheet: counted from 0.
     """
-    return _call(notebook, "cells", f"read the cells of notebook {notebook}", includeOutputs=with_outputs)
+    further: dict[str, Any] = {"worksheetIndex": worksheet} if worksheet else {}
+    purpose = f"read the cells of notebook {notebook}"
+    return _call(notebook, "cells", purpose, includeOutputs=with_outputs, **further)
 
 
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:

@@ -60,12 +60,12 @@ def of_cells(cells: Iterable[Cell]) -> Source:
     """Read the cells of the Notebook API."""
     read: list[SourceCell] = []
     language = ""
-    for cell in cells:
+    for number_of_cell, cell in enumerate(cells, start=1):
         tags = cell.data.get("tags")
         read.append(
             SourceCell(
                 kind=cell.cell_type,
-                number=cell.position + 1,
+                number=number_of_cell,
                 source=cell.source,
                 tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
                 control=cell.control or {},
