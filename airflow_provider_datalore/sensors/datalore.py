@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +19,8 @@ from airflow_provider_datalore import defaults, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
+from airflow_provider_datalore.tasks.mapping import checked_partial
+from airflow_provider_datalore.tasks.output_values import OutputValues
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.datalore import DataloreHook
 
 
-class DataloreRunSensor(LineageMixin, BaseSensorOperator):
+class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
     """Waits until a run of a notebook has ended, and fails if it ended without success.
 
     Returns the finished run as JSON, also in XCom ``run``. ``soft_fail`` skips the task when a time limit passes, but
@@ -63,7 +65,7 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         defer_after: float | timedelta = 0.0,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
-        outputs: Sequence[str] | None = None,
+        outputs: Mapping[str, Any] | Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -73,10 +75,16 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         self.defer_after = seconds(defer_after)
         self.max_outage = seconds(max_outage)
         self.artifacts_to = artifacts_to
-        self.outputs = outputs
+        self._use_outputs(outputs)
         self.datalore_conn_id = datalore_conn_id
         self._outage: Outage | None = None
         self._last_seen: Run | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Set arguments of all tasks that ``expand`` creates; see ``BaseOperator.partial``."""
+        partial: Any = super().partial
+        return checked_partial(partial(**kwargs))
 
     @cached_property
     def hook(self) -> DataloreHook:
