@@ -19,7 +19,7 @@ class DataloreRunTrigger(BaseTrigger):
 
     :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param poll_interval: maximum seconds between two requests.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param max_outage: seconds for which Datalore may be unreachable without one usable response.
     :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; the longer ago, the less frequent the requests.
