@@ -22,7 +22,7 @@ KNOWN_STATES = {
     RunState.FAILED: ("failed", "Failed"),
     RunState.UNKNOWN: ("unknown", "Unknown"),
 }
-"""The state and its label if only the task's error tells what became of the run."""
+"""The state and its label if only the task's error tells the outcome of the run."""
 
 
 @dataclass(frozen=True, slots=True)

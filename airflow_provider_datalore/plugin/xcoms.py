@@ -25,17 +25,19 @@ def read(key: TaskKey, names: Iterable[str], session: Session) -> Mapping[str, A
     from airflow.models.xcom import XComModel
     from sqlalchemy import Text, cast, func, select
 
+    # As text: SQLAlchemy would decode what is nested too deeply for Python.
+    text = cast(XComModel.value, Text)
     rows = session.execute(
-        select(XComModel.key, XComModel.value).where(
+        select(XComModel.key, text.label("text")).where(
             XComModel.dag_id == key.dag_id,
             XComModel.run_id == key.run_id,
             XComModel.task_id == key.task_id,
             XComModel.map_index == key.map_index,
             XComModel.key.in_([stored for name in names for stored in (name, xcom.TAB_PREFIX + name)]),
-            func.length(cast(XComModel.value, Text)) <= _MAX_XCOM_CHARS,
+            func.length(text) <= _MAX_XCOM_CHARS,
         )
     )
-    found = {row.key: row.value for row in rows}
+    found = {row.key: _decoded(row.text) for row in rows}
     values = {name: _plain(found.get(xcom.TAB_PREFIX + name, found.get(name))) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -43,9 +45,14 @@ def read(key: TaskKey, names: Iterable[str], session: Session) -> Mapping[str, A
 def _plain(value: Any) -> str | dict[str, Any] | None:
     """A value as plain JSON; text may be JSON once more, as Airflow's API stores it. An id of digits stays text."""
     if isinstance(value, str):
-        try:
-            decoded = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
+        decoded = _decoded(value)
         return decoded if isinstance(decoded, (str, dict)) else value
     return value if isinstance(value, dict) else None
+
+
+def _decoded(text: str) -> Any:
+    """What a JSON text contains; None if it is not JSON that Python can read."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

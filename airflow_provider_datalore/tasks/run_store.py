@@ -73,11 +73,6 @@ class RunStore:
             log.warning("The run store cannot be used, so a retry would run the notebook again: %s", error)
             return None
 
-    @property
-    def remembers(self) -> bool:
-        """Whether this task remembers its run for a retry or a clear."""
-        return self._store is not None
-
     def holds(self, run_id: str) -> bool:
         """Whether this run is stored, so that a retry or a clear uses it. Never fails."""
         try:
