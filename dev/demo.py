@@ -55,7 +55,7 @@ def demo(stay: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="datalore-demo-") as folder:
         check_disk(Path(folder))
         clock.say("Starting the Datalore emulator, which runs notebooks in Jupyter kernels on this machine.")
-        with EmulatorProcess(DAGS / "notebooks", data=folder, token=token) as emulator:
+        with EmulatorProcess(DAGS / "notebooks", "--copy", data=folder, token=token) as emulator:
             connection = connection_to(emulator.url, token)
             clock.say(f"The emulator is at {emulator.url}. Starting Airflow, which takes about half a minute.")
             with LocalAirflow(DAGS, connections={"datalore_default": connection}) as airflow:
