@@ -50,6 +50,11 @@ def list_cells(notebook: NotebookId) -> Call:
     return _call(notebook, "cells", f"read the cells of notebook {notebook}", includeOutputs=True)
 
 
+def list_sources(notebook: NotebookId) -> Call:
+    """The call that reads the cells without the results of their executions."""
+    return _call(notebook, "cells", f"read the sources of notebook {notebook}", includeOutputs=False)
+
+
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
     """The call that reads the printed output of a cell and its error."""
     return _call(notebook, "cell/outputs", f"read the outputs of cell {cell_id} of notebook {notebook}", cellId=cell_id)
