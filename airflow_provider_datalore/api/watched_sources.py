@@ -295,7 +295,7 @@ class SourcesSource(_Watched):
 
 
 def _sources_digest(cells: Iterable[Any]) -> str:
-    """Identifies the sources of cells in their order. The values of controls, which runs set, are no sources."""
+    """Identifies the sources of cells in their order. The values of controls, which runs set, do not belong to them."""
     mappings = [cell for cell in cells if isinstance(cell, Mapping)]
     ordered = sorted(mappings, key=lambda cell: _number(cell.get("position")))
     sources = [[str(cell.get("cellType")), str(cell.get("source") or "")] for cell in ordered]

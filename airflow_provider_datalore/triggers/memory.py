@@ -148,7 +148,7 @@ class VariableFile:
 
     def write(self, text: str) -> None:
         """Set its value."""
-        about = "What a watcher of a Datalore notebook saw last. Without it, the watcher begins anew."
+        about = "What a watcher of a Datalore notebook saw last. Without it, the watcher starts from what it sees next."
         Variable.set(self._key, text, description=about)
 
 
