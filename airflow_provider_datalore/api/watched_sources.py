@@ -27,7 +27,7 @@ from airflow_provider_datalore.api.watching import (
     SourcesSeen,
     server_time,
 )
-from airflow_provider_datalore.api.workspace_api import Folder, Report
+from airflow_provider_datalore.api.workspace_api import Entry, Report, Workspace
 from airflow_provider_datalore.exceptions import DataloreApiError, DataloreUnauthorizedError
 
 MAX_FOLDERS = 1000
@@ -84,14 +84,13 @@ class _Watched:
 class _Place:
     """Where a notebook is.
 
-    :param workspace: ``<owner>/<id>``.
-    :param folder: ``<owner>/<id>``; None for the home folder.
+    :param folder: None for the home folder.
     :param report_id: the report that the notebook was published as, according to its entry in the folder.
     """
 
-    workspace: str
-    folder: str | None
-    report_id: str | None
+    workspace: Workspace
+    folder: Entry | None
+    report_id: str
 
 
 class ReportsSource(_Watched):
@@ -106,7 +105,7 @@ class ReportsSource(_Watched):
         super().__init__()
         self._clock = clock
         self._places: dict[NotebookId, _Place] = {}
-        self._listed: dict[str, frozenset[str]] = {}
+        self._listed: dict[Workspace, frozenset[str]] = {}
         self._searched_at: float | None = None
 
     def look(self) -> Flow[ReportsSeen]:
@@ -163,7 +162,7 @@ class ReportsSource(_Watched):
         workspaces = workspace_api.read_workspaces(call, (yield from request(call)))
         owners = {notebook.owner for notebook in wanted}
         left = set(wanted)
-        for workspace in sorted(workspaces, key=lambda each: each.split("/")[0] not in owners):
+        for workspace in sorted(workspaces, key=lambda each: each.id.split("/")[0] not in owners):
             if not left:
                 return
             yield from self._search_in(workspace, left)
@@ -176,20 +175,21 @@ class ReportsSource(_Watched):
                 SEARCH_INTERVAL,
             )
 
-    def _search_in(self, workspace: str, left: set[NotebookId]) -> Flow[None]:
-        queue: list[str | None] = [None]
+    def _search_in(self, workspace: Workspace, left: set[NotebookId]) -> Flow[None]:
+        queue: list[Entry | None] = [None]
         known: set[str] = set()
+        wanted = {str(notebook): notebook for notebook in left}
         while queue and left and len(known) < MAX_FOLDERS:
             folder = queue.pop(0)
-            call = workspace_api.list_entries(workspace, folder)
-            notebooks, folders = workspace_api.read_entries(call, (yield from request(call)))
-            for notebook in notebooks:
-                if notebook.id in left:
-                    self._places[notebook.id] = _Place(workspace, folder, notebook.report_id)
-                    left.discard(notebook.id)
-            queue += _new(folders, known)
+            for entry in (yield from _list(workspace, folder)):
+                if not entry.is_folder and (notebook := wanted.get(entry.id)) in left:
+                    self._places[notebook] = _Place(workspace, folder, entry.report_id)
+                    left.discard(notebook)
+                elif entry.is_folder and entry.id not in known:
+                    known.add(entry.id)
+                    queue.append(entry)
 
-    def _update_report_ids(self, workspace: str, here: list[NotebookId], reports: list[Report]) -> Flow[None]:
+    def _update_report_ids(self, workspace: Workspace, here: list[NotebookId], reports: list[Report]) -> Flow[None]:
         """Read which report is whose again, if reports were added or removed and do not say so themselves."""
         listed = frozenset(report.id for report in reports)
         before, self._listed[workspace] = self._listed.get(workspace), listed
@@ -198,25 +198,21 @@ class ReportsSource(_Watched):
         moved: list[NotebookId] = []
         unclear = [notebook for notebook in here if not any(report.is_from(notebook) for report in reports)]
         for folder in dict.fromkeys(self._places[notebook].folder for notebook in unclear):
-            call = workspace_api.list_entries(workspace, folder)
-            notebooks, _ = workspace_api.read_entries(call, (yield from request(call)))
-            report_ids = {each.id: each.report_id for each in notebooks}
+            report_ids = {entry.id: entry.report_id for entry in (yield from _list(workspace, folder))}
             for notebook in unclear:
                 place = self._places[notebook]
                 if place.folder != folder:
                     continue
-                if notebook in report_ids:
-                    place.report_id = report_ids[notebook]
+                if str(notebook) in report_ids:
+                    place.report_id = report_ids[str(notebook)]
                 else:  # it was moved
                     moved.append(notebook)
         self._forget(moved)
 
 
-def _new(folders: Iterable[Folder], known: set[str]) -> list[str]:
-    """The folders that are not known yet; adds them to the known ones."""
-    new = [folder.id for folder in folders if folder.id not in known]
-    known.update(new)
-    return new
+def _list(workspace: Workspace, folder: Entry | None) -> Flow[list[Entry]]:
+    call = workspace_api.list_entries(workspace, folder)
+    return workspace_api.read_entries(call, (yield from request(call)))
 
 
 class FolderSource(_Watched):

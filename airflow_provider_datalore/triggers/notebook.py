@@ -49,8 +49,8 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
 
     :param notebook_id: ``owner/id``, or the notebook's pasted address.
     :param event: ``"report_published"``: a report of the notebook was published or updated. ``"file_changed"``: a file
-        of it was written. ``"notebook_edited"``: the sources of its cells were changed; outputs that a run wrote are not an
-        edit. ``"run_ended"``: an interactive run has ended that somebody started in Datalore.
+        of it was written. ``"notebook_edited"``: the sources of its cells were changed; outputs that a run wrote are
+        not an edit. ``"run_ended"``: an interactive run has ended that somebody started in Datalore.
     :param file: the file, for ``"file_changed"``: ``"forecast.csv"`` is one that the notebook's cells wrote under this
         name, ``"data/workspace_files/rates.csv"`` one of the workspace.
     :param outcome: which runs send an event, for ``"run_ended"``: ``"succeeded"``, ``"failed"`` or ``"any"``.

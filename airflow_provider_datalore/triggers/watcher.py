@@ -105,7 +105,9 @@ class Watcher:
         if self._is_loaded:
             return []
         try:
-            self._document = _checked(await persistently("read the memory of a watcher", self.memory.load, LOAD_PATIENCE))
+            self._document = _checked(
+                await persistently("read the memory of a watcher", self.memory.load, LOAD_PATIENCE)
+            )
         except Exception as error:
             self._forget(error)
         self._is_loaded = True

@@ -375,8 +375,7 @@ class TestExecutions:
                         "source": "1",
                         "executionStatus": status,
                         "executionCount": count,
-                        "timing": count
-                        and {"durationMs": 1000, "lastExecutedAt": f"2026-02-02T11:00:{count:02}.000Z"},
+                        "timing": count and {"durationMs": 1000, "lastExecutedAt": f"2026-02-02T11:00:{count:02}.000Z"},
                         "outputs": [],
                     }
                     for number, (status, count) in enumerate(statuses)
