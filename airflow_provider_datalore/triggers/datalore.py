@@ -1,4 +1,4 @@
-"""The trigger that waits for a run in the triggerer, without a worker slot."""
+"""The triggers: one waits for a run without a worker slot, the other starts DAGs when a notebook changes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.durations import seconds
+from airflow_provider_datalore.triggers.notebook import DataloreNotebookTrigger
+
+__all__ = ["DataloreNotebookTrigger", "DataloreRunTrigger"]
 
 
 class DataloreRunTrigger(BaseTrigger):
