@@ -56,6 +56,11 @@ def list_cells(notebook: NotebookId, *, with_outputs: bool = True, worksheet: in
     return _call(notebook, "cells", purpose, includeOutputs=with_outputs, **further)
 
 
+def list_sources(notebook: NotebookId) -> Call:
+    """The call that reads the cells without the results of their executions."""
+    return _call(notebook, "cells", f"read the sources of notebook {notebook}", includeOutputs=False)
+
+
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
     """The call that reads the printed output of a cell and its error."""
     return _call(notebook, "cell/outputs", f"read the outputs of cell {cell_id} of notebook {notebook}", cellId=cell_id)

@@ -141,7 +141,7 @@ class DataloreHook(ArtifactsHook):
         """Wait until a run has ended, successfully or not; :meth:`.Run.raise_for_failure` raises if it failed.
 
         :param run_id: the id that :meth:`run_notebook` returned.
-        :param poll_interval: maximum seconds between two status requests; shorter at the start.
+        :param poll_interval: seconds between two status requests (1 or more); more often at the start.
         :param timeout: seconds to wait; None for no limit.
         :param max_outage: seconds for which Datalore may be unreachable.
         :return: the finished run.

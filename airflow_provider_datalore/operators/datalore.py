@@ -62,8 +62,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         section ``operators`` of Airflow's configuration.
     :param defer_after: seconds for which a deferrable task waits on its worker before it defers, so that a run that
         ends by then costs no deferral; 0 defers at once.
-    :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start, so that
-        the end of a short run is noticed soon.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param timeout: seconds to wait for the run; None for no limit. The notebook keeps running in Datalore after that.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded

@@ -44,7 +44,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         started.
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
-    :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param timeout: seconds to wait, including the time until the notebook is idle; None for no limit.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param start_timeout: seconds within which the first cell must start; Datalore may have to start a machine first.
