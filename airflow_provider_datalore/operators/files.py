@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_datalore import defaults, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
+from airflow_provider_datalore.tasks.failing import fails_in_lines
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+    from airflow_provider_datalore.tasks.next_step import Facts
 
 
 class _FileOperator(BaseOperator):
@@ -37,6 +39,13 @@ class _FileOperator(BaseOperator):
         self.notebook_id = notebook_id
         self.max_outage = seconds(max_outage)
         self.datalore_conn_id = datalore_conn_id
+
+    def facts(self, context: Context) -> Facts:
+        """What is known of the notebook, for the text of an error."""
+        from airflow_provider_datalore.tasks.deferral import own_xcom
+        from airflow_provider_datalore.tasks.next_step import Facts, Kind
+
+        return Facts(Kind.FILES, notebook_url=own_xcom(context, xcom.NOTEBOOK_URL))
 
     def _notebook(self, context: Context) -> DataloreNotebook:
         from airflow_provider_datalore.hooks.datalore import DataloreHook
@@ -78,6 +87,7 @@ class DataloreUploadFileOperator(_FileOperator):
         self.directory = directory
         self.name = name
 
+    @fails_in_lines
     def execute(self, context: Context) -> str:
         """Upload the file.
 
@@ -121,6 +131,7 @@ class DataloreDownloadFileOperator(_FileOperator):
         self.name = name
         self.max_bytes = max_bytes
 
+    @fails_in_lines
     def execute(self, context: Context) -> str:
         """Download the file.
 
