@@ -99,9 +99,9 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
 
     def facts(self, context: Context) -> Facts:
         """What is known of the run, for the text of an error."""
-        from airflow_provider_datalore.tasks.deferral import own_xcom
         from airflow_provider_datalore.tasks.next_step import Facts, Kind
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
 
-        url = own_xcom(context, xcom.NOTEBOOK_URL)
+        url = own_text(context, xcom.NOTEBOOK_URL)
         run_id = self.run_id if isinstance(self.run_id, str) else ""
         return Facts(Kind.READS, notebook_url=url, run_id=run_id, is_started=True, run=self._run)

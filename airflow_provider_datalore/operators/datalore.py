@@ -18,7 +18,9 @@ from airflow_provider_datalore.operators.artifacts import DataloreDownloadArtifa
 from airflow_provider_datalore.operators.dag_params import params_of_run
 from airflow_provider_datalore.operators.files import DataloreDownloadFileOperator, DataloreUploadFileOperator
 from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
+from airflow_provider_datalore.tasks.catalog_task import CatalogTask
 from airflow_provider_datalore.tasks.failing import fails_in_lines
+from airflow_provider_datalore.tasks.output_values import OutputValues
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.api.waiting import WaitPolicy
+    from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.tasks.next_step import Facts
     from airflow_provider_datalore.tasks.run_store import RunStore
@@ -41,13 +44,14 @@ __all__ = [
 ]
 
 
-class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
+class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseOperator):
     """Runs a notebook in Datalore and waits for the run; with ``deferrable``, without holding a worker slot.
 
     Returns the run id. XCom ``run`` holds the finished run as JSON, XCom ``notebook_url`` the address of the
     notebook. A run that ends without success fails the task.
 
-    :param notebook_id: ``owner/id``, or the notebook's pasted address. (templated)
+    :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the :class:`.Catalog`, with whose
+        controls the parameters are then checked. (templated)
     :param parameters: values by the *Variable* of the notebook's controls: strings, numbers, booleans, dates,
         lists of these; None keeps the notebook's own value. (templated)
     :param update_report: ``"on success"`` updates the published report if the run succeeds, ``"never"`` does not;
@@ -58,17 +62,23 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         started.
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
+    :param defer_after: seconds for which a deferrable task waits on its worker before it defers, so that a run that
+        ends by then costs no deferral; 0 defers at once.
     :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start, so that
         the end of a short run is noticed soon.
     :param timeout: seconds to wait for the run; None for no limit. The notebook keeps running in Datalore after that.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
-        (Airflow 3.3 and later; earlier versions cannot remember the run, so a retry always runs the notebook again).
+        (before Airflow 3.3 only with option ``run_store`` in section ``datalore`` of Airflow's configuration).
     :param artifacts_to: a folder in which all artifacts of the run are saved when it has ended, successfully or not:
         any ``ObjectStoragePath``, such as ``"s3://aws_default@bucket/{{ ds }}"``. XCom ``artifacts`` holds the paths.
         None saves nothing. (templated)
     :param outputs: names of values that the notebook returns: glued with scrapbook, or the output of a cell that is
-        tagged ``xcom:<name>``. XCom ``outputs`` holds them by name. A missing value fails the task. (templated)
+        tagged ``xcom:<name>``. XCom ``outputs`` holds them by name, and :meth:`value` hands one on. A missing value
+        fails the task. A mapping gives each name the type that its value has to have, such as ``{"revenue": float,
+        "top": list[str], "report": Report}`` with a pydantic model ``Report``, whose value is a dict. (templated)
+    :param when_edited: what to do if the code is not the one that was locked, for a notebook of the catalog:
+        ``"ignore"``, ``"warn"`` in the log, or ``"fail"``.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
@@ -86,18 +96,20 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        notebook_id: str,
+        notebook_id: str | CatalogEntry,
         parameters: Mapping[str, Any] | None = None,
         update_report: str | None = None,
         direct_file_storage_write: bool | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_after: float | timedelta = 0.0,
         poll_interval: float | timedelta = defaults.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
         durable: bool = True,
         artifacts_to: str | ObjectStoragePath | None = None,
-        outputs: Sequence[str] | None = None,
+        outputs: Mapping[str, Any] | Sequence[str] | None = None,
+        when_edited: str = "ignore",
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -108,13 +120,16 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         self.direct_file_storage_write = direct_file_storage_write
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
+        self.defer_after = seconds(defer_after)
         self.poll_interval = seconds(poll_interval)
         self.timeout = seconds(timeout)
         self.max_outage = seconds(max_outage)
         self.durable = durable
         self.artifacts_to = artifacts_to
-        self.outputs = outputs
+        self._use_outputs(outputs)
+        self.when_edited = when_edited
         self.datalore_conn_id = datalore_conn_id
+        self._use_catalog(parameters, when_edited)
 
     @property
     def hook(self) -> DataloreHook:
@@ -148,10 +163,17 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
         push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
         store = RunStore(context, self.durable)
-        parameters = cache(lambda: self.parameters_for(context))
+        parameters = cache(lambda: self._typed(self.parameters_for(context)))
         outage = policy.outage_before_start(time.time())
-        earlier = store.find_run(hook, notebook, self.outputs, outage, lambda: self._fingerprint(parameters()))
-        run_id = earlier or self._start(hook, notebook, store, parameters(), policy)
+        earlier = store.find_run(
+            hook, notebook, self._requested_outputs, outage, lambda: self._fingerprint(parameters())
+        )
+        if earlier is None:
+            values = parameters()
+            self._check_code(hook, notebook, context)
+            run_id = self._start(hook, notebook, store, values, policy)
+        else:
+            run_id = earlier
         policy = replace(policy, since=time.time(), contacted=True)
         push_for_tab(context, xcom.RUN_ID, run_id)
         self.started_run_id = run_id
@@ -159,10 +181,8 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
             store.forget()
             outcome.describe_started(run_id, notebook, context, self, self.parameters or ())
             return run_id
-        if not self.deferrable:
-            self._is_stored = store.holds(run_id)
-            return self._deliver(self._wait_here(hook, run_id, policy, url), hook, context)
-        if (run := self._already_finished(hook, run_id)) is not None:
+        self._is_stored = store.holds(run_id)
+        if (run := self._wait_here(hook, run_id, policy, url)) is not None:
             return self._deliver(run, hook, context)
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
@@ -192,6 +212,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
     @fails_in_lines
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the status of the run."""
+        from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, run_after_lost_trigger
 
         if next_method != LOST_TRIGGER_METHOD:
@@ -199,6 +220,13 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         hook = self.hook
         self._restore(context)
         run = run_after_lost_trigger(next_kwargs, hook, self.started_run_id, self.notebook_url)
+        notebook = hook.parse_notebook_id(self.notebook_id)
+        if not run.is_of(notebook):
+            # Users may edit XComs.
+            raise DataloreError(
+                f"Run {run.run_id} in this task's XComs is a run of notebook {run.notebook_id}, but the task runs "
+                f"{notebook}, so the run is not used. Look at both in Datalore before you run the notebook again."
+            )
         return self._deliver(run, hook, context)
 
     def on_kill(self) -> None:
@@ -213,28 +241,37 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
 
     def facts(self, context: Context) -> Facts:
         """What is known of the run, for the text of an error."""
-        from airflow_provider_datalore.tasks.deferral import own_xcom
         from airflow_provider_datalore.tasks.next_step import facts_of_runner
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
         from airflow_provider_datalore.tasks.run_store import RunStore
 
         store = RunStore(context, self.durable)
-        started = self.started_run_id or own_xcom(context, xcom.RUN_ID)
-        url = self.notebook_url or own_xcom(context, xcom.NOTEBOOK_URL)
+        started = self.started_run_id or own_text(context, xcom.RUN_ID)
+        url = self.notebook_url or own_text(context, xcom.NOTEBOOK_URL)
         is_started = bool(started) or self._is_requested
         return facts_of_runner(self, store, started or store.stored_run, url, is_started=is_started)
 
     def _restore(self, context: Context) -> None:
         """Restore what was known before the deferral."""
-        from airflow_provider_datalore.tasks.deferral import own_xcom
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
 
-        self.started_run_id, self.notebook_url = (own_xcom(context, key) for key in (xcom.RUN_ID, xcom.NOTEBOOK_URL))
+        self.started_run_id, self.notebook_url = (own_text(context, key) for key in (xcom.RUN_ID, xcom.NOTEBOOK_URL))
 
     def _wait_policy(self, now: float) -> WaitPolicy:
-        from airflow_provider_datalore.api.waiting import WaitPolicy
+        from airflow_provider_datalore.api.waiting import WaitPolicy, check_seconds
         from airflow_provider_datalore.tasks.deferral import earliest_deadline
 
+        check_seconds("defer_after", self.defer_after, minimum=0)
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=now)
+
+    def _check_code(self, hook: DataloreHook, notebook: NotebookId, context: Context) -> None:
+        """Compare the code with the locked code before the run, if requested."""
+        if self.catalog_entry is not None and self.when_edited != "ignore":
+            from airflow_provider_datalore.tasks.edited import check_before
+
+            own = hook.notebook(notebook, max_outage=self.max_outage)
+            check_before(self, own, context, also_after=self.wait_for_completion)
 
     def _start(
         self,
@@ -264,26 +301,25 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
 
         return fingerprint(parameters, self.update_report, self.direct_file_storage_write)
 
-    def _wait_here(self, hook: DataloreHook, run_id: str, policy: WaitPolicy, url: str) -> Run:
+    def _wait_here(self, hook: DataloreHook, run_id: str, policy: WaitPolicy, url: str) -> Run | None:
+        """Wait on the worker; if the task is deferrable, for ``defer_after`` seconds.
+
+        :return: the finished run; None if the triggerer has to wait for it.
+        """
+        from airflow_provider_datalore.tasks.deferral import run_before_deferral
+
         # Not reset after an error: Airflow calls on_kill after it has raised the error that ends the task.
         self._waiting_for = run_id, url
-        run = hook.wait_with_policy(run_id, policy, where=url)
+        if self.deferrable:
+            run = run_before_deferral(hook, run_id, policy, self.defer_after, url)
+        else:
+            run = hook.wait_with_policy(run_id, policy, where=url)
         self._waiting_for = None
         return run
 
-    def _already_finished(self, hook: DataloreHook, run_id: str) -> Run | None:
-        """The run, if it has already ended; if its status cannot be read, the trigger reads it."""
-        from airflow_provider_datalore.exceptions import DataloreError
-
-        try:
-            run = hook.get_run(run_id)
-        except DataloreError as error:
-            self.log.info("Could not read the status of the run yet: %s", error)
-            return None
-        return run if run.is_finished else None
-
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
         from airflow_provider_datalore.exceptions import (
+            DataloreNotebookEditedError,
             DataloreNotFoundError,
             DataloreOutputError,
             DataloreRunFailedError,
@@ -305,7 +341,10 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
                 store.forget()
                 raise error
             case DataloreOutputError() as error:
-                store.note_missing(self.outputs)
+                store.note_missing(self._requested_outputs)
+                raise without_retry(error)
+            case DataloreNotebookEditedError() as error:
+                store.forget()
                 raise without_retry(error)
             case DataloreNotFoundError() as error:
                 # Datalore has removed the artifacts. To get them, a user must clear the task, which runs the notebook

@@ -12,6 +12,7 @@ from airflow_provider_datalore import defaults, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 from airflow_provider_datalore.operators.dag_params import params_of_run
+from airflow_provider_datalore.tasks.catalog_task import CatalogTask
 from airflow_provider_datalore.tasks.failing import fails_in_lines
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.interactive import InteractiveRun
     from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
     from airflow_provider_datalore.api.waiting import WaitPolicy
+    from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
     from airflow_provider_datalore.tasks.next_step import Facts
@@ -30,14 +32,14 @@ if TYPE_CHECKING:
 WHEN_BUSY = ("wait", "fail")
 
 
-class DataloreInteractiveRunOperator(BaseOperator):
+class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     """Starts an interactive run: the notebook itself runs ("in place"), which updates the outputs that users see in it.
 
     By default, the task ends as soon as the run has started, on any version of Datalore. To wait for the run and for
     all other options, the Notebook API is required: Datalore Cloud, or on-premises 2026.2 or later. The operator then
     returns the finished run as JSON, also in XCom ``run``, and a cell that ends in an error fails the task.
 
-    :param notebook_id: ``owner/id``, or the notebook's pasted address. (templated)
+    :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the :class:`.Catalog`. (templated)
     :param parameters: values by the *Variable* of the notebook's controls, as for ``DataloreRunNotebookOperator``. The
         controls are set before the run, as in the editor: the notebook keeps the values. (templated)
     :param wait_for_completion: whether the task waits until the run has ended; if False, it ends as soon as the run has
@@ -56,7 +58,8 @@ class DataloreInteractiveRunOperator(BaseOperator):
     :param stop_session_after: whether to stop the notebook's session and its machine when the task ends in any way:
         success, failure, kill or timeout.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
-        (Airflow 3.3 and later).
+        (before Airflow 3.3 only with option ``run_store`` in section ``datalore`` of Airflow's configuration).
+    :param when_edited: as in ``DataloreRunNotebookOperator``.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
@@ -72,7 +75,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
     def __init__(
         self,
         *,
-        notebook_id: str,
+        notebook_id: str | CatalogEntry,
         parameters: Mapping[str, Any] | None = None,
         wait_for_completion: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -85,6 +88,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         interrupt_on_kill: bool = True,
         stop_session_after: bool = False,
         durable: bool = True,
+        when_edited: str = "ignore",
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -102,7 +106,9 @@ class DataloreInteractiveRunOperator(BaseOperator):
         self.interrupt_on_kill = interrupt_on_kill
         self.stop_session_after = stop_session_after
         self.durable = durable
+        self.when_edited = when_edited
         self.datalore_conn_id = datalore_conn_id
+        self._use_catalog(parameters, when_edited)
 
     @property
     def hook(self) -> DataloreHook:
@@ -120,18 +126,19 @@ class DataloreInteractiveRunOperator(BaseOperator):
         # Airflow's execution_timeout counts from here.
         began = time.time()
         from airflow_provider_datalore.tasks.interactive import run_of_earlier_try, start
-        from airflow_provider_datalore.tasks.pushing import push_link
+        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
 
         policy = self._wait_policy(began)
         self._check_options()
         notebook = self._notebook()
         push_link(context, xcom.NOTEBOOK_URL, notebook.url)
         if not self.wait_for_completion:
+            self._check_code(notebook, context)
             start(notebook, policy.outage_before_start(time.time()))
             return None
         snapshot = run_of_earlier_try(notebook, self._store(context), self._fingerprint())
         if snapshot is not None:
-            context["ti"].xcom_push(key=xcom.INTERACTIVE_RUN, value=snapshot.to_text())
+            push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
             return self._wait(snapshot, notebook, context, policy, from_earlier_try=True)
         return self._run_when_idle(notebook, context, policy)
 
@@ -158,12 +165,12 @@ class DataloreInteractiveRunOperator(BaseOperator):
 
         :return: the finished run as JSON.
         """
-        from airflow_provider_datalore.tasks.deferral import own_xcom
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
         from airflow_provider_datalore.triggers.event import read_interactive
 
         return self._conclude(
             lambda: read_interactive(event),
-            own_xcom(context, xcom.INTERACTIVE_RUN),
+            own_text(context, xcom.INTERACTIVE_RUN),
             self._notebook(contacted=True),
             context,
             self._wait_policy_until(deadline),
@@ -173,16 +180,13 @@ class DataloreInteractiveRunOperator(BaseOperator):
     @fails_in_lines
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the state of the notebook."""
-        from airflow_provider_datalore.tasks.deferral import (
-            LOST_TRIGGER_METHOD,
-            interactive_run_after_lost_trigger,
-            own_xcom,
-        )
+        from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, interactive_run_after_lost_trigger
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
 
         if next_method != LOST_TRIGGER_METHOD:
             return super().resume_execution(next_method, next_kwargs, context)
         notebook = self._notebook(contacted=True)
-        snapshot = own_xcom(context, xcom.INTERACTIVE_RUN)
+        snapshot = own_text(context, xcom.INTERACTIVE_RUN)
         return self._conclude(
             lambda: interactive_run_after_lost_trigger(next_kwargs, notebook, snapshot),
             snapshot,
@@ -204,12 +208,12 @@ class DataloreInteractiveRunOperator(BaseOperator):
 
     def facts(self, context: Context) -> Facts:
         """What is known of the run, for the text of an error."""
-        from airflow_provider_datalore.tasks.deferral import own_xcom
         from airflow_provider_datalore.tasks.next_step import facts_of_runner
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
 
         store = self._store(context)
-        started = own_xcom(context, xcom.INTERACTIVE_RUN)
-        url = own_xcom(context, xcom.NOTEBOOK_URL)
+        started = own_text(context, xcom.INTERACTIVE_RUN)
+        url = own_text(context, xcom.NOTEBOOK_URL)
         return facts_of_runner(self, store, started or store.stored_run, url, is_started=bool(started))
 
     def _check_options(self) -> None:
@@ -243,6 +247,13 @@ class DataloreInteractiveRunOperator(BaseOperator):
                 to_do="Set it, or remove these arguments.",
             )
 
+    def _check_code(self, notebook: DataloreNotebook, context: Context) -> None:
+        """Compare the code with the locked code before the run, if requested."""
+        if self.catalog_entry is not None and self.when_edited != "ignore":
+            from airflow_provider_datalore.tasks.edited import check_before
+
+            check_before(self, notebook, context, also_after=False)
+
     def _store(self, context: Context) -> RunStore:
         from airflow_provider_datalore.tasks.run_store import RunStore
 
@@ -274,6 +285,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
     ) -> dict[str, Any]:
         """Run the notebook when nothing else is running in it, and wait for it."""
         from airflow_provider_datalore.tasks.interactive import busy_error, start_when_idle
+        from airflow_provider_datalore.tasks.pushing import push_for_tab
 
         def wait(state: NotebookState) -> None:
             if self.when_busy == "fail" and state.kernel.is_busy:
@@ -282,9 +294,11 @@ class DataloreInteractiveRunOperator(BaseOperator):
                 self._defer(notebook, "", policy, "execute_when_idle")
             notebook.wait_until_idle(policy)
 
-        snapshot = start_when_idle(notebook, self.parameters, policy, wait, has_waited=has_waited)
+        parameters = self._typed(self.parameters)
+        self._check_code(notebook, context)
+        snapshot = start_when_idle(notebook, parameters, policy, wait, has_waited=has_waited)
         self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
-        context["ti"].xcom_push(key=xcom.INTERACTIVE_RUN, value=snapshot.to_text())
+        push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
         return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline))
 
     def _wait(

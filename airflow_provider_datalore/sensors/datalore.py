@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +20,8 @@ from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
 from airflow_provider_datalore.tasks.failing import fails_in_lines
+from airflow_provider_datalore.tasks.mapping import checked_partial
+from airflow_provider_datalore.tasks.output_values import OutputValues
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.tasks.next_step import Facts
 
 
-class DataloreRunSensor(LineageMixin, BaseSensorOperator):
+class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
     """Waits until a run of a notebook has ended, and fails if it ended without success.
 
     Returns the finished run as JSON, also in XCom ``run``. ``soft_fail`` skips the task when a time limit passes, but
@@ -42,6 +44,8 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
     :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned. (templated)
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
+    :param defer_after: seconds for which a deferrable sensor waits on its worker before it defers, so that a run that
+        ends by then costs no deferral; 0 defers at once.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails. In mode
         ``reschedule``, the start of an outage is not remembered, so only ``timeout`` ends it.
     :param artifacts_to: as in ``DataloreRunNotebookOperator``. (templated)
@@ -60,21 +64,29 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         *,
         run_id: str,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_after: float | timedelta = 0.0,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
-        outputs: Sequence[str] | None = None,
+        outputs: Mapping[str, Any] | Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.run_id = run_id
         self.deferrable = deferrable
+        self.defer_after = seconds(defer_after)
         self.max_outage = seconds(max_outage)
         self.artifacts_to = artifacts_to
-        self.outputs = outputs
+        self._use_outputs(outputs)
         self.datalore_conn_id = datalore_conn_id
         self._outage: Outage | None = None
         self._last_seen: Run | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Set arguments of all tasks that ``expand`` creates; see ``BaseOperator.partial``."""
+        partial: Any = super().partial
+        return checked_partial(partial(**kwargs))
 
     @cached_property
     def hook(self) -> DataloreHook:
@@ -92,8 +104,10 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
             skipped.
         """
         from airflow_provider_datalore.api.conditions import RunEnded
+        from airflow_provider_datalore.api.waiting import check_seconds
         from airflow_provider_datalore.tasks.outcome import check
 
+        check_seconds("defer_after", self.defer_after, minimum=0)
         check(self)
         try:
             return super().execute(context)
@@ -112,7 +126,8 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         if run is not None and run.is_finished:
             return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         if self.deferrable:
-            self._defer(self._url(run))
+            run = self._wait_here_or_defer(self._url(run))
+            return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         return PokeReturnValue(is_done=False)
 
     @fails_in_lines
@@ -161,11 +176,11 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
 
     def facts(self, context: Context) -> Facts:
         """What is known of the run, for the text of an error."""
-        from airflow_provider_datalore.tasks.deferral import own_xcom
         from airflow_provider_datalore.tasks.limits import earliest_limit
         from airflow_provider_datalore.tasks.next_step import Facts, Kind
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
 
-        url = self._url(self._last_seen) if self._last_seen else own_xcom(context, xcom.NOTEBOOK_URL)
+        url = self._url(self._last_seen) if self._last_seen else own_text(context, xcom.NOTEBOOK_URL)
         run_id = self.run_id if isinstance(self.run_id, str) else ""
         limit = earliest_limit(self.timeout, self.execution_timeout)
         return Facts(Kind.WAITS, notebook_url=url, run_id=run_id, is_started=True, is_stored=True, limit=limit)
@@ -179,10 +194,11 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
 
     def _resume_without_event(self, reason: dict[str, Any] | None, context: Context) -> dict[str, Any]:
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
-        from airflow_provider_datalore.tasks.deferral import own_xcom, run_after_lost_trigger
+        from airflow_provider_datalore.tasks.deferral import run_after_lost_trigger
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
 
         try:
-            run = run_after_lost_trigger(reason, self.hook, self.run_id, own_xcom(context, xcom.NOTEBOOK_URL))
+            run = run_after_lost_trigger(reason, self.hook, self.run_id, own_text(context, xcom.NOTEBOOK_URL))
         except DataloreRunTimeoutError as error:
             self._fail_by_timeout(error)
         return self._deliver(run, context)
@@ -227,16 +243,31 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         except DataloreConfigurationError:
             return ""
 
-    def _defer(self, url: str) -> NoReturn:
+    def _wait_here_or_defer(self, url: str) -> Run:
+        """Wait on the worker for ``defer_after`` seconds; if the run is still running then, let the triggerer wait."""
         from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy
-        from airflow_provider_datalore.tasks.deferral import defer, earliest_deadline, log_deferral
+        from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
+        from airflow_provider_datalore.tasks.deferral import (
+            defer,
+            earliest_deadline,
+            log_deferral,
+            run_before_deferral,
+        )
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
-        policy = WaitPolicy(max(MIN_POLL_INTERVAL, self.poke_interval), self.max_outage, deadline, since=now)
-        log_deferral(f"run {self.run_id}")
         contacted = self._last_seen is not None
+        interval = max(MIN_POLL_INTERVAL, self.poke_interval)
+        policy = WaitPolicy(interval, self.max_outage, deadline, since=now, contacted=contacted)
+        if self.defer_after:
+            try:
+                run = run_before_deferral(self.hook, self.run_id, policy, self.defer_after, url)
+            except DataloreRunTimeoutError as error:
+                self._fail_by_timeout(error)
+            if run is not None:
+                return run
+        log_deferral(f"run {self.run_id}")
         known: dict[str, Any] = {"notebook_url": url, "contacted": contacted, "is_stored": True}
         defer(self, DataloreRunTrigger, policy, run_id=self.run_id, **known)
 

@@ -13,10 +13,11 @@ from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeo
 from airflow_provider_datalore.tasks.limits import head_start
 from airflow_provider_datalore.wording import short_id, short_notebook
 
+log = logging.getLogger(__name__)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow.providers.common.compat.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
     from airflow_provider_datalore.api.interactive import InteractiveRun
@@ -90,6 +91,33 @@ def log_deferral(what: str) -> None:
     log.info("Deferred: the triggerer waits from here on. If none runs, the task stays deferred (airflow triggerer).")
 
 
+def run_before_deferral(
+    hook: DataloreHook, run_id: str, policy: WaitPolicy, defer_after: float, notebook_url: str
+) -> Run | None:
+    """Wait for the run on the worker before the task defers.
+
+    :param policy: how long the task may wait in all.
+    :param defer_after: seconds to wait; 0 reads the status once.
+    :return: the finished run; None if it is still running, or its status could not be read once.
+    :raises DataloreRunTimeoutError: if it is still running when the task's own deadline passed.
+    :raises DataloreError: if waiting for it failed.
+    """
+    if not defer_after:
+        try:
+            run = hook.get_run(run_id)
+        except DataloreError as error:
+            log.info("Could not read the status of the run yet: %s", error.summary)
+            return None
+        return run if run.is_finished else None
+    before = policy.until(time.time() + defer_after)
+    try:
+        return hook.wait_with_policy(run_id, before, where=notebook_url)
+    except DataloreRunTimeoutError:
+        if before.deadline == policy.deadline:
+            raise
+        return None
+
+
 def deadline_before(execution_timeout: timedelta | None, now: float) -> float | None:
     """When to end a wait that Airflow would end by ``execution_timeout``, in epoch seconds.
 
@@ -129,15 +157,9 @@ def earliest_event(now: float) -> float:
     return now + float(conf.getint("workers", "min_heartbeat_interval", fallback=0)) + SCHEDULER_LOOP_TIME
 
 
-def own_xcom(context: Context, key: str) -> str:
-    """The XCom that this task pushed before it deferred; empty if it pushed none."""
-    task_instance = context["ti"]
-    value = task_instance.xcom_pull(task_ids=task_instance.task_id, key=key, map_indexes=task_instance.map_index)
-    return value if isinstance(value, str) else ""
-
-
 def run_left_running(run_id: str, notebook_url: str | None, *, is_stored: bool = False) -> str:
     """A message for the run of a task that was killed: a clear kills it too, and the next try may need the run.
+
 
     :param is_stored: whether the next try of the task waits for this run.
     """

@@ -27,6 +27,10 @@ class DataloreNotFoundError(exceptions.DataloreNotFoundError, AirflowFailExcepti
     """Not retried: Datalore has removed the artifacts."""
 
 
+class DataloreNotebookEditedError(exceptions.DataloreNotebookEditedError, AirflowFailException):
+    """Not retried: the code is the same on the next try."""
+
+
 _Error = TypeVar("_Error", bound=exceptions.DataloreError)
 
 
@@ -40,9 +44,11 @@ def no_retry_if_unknown() -> Iterator[None]:
 
 
 def without_retry(
-    error: exceptions.DataloreOutputError | exceptions.DataloreNotFoundError,
-) -> DataloreOutputError | DataloreNotFoundError:
+    error: exceptions.DataloreOutputError | exceptions.DataloreNotFoundError | exceptions.DataloreNotebookEditedError,
+) -> DataloreOutputError | DataloreNotFoundError | DataloreNotebookEditedError:
     """The same error, in the subclass for which Airflow does not retry the task."""
+    if isinstance(error, exceptions.DataloreNotebookEditedError):
+        return _copied(error, DataloreNotebookEditedError)
     if isinstance(error, exceptions.DataloreNotFoundError):
         return _copied(error, DataloreNotFoundError)
     if isinstance(error, exceptions.DataloreMissingOutputError):
