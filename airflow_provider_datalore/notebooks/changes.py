@@ -84,6 +84,7 @@ class Changes:
     :param succeeded_at: when it ended; None if unknown.
     :param duration_ratio: how much longer the cells took up to the one that failed: 2.0 is twice as long; None if
         unknown.
+    :param not_compared: why the code was not compared; empty if it was.
     """
 
     cells: tuple[CellChange, ...] = ()
@@ -91,11 +92,14 @@ class Changes:
     run_id: str = ""
     succeeded_at: datetime | None = None
     duration_ratio: float | None = None
+    not_compared: str = ""
 
     def __str__(self) -> str:
         at = f"{self.succeeded_at:%Y-%m-%d %H:%M} UTC, " if self.succeeded_at else ""
         since = f"Since the last success ({at}run {one_line(self.run_id)[:40]})"
         slower = self._slower()
+        if self.not_compared and not self.parameters:
+            return f"{since}: the code was not compared, because {self.not_compared}."
         if not self.cells and not self.parameters:
             nothing = f"{since}, nothing in the notebook's code or its parameters changed."
             return f"{nothing} {slower[0].upper()}{slower[1:]}." if slower else nothing
@@ -103,7 +107,9 @@ class Changes:
         left_out = len(self.parameters[_MAX_SHOWN_CHANGES:]) + len(self.cells[_MAX_SHOWN_CHANGES:])
         if left_out:
             lines.append(f"{left_out} more changes")
-        if not self.cells:
+        if self.not_compared:
+            lines.append(f"the code was not compared, because {self.not_compared}")
+        elif not self.cells:
             lines.append("the code is unchanged")
         elif (first := self.cells[0].number) > 1:
             lines.append("cell 1 is as before" if first == 2 else f"cells 1 to {first - 1} are as before")

@@ -328,7 +328,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         from airflow_provider_datalore.tasks.run_store import RunStore
 
         store = RunStore(context, self.durable)
-        parameters = self.parameters or ()
+        parameters = self.parameters or {}
         self.outcome = deliver(run, hook, context, self, parameters=parameters, notebook_url=self.notebook_url)
         # A run whose artifacts could not be saved or whose outputs could not be read stays in the store: a retry uses
         # it.

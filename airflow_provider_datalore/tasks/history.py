@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import xcom
+from airflow_provider_datalore.durations import in_words
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -120,6 +121,36 @@ def earlier_runs(context: Context) -> History:
         log.debug("Could not read the earlier runs of this task: %s", error)
         return History()
     return History.read(earlier.get(FIELD)) if isinstance(earlier, Mapping) else History()
+
+
+def masked_parameters(parameters: object) -> dict[str, Any] | None:
+    """The parameters of a run as JSON, without the secrets that Airflow knows; None if only their names are known."""
+    from airflow.providers.common.compat.sdk import redact
+
+    from airflow_provider_datalore.api.parameters import to_datalore
+    from airflow_provider_datalore.api.text import reserved_key, storable
+
+    if not isinstance(parameters, Mapping):
+        return None
+    try:
+        masked: Any = storable(redact(to_datalore(parameters)))
+    except Exception as error:
+        log.debug("Could not keep the parameters of the run: %s", error)
+        return None
+    return masked if isinstance(masked, dict) and reserved_key(masked) is None else None
+
+
+def report_unusual_duration(run: Run, history: History) -> None:
+    """Log that a run took far longer than usual."""
+    took, usual = duration(run), history.usual_duration
+    if took is not None and usual is not None and history.is_unusual(took):
+        log.warning(
+            "Run %s took %s, which is %.1f times as long as usual: %s.",
+            run.run_id,
+            in_words(took),
+            took / max(usual, 1.0),
+            in_words(usual),
+        )
 
 
 def duration(run: Run) -> float | None:
