@@ -201,7 +201,7 @@ def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure |
     if failure is None:
         log.warning("The cell in which the run failed, %s, is no longer in the notebook.", run.failed_cell_id)
         return None
-    return masked(failure)
+    return masked(failure, notebook.hook.connection)
 
 
 def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:

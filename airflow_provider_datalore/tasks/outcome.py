@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.notebooks.failure import CellFailure
+    from airflow_provider_datalore.transport.connection import DataloreConnection
 
 EXPLAIN_TIMEOUT = 30.0
 """Seconds for reading the executed notebook of a failed run."""
@@ -157,11 +158,11 @@ def explained(error: DataloreRunFailedError, hook: DataloreHook, notebook_url: s
     return DataloreRunFailedError("\n".join(lines), run=run, failure=failure)
 
 
-def masked(failure: CellFailure) -> CellFailure:
-    """The same failure, without the secrets that Airflow knows."""
+def masked(failure: CellFailure, connection: DataloreConnection) -> CellFailure:
+    """The same failure, without the token in any form, and without the secrets that Airflow knows."""
     from airflow.providers.common.compat.sdk import redact
 
-    without_secrets: Any = redact(asdict(failure))
+    without_secrets: Any = redact(connection.without_token_in(asdict(failure)))
     return replace(failure, **without_secrets)
 
 
@@ -208,4 +209,4 @@ def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
     if failure is None:
         log.warning("Cannot tell why run %s failed: its executed notebook contains no code.", run.run_id)
         return None
-    return masked(failure)
+    return masked(failure, hook.connection)

@@ -163,7 +163,7 @@ class TestOneThatCannotBeHandedOn:
         self, ran: Datalore, context: Context, task_instance: TaskInstance, task: Any
     ) -> None:
         ran.route("GET", ARTIFACT, body=notebook(cell(scrap("it", {"__type": "x", "__var": {}}))))
-        with pytest.raises(DataloreOutputError, match="it contains the key '__type', by which Airflow") as error:
+        with pytest.raises(DataloreOutputError, match=r"it contains the key '__type',\sby which Airflow") as error:
             task.execute(context)
         assert isinstance(error.value, AirflowFailException)
         assert "outputs" not in task_instance.xcoms
