@@ -12,7 +12,11 @@ from airflow_provider_datalore.api.controls import settings_for
 from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
 from airflow_provider_datalore.api.waiting import WaitPolicy
 from airflow_provider_datalore.durations import seconds
-from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.exceptions import (
+    DataloreBadRequestError,
+    DataloreConfigurationError,
+    DataloreNotFoundError,
+)
 from airflow_provider_datalore.transport.connection import naming_connection
 
 if TYPE_CHECKING:
@@ -27,11 +31,16 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.notebook_files import NotebookFiles
     from airflow_provider_datalore.hooks.synchronous import SynchronousHook
 
+MAX_WORKSHEETS = 100
+
 
 class DataloreNotebook:
     """A notebook on Datalore Cloud, or on-premises 2026.2 or later; returned by :meth:`.DataloreHook.notebook`.
 
     Every method raises ``DataloreNotebookApiMissingError`` if the server has no Notebook API.
+
+    ``contacted`` is whether Datalore has given a usable response before: if not, an error that waiting cannot help,
+    such as an unknown host name, is not retried for longer than 15 seconds.
 
     :param hook: the hook of the Airflow connection.
     :param notebook: the notebook.
@@ -45,6 +54,7 @@ class DataloreNotebook:
         self.hook = hook
         self.id = notebook
         self.max_outage = seconds(max_outage)
+        self.contacted = False
 
     @property
     def url(self) -> str:
@@ -70,6 +80,22 @@ class DataloreNotebook:
         """Read the state of the kernel and of the cells, with the results of their last executions."""
         return self.run_flow(partial(interactive.look, self.id))
 
+    def cells(self) -> list[Cell]:
+        """Read the cells of all worksheets without their outputs: their code, text and controls."""
+        cells: list[Cell] = []
+        for worksheet in range(MAX_WORKSHEETS):
+            call = notebook_api.list_cells(self.id, with_outputs=False, worksheet=worksheet)
+            try:
+                read = notebook_api.read_cells(call, self.send(call))
+            except (DataloreBadRequestError, DataloreNotFoundError):
+                if not worksheet:
+                    raise
+                break  # Datalore reports nowhere how many worksheets there are.
+            if worksheet and {cell.cell_id for cell in read} <= {cell.cell_id for cell in cells}:
+                break
+            cells += read
+        return cells
+
     def cell_outcome(self, cell: Cell) -> CellOutcome:
         """Read the printed output of a cell and its error."""
         call = notebook_api.cell_outputs(self.id, cell.cell_id)
@@ -86,7 +112,8 @@ class DataloreNotebook:
             try:
                 return settings_for(state.cells, parameters)
             except DataloreConfigurationError as error:
-                raise DataloreConfigurationError(f"Notebook {self.id}: {error}") from None
+                error.message = f"Notebook {self.id}: {error.message}"
+                raise
 
     def set_parameters(self, parameters: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
         """Set the notebook's controls, as in the editor: the notebook keeps the values.
@@ -172,7 +199,9 @@ class DataloreNotebook:
 
     def run_flow(self, flow: Callable[[], Flow[Result]]) -> Result:
         """Send calls that depend on one another; all of them are retried while Datalore gives no usable response."""
-        return self.hook.run_flow(waiting.retry(flow, self.max_outage))
+        result = self.hook.run_flow(waiting.retry(flow, self.max_outage, contacted=self.contacted))
+        self.contacted = True
+        return result
 
     def send(self, call: Call) -> Response:
         """Send a call, with retries; a call that must not arrive twice is retried only if it did not arrive."""

@@ -10,7 +10,13 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import waiting
 from airflow_provider_datalore.api.notebook_id import NotebookId
-from airflow_provider_datalore.exceptions import DataloreNoResponseError, DataloreSubmissionUnknownError
+from airflow_provider_datalore.exceptions import (
+    DataloreError,
+    DataloreNoResponseError,
+    DataloreSubmissionUnknownError,
+    DataloreUnauthorizedError,
+    RunState,
+)
 from airflow_provider_datalore.transport import drivers
 from airflow_provider_datalore.transport.connection import (
     DataloreConnection,
@@ -18,10 +24,12 @@ from airflow_provider_datalore.transport.connection import (
     naming_connection,
     not_defined,
 )
+from airflow_provider_datalore.wording import cut, short_notebook
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.calls import Call, Response
     from airflow_provider_datalore.api.flow import Flow, Result
+    from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.transport.requests_client import RequestsClient
 
 
@@ -52,10 +60,10 @@ class SynchronousHook(DataloreBaseHook):
         self._connection: DataloreConnection | None = None
         self._client: RequestsClient | None = None
 
-    def notebook_url(self, notebook_id: str | NotebookId) -> str:
+    def notebook_url(self, notebook_id: str | NotebookId | CatalogEntry) -> str:
         """The address of the notebook as users open it in a browser.
 
-        :param notebook_id: ``owner/id``, or the notebook's pasted address.
+        :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the catalog.
         """
         return self.connection.browser_url(self.parse_notebook_id(notebook_id).path)
 
@@ -112,26 +120,44 @@ class SynchronousHook(DataloreBaseHook):
         :raises DataloreSubmissionUnknownError: if it is unknown whether the notebook is running.
         :raises DataloreError: any other failure, each with its own class.
         """
+        shown = short_notebook(str(notebook))
+        url = self.notebook_url(notebook)
         try:
             return self.run_flow(waiting.submit(flow, max_outage))
         except DataloreNoResponseError as error:
-            if error.never_received:
-                raise
-            url = self.notebook_url(notebook)
-            raise DataloreSubmissionUnknownError(
-                f"Notebook {notebook} may be running in Datalore: a run was requested, but Datalore did not confirm "
-                "it. The request is not repeated, because that could run the notebook twice. Check whether it is "
-                f"running: {url}. If it is not, clear this task. The error: {error}",
-                notebook_id=str(notebook),
-                notebook_url=url,
-            ) from error
+            if not error.never_received:
+                raise DataloreSubmissionUnknownError(
+                    f"It is unknown whether notebook {shown} was started: {_unconfirmed(error)}.\n"
+                    f"Notebook {notebook} may be running: the request was sent, but Datalore did not confirm it.\n"
+                    "It is not repeated, because that could run the notebook twice.\n"
+                    f"{error.summary}\n{error.reason}",
+                    notebook_id=str(notebook),
+                    notebook_url=url,
+                    to_do="Check at this address whether it is running. If it is not, clear this task.",
+                    state=RunState.MAY_BE_RUNNING,
+                ) from error
+            error.set_state(RunState.NOT_STARTED, url)
+            raise
+        except DataloreError as error:
+            if isinstance(error, DataloreUnauthorizedError):
+                error.add_context(f": run of {shown} was not started.")
+            error.set_state(RunState.NOT_STARTED, url)
+            raise
 
-    def parse_notebook_id(self, notebook_id: str | NotebookId) -> NotebookId:
-        """Parse a notebook id, or the pasted address of a notebook on this server.
+    def parse_notebook_id(self, notebook_id: str | NotebookId | CatalogEntry) -> NotebookId:
+        """Parse a notebook id, or the pasted address of a notebook on this server; or take the id from the catalog.
 
-        :raises DataloreConfigurationError: if it is neither.
+        :raises DataloreConfigurationError: if it is neither, or the catalog has no id for this connection.
         """
+        from airflow_provider_datalore.catalog.entry import CatalogEntry
+
         if isinstance(notebook_id, NotebookId):
             return notebook_id
+        if isinstance(notebook_id, CatalogEntry):
+            notebook_id = notebook_id.id_for(self.datalore_conn_id)
         with naming_connection(self.datalore_conn_id):
             return self.connection.notebook_id(notebook_id)
+
+
+def _unconfirmed(error: DataloreNoResponseError) -> str:
+    return cut(error.cause, 35) or "Datalore did not confirm it"

@@ -18,6 +18,9 @@ from airflow_provider_datalore.operators.artifacts import DataloreDownloadArtifa
 from airflow_provider_datalore.operators.dag_params import params_of_run
 from airflow_provider_datalore.operators.files import DataloreDownloadFileOperator, DataloreUploadFileOperator
 from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
+from airflow_provider_datalore.tasks.catalog_task import CatalogTask
+from airflow_provider_datalore.tasks.failing import fails_in_lines
+from airflow_provider_datalore.tasks.output_values import OutputValues
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.api.waiting import WaitPolicy
+    from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.tasks.next_step import Facts
     from airflow_provider_datalore.tasks.run_store import RunStore
 
 __all__ = [
@@ -39,13 +44,14 @@ __all__ = [
 ]
 
 
-class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
+class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseOperator):
     """Runs a notebook in Datalore and waits for the run; with ``deferrable``, without holding a worker slot.
 
     Returns the run id. XCom ``run`` holds the finished run as JSON, XCom ``notebook_url`` the address of the
     notebook. A run that ends without success fails the task.
 
-    :param notebook_id: ``owner/id``, or the notebook's pasted address. (templated)
+    :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the :class:`.Catalog`, with whose
+        controls the parameters are then checked. (templated)
     :param parameters: values by the *Variable* of the notebook's controls: strings, numbers, booleans, dates,
         lists of these; None keeps the notebook's own value. (templated)
     :param update_report: ``"on success"`` updates the published report if the run succeeds, ``"never"`` does not;
@@ -58,8 +64,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         section ``operators`` of Airflow's configuration.
     :param defer_after: seconds for which a deferrable task waits on its worker before it defers, so that a run that
         ends by then costs no deferral; 0 defers at once.
-    :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start, so that
-        the end of a short run is noticed soon.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param timeout: seconds to wait for the run; None for no limit. The notebook keeps running in Datalore after that.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
@@ -68,7 +73,11 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         any ``ObjectStoragePath``, such as ``"s3://aws_default@bucket/{{ ds }}"``. XCom ``artifacts`` holds the paths.
         None saves nothing. (templated)
     :param outputs: names of values that the notebook returns: glued with scrapbook, or the output of a cell that is
-        tagged ``xcom:<name>``. XCom ``outputs`` holds them by name. A missing value fails the task. (templated)
+        tagged ``xcom:<name>``. XCom ``outputs`` holds them by name, and :meth:`value` hands one on. A missing value
+        fails the task. A mapping gives each name the type that its value has to have, such as ``{"revenue": float,
+        "top": list[str], "report": Report}`` with a pydantic model ``Report``, whose value is a dict. (templated)
+    :param when_edited: what to do if the code is not the one that was locked, for a notebook of the catalog:
+        ``"ignore"``, ``"warn"`` in the log, or ``"fail"``.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
@@ -80,11 +89,13 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
     ui_color = "#e4f6ee"
 
     _waiting_for: tuple[str, str] | None = None
+    _is_stored = False
+    _is_requested = False
 
     def __init__(
         self,
         *,
-        notebook_id: str,
+        notebook_id: str | CatalogEntry,
         parameters: Mapping[str, Any] | None = None,
         update_report: str | None = None,
         direct_file_storage_write: bool | None = None,
@@ -96,7 +107,8 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
         durable: bool = True,
         artifacts_to: str | ObjectStoragePath | None = None,
-        outputs: Sequence[str] | None = None,
+        outputs: Mapping[str, Any] | Sequence[str] | None = None,
+        when_edited: str = "ignore",
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -113,8 +125,10 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         self.max_outage = seconds(max_outage)
         self.durable = durable
         self.artifacts_to = artifacts_to
-        self.outputs = outputs
+        self._use_outputs(outputs)
+        self.when_edited = when_edited
         self.datalore_conn_id = datalore_conn_id
+        self._use_catalog(parameters, when_edited)
 
     @property
     def hook(self) -> DataloreHook:
@@ -123,17 +137,20 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
 
         return DataloreHook(self.datalore_conn_id)
 
+    @fails_in_lines
     def execute(self, context: Context) -> str:
         """Start the run, or find the one that an earlier try started, and wait for it.
 
         :return: the run id.
         """
+        # Airflow's execution_timeout counts from here.
+        began = time.time()
         from airflow_provider_datalore.tasks import outcome
-        from airflow_provider_datalore.tasks.deferral import defer
+        from airflow_provider_datalore.tasks.deferral import defer, log_deferral
         from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
         from airflow_provider_datalore.tasks.run_store import RunStore
 
-        policy = self._wait_policy()
+        policy = self._wait_policy(began)
         hook = self.hook
         notebook = hook.parse_notebook_id(self.notebook_id)
         if not self.wait_for_completion:
@@ -145,28 +162,37 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
         push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
         store = RunStore(context, self.durable)
-        parameters = cache(lambda: self.parameters_for(context))
+        parameters = cache(lambda: self._typed(self.parameters_for(context)))
         outage = policy.outage_before_start(time.time())
-        earlier = store.find_run(hook, notebook, self.outputs, outage, lambda: self._fingerprint(parameters()))
-        run_id = earlier or self._start(hook, notebook, store, parameters(), policy)
-        policy = replace(policy, since=time.time())
+        earlier = store.find_run(
+            hook, notebook, self._requested_outputs, outage, lambda: self._fingerprint(parameters())
+        )
+        if earlier is None:
+            values = parameters()
+            self._check_code(hook, notebook, context)
+            run_id = self._start(hook, notebook, store, values, policy)
+        else:
+            run_id = earlier
+        policy = replace(policy, since=time.time(), contacted=True)
         push_for_tab(context, xcom.RUN_ID, run_id)
         self.started_run_id = run_id
         if not self.wait_for_completion:
             store.forget()
             outcome.describe_started(run_id, notebook, context, self, self.parameters or ())
             return run_id
+        self._is_stored = store.holds(run_id)
         if (run := self._wait_here(hook, run_id, policy, url)) is not None:
             return self._deliver(run, hook, context)
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
-        self.log.info("Deferring: the triggerer waits for run %s.", run_id)
-        defer(self, DataloreRunTrigger, policy, run_id=run_id, notebook_url=url)
+        log_deferral(f"run {run_id}")
+        defer(self, DataloreRunTrigger, policy, run_id=run_id, notebook_url=url, is_stored=store.holds(run_id))
 
     def parameters_for(self, context: Context) -> Mapping[str, Any] | None:
         """The parameters of the run that is about to be started."""
         return self.parameters
 
+    @fails_in_lines
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Resume when the trigger has sent its event.
 
@@ -182,6 +208,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
             raise
         return self._deliver(run, self.hook, context)
 
+    @fails_in_lines
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the status of the run."""
         from airflow_provider_datalore.exceptions import DataloreError
@@ -209,7 +236,19 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         from airflow_provider_datalore.tasks.deferral import run_left_running
 
         if self._waiting_for is not None:
-            self.log.warning(run_left_running(*self._waiting_for))
+            self.log.warning(run_left_running(*self._waiting_for, is_stored=self._is_stored))
+
+    def facts(self, context: Context) -> Facts:
+        """What is known of the run, for the text of an error."""
+        from airflow_provider_datalore.tasks.next_step import facts_of_runner
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
+        from airflow_provider_datalore.tasks.run_store import RunStore
+
+        store = RunStore(context, self.durable)
+        started = self.started_run_id or own_text(context, xcom.RUN_ID)
+        url = self.notebook_url or own_text(context, xcom.NOTEBOOK_URL)
+        is_started = bool(started) or self._is_requested
+        return facts_of_runner(self, store, started or store.stored_run, url, is_started=is_started)
 
     def _restore(self, context: Context) -> None:
         """Restore what was known before the deferral."""
@@ -217,14 +256,21 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
 
         self.started_run_id, self.notebook_url = (own_text(context, key) for key in (xcom.RUN_ID, xcom.NOTEBOOK_URL))
 
-    def _wait_policy(self) -> WaitPolicy:
+    def _wait_policy(self, now: float) -> WaitPolicy:
         from airflow_provider_datalore.api.waiting import WaitPolicy, check_seconds
         from airflow_provider_datalore.tasks.deferral import earliest_deadline
 
         check_seconds("defer_after", self.defer_after, minimum=0)
-        now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=now)
+
+    def _check_code(self, hook: DataloreHook, notebook: NotebookId, context: Context) -> None:
+        """Compare the code with the locked code before the run, if requested."""
+        if self.catalog_entry is not None and self.when_edited != "ignore":
+            from airflow_provider_datalore.tasks.edited import check_before
+
+            own = hook.notebook(notebook, max_outage=self.max_outage)
+            check_before(self, own, context, also_after=self.wait_for_completion)
 
     def _start(
         self,
@@ -236,6 +282,8 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
     ) -> str:
         from airflow_provider_datalore.tasks.no_retry import no_retry_if_unknown
 
+        # An interruption can come at any time from here on, also before the run's id is stored.
+        self._is_requested = True
         with no_retry_if_unknown():
             run_id = hook.run_notebook(
                 notebook,
@@ -270,6 +318,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
 
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
         from airflow_provider_datalore.exceptions import (
+            DataloreNotebookEditedError,
             DataloreNotFoundError,
             DataloreOutputError,
             DataloreRunFailedError,
@@ -291,7 +340,10 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
                 store.forget()
                 raise error
             case DataloreOutputError() as error:
-                store.note_missing(self.outputs)
+                store.note_missing(self._requested_outputs)
+                raise without_retry(error)
+            case DataloreNotebookEditedError() as error:
+                store.forget()
                 raise without_retry(error)
             case DataloreNotFoundError() as error:
                 # Datalore has removed the artifacts. To get them, a user must clear the task, which runs the notebook

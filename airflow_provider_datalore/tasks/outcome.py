@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_datalore import xcom
-from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError, DataloreRunFailedError
+from airflow_provider_datalore.exceptions import (
+    DataloreConfigurationError,
+    DataloreError,
+    DataloreRunFailedError,
+    DataloreStorageError,
+    RunState,
+)
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
+from airflow_provider_datalore.tasks.explaining import failure_lines, masked
 from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ class RunTask(Protocol):
 
     artifacts_to: str | ObjectStoragePath | None
     outputs: Sequence[str] | None
+    output_types: Mapping[str, Any] | None
     max_outage: float
 
     @property
@@ -66,9 +74,10 @@ def check(task: RunTask) -> None:
 
         folder(task.artifacts_to)
     if task.outputs is not None:
-        from airflow_provider_datalore.hooks.run_outputs import check_names
+        from airflow_provider_datalore.hooks.run_outputs import check_names, check_types
 
         check_names(task.outputs)
+        check_types(task.output_types)
 
 
 def check_writable(task: RunTask) -> None:
@@ -92,8 +101,8 @@ def check_nothing_awaited(task: RunTask, notebook: NotebookId) -> None:
     for name in ("artifacts_to", "outputs"):
         if getattr(task, name) is not None:
             raise DataloreConfigurationError(
-                f"{name} is set for notebook {notebook}, but the task does not wait for the run. Remove "
-                f"wait_for_completion=False, or set {name} on the DataloreRunSensor that waits for the run."
+                f"{name} is set for notebook {notebook}, but the task does not wait for the run.",
+                to_do=f"Remove wait_for_completion=False, or set {name} on the DataloreRunSensor that waits for it.",
             )
 
 
@@ -119,16 +128,20 @@ def deliver(
         run.raise_for_failure()
     except DataloreRunFailedError as error:
         failed = explained(error, hook, notebook_url)
+        _check_code(run, hook, context, task)
         _keep_artifacts(run, hook, context, task)
         return Outcome(run, failed, failed.failure, notebook_url)
     made = [artifact.name for artifact in run.artifacts]
     log.info("Run %s succeeded; its artifacts: %s.", run.run_id, made or "none")
     try:
         _keep_artifacts(run, hook, context, task)
+        _check_code(run, hook, context, task)
         if task.outputs is not None:
-            outputs = hook.read_outputs(run, task.outputs, max_outage=task.max_outage)
-            context["ti"].xcom_push(key=xcom.OUTPUTS, value=outputs)
+            _hand_on(hook.read_outputs(run, task.outputs, max_outage=task.max_outage), run, context, task)
     except DataloreError as error:
+        error.set_state(RunState.SUCCEEDED, notebook_url, f"the notebook succeeded: run {run.run_id}.")
+        if isinstance(error, DataloreStorageError):
+            error.message = f"The notebook succeeded, but {error.message[:1].lower()}{error.message[1:]}"
         return Outcome(run, error, notebook_url=notebook_url)
     _describe(run, context, task, parameters)
     return Outcome(run, notebook_url=notebook_url)
@@ -154,6 +167,7 @@ def explained(error: DataloreRunFailedError, hook: DataloreHook, notebook_url: s
     if run is None:
         return error
     failure = _find_failure(run, hook)
+<<<<<<< HEAD
     lines = [str(error), *_links(run, hook, notebook_url), *([str(failure)] if failure else [])]
     return DataloreRunFailedError("\n".join(lines), run=run, failure=failure)
 
@@ -164,12 +178,42 @@ def masked(failure: CellFailure, connection: DataloreConnection) -> CellFailure:
 
     without_secrets: Any = redact(connection.without_token_in(asdict(failure)))
     return replace(failure, **without_secrets)
+=======
+    summary, reason = failure_lines(run.notebook_id, failure)
+    lines = [summary or error.summary, error.reason, *reason, *_executed_notebook(run, hook)]
+    return DataloreRunFailedError(
+        "\n".join(filter(None, lines)),
+        run=run,
+        failure=failure,
+        state=RunState.FAILED,
+        notebook_url=notebook_url,
+        to_do="Correct the notebook." if failure else error.to_do,
+    )
+>>>>>>> main
 
 
 def _describe(run: Run, context: Context, task: RunTask, parameters: Iterable[str]) -> None:
     from airflow_provider_datalore.assets.events import describe_run
 
     describe_run(run, context, task.outlets, parameters)
+
+
+def _check_code(run: Run, hook: DataloreHook, context: Context, task: object) -> None:
+    if getattr(task, "catalog_entry", None) is not None:
+        from airflow_provider_datalore.tasks.edited import check_after
+
+        check_after(task, run, hook, context)
+
+
+def _hand_on(outputs: dict[str, Any], run: Run, context: Context, task: RunTask) -> None:
+    """Push the values that the notebook returned, all together and each of them, for ``task.value(name)``."""
+    if task.output_types is not None:
+        from airflow_provider_datalore.hooks.run_outputs import with_types
+
+        outputs = with_types(outputs, task.output_types, run.run_id)
+    context["ti"].xcom_push(key=xcom.OUTPUTS, value=outputs)
+    for name, value in outputs.items():
+        context["ti"].xcom_push(key=xcom.output_key(name), value=value)
 
 
 def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> None:
@@ -187,9 +231,7 @@ def _notebook_url(run: Run, hook: DataloreHook) -> str:
         return ""
 
 
-def _links(run: Run, hook: DataloreHook, notebook_url: str) -> Iterator[str]:
-    if notebook_url:
-        yield f"Notebook: {notebook_url}"
+def _executed_notebook(run: Run, hook: DataloreHook) -> Iterator[str]:
     if (executed := run.executed_notebook) is not None:
         with suppress(DataloreError):
             yield f"Executed notebook: {hook.artifact_url(executed)}"
