@@ -74,6 +74,7 @@ class Call:
     :param not_found: what a 404 means for this call, and what to do.
     :param bad_request: what a 400 means for this call, and what to do.
     :param repeatable: whether a POST may arrive twice without harm.
+    :param is_poll: whether it asks for the present state of something, to see whether that has changed.
     """
 
     method: str
@@ -85,6 +86,7 @@ class Call:
     not_found: str = ""
     bad_request: str = ""
     repeatable: bool = False
+    is_poll: bool = False
 
 
 @dataclass(frozen=True, slots=True)

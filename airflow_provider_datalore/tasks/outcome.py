@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_datalore import xcom
+from airflow_provider_datalore import metrics, xcom
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError, DataloreRunFailedError
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
@@ -110,6 +110,7 @@ def deliver(
     :param notebook_url: the address of the notebook; empty if it is unknown.
     """
     notebook_url = notebook_url or _notebook_url(run, hook)
+    metrics.run_ended(hook.datalore_conn_id, hook.operator, success=run.succeeded, seconds=run.duration)
     push_for_tab(context, xcom.RUN, run.to_json())
     if (notebook := run.executed_notebook) is not None:
         try:
