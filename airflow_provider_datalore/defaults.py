@@ -8,7 +8,7 @@ NOTEBOOK_FILES = "data/notebook_files"
 """The folder of a notebook's own files, the working directory of its cells."""
 
 POLL_INTERVAL = 30.0
-"""Maximum seconds between two status requests."""
+"""Seconds between two status requests (1 or more); more often at the start."""
 
 START_TIMEOUT = 900.0
 """Seconds within which the first cell of an interactive run must run."""
