@@ -36,6 +36,7 @@ def get_provider_info() -> dict[str, Any]:
         "config": {"datalore": {"description": "Options for tasks that run Datalore notebooks.", "options": _OPTIONS}},
         "asset-uris": [_ASSETS],
         "dataset-uris": [_ASSETS],  # their name in Airflow 2
+        "cli": ["airflow_provider_datalore.cli.airflow_commands.get_commands"],  # read by Airflow 3.2 and later
     }
 
 

@@ -18,8 +18,8 @@ import griffe
 
 PACKAGE = "airflow_provider_datalore"
 REFERENCE = "docs/reference.md"
-FOR_PEOPLE = ("description", "external-doc-url", "label", "placeholders", "relabeling", "schema", "tags")
-"""Keys of the provider info whose values are only for users, or for the connection form."""
+FOR_PEOPLE = ("cli", "description", "external-doc-url", "label", "placeholders", "relabeling", "schema", "tags")
+"""Keys of the provider info whose values are only for users, for the connection form, or for Airflow's command line."""
 ARGUMENT_KINDS = {
     griffe.ParameterKind.positional_only: "by position only",
     griffe.ParameterKind.keyword_only: "by name only",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
+import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar, get_args, get_origin
 
@@ -14,9 +16,16 @@ from pydantic.fields import FieldInfo
 
 from .access import parse_share, parse_token
 from .faults import RULE_LIST
-from .settings import DEFAULT_USER, Settings, Variant
+from .folders import copy_folder
+from .ids import NotebookId
+from .scopes import Limits, Scope, parse_notebook_token, parse_scope
+from .settings import DEFAULT_USER, MAX_RUN_WINDOW, Settings, Variant
+from .slots import ABANDONED_AFTER
 
 Parsed = TypeVar("Parsed")
+
+DEFAULT_PORT = 8357
+"""Not 8080, Airflow's own default port. IANA has assigned 8357 to no service, and no widespread program uses it."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Namespace]:
@@ -30,12 +39,24 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
         parser.error(f"the folder {options.notebooks} does not exist")
     if options.tls_key and not options.tls_cert:
         parser.error("--tls-key requires --tls-cert")
-    data = options.data or options.notebooks / ".datalore-emulator"
-    if data.resolve() == options.notebooks.resolve():
+    if options.data and options.data.resolve() == options.notebooks.resolve():
         parser.error("--data must not be the folder of the notebooks itself")
+    options.original, options.temporary = options.notebooks, None
+    if options.copy:
+        # Deleted when the process ends, or when the options are.
+        options.temporary = tempfile.TemporaryDirectory(prefix="datalore-emulator-", ignore_cleanup_errors=True)
+        options.notebooks = Path(options.temporary.name, "notebooks")
+        try:
+            copy_folder(options.original, options.notebooks)
+        except OSError as error:
+            parser.error(f"cannot copy {options.original}: {error.strerror}: {error.filename}")
+    beside = Path(options.temporary.name, "data") if options.temporary else options.notebooks / ".datalore-emulator"
+    data = options.data or beside
     try:
         data.mkdir(parents=True, exist_ok=True)
         tokens = dict(options.token or [(_generated_token(data), DEFAULT_USER)])
+        limits = _limits(options)
+        tokens |= {token: DEFAULT_USER for token in limits if token not in tokens}
     except OSError as error:
         parser.error(f"cannot store runs in {data}: {error.strerror}")
     try:
@@ -43,9 +64,12 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
             notebooks=options.notebooks,
             data=data,
             tokens=tokens,
+            limits=limits,
             viewers=frozenset(options.viewer),
             no_access=frozenset(options.no_access),
             max_parallel_runs=options.max_parallel_runs,
+            abandoned_after=options.abandoned_after,
+            run_window=options.run_window,
             variant=Variant(**{name: getattr(options, name) for name in Variant.model_fields}),
             faults=options.faults,
         )
@@ -65,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         "notebooks",
         type=Path,
         metavar="NOTEBOOKS_FOLDER",
-        help=f"folder with OWNER/ID.ipynb, or ID.ipynb for the user {DEFAULT_USER}",
+        help=f"folder with OWNER/TITLE.ipynb, or TITLE.ipynb for the user {DEFAULT_USER}",
     )
     _add_serving(parser.add_argument_group("server"))
     _add_sharing(parser.add_argument_group("users and permissions"))
@@ -82,14 +106,19 @@ def _add_serving(group: argparse._ArgumentGroup) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="folder of runs and reports (default: NOTEBOOKS_FOLDER/.datalore-emulator)",
+        help="folder of runs and reports (default: NOTEBOOKS_FOLDER/.datalore-emulator; a temporary one with --copy)",
     )
     add(
         "--host",
         default="127.0.0.1",
         help="address to listen on (default: %(default)s); clients can run any code",
     )
-    add("--port", type=int, default=8080, help="port to listen on, 0 for any free port (default: %(default)s)")
+    add("--port", type=int, default=DEFAULT_PORT, help="port to listen on, 0 for any free port (default: %(default)s)")
+    add(
+        "--copy",
+        action="store_true",
+        help="serve a copy of the folder and delete it at the end, so that nothing changes in the folder itself",
+    )
     add("--stop-at-eof", action="store_true", help="stop when standard input is closed, as when the parent ends")
     add("--tls-cert", type=Path, metavar="PEM", help="serve HTTPS with this certificate chain")
     add("--tls-key", type=Path, metavar="PEM", help="the private key, if the file of --tls-cert does not contain it")
@@ -107,6 +136,13 @@ def _add_sharing(group: argparse._ArgumentGroup) -> None:
         "[USER=]TOKEN",
         "a valid API token (default: one is generated, stored and printed)",
     )
+    add(
+        "--scope",
+        parse_scope,
+        "TOKEN=SCOPE[:LEVEL]",
+        f"the scope of this token, such as WORKSPACE:READ (default: {Scope.USER_FULL.name})",
+    )
+    add("--notebook-token", parse_notebook_token, "TOKEN=OWNER/ID", "this token is for this notebook only")
     add("--viewer", parse_share, "USER:OWNER/ID", "the user may only view this notebook")
     add("--no-access", parse_share, "USER:OWNER/ID", "this notebook is not shared with the user")
 
@@ -119,6 +155,20 @@ def _add_runs(group: argparse._ArgumentGroup) -> None:
         default=2,
         metavar="N",
         help="number of notebooks that run at the same time (default: %(default)s)",
+    )
+    add(
+        "--abandoned-after",
+        type=float,
+        default=ABANDONED_AFTER,
+        metavar="SECONDS",
+        help="time without a status request after which a run does not keep others waiting (default: %(default)s)",
+    )
+    add(
+        "--run-window",
+        type=float,
+        default=MAX_RUN_WINDOW,
+        metavar="SECONDS",
+        help="maximum time for which a request that runs a cell waits for its end (default: %(default)g)",
     )
     add(
         "--faults",
@@ -146,6 +196,15 @@ def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> 
             default=field.default,
             help=text,
         )
+
+
+def _limits(options: argparse.Namespace) -> dict[str, Limits]:
+    """What the tokens may be used for that are limited to a scope or a notebook."""
+    limits = {token: Limits(scope, level) for token, scope, level in options.scope}
+    for token, text in options.notebook_token:
+        scoped = limits.get(token, Limits(Scope.NOTEBOOK_API))
+        limits[token] = replace(scoped, notebook=NotebookId.parse(text))
+    return limits
 
 
 def _reads(read: Callable[[str], Parsed]) -> Callable[[str], Parsed]:

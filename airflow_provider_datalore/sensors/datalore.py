@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +19,8 @@ from airflow_provider_datalore import defaults, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
+from airflow_provider_datalore.tasks.mapping import checked_partial
+from airflow_provider_datalore.tasks.output_values import OutputValues
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.datalore import DataloreHook
 
 
-class DataloreRunSensor(LineageMixin, BaseSensorOperator):
+class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
     """Waits until a run of a notebook has ended, and fails if it ended without success.
 
     Returns the finished run as JSON, also in XCom ``run``. ``soft_fail`` skips the task when a time limit passes, but
@@ -40,6 +42,8 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
     :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned. (templated)
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
+    :param poll_interval: another name of Airflow's ``poke_interval``, as the operators have it: seconds between two
+        status requests. In mode ``reschedule``, the interval is at least a few seconds, whatever is set.
     :param defer_after: seconds for which a deferrable sensor waits on its worker before it defers, so that a run that
         ends by then costs no deferral; 0 defers at once.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails. In mode
@@ -60,23 +64,33 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         *,
         run_id: str,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float | timedelta | None = None,
         defer_after: float | timedelta = 0.0,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
-        outputs: Sequence[str] | None = None,
+        outputs: Mapping[str, Any] | Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
+        if poll_interval is not None:
+            _check_same(poll_interval, kwargs.get("poke_interval"), kwargs.get("task_id", ""))
+            kwargs["poke_interval"] = poll_interval
         super().__init__(**kwargs)
         self.run_id = run_id
         self.deferrable = deferrable
         self.defer_after = seconds(defer_after)
         self.max_outage = seconds(max_outage)
         self.artifacts_to = artifacts_to
-        self.outputs = outputs
+        self._use_outputs(outputs)
         self.datalore_conn_id = datalore_conn_id
         self._outage: Outage | None = None
         self._last_seen: Run | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Set arguments of all tasks that ``expand`` creates; see ``BaseOperator.partial``."""
+        partial: Any = super().partial
+        return checked_partial(partial(**kwargs))
 
     @cached_property
     def hook(self) -> DataloreHook:
@@ -159,6 +173,13 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         if run is not None and not run.is_finished:
             self.log.warning(run_left_running(self.run_id, self._url(run)))
 
+    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
+        """Airflow's interval; in mode ``reschedule``, long enough that Airflow notices the end of each poke."""
+        from airflow_provider_datalore.tasks.deferral import earliest_event
+
+        interval = float(super()._get_next_poke_interval(*args, **kwargs))
+        return max(interval, earliest_event(0.0)) if self.reschedule else interval
+
     def _raise_output_error(self, error: BaseException | None) -> None:
         """Raise an output error of which Airflow made a skip: ``soft_fail`` skips when a time limit passes only."""
         from airflow_provider_datalore.exceptions import DataloreOutputError
@@ -168,10 +189,11 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
 
     def _resume_without_event(self, reason: dict[str, Any] | None, context: Context) -> dict[str, Any]:
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
-        from airflow_provider_datalore.tasks.deferral import own_xcom, run_after_lost_trigger
+        from airflow_provider_datalore.tasks.deferral import run_after_lost_trigger
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
 
         try:
-            run = run_after_lost_trigger(reason, self.hook, self.run_id, own_xcom(context, xcom.NOTEBOOK_URL))
+            run = run_after_lost_trigger(reason, self.hook, self.run_id, own_text(context, xcom.NOTEBOOK_URL))
         except DataloreRunTimeoutError as error:
             self._fail_by_timeout(error)
         return self._deliver(run, context)
@@ -247,3 +269,18 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         if self.outcome.error is not None:
             raise self.outcome.error
         return run.to_json()
+
+
+def _check_same(poll_interval: float | timedelta, poke_interval: float | timedelta | None, task_id: str) -> None:
+    """Check that an option that was set under both of its names has one value.
+
+    :raises DataloreConfigurationError: if it has two.
+    """
+    from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+    polls, pokes = seconds(poll_interval), seconds(poke_interval)
+    if pokes is not None and polls != pokes:
+        raise DataloreConfigurationError(
+            f"Sensor {task_id} has poll_interval={polls} and poke_interval={pokes} seconds. These are two names of the "
+            "same option: set only one of them."
+        )

@@ -16,7 +16,6 @@ log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow.providers.common.compat.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
     from airflow_provider_datalore.api.interactive import InteractiveRun
@@ -135,20 +134,13 @@ def backstop(deadline: float | None) -> timedelta | None:
 
 
 def earliest_event(now: float) -> float:
-    """When a trigger may resume its task at the earliest, in epoch seconds.
+    """When a task that has deferred or rescheduled itself may resume at the earliest, in epoch seconds.
 
-    Airflow 3 may notice up to one heartbeat interval late (5 seconds by default) that a worker has deferred a task. If
+    Airflow 3 may notice up to one heartbeat interval late (5 seconds by default) that a worker is done with a task. If
     the task is resumed before that, Airflow assumes that it was killed, and fails it: "Executor … reported that the
     task instance … finished with state success, but the task instance's state attribute is queued".
     """
     return now + float(conf.getint("workers", "min_heartbeat_interval", fallback=0)) + SCHEDULER_LOOP_TIME
-
-
-def own_xcom(context: Context, key: str) -> str:
-    """The XCom that this task pushed before it deferred; empty if it pushed none."""
-    task_instance = context["ti"]
-    value = task_instance.xcom_pull(task_ids=task_instance.task_id, key=key, map_indexes=task_instance.map_index)
-    return value if isinstance(value, str) else ""
 
 
 def still_running(run_id: str, run: Run | None, notebook_url: str) -> str:

@@ -17,6 +17,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreInteractiveRunFailedError,
     DataloreNotebookBusyError,
 )
+from airflow_provider_datalore.tasks.pushing import push_for_tab
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -153,7 +154,7 @@ def deliver_interactive(run: InteractiveRun, notebook: DataloreNotebook, context
     :return: the run, if it succeeded.
     :raises DataloreInteractiveRunFailedError: if it failed; describes the cell that failed.
     """
-    context["ti"].xcom_push(key=xcom.RUN, value=run.to_json())
+    push_for_tab(context, xcom.RUN, run.to_json())
     if run.success:
         log.info("The interactive run of notebook %s succeeded: %d cells.", run.notebook_id, len(run.cells))
         return run

@@ -73,6 +73,14 @@ class RunStore:
             log.warning("The run store cannot be used, so a retry would run the notebook again: %s", error)
             return None
 
+    def holds(self, run_id: str) -> bool:
+        """Whether this run is stored, so that a retry or a clear uses it. Never fails."""
+        try:
+            return bool(run_id) and self._load().get("run_id") == run_id
+        except Exception as error:
+            log.debug("Could not read the stored run: %s", error)
+            return False
+
     def remember(self, notebook: NotebookId, run_id: str, requested: str) -> None:
         """Store the run, as soon as Datalore has returned its id.
 
@@ -114,6 +122,10 @@ class RunStore:
             run = hook.get_run(run_id, max_outage=max_outage, grace=NEW_RUN_GRACE)
         except DataloreNotFoundError:
             log.warning("An earlier try started run %s, which Datalore no longer knows; starting a new run.", run_id)
+            return None
+        if not run.is_of(notebook):
+            # Users may edit the store.
+            log.warning("The stored run %s is not a run of notebook %s; starting a new run.", run_id, notebook)
             return None
         if run.is_finished and not run.succeeded:
             log.info("Run %s of an earlier try failed; starting a new run.", run_id)

@@ -1,4 +1,4 @@
-"""The trigger that waits for a run in the triggerer, without a worker slot."""
+"""The triggers: one waits for a run without a worker slot, the other starts DAGs when a notebook changes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.durations import seconds
+from airflow_provider_datalore.triggers.notebook import DataloreNotebookTrigger
+
+__all__ = ["DataloreNotebookTrigger", "DataloreRunTrigger"]
 
 
 class DataloreRunTrigger(BaseTrigger):
@@ -19,7 +22,7 @@ class DataloreRunTrigger(BaseTrigger):
 
     :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param poll_interval: maximum seconds between two requests.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param max_outage: seconds for which Datalore may be unreachable without one usable response.
     :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; the longer ago, the less frequent the requests.

@@ -1,0 +1,1 @@
+"""The command ``doctor``: what works over a connection, and what does not."""
