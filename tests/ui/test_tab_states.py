@@ -129,7 +129,7 @@ def test_a_task_that_failed_after_its_notebook_shows_both(opened: Open, stage: S
     with opened(stage.ended("outputs missing", "failed"), theme) as (_, tab):
         expect(tab.get_by_role("alert")).to_contain_text("revenue", timeout=SHOWN)
         expect(tab.frame_locator("iframe").get_by_text("5,151,409 EUR").last).to_be_visible(timeout=SHOWN)
-        assert details(tab).startswith("Succeeded Task failed")
+        assert details(tab).startswith("Notebook succeeded Task failed")
 
 
 @pytest.mark.parametrize("theme", THEMES)
