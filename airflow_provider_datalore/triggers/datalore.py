@@ -25,6 +25,8 @@ class DataloreRunTrigger(BaseTrigger):
     :param since: when the wait began, in epoch seconds; the longer ago, the less frequent the requests.
     :param not_before: when to send the first request, in epoch seconds; None for soon.
     :param notebook_url: the address of the notebook, for messages.
+    :param contacted: whether Datalore has given the task a usable response before.
+    :param is_stored: whether the next try of the task waits for this run, for messages.
     :param unknown: arguments that another version of this package stored; they are ignored.
     """
 
@@ -38,6 +40,8 @@ class DataloreRunTrigger(BaseTrigger):
         since: float | None = None,
         not_before: float | None = None,
         notebook_url: str | None = None,
+        contacted: bool = True,
+        is_stored: bool = False,
         **unknown: Any,
     ) -> None:
         super().__init__()
@@ -49,6 +53,8 @@ class DataloreRunTrigger(BaseTrigger):
         self.since = since
         self.not_before = not_before
         self.notebook_url = notebook_url
+        self.contacted = contacted
+        self.is_stored = is_stored
         if unknown:
             self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
 
@@ -65,6 +71,8 @@ class DataloreRunTrigger(BaseTrigger):
                 "since": self.since,
                 "not_before": self.not_before,
                 "notebook_url": self.notebook_url,
+                "contacted": self.contacted,
+                "is_stored": self.is_stored,
             },
         )
 
@@ -76,10 +84,12 @@ class DataloreRunTrigger(BaseTrigger):
         from airflow_provider_datalore.triggers import event
 
         try:
-            policy = WaitPolicy(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
+            policy = WaitPolicy(
+                self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, self.contacted
+            )
             run = await DataloreAsyncHook(
                 self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT
-            ).wait_with_policy(self.run_id, policy, where=self.notebook_url or "the notebook there")
+            ).wait_with_policy(self.run_id, policy, where=self.notebook_url or "")
         except DataloreError as error:
             yield TriggerEvent(event.failed(error))
         else:
@@ -92,4 +102,4 @@ class DataloreRunTrigger(BaseTrigger):
         """
         from airflow_provider_datalore.tasks.deferral import run_left_running
 
-        self.log.warning(run_left_running(self.run_id, self.notebook_url))
+        self.log.warning(run_left_running(self.run_id, self.notebook_url, is_stored=self.is_stored))

@@ -95,7 +95,9 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
 
         try:
             payload = await self._wait(
-                WaitPolicy(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
+                WaitPolicy(
+                    self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, contacted=True
+                )
             )
         except DataloreError as error:
             payload = event.failed(error)
@@ -136,7 +138,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         from airflow_provider_datalore.triggers import event
 
         hook = DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT)
-        where = self.notebook_url or "the notebook there"
+        where = self.notebook_url or ""
         if not self.snapshot:
             notebook = NotebookId.parse(self.notebook_id)
             idle = NotebookIdle.for_turn(notebook, where, policy.poll_interval)

@@ -25,6 +25,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.triggers import event
+from tests.lines import wrapped
 from tests.tasks.conftest import Context, Datalore, Logged, TaskInstance
 
 
@@ -66,7 +67,7 @@ class TestPoking:
     ) -> None:
         datalore.reports(status="RUNNING")
         with pytest.raises(
-            AirflowSensorTimeout, match=f"keeps running in Datalore, see {datalore.url}/notebook/ann/sales"
+            AirflowSensorTimeout, match=wrapped(f"keeps running in Datalore, see {datalore.url}/notebook/ann/sales")
         ):
             sensor(timeout=0.2).execute(context)
         with pytest.raises(AirflowSkipException):
@@ -117,7 +118,7 @@ class TestPoking:
             sensor().execute(context)
 
     def test_an_empty_run_id_fails_before_anything_is_sent(self, datalore: Datalore, context: Context) -> None:
-        with pytest.raises(DataloreConfigurationError, match="'' is not a run id.*datalore_default"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped("'' is not a run id.*datalore_default")):
             sensor(run_id="").execute(context)
         assert datalore.requests == []
 
@@ -262,7 +263,7 @@ class TestDeferring:
 
     def test_the_time_limit_is_a_sensor_timeout(self, datalore: Datalore, context: Context) -> None:
         sent = event.failed(DataloreRunTimeoutError("it goes on, see https://datalore.example"))
-        with pytest.raises(AirflowSensorTimeout, match=r"goes on, see https://datalore\.example"):
+        with pytest.raises(AirflowSensorTimeout, match=wrapped(r"goes on, see https://datalore\.example")):
             sensor().execute_complete(context, sent)
         with pytest.raises(AirflowSkipException):
             sensor(soft_fail=True).execute_complete(context, sent)
@@ -276,24 +277,24 @@ class TestDeferring:
 
     def test_a_skip_says_where_the_notebook_goes_on(self, context: Context) -> None:
         sent = {"event": event.failed(DataloreRunTimeoutError("it goes on, see https://datalore.example/n"))}
-        with pytest.raises(AirflowSkipException, match="it goes on, see https://datalore.example/n"):
+        with pytest.raises(AirflowSkipException, match=wrapped("it goes on, see https://datalore.example/n")):
             sensor(soft_fail=True).resume_execution("execute_complete", sent, context)
 
     @pytest.mark.parametrize("sent", [None, {}, {"status": "done"}])
     def test_an_event_that_is_not_known_fails_even_with_soft_fail(
         self, datalore: Datalore, context: Context, sent: Any
     ) -> None:
-        with pytest.raises(DataloreError, match="does not know"):
+        with pytest.raises(DataloreError, match=wrapped("does not know")):
             sensor(soft_fail=True).resume_execution("execute_complete", {"event": sent}, context)
 
     def test_a_lost_trigger_fails_even_with_soft_fail(self, datalore: Datalore, context: Context) -> None:
         datalore.reports(status="RUNNING")
-        with pytest.raises(DataloreError, match="Trigger failure"):
+        with pytest.raises(DataloreError, match=wrapped("Trigger failure")):
             sensor(soft_fail=True).resume_execution("__fail__", {"error": "Trigger failure"}, context)
 
     def test_a_lost_trigger_at_the_time_limit_is_a_sensor_timeout(self, datalore: Datalore, context: Context) -> None:
         datalore.reports(status="RUNNING")
-        with pytest.raises(AirflowSensorTimeout, match="keeps running"):
+        with pytest.raises(AirflowSensorTimeout, match=wrapped("keeps running")):
             sensor().resume_execution("__fail__", {"error": "Trigger timeout"}, context)
         with pytest.raises(AirflowSkipException):
             sensor(soft_fail=True).resume_execution("__fail__", {"error": "Trigger timeout"}, context)
