@@ -298,7 +298,7 @@ class TestInteractive:
         text = self.shown(interactive_task(notebook, end_date=ENDED, reported_run=self.reported(notebook)), server)
         assert text.count("Succeeded") == 1
         assert "Cells run 3" in text
-        assert "Its outputs are in the notebook itself" in text
+        assert "The outputs are in the notebook itself" in text
         assert "Task started 2026-01-31 08:00:00 UTC Task ended 2026-01-31 08:05:00 UTC Duration 5 min 00 s" in text
         assert server.requests == []
 
