@@ -33,6 +33,7 @@ from airflow_provider_datalore.exceptions import (
 
 REPORT_TYPES = ("STATIC", "INTERACTIVE")
 REPORT_MODES = ("CREATE", "UPDATE")
+COMPUTATION_MODES = ("REACTIVE", "JUPYTER")
 
 
 def kernel_status(notebook: NotebookId) -> Call:
@@ -45,9 +46,14 @@ def without_notebook() -> Call:
     return Call("POST", "/api/notebook/v1/kernel/status", "find out whether there is a Notebook API", body={})
 
 
-def list_cells(notebook: NotebookId) -> Call:
-    """The call that reads the cells and the results of their last executions."""
-    return _call(notebook, "cells", f"read the cells of notebook {notebook}", includeOutputs=True)
+def list_cells(notebook: NotebookId, worksheet: int = 0) -> Call:
+    """The call that reads the cells of a worksheet and the results of their last executions.
+
+    :param worksheet: counted from 0.
+    """
+    # A field that is not needed is not sent.
+    which: dict[str, Any] = {"worksheetIndex": worksheet} if worksheet else {}
+    return _call(notebook, "cells", f"read the cells of notebook {notebook}", includeOutputs=True, **which)
 
 
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
@@ -78,21 +84,53 @@ def stop_session(notebook: NotebookId) -> Call:
     return _call(notebook, "agent/stop", f"stop the session of notebook {notebook}")
 
 
-def publish_report(notebook: NotebookId, report_type: object, mode: object) -> Call:
-    """The call that publishes a notebook as a report.
+def publish_report(
+    notebook: NotebookId,
+    report_type: object,
+    mode: object,
+    *,
+    full_width: bool | None = None,
+    computation_mode: object = None,
+    can_download_and_edit_copy: bool | None = None,
+) -> Call:
+    """The call that publishes a notebook as a report. What is None is not sent, so that Datalore's default applies.
 
     :param report_type: ``STATIC`` or ``INTERACTIVE``.
     :param mode: ``CREATE``, or ``UPDATE`` for a report that is already published.
+    :param full_width: whether the report takes the full width of the page.
+    :param computation_mode: for an interactive report, ``REACTIVE`` or ``JUPYTER``.
+    :param can_download_and_edit_copy: whether viewers may download the report, and edit a copy.
     :raises DataloreConfigurationError: for any other value.
     """
     check_report_type(report_type)
     if mode not in REPORT_MODES:
         raise DataloreConfigurationError(f"mode is {mode!r}; it must be {choices(REPORT_MODES)}.")
-    purpose = f"publish the {report_type} report of notebook {notebook}"
+    if computation_mode is not None and computation_mode not in COMPUTATION_MODES:
+        raise DataloreConfigurationError(
+            f"computation_mode is {computation_mode!r}; it must be {choices(COMPUTATION_MODES)}."
+        )
+    if computation_mode is not None and report_type != "INTERACTIVE":
+        raise DataloreConfigurationError(
+            f"computation_mode is {computation_mode!r}; it can be set for an INTERACTIVE report only."
+        )
+    options: dict[str, Any] = {
+        "fullWidth": full_width,
+        "computationMode": computation_mode,
+        "canDownloadAndEditCopy": can_download_and_edit_copy,
+    }
     is_new = mode == "CREATE"
-    bad_request = "" if is_new else "Only a published report can be updated: publish it in Datalore once."
+    bad_request = "The report needs a layout that is not empty: open the notebook's report in Datalore and build it."
+    if not is_new:
+        bad_request = f"Only a published report can be updated: publish it in Datalore once. {bad_request}"
     return _call(
-        notebook, "report/publish", purpose, bad_request=bad_request, repeatable=not is_new, type=report_type, mode=mode
+        notebook,
+        "report/publish",
+        f"publish the {report_type} report of notebook {notebook}",
+        bad_request=bad_request,
+        repeatable=not is_new,
+        type=report_type,
+        mode=mode,
+        **{name: value for name, value in options.items() if value is not None},
     )
 
 
@@ -107,8 +145,12 @@ def check_report_type(report_type: object, name: str = "report_type") -> None:
 
 
 def list_files(notebook: NotebookId, directory: str) -> Call:
-    """The call that lists a folder."""
-    return _call(notebook, "files", f"list {directory!r} of notebook {notebook}", directory=directory)
+    """The call that lists a folder.
+
+    :param directory: the folder; empty for the root folder.
+    """
+    which: dict[str, Any] = {"directory": directory} if directory else {}
+    return _call(notebook, "files", f"list {directory!r} of notebook {notebook}", **which)
 
 
 def file_exists(notebook: NotebookId, path: str) -> Call:
@@ -145,9 +187,11 @@ def delete_file(notebook: NotebookId, path: str) -> Call:
 def upload_file(notebook: NotebookId, name: str, directory: str, form: Form) -> Call:
     """The call that writes a file.
 
+    :param directory: the folder; empty for the root folder.
     :param form: its content, as multipart form data.
     """
-    where = urlencode({"ownerId": notebook.owner, "notebookId": notebook.id, "directory": directory})
+    place = {"ownerId": notebook.owner, "notebookId": notebook.id}
+    where = urlencode({**place, "directory": directory} if directory else place)
     return Call(
         "POST",
         f"/api/notebook/v1/file/upload?{where}",
@@ -191,16 +235,18 @@ def request(call: Call) -> Flow[Response]:
     return response
 
 
-def read_cells(call: Call, response: Response) -> list[Cell]:
+def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]:
     """The cells in their order.
 
+    :param worksheet: the worksheet that was requested.
     :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
     cells = data.get("cellsWithOutputs") if isinstance(data, dict) else None
     if not isinstance(cells, list):
         unexpected(call, response, "contains no list of cells with outputs")
-    return [_read(Cell, call, response, cell) for cell in cells]
+    found = [_read(Cell, call, response, cell) for cell in cells]
+    return [cell.model_copy(update={"worksheet": worksheet}) for cell in found] if worksheet else found
 
 
 def read_outcome(call: Call, response: Response) -> CellOutcome:
