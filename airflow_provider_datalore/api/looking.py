@@ -48,6 +48,12 @@ def look_at_kernel(notebook: NotebookId) -> Flow[Kernel]:
     return notebook_api.read_kernel(call, (yield from notebook_api.request(call)))
 
 
+def read_code(notebook: NotebookId) -> Flow[list[Cell]]:
+    """Read the cells of all worksheets without the results of their executions: their code, text and controls."""
+    cells, _ = yield from _read_all(notebook, 0, with_outputs=False)
+    return list(cells)
+
+
 def look_for_beginning(notebook: NotebookId, last: NotebookState, worksheet: int) -> Flow[NotebookState]:
     """Read the worksheet on which an execution must begin, and all the rest only if something has changed on it.
 
@@ -68,7 +74,7 @@ def _may_have_changed(last: NotebookState, kernel: Kernel) -> range:
     return every if now is None or before is None or before > now else range(before, now + 1)
 
 
-def _read_all(notebook: NotebookId, count: int) -> Flow[tuple[tuple[Cell, ...], int]]:
+def _read_all(notebook: NotebookId, count: int, *, with_outputs: bool = True) -> Flow[tuple[tuple[Cell, ...], int]]:
     """Read all worksheets.
 
     :param count: how many there are; 0 if that is not known.
@@ -80,7 +86,7 @@ def _read_all(notebook: NotebookId, count: int) -> Flow[tuple[tuple[Cell, ...], 
     last_with_cells = number = 0
     # A worksheet without cells may be followed by others.
     while number < count or (not count and number <= last_with_cells + 2):
-        read = yield from _read(notebook, number)
+        read = yield from _read(notebook, number, with_outputs=with_outputs)
         if not count and (read is None or any(cell.cell_id in known for cell in read)):
             break
         if number >= MAX_WORKSHEETS:
@@ -92,9 +98,9 @@ def _read_all(notebook: NotebookId, count: int) -> Flow[tuple[tuple[Cell, ...], 
     return tuple(cells), count or last_with_cells + 1
 
 
-def _read(notebook: NotebookId, worksheet: int) -> Flow[tuple[Cell, ...] | None]:
+def _read(notebook: NotebookId, worksheet: int, *, with_outputs: bool = True) -> Flow[tuple[Cell, ...] | None]:
     """The cells of a worksheet; None if there is no such worksheet. The first one always exists."""
-    call = notebook_api.list_cells(notebook, worksheet)
+    call = notebook_api.list_cells(notebook, with_outputs=with_outputs, worksheet=worksheet)
     response = yield from (send(call) if worksheet else notebook_api.request(call))
     if worksheet and response.status in _NO_SUCH_WORKSHEET:
         return None

@@ -46,14 +46,15 @@ def without_notebook() -> Call:
     return Call("POST", "/api/notebook/v1/kernel/status", "find out whether there is a Notebook API", body={})
 
 
-def list_cells(notebook: NotebookId, worksheet: int = 0) -> Call:
-    """The call that reads the cells of a worksheet and the results of their last executions.
+def list_cells(notebook: NotebookId, *, with_outputs: bool = True, worksheet: int = 0) -> Call:
+    """The call that reads the cells of a worksheet.
 
+    :param with_outputs: whether to read the results of their last executions as well.
     :param worksheet: counted from 0.
     """
-    # A field that is not needed is not sent.
-    which: dict[str, Any] = {"worksheetIndex": worksheet} if worksheet else {}
-    return _call(notebook, "cells", f"read the cells of notebook {notebook}", includeOutputs=True, **which)
+    further: dict[str, Any] = {"worksheetIndex": worksheet} if worksheet else {}
+    purpose = f"read the cells of notebook {notebook}"
+    return _call(notebook, "cells", purpose, includeOutputs=with_outputs, **further)
 
 
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
@@ -242,9 +243,9 @@ def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]
     :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
-    cells = data.get("cellsWithOutputs") if isinstance(data, dict) else None
+    cells = (data.get("cellsWithOutputs") or data.get("cells")) if isinstance(data, dict) else None
     if not isinstance(cells, list):
-        unexpected(call, response, "contains no list of cells with outputs")
+        unexpected(call, response, "contains no list of cells")
     found = [_read(Cell, call, response, cell) for cell in cells]
     return [cell.model_copy(update={"worksheet": worksheet}) for cell in found] if worksheet else found
 

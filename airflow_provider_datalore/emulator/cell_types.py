@@ -61,7 +61,9 @@ def data_of(cell: NotebookNode, language: str) -> dict[str, Any]:
         case "SQL":
             return {name: _own(cell).get(name) for name in _SQL_FIELDS}
         case "CODE":
-            return {"language": own_language(cell) or language}
+            # Datalore has controls for parameters; a cell with this tag has their role in the emulator.
+            role = {"tags": ["parameters"]} if "parameters" in cell.metadata.get("tags", []) else {}
+            return {"language": own_language(cell) or language, **role}
     return {}
 
 

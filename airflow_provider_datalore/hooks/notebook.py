@@ -12,7 +12,9 @@ from airflow_provider_datalore.api.controls import settings_for
 from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
 from airflow_provider_datalore.api.waiting import WaitPolicy
 from airflow_provider_datalore.durations import seconds
-from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.exceptions import (
+    DataloreConfigurationError,
+)
 from airflow_provider_datalore.transport.connection import naming_connection
 
 if TYPE_CHECKING:
@@ -69,6 +71,10 @@ class DataloreNotebook:
     def look(self) -> NotebookState:
         """Read the state of the kernel and of all worksheets' cells, with the results of their last executions."""
         return self.run_flow(partial(looking.look, self.id))
+
+    def cells(self) -> list[Cell]:
+        """Read the cells of all worksheets without their outputs: their code, text and controls."""
+        return self.run_flow(partial(looking.read_code, self.id))
 
     def cell_outcome(self, cell: Cell) -> CellOutcome:
         """Read the printed output of a cell and its error."""
