@@ -12,7 +12,7 @@ from airflow_provider_datalore import xcom
 from airflow_provider_datalore.api.text import one_line, plain
 from airflow_provider_datalore.durations import in_words
 from airflow_provider_datalore.exceptions import DataloreError, RunState
-from airflow_provider_datalore.tasks.history import FIELD, History, duration
+from airflow_provider_datalore.tasks.history import FIELD, History
 from airflow_provider_datalore.tasks.own_xcoms import own_xcom
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _duration(reported: Mapping[str, Any]) -> str:
         run: Run = Run.model_validate(reported) if reported.get("runId") else Run(run_id="")
     except ValueError:
         return ""
-    took = duration(run)
+    took = run.duration
     if took is None:
         return ""
     history = History.read(reported.get(FIELD))

@@ -78,7 +78,7 @@ class History:
         """
         if not run.succeeded:
             return self
-        took = duration(run)
+        took = run.duration
         durations = self.durations if took is None else (*self.durations, round(took, 1))[-_MAX_DURATIONS:]
         if parameters is not None and len(repr(parameters)) > _MAX_PARAMETERS_CHARS:
             parameters = None
@@ -142,7 +142,7 @@ def masked_parameters(parameters: object) -> dict[str, Any] | None:
 
 def report_unusual_duration(run: Run, history: History) -> None:
     """Log that a run took far longer than usual."""
-    took, usual = duration(run), history.usual_duration
+    took, usual = run.duration, history.usual_duration
     if took is not None and usual is not None and history.is_unusual(took):
         log.warning(
             "Run %s took %s, which is %.1f times as long as usual: %s.",
@@ -151,13 +151,6 @@ def report_unusual_duration(run: Run, history: History) -> None:
             took / max(usual, 1.0),
             in_words(usual),
         )
-
-
-def duration(run: Run) -> float | None:
-    """Seconds from the start of a run to its end; None if one of them is unknown."""
-    if run.start_time is None or run.end_time is None:
-        return None
-    return max(0.0, (run.end_time - run.start_time).total_seconds())
 
 
 def _last_success(value: object) -> LastSuccess | None:

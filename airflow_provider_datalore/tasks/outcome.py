@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_datalore import xcom
+from airflow_provider_datalore import metrics, xcom
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -119,6 +119,7 @@ def deliver(
     :param notebook_url: the address of the notebook; empty if it is unknown.
     """
     notebook_url = notebook_url or _notebook_url(run, hook)
+    metrics.run_ended(hook.datalore_conn_id, hook.operator, success=run.succeeded, seconds=run.duration)
     values = masked_parameters(parameters)
     earlier = earlier_runs(context)
     push_for_tab(context, xcom.RUN, {**run.to_json(), FIELD: earlier.after(run, values).to_json()})
@@ -263,4 +264,4 @@ def _find_failure(run: Run, content: bytes) -> CellFailure | None:
     if failure is None:
         log.warning("Cannot tell why run %s failed: its executed notebook contains no code.", run.run_id)
         return None
-    return masked(failure)
+    return masked(failure, hook.connection)
