@@ -13,7 +13,7 @@ from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES, NotA
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.hooks.datalore import DataloreHook
-    from airflow_provider_datalore.notebooks.changes import Changes
+    from airflow_provider_datalore.notebooks.changes import CellChange, Changes
     from airflow_provider_datalore.notebooks.failure import CellFailure
     from airflow_provider_datalore.tasks.history import LastSuccess
 
@@ -70,7 +70,7 @@ def _compared(
     knows_parameters = parameters is not None and last.parameters is not None
     changes = Changes(run_id=last.run_id, succeeded_at=last.ended_at)
     if parameters is not None and last.parameters is not None:
-        changes = replace(changes, parameters=_masked(compare_parameters(last.parameters, parameters)))
+        changes = replace(changes, parameters=compare_parameters(last.parameters, parameters))
     earlier, reason = (None, "") if content is None else _earlier_notebook(run, hook, last)
     if content is None or earlier is None:
         if reason:
@@ -79,7 +79,7 @@ def _compared(
         return replace(changes, not_compared=reason) if knows_parameters or reason else None
     return replace(
         changes,
-        cells=_masked(compare_cells(earlier, content)),
+        cells=_masked(compare_cells(earlier, content), hook),
         duration_ratio=duration_ratio(earlier, content, failure.number) if failure is not None else None,
     )
 
@@ -107,13 +107,12 @@ def _earlier_notebook(run: Run, hook: DataloreHook, last: LastSuccess) -> tuple[
     return content, ""
 
 
-def _masked(changes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The same changes, without the secrets that Airflow knows."""
+def _masked(cells: tuple[CellChange, ...], hook: DataloreHook) -> tuple[CellChange, ...]:
+    """The same changes, without the token in any form, and without the secrets that Airflow knows."""
     from airflow.providers.common.compat.sdk import redact
 
-    def masked(value: Any) -> Any:
-        return redact(value)
+    def masked(lines: tuple[str, ...]) -> tuple[str, ...]:
+        without_secrets: Any = redact(hook.connection.without_token_in(list(lines)))
+        return tuple(without_secrets)
 
-    return tuple(
-        replace(each, lines=tuple(masked(list(each.lines)))) if hasattr(each, "lines") else each for each in changes
-    )
+    return tuple(replace(cell, lines=masked(cell.lines)) for cell in cells)

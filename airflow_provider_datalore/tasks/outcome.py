@@ -183,7 +183,7 @@ def explained(
     if run is None:
         return error
     content = _read_notebook(run, hook)
-    failure = None if content is None else _find_failure(run, content)
+    failure = None if content is None else _find_failure(run, content, hook)
     summary, reason = failure_lines(run.notebook_id, failure)
     lines = [summary or error.summary, error.reason, *reason, *_executed_notebook(run, hook)]
     return DataloreRunFailedError(
@@ -253,7 +253,7 @@ def _read_notebook(run: Run, hook: DataloreHook) -> bytes | None:
         return None
 
 
-def _find_failure(run: Run, content: bytes) -> CellFailure | None:
+def _find_failure(run: Run, content: bytes, hook: DataloreHook) -> CellFailure | None:
     from airflow_provider_datalore.notebooks.failure import find_failure
 
     try:
