@@ -48,7 +48,7 @@ def test_a_change_starts_a_dag_once(
     before = airflow.payloads(event)
     analyst.do(event)
     stored = airflow.wait_for_events(event, len(before) + 1)
-    airflow.wait("The DAG has run", lambda: airflow.received(event) == stored)
+    airflow.wait_until_received(event, stored)
     airflow.wait_until_watched()
     assert airflow.payloads(event) == stored
     assert {other: airflow.payloads(other) for other in others} == others

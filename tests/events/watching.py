@@ -101,6 +101,10 @@ class WatchingAirflow(FaultyAirflow):
         self.wait(f"{count} events {event}", lambda: len(self.payloads(event)) >= count)
         return self.payloads(event)
 
+    def wait_until_received(self, event: str, payloads: list[Payload]) -> None:
+        """Wait until the runs of the DAG have ended, and got these events."""
+        self.wait(f"on_{event} has run", lambda: self.received(event) == payloads)
+
     def received(self, event: str) -> list[Payload]:
         """The payloads that the runs of the DAG got, all of which have ended."""
         dag_id = f"on_{event}"
