@@ -238,4 +238,4 @@ def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
     if failure is None:
         log.warning("Cannot tell why run %s failed: its executed notebook contains no code.", run.run_id)
         return None
-    return masked(failure)
+    return masked(failure, hook.connection)
