@@ -44,5 +44,5 @@ with DAG("datalore_mail_figures", schedule=[PUBLISHED], max_active_runs=1, tags=
             print(text)  # send it with your provider's mail function
         return mails
 
-    mail(figures.output)
     # [END events]
+    mail(figures.output)
