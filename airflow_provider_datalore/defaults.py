@@ -18,3 +18,10 @@ CONNECTION_LOOKUP_TIMEOUT = 120.0
 
 MAX_OUTAGE = 1800.0
 """Seconds for which Datalore may be unreachable, without one usable response."""
+
+RENDERING_TIMEOUT = 30.0
+"""Seconds that the tab of a task may take to render a notebook."""
+
+REPORT_PUBLISHED, FILE_CHANGED = "report_published", "file_changed"
+NOTEBOOK_EDITED, RUN_ENDED = "notebook_edited", "run_ended"
+"""The events that start DAGs."""

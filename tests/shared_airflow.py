@@ -59,7 +59,7 @@ class SharedAirflow(FaultyAirflow):
     def wait_for_its_dags(self) -> None:
         """Waits until Airflow lists all DAGs that tests run here."""
         examples = [f"datalore_{path.stem}" for path in EXAMPLES.glob("*.py")]
-        self.wait_for_dags([*examples, "faults_deferred", "faults_sensor", "failures", "tab_states_run"])
+        self.wait_for_dags([*examples, "faults_deferred", "faults_sensor", "tab_states_run", "failures"])
 
     def log_in(self, user: str) -> str:
         """The token that a user gets for their password."""

@@ -38,7 +38,7 @@ REPORT_MODES = ("CREATE", "UPDATE")
 
 def kernel_status(notebook: NotebookId) -> Call:
     """The call that reads what the kernel is doing."""
-    return _call(notebook, "kernel/status", f"read the kernel status of notebook {notebook}")
+    return _call(notebook, "kernel/status", f"read the kernel status of notebook {notebook}", is_poll=True)
 
 
 def without_notebook() -> Call:
@@ -55,6 +55,11 @@ def list_cells(notebook: NotebookId, *, with_outputs: bool = True, worksheet: in
     further: dict[str, Any] = {"worksheetIndex": worksheet} if worksheet else {}
     purpose = f"read the cells of notebook {notebook}"
     return _call(notebook, "cells", purpose, includeOutputs=with_outputs, **further)
+
+
+def list_sources(notebook: NotebookId) -> Call:
+    """The call that reads the cells without the results of their executions."""
+    return _call(notebook, "cells", f"read the sources of notebook {notebook}", is_poll=True, includeOutputs=False)
 
 
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
@@ -276,6 +281,7 @@ def _call(
     find: str = "",
     bad_request: str = "",
     repeatable: bool = True,
+    is_poll: bool = False,
     receive: Callable[[Iterator[bytes]], Any] | None = None,
     **fields: Any,
 ) -> Call:
@@ -288,4 +294,5 @@ def _call(
         **({"missing": missing, "not_found": not_found, "find": find} if missing else notebook_not_found(notebook)),
         bad_request=bad_request,
         repeatable=repeatable,
+        is_poll=is_poll,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 
-from airflow_provider_datalore import defaults
+from airflow_provider_datalore import defaults, settings
 from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import Run
@@ -65,9 +65,9 @@ class DataloreAsyncHook(DataloreBaseHook):
         self,
         run_id: str,
         *,
-        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
     ) -> Run:
         """Wait until a run has ended, successfully or not; see :meth:`DataloreHook.wait_for_run`."""
         now = time.time()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 from airflow_provider_datalore.operators.dag_params import params_of_run
@@ -79,9 +79,9 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         parameters: Mapping[str, Any] | None = None,
         wait_for_completion: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         start_timeout: float | timedelta = defaults.START_TIMEOUT,
         when_busy: str = "wait",
         update_report: str | None = None,
@@ -115,7 +115,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         """The hook for the task's connection."""
         from airflow_provider_datalore.hooks.datalore import DataloreHook
 
-        return DataloreHook(self.datalore_conn_id)
+        return DataloreHook(self.datalore_conn_id).used_by(self)
 
     @fails_in_lines
     def execute(self, context: Context) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ MAX_PAGE_BYTES = 40 * 1024**2
 EXIT_PAGE_TOO_LARGE = 3
 """Exit code of the program if the page is larger."""
 
+NICENESS = 5
 _MAX_MEMORY_BYTES = 2 * 1024**3
 _MAX_CPU_SECONDS = 30
 _REFUSE_TO_BE_THE_WINDOW = """<!DOCTYPE html>
@@ -79,14 +80,15 @@ def render(content: bytes, theme: str, *, failed: bool) -> str:
     :param failed: whether the run failed.
     """
     import nbformat
-    from nbconvert import HTMLExporter
+
+    from airflow_provider_datalore.plugin.exporter import ACCESSIBLE_TEMPLATE, PageExporter
 
     notebook: Any = nbformat.from_dict(displayable.read(content))
     if failed:
         _mark_failed_cell(notebook, content)
-    exporter: Any = HTMLExporter(
+    exporter: Any = PageExporter(
         theme=theme,
-        raw_template=_TEMPLATE,
+        raw_template=_TEMPLATE + ACCESSIBLE_TEMPLATE,
         exclude_anchor_links=True,
         # Nothing is fetched from the network: not by this program, and not by the page, whose policy forbids it.
         embed_images=False,
@@ -106,7 +108,12 @@ def _mark_failed_cell(notebook: Any, content: bytes) -> None:
 
 
 def _limit_resources() -> None:
+    import os
     import resource
+
+    # The API server that waits for the page has other users to respond to.
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
 
     for kind, limit in ((resource.RLIMIT_AS, _MAX_MEMORY_BYTES), (resource.RLIMIT_CPU, _MAX_CPU_SECONDS)):
         with contextlib.suppress(ValueError, OSError):

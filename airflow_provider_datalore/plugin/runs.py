@@ -13,6 +13,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datalore import settings
 from airflow_provider_datalore.api import interactive, run_api
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
 from airflow_provider_datalore.api.snapshots import NotebookState
@@ -38,10 +39,10 @@ DATALORE_TIMEOUT = 15.0
 """Time limit of a request to Datalore while a user waits, in seconds."""
 NOTEBOOK_READ_TIMEOUT = 60.0
 """Time limit for reading a notebook, in seconds."""
-RENDER_TIMEOUT = 30.0
+RENDER_TIMEOUT = settings.RENDERING_TIMEOUT
 """Time limit for rendering a notebook, in seconds."""
-MAX_CONCURRENT_RENDERINGS = 2
-"""Maximum number of concurrent renderings: one for each user and notebook. Each is a process of up to 2 GiB."""
+MAX_CONCURRENT_RENDERINGS = 3
+"""Maximum number of concurrent renderings: two for each user and notebook. Each is a process of up to 2 GiB."""
 RENDER_PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
 """Arguments of Python that run the renderer."""
 MAX_CONCURRENT_REQUESTS = 4
@@ -177,7 +178,8 @@ class TabClient:
         if page is not None:
             return page
         # Without the theme: a notebook that is slow in one is slow in the other.
-        with _rendering_limit.slot(self._user, (*self._key, run.notebook_id or run.run_id)):
+        # All who wait for the same page share one rendering.
+        with _rendering_limit.slot(self._user, (*self._key, run.notebook_id or run.run_id), alone=key):
             # The previous owner of the slot may have rendered the same page.
             page = _cached_page(key, theme)
             if page is not None:

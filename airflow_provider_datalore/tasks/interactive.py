@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore import xcom
+from airflow_provider_datalore import metrics, xcom
 from airflow_provider_datalore.exceptions import (
     DataloreConflictError,
     DataloreError,
@@ -162,6 +162,7 @@ def deliver_interactive(run: InteractiveRun, notebook: DataloreNotebook, context
     :return: the run, if it succeeded.
     :raises DataloreInteractiveRunFailedError: if it failed; describes the cell that failed.
     """
+    metrics.run_ended(notebook.hook.datalore_conn_id, notebook.hook.operator, success=run.success)
     push_for_tab(context, xcom.RUN, run.to_json())
     if run.success:
         log.info("The interactive run of notebook %s succeeded: %d cells.", run.notebook_id, len(run.cells))
@@ -213,7 +214,7 @@ def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure |
     if failure is None:
         log.warning("The cell in which the run failed, %s, is no longer in the notebook.", run.failed_cell_id)
         return None
-    return masked(failure)
+    return masked(failure, notebook.hook.connection)
 
 
 def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_datalore import xcom
+from airflow_provider_datalore import metrics, xcom
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.notebooks.failure import CellFailure
+    from airflow_provider_datalore.transport.connection import DataloreConnection
 
 EXPLAIN_TIMEOUT = 30.0
 """Seconds for reading the executed notebook of a failed run."""
@@ -117,6 +118,7 @@ def deliver(
     :param notebook_url: the address of the notebook; empty if it is unknown.
     """
     notebook_url = notebook_url or _notebook_url(run, hook)
+    metrics.run_ended(hook.datalore_conn_id, hook.operator, success=run.succeeded, seconds=run.duration)
     push_for_tab(context, xcom.RUN, run.to_json())
     if (notebook := run.executed_notebook) is not None:
         try:
@@ -166,6 +168,18 @@ def explained(error: DataloreRunFailedError, hook: DataloreHook, notebook_url: s
     if run is None:
         return error
     failure = _find_failure(run, hook)
+<<<<<<< HEAD
+    lines = [str(error), *_links(run, hook, notebook_url), *([str(failure)] if failure else [])]
+    return DataloreRunFailedError("\n".join(lines), run=run, failure=failure)
+
+
+def masked(failure: CellFailure, connection: DataloreConnection) -> CellFailure:
+    """The same failure, without the token in any form, and without the secrets that Airflow knows."""
+    from airflow.providers.common.compat.sdk import redact
+
+    without_secrets: Any = redact(connection.without_token_in(asdict(failure)))
+    return replace(failure, **without_secrets)
+=======
     summary, reason = failure_lines(run.notebook_id, failure)
     lines = [summary or error.summary, error.reason, *reason, *_executed_notebook(run, hook)]
     return DataloreRunFailedError(
@@ -176,6 +190,7 @@ def explained(error: DataloreRunFailedError, hook: DataloreHook, notebook_url: s
         notebook_url=notebook_url,
         to_do="Correct the notebook." if failure else error.to_do,
     )
+>>>>>>> main
 
 
 def _describe(run: Run, context: Context, task: RunTask, parameters: Iterable[str]) -> None:
@@ -237,4 +252,4 @@ def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
     if failure is None:
         log.warning("Cannot tell why run %s failed: its executed notebook contains no code.", run.run_id)
         return None
-    return masked(failure)
+    return masked(failure, hook.connection)

@@ -89,16 +89,17 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
+        from airflow_provider_datalore import metrics
         from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.triggers import event
 
         try:
-            payload = await self._wait(
-                WaitPolicy(
-                    self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, contacted=True
-                )
+            policy = WaitPolicy(
+                self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, contacted=True
             )
+            with metrics.waiting(self.datalore_conn_id, type(self).__name__):
+                payload = await self._wait(policy)
         except DataloreError as error:
             payload = event.failed(error)
         yield TriggerEvent(payload)
