@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from airflow_provider_datalore.api import interactive, notebook_api, run_api, workspace_api
+from airflow_provider_datalore.api import looking, notebook_api, run_api, workspace_api
 from airflow_provider_datalore.api.calls import Response, read_json, unexpected
 from airflow_provider_datalore.api.flow import Flow, Sleep, request
 from airflow_provider_datalore.api.models import NotebookId
@@ -333,6 +333,6 @@ class ExecutionsSource(_Watched):
         is_busy = any(cell.status == "active" for cell in self._cells)
         if is_new and not is_busy:
             # Between two cells of a run, none may be active.
-            is_busy = (yield from interactive.look_at_kernel(self._notebook)).is_busy
+            is_busy = (yield from looking.look_at_kernel(self._notebook)).is_busy
         self._was_busy = is_busy
         return ExecutionsSeen(self._cells, is_busy, server_time(response))

@@ -37,7 +37,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
     By default, the task ends as soon as the run has started, on any version of Datalore. To wait for the run and for
     all other options, the Notebook API is required: Datalore Cloud, or on-premises 2026.2 or later. The operator then
-    returns the finished run as JSON, also in XCom ``run``, and a cell that ends in an error fails the task.
+    returns the finished run as JSON, also in XCom ``run``, and a cell that ends in an error fails the task. The run has
+    succeeded only if all worksheets of the notebook ran: a worksheet that Datalore leaves out fails the task too.
 
     :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the :class:`.Catalog`. (templated)
     :param parameters: values by the *Variable* of the notebook's controls, as for ``DataloreRunNotebookOperator``. The
@@ -364,6 +365,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             DataloreInteractiveRunFailedError,
             DataloreKernelLostError,
             DataloreRunOverlapError,
+            DataloreWorksheetsNotRunError,
         )
         from airflow_provider_datalore.tasks.interactive import (
             deliver_interactive,
@@ -377,7 +379,12 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
                 run = deliver_interactive(outcome(), notebook, context)
                 if self.update_report is not None:
                     notebook.publish_report(self.update_report)
-        except (DataloreInteractiveRunFailedError, DataloreKernelLostError, DataloreRunOverlapError) as error:
+        except (
+            DataloreInteractiveRunFailedError,
+            DataloreKernelLostError,
+            DataloreRunOverlapError,
+            DataloreWorksheetsNotRunError,
+        ) as error:
             store.forget()
             if not (from_earlier_try and was_interrupted(error)):
                 raise

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import settings
-from airflow_provider_datalore.api import interactive, run_api
+from airflow_provider_datalore.api import looking, run_api
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
 from airflow_provider_datalore.api.snapshots import NotebookState
 from airflow_provider_datalore.exceptions import (
@@ -156,7 +156,7 @@ class TabClient:
             return last
         try:
             with self._client() as client:
-                state = run_flow(interactive.look(notebook, last), client)
+                state = run_flow(looking.look(notebook, last), client)
         except DataloreUnavailableError as error:
             _unreachable.put(key, str(error), UNREACHABLE_TTL)
             raise

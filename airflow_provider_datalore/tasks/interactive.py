@@ -226,17 +226,17 @@ def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailur
         return None
     outcome = notebook.cell_outcome(failed)
     control = failed.control or {}
-    printed = [{"output_type": "stream", "text": text} for text in (outcome.stdout, outcome.stderr) if text]
     cell = CodeCell(
         number=failed.position + 1,
         source=failed.source or f"control of variable {control.get('variable')}",
         tags=(),
-        outputs=tuple(printed),
+        outputs=tuple({"output_type": "stream", "text": text} for text in outcome.printed),
         execution_count=failed.execution_count,
-        language="",
+        language=failed.language,
+        worksheet=failed.worksheet,
     )
     name, value = _name_and_value(outcome.error_message or "")
-    return describe(cell, error_name=name, error_value=value, traceback=outcome.error_traceback or "")
+    return describe(cell, error_name=name, error_value=value, traceback=outcome.traceback)
 
 
 def _name_and_value(message: str) -> tuple[str, str]:

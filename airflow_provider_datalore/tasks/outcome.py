@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.notebooks.failure import CellFailure
-    from airflow_provider_datalore.transport.connection import DataloreConnection
 
 EXPLAIN_TIMEOUT = 30.0
 """Seconds for reading the executed notebook of a failed run."""
@@ -168,18 +167,6 @@ def explained(error: DataloreRunFailedError, hook: DataloreHook, notebook_url: s
     if run is None:
         return error
     failure = _find_failure(run, hook)
-<<<<<<< HEAD
-    lines = [str(error), *_links(run, hook, notebook_url), *([str(failure)] if failure else [])]
-    return DataloreRunFailedError("\n".join(lines), run=run, failure=failure)
-
-
-def masked(failure: CellFailure, connection: DataloreConnection) -> CellFailure:
-    """The same failure, without the token in any form, and without the secrets that Airflow knows."""
-    from airflow.providers.common.compat.sdk import redact
-
-    without_secrets: Any = redact(connection.without_token_in(asdict(failure)))
-    return replace(failure, **without_secrets)
-=======
     summary, reason = failure_lines(run.notebook_id, failure)
     lines = [summary or error.summary, error.reason, *reason, *_executed_notebook(run, hook)]
     return DataloreRunFailedError(
@@ -190,7 +177,6 @@ def masked(failure: CellFailure, connection: DataloreConnection) -> CellFailure:
         notebook_url=notebook_url,
         to_do="Correct the notebook." if failure else error.to_do,
     )
->>>>>>> main
 
 
 def _describe(run: Run, context: Context, task: RunTask, parameters: Iterable[str]) -> None:

@@ -147,5 +147,5 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
             return event.idle()
         snapshot = Snapshot.from_text(self.snapshot)
         run = InteractiveRunEnded(snapshot, self.start_timeout, where)
-        seen = await hook.notebook(snapshot.notebook).wait(run, policy)
+        seen = await hook.notebook(snapshot.notebook).wait_for_run(snapshot, run, policy)
         return event.interactive_finished(InteractiveRun.of(snapshot, seen))
