@@ -31,7 +31,9 @@ class Emulator:
         self.file_areas = FileAreas(self.library, settings.data)
         self.request_log = RequestLog()
         self.faults = FaultRules(RULE_LIST.validate_python(settings.faults))
-        self.runner = Runner(self.library, self.run_store, self.reports, settings.max_parallel_runs)
+        self.runner = Runner(
+            self.library, self.run_store, self.reports, settings.max_parallel_runs, settings.abandoned_after
+        )
         self.sessions = Sessions(self.runner.slots, self.runner.spawn, self.request_log, lambda: self.variant)
 
     async def reset(self) -> None:
@@ -66,6 +68,16 @@ class Emulator:
             raise RefusedError(404, f"There is no run {run_id}")
         self._check_own(caller, run.notebook_id)
         return run
+
+    async def stop_run(self, run_id: str) -> None:
+        """Stop a run of any user and wait for its end. A run that has ended stays as it is.
+
+        :raises RefusedError: 404, there is no such run.
+        """
+        run = self.run_store.get(run_id)
+        if run is None:
+            raise RefusedError(404, f"There is no run {run_id}")
+        await self.runner.stop_run(run)
 
     def editable(self, caller: Caller, notebook_id: str) -> NotebookFile:
         """The notebook with this id, which the user may edit and run.
