@@ -27,13 +27,20 @@
     ├── DataloreKernelLostError                 the kernel did not start, died, was restarted or was stopped
     └── DataloreRunOverlapError                 another user or task ran or changed the notebook meanwhile
 
+The text of each is lines, made for a log view that does not wrap: what failed, why, ``State:`` of the notebook with its
+address, and ``To do:``. The first line is ``summary``; state and address are also data.
+
 They do not derive from ``AirflowException``: a deferred sensor with ``soft_fail`` skips on any ``AirflowException``,
 and a failed notebook must not become a skipped task.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, Unpack
+
+from airflow_provider_datalore.run_state import STATE_WORDS, Known, KnownPlace, Outage
+from airflow_provider_datalore.run_state import RunState as RunState  # noqa: PLC0414  (part of this module's API)
+from airflow_provider_datalore.wording import SUMMARY_CHARS, head_and_rest, shortened, wrapped
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
@@ -43,16 +50,84 @@ if TYPE_CHECKING:
 class DataloreError(Exception):
     """The base of all exceptions of this package.
 
-    :param message: what failed, what came back, and what to do next.
+    ``str(error)`` is lines: the summary, why, the state of the notebook, and what to do.
+
+    :param message: what failed, in a first line of at most 100 characters; why it failed, in the lines after it. A
+        longer first line is split.
+    :param known: ``to_do``: what to do. ``state``: the state of the notebook, without which that of the class is
+        assumed, and the text does not have it. ``notebook_url``: the address of the notebook.
     """
 
-    def __init__(self, message: str) -> None:
+    state: RunState = RunState.UNKNOWN
+    state_words: str = ""
+    notebook_url: str = ""
+    to_do: str = ""
+
+    def __init__(self, message: str, **known: Unpack[KnownPlace]) -> None:
         super().__init__(message)
         self.message = message
+        if (state := known.pop("state", None)) is not None:
+            self.set_state(state)
+        # The defaults stay those of the class.
+        vars(self).update({name: value for name, value in known.items() if value})
+
+    @property
+    def summary(self) -> str:
+        """The first line: what failed, in at most 100 characters."""
+        return head_and_rest(self.message.partition("\n")[0])[0]
+
+    @property
+    def reason(self) -> str:
+        """The lines after the first: why it failed."""
+        first, _, rest = self.message.partition("\n")
+        return "\n".join(filter(None, [head_and_rest(first)[1], rest]))
+
+    def __str__(self) -> str:
+        lines = shortened([piece for line in self.reason.splitlines() for piece in wrapped(line)])
+        if self.state_words:
+            lines += wrapped(self.state_words, label="State:")
+            lines += [f"    {self.notebook_url}"] if self.notebook_url else []
+        if self.to_do:
+            lines += [piece for line in f"To do: {self.to_do}".splitlines() for piece in wrapped(line)]
+        return "\n".join([self.summary, *lines])
+
+    def set_state(self, state: RunState, notebook_url: str = "", words: str = "") -> Self:
+        """Set the state of the notebook.
+
+        :param notebook_url: the address of the notebook; empty keeps the present one.
+        :param words: the sentence for it in the text, which contains the state; empty for the default.
+        :return: the error itself.
+        """
+        self.state = state
+        self.state_words = words or STATE_WORDS[state]
+        self.notebook_url = notebook_url or self.notebook_url
+        return self
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the state was set, and is not only the default of the class."""
+        return bool(self.state_words)
+
+    def add_context(self, context: str) -> Self:
+        """Add to the summary in which situation the error occurred; on a line of its own if there is no space.
+
+        :param context: words that continue the summary, such as ``" while waiting for run r1."``.
+        :return: the error itself.
+        """
+        summary, reason = self.summary, self.reason
+        longer = summary.rstrip(".") + context
+        if len(longer) <= SUMMARY_CHARS:
+            self.message = "\n".join(filter(None, [longer, reason]))
+        else:
+            line = context.strip(" :")
+            self.message = "\n".join(filter(None, [summary, line[:1].upper() + line[1:], reason]))
+        return self
 
 
 class DataloreConfigurationError(DataloreError):
     """Something that the user wrote is not valid: a connection, a notebook id, a parameter or an option."""
+
+    state = RunState.NOT_STARTED
 
 
 class DataloreStorageError(DataloreError):
@@ -67,8 +142,10 @@ class DataloreApiError(DataloreError):
     :param detail: Datalore's own message, shortened; empty if there was none.
     """
 
-    def __init__(self, message: str, *, status: int = 0, url: str = "", detail: str = "") -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, status: int = 0, url: str = "", detail: str = "", **known: Unpack[KnownPlace]
+    ) -> None:
+        super().__init__(message, **known)
         self.status = status
         self.url = url
         self.detail = detail
@@ -102,7 +179,12 @@ class DataloreNoResponseError(DataloreError):
     :param retry_after: seconds to wait before the next request, from the header ``Retry-After``; None without it.
     :param never_received: whether it is certain that Datalore did not act on the request: no connection was made, or
         the request was refused with 429 or 503, or redirected.
+    :param cause: what happened, in a few words: ``connection refused by 127.0.0.1:8080``.
+    :param permanent: whether waiting cannot help, such as where a port does not speak TLS.
     """
+
+    cause: str = ""
+    permanent: bool = False
 
     def __init__(
         self,
@@ -112,8 +194,13 @@ class DataloreNoResponseError(DataloreError):
         url: str = "",
         retry_after: float | None = None,
         never_received: bool = False,
+        cause: str = "",
+        permanent: bool = False,
+        **known: Unpack[KnownPlace],
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, **known)
+        # The defaults stay those of the class.
+        vars(self).update({name: value for name, value in (("cause", cause), ("permanent", permanent)) if value})
         self.status = status
         self.url = url
         self.retry_after = retry_after
@@ -143,13 +230,18 @@ class DataloreUnexpectedResponseError(DataloreNoResponseError):
         body: str = "",
         retry_after: float | None = None,
         never_received: bool = False,
+        **known: Unpack[Outage],
     ) -> None:
-        super().__init__(message, status=status, url=url, retry_after=retry_after, never_received=never_received)
+        super().__init__(
+            message, status=status, url=url, retry_after=retry_after, never_received=never_received, **known
+        )
         self.body = body
 
 
 class DataloreNotebookApiMissingError(DataloreError):
     """The server has no Notebook API: it is neither Datalore Cloud nor on-premises 2026.2 or later."""
+
+    state = RunState.NOT_STARTED
 
 
 class DataloreSubmissionUnknownError(DataloreError):
@@ -161,8 +253,10 @@ class DataloreSubmissionUnknownError(DataloreError):
     :param notebook_url: the address at which to check whether it is running.
     """
 
-    def __init__(self, message: str, *, notebook_id: str = "", notebook_url: str = "") -> None:
-        super().__init__(message)
+    state = RunState.MAY_BE_RUNNING
+
+    def __init__(self, message: str, *, notebook_id: str = "", notebook_url: str = "", **known: Unpack[Known]) -> None:
+        super().__init__(message, **known)
         self.notebook_id = notebook_id
         self.notebook_url = notebook_url
 
@@ -175,8 +269,12 @@ class DataloreRunFailedError(DataloreError):
         ``.error_value``, ``.traceback``; None if the notebook could not be read, or shows no failure.
     """
 
-    def __init__(self, message: str, *, run: Run | None = None, failure: CellFailure | None = None) -> None:
-        super().__init__(message)
+    state = RunState.FAILED
+
+    def __init__(
+        self, message: str, *, run: Run | None = None, failure: CellFailure | None = None, **known: Unpack[KnownPlace]
+    ) -> None:
+        super().__init__(message, **known)
         self.run = run
         self.failure = failure
 
@@ -187,8 +285,10 @@ class DataloreOutputError(DataloreError):
     :param output: the value's name; empty if no value can be read.
     """
 
-    def __init__(self, message: str, *, output: str = "") -> None:
-        super().__init__(message)
+    state = RunState.SUCCEEDED
+
+    def __init__(self, message: str, *, output: str = "", **known: Unpack[KnownPlace]) -> None:
+        super().__init__(message, **known)
         self.output = output
 
 
@@ -198,8 +298,10 @@ class DataloreMissingOutputError(DataloreOutputError):
     :param available: the names of the values that it returned.
     """
 
-    def __init__(self, message: str, *, output: str = "", available: tuple[str, ...] = ()) -> None:
-        super().__init__(message, output=output)
+    def __init__(
+        self, message: str, *, output: str = "", available: tuple[str, ...] = (), **known: Unpack[KnownPlace]
+    ) -> None:
+        super().__init__(message, output=output, **known)
         self.available = available
 
 
@@ -209,8 +311,10 @@ class DataloreRunTimeoutError(DataloreError):
     :param run: the run as Datalore last reported it; None if it never did.
     """
 
-    def __init__(self, message: str, *, run: Run | None = None) -> None:
-        super().__init__(message)
+    state = RunState.MAY_BE_RUNNING
+
+    def __init__(self, message: str, *, run: Run | None = None, **known: Unpack[KnownPlace]) -> None:
+        super().__init__(message, **known)
         self.run = run
 
 
@@ -221,9 +325,15 @@ class DataloreInteractiveRunFailedError(DataloreRunFailedError):
     """
 
     def __init__(
-        self, message: str, *, run: Run | None = None, failure: CellFailure | None = None, notebook_id: str = ""
+        self,
+        message: str,
+        *,
+        run: Run | None = None,
+        failure: CellFailure | None = None,
+        notebook_id: str = "",
+        **known: Unpack[KnownPlace],
     ) -> None:
-        super().__init__(message, run=run, failure=failure)
+        super().__init__(message, run=run, failure=failure, **known)
         self.notebook_id = notebook_id
 
 
@@ -234,9 +344,13 @@ class DataloreInteractiveRunTimeoutError(DataloreRunTimeoutError):
 class DataloreNotebookBusyError(DataloreError):
     """The notebook is already running, and the task has ``when_busy="fail"``."""
 
+    state = RunState.NOT_STARTED
+
 
 class DataloreKernelLostError(DataloreError):
     """The kernel did not start, died, or was restarted or stopped by a user."""
+
+    state = RunState.FAILED
 
 
 class DataloreRunOverlapError(DataloreError):

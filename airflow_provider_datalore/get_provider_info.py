@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_datalore.links.datalore.DataloreExecutedNotebookLink",
         ],
         "connection-types": [connection_type()],
+        "config": {"datalore": {"description": "Options for tasks that run Datalore notebooks.", "options": _OPTIONS}},
         "asset-uris": [_ASSETS],
         "dataset-uris": [_ASSETS],  # their name in Airflow 2
         "cli": ["airflow_provider_datalore.cli.airflow_commands.get_commands"],  # read by Airflow 3.2 and later
@@ -44,6 +45,19 @@ _ASSETS = {
     "handler": "airflow_provider_datalore.assets.datalore.sanitize_uri",
     "factory": "airflow_provider_datalore.assets.datalore.create_asset",
     "to_openlineage_converter": "airflow_provider_datalore.assets.datalore.convert_asset_to_openlineage",
+}
+
+
+_OPTIONS = {
+    "run_store": {
+        "description": "Where the run of a task is stored, so that a retry uses it: the URL of a folder that all "
+        "workers can use, or 'variables' for Airflow's Variables. Not used by Airflow 3.3 and later, which has a store "
+        "of its own. If empty, earlier versions store nothing, and a retry runs the notebook again.\n",
+        "version_added": None,
+        "type": "string",
+        "example": "s3://aws_default@bucket/datalore-runs",
+        "default": "",
+    },
 }
 
 

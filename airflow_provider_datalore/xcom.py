@@ -26,5 +26,8 @@ PARAMETERS = "parameters"
 INTERACTIVE_RUN = "interactive_run"
 """The notebook as it was before an interactive run, which identifies the run."""
 
+ERROR = "error"
+"""The error that failed the task, as JSON: ``summary``, ``state``, ``to_do``, ``notebook_url``."""
+
 TAB_PREFIX = "datalore_tab_"
 """Precedes the key of an XCom that the tab shows: with an XCom backend, the same value as JSON text in the database."""

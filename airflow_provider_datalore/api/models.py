@@ -200,6 +200,10 @@ class Run(JsonModel):
         """The artifact that is the notebook as it was executed; None if the run has none."""
         return next((artifact for artifact in self.artifacts if artifact.name.endswith(".ipynb")), None)
 
+    def is_of(self, notebook: NotebookId) -> bool:
+        """Whether it is a run of this notebook; true if Datalore reports no notebook id, or one without the owner."""
+        return self.notebook_id in (None, str(notebook), notebook.id)
+
     def raise_for_failure(self) -> Run:
         """Return the run itself, unless it failed.
 

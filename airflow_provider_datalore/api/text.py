@@ -15,7 +15,8 @@ RESERVED_KEYS = frozenset(
 """Keys by which Airflow marks Python objects in XComs: it would create an object from a mapping that has them."""
 
 _TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[@-Z\\-_])")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LINE_BREAK = re.compile("\r\n|[\u2028\u2029]")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 MAX_EXCERPT_CHARS = 300
 """Maximum number of characters that a message quotes from a response."""
@@ -50,7 +51,7 @@ def reserved_key(value: Any) -> str | None:
 
 def plain(value: str) -> str:
     """Remove terminal codes, and characters that a log would display as something else."""
-    return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", value.replace("\r\n", "\n")))
+    return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", _LINE_BREAK.sub("\n", value)))
 
 
 def one_line(value: str) -> str:

@@ -107,6 +107,7 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
         from airflow.providers.common.compat.sdk import redact
 
         from airflow_provider_datalore.api.parameters import to_datalore
+        from airflow_provider_datalore.api.text import reserved_key
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
         from airflow_provider_datalore.tasks.pushing import push_for_tab
 
@@ -122,6 +123,11 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
                 "notebook's parameters as a mapping such as {'region': 'eu'}, or None for no parameters."
             )
         masked: Any = redact(to_datalore(returned))
+        if reserved := reserved_key(masked):
+            raise DataloreConfigurationError(
+                f"The function of task {self.task_id!r} returned the parameter {reserved!r}, a name that Airflow "
+                "reserves for itself in XComs. Rename the variable of the notebook's control."
+            )
         push_for_tab(context, xcom.PARAMETERS, masked)
         self.parameters = returned
         return returned
@@ -134,8 +140,10 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
         """Restore the parameters for the asset events, if the function was called in another process."""
         if self.parameters is None:
-            own = context["ti"]
-            self.parameters = own.xcom_pull(task_ids=own.task_id, key=xcom.PARAMETERS, map_indexes=own.map_index)
+            from airflow_provider_datalore.tasks.own_xcoms import own_xcom
+
+            parameters = own_xcom(context, xcom.PARAMETERS)
+            self.parameters = parameters if isinstance(parameters, Mapping) else None
         return super()._deliver(run, hook, context)
 
 

@@ -54,9 +54,10 @@ def _repair_cell(cell: dict[str, Any]) -> None:
     if "attachments" in cell:
         attachments = _set_unless(dict, cell, "attachments", {})
         cell["attachments"] = {name: files for name, files in attachments.items() if isinstance(files, dict)}
-    if cell["cell_type"] == "code":
-        if not isinstance(cell.get("execution_count"), int):
-            cell["execution_count"] = None
+    if cell["cell_type"] == "code" and not isinstance(cell.get("execution_count"), int):
+        cell["execution_count"] = None
+    # nbformat reads the outputs of every cell that has some, whatever its type is.
+    if cell["cell_type"] == "code" or "outputs" in cell:
         outputs = _set_unless(list, cell, "outputs", [])
         cell["outputs"] = [output for output in outputs if _is_output(output)]
         for output in cell["outputs"]:
@@ -74,6 +75,7 @@ def _repair_output(output: dict[str, Any]) -> None:
             _set_unless(str, output, "name", "stdout")
             output["text"] = _text(output.get("text"))
         case "error":
+            _remove_unless(str, output, "text")
             _set_unless(str, output, "ename", "")
             _set_unless(str, output, "evalue", "")
             traceback = _set_unless(list, output, "traceback", [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_datalore import xcom
 
@@ -24,7 +24,9 @@ class _XComLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         """The address that the task pushed; empty if it did not push one."""
-        return XCom.get_value(ti_key=ti_key, key=self.key) or ""
+        from airflow_provider_datalore.tasks.own_xcoms import link
+
+        return link(ti_key, self.key)
 
 
 class DataloreNotebookLink(_XComLink):

@@ -205,7 +205,7 @@ def _lines(traceback: object) -> list[object]:
 
 def _failing_line(traceback: str, cell: CodeCell) -> int | None:
     """The line of the innermost frame in this cell, counted from 1; None if the traceback does not contain it."""
-    source = cell.source.splitlines()
+    source = _code_lines(cell.source)
     frames = [(int(count), int(line or arrow)) for count, line, arrow in _FRAME_IN_CELL.findall(traceback)]
     lines = [line for count, line in frames if cell.execution_count in (None, count)]
     for line, code, arrow, marked in _FRAME_IN_FILE.findall(traceback):
@@ -216,8 +216,14 @@ def _failing_line(traceback: str, cell: CodeCell) -> int | None:
     return lines[-1] if lines and 0 < lines[-1] <= len(source) else None
 
 
+def _code_lines(source: str) -> list[str]:
+    """The lines as Python counts them: a form feed, for example, does not end a line."""
+    lines = re.split(r"\r\n|\r|\n", source)
+    return lines[:-1] if not lines[-1] else lines
+
+
 def _source_around(source: str, line: int | None) -> str:
-    lines = source.splitlines()
+    lines = _code_lines(source)
     first = max(0, (line or 1) - 1 - _CONTEXT_LINES)
     shown = lines[first : (line + _CONTEXT_LINES) if line else 2 * _CONTEXT_LINES + 1]
     numbered = (

@@ -61,7 +61,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
     :param timeout: seconds to wait for the run; None for no limit. The notebook keeps running in Datalore after that.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
-        (Airflow 3.3 and later; earlier versions cannot remember the run, so a retry always runs the notebook again).
+        (before Airflow 3.3 only with option ``run_store`` in section ``datalore`` of Airflow's configuration).
     :param artifacts_to: a folder in which all artifacts of the run are saved when it has ended, successfully or not:
         any ``ObjectStoragePath``, such as ``"s3://aws_default@bucket/{{ ds }}"``. XCom ``artifacts`` holds the paths.
         None saves nothing. (templated)
@@ -182,6 +182,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the status of the run."""
+        from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, run_after_lost_trigger
 
         if next_method != LOST_TRIGGER_METHOD:
@@ -189,6 +190,13 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         hook = self.hook
         self._restore(context)
         run = run_after_lost_trigger(next_kwargs, hook, self.started_run_id, self.notebook_url)
+        notebook = hook.parse_notebook_id(self.notebook_id)
+        if not run.is_of(notebook):
+            # Users may edit XComs.
+            raise DataloreError(
+                f"Run {run.run_id} in this task's XComs is a run of notebook {run.notebook_id}, but the task runs "
+                f"{notebook}, so the run is not used. Look at both in Datalore before you run the notebook again."
+            )
         return self._deliver(run, hook, context)
 
     def on_kill(self) -> None:
@@ -203,9 +211,9 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
 
     def _restore(self, context: Context) -> None:
         """Restore what was known before the deferral."""
-        from airflow_provider_datalore.tasks.deferral import own_xcom
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
 
-        self.started_run_id, self.notebook_url = (own_xcom(context, key) for key in (xcom.RUN_ID, xcom.NOTEBOOK_URL))
+        self.started_run_id, self.notebook_url = (own_text(context, key) for key in (xcom.RUN_ID, xcom.NOTEBOOK_URL))
 
     def _wait_policy(self) -> WaitPolicy:
         from airflow_provider_datalore.api.waiting import WaitPolicy

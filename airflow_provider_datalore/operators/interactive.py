@@ -54,7 +54,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
     :param stop_session_after: whether to stop the notebook's session and its machine when the task ends in any way:
         success, failure, kill or timeout.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
-        (Airflow 3.3 and later).
+        (before Airflow 3.3 only with option ``run_store`` in section ``datalore`` of Airflow's configuration).
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
@@ -115,7 +115,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         :return: the finished run as JSON; None if the task does not wait.
         """
         from airflow_provider_datalore.tasks.interactive import run_of_earlier_try, start
-        from airflow_provider_datalore.tasks.pushing import push_link
+        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
 
         policy = self._wait_policy()
         self._check_options()
@@ -126,7 +126,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
             return None
         snapshot = run_of_earlier_try(notebook, self._store(context), self._fingerprint())
         if snapshot is not None:
-            context["ti"].xcom_push(key=xcom.INTERACTIVE_RUN, value=snapshot.to_text())
+            push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
             return self._wait(snapshot, notebook, context, policy, from_earlier_try=True)
         return self._run_when_idle(notebook, context, policy)
 
@@ -150,12 +150,12 @@ class DataloreInteractiveRunOperator(BaseOperator):
 
         :return: the finished run as JSON.
         """
-        from airflow_provider_datalore.tasks.deferral import own_xcom
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
         from airflow_provider_datalore.triggers.event import read_interactive
 
         return self._conclude(
             lambda: read_interactive(event),
-            own_xcom(context, xcom.INTERACTIVE_RUN),
+            own_text(context, xcom.INTERACTIVE_RUN),
             self._notebook(),
             context,
             self._wait_policy_until(deadline),
@@ -164,16 +164,13 @@ class DataloreInteractiveRunOperator(BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the state of the notebook."""
-        from airflow_provider_datalore.tasks.deferral import (
-            LOST_TRIGGER_METHOD,
-            interactive_run_after_lost_trigger,
-            own_xcom,
-        )
+        from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, interactive_run_after_lost_trigger
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
 
         if next_method != LOST_TRIGGER_METHOD:
             return super().resume_execution(next_method, next_kwargs, context)
         notebook = self._notebook()
-        snapshot = own_xcom(context, xcom.INTERACTIVE_RUN)
+        snapshot = own_text(context, xcom.INTERACTIVE_RUN)
         return self._conclude(
             lambda: interactive_run_after_lost_trigger(next_kwargs, notebook, snapshot),
             snapshot,
@@ -249,6 +246,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
     ) -> dict[str, Any]:
         """Run the notebook when nothing else is running in it, and wait for it."""
         from airflow_provider_datalore.tasks.interactive import busy_error, start_when_idle
+        from airflow_provider_datalore.tasks.pushing import push_for_tab
 
         def wait(state: NotebookState) -> None:
             if self.when_busy == "fail" and state.kernel.is_busy:
@@ -259,7 +257,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
 
         snapshot = start_when_idle(notebook, self.parameters, policy, wait, has_waited=has_waited)
         self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
-        context["ti"].xcom_push(key=xcom.INTERACTIVE_RUN, value=snapshot.to_text())
+        push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
         return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline))
 
     def _wait(

@@ -212,12 +212,12 @@ class TabClient:
 
 
 def _belongs_to(run: Run, notebook_id: str) -> bool:
-    """Whether a run is a run of this notebook; true if Datalore reports no notebook id, or one without the owner."""
+    """Whether a run is a run of this notebook, as far as Datalore reports it."""
     try:
         notebook = NotebookId.parse(notebook_id)
     except DataloreConfigurationError:
         return False
-    return run.notebook_id in (None, str(notebook), notebook.id)
+    return run.is_of(notebook)
 
 
 def _began_within(run: Run, task: NotebookTask) -> bool:

@@ -161,10 +161,11 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
 
     def _resume_without_event(self, reason: dict[str, Any] | None, context: Context) -> dict[str, Any]:
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
-        from airflow_provider_datalore.tasks.deferral import own_xcom, run_after_lost_trigger
+        from airflow_provider_datalore.tasks.deferral import run_after_lost_trigger
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
 
         try:
-            run = run_after_lost_trigger(reason, self.hook, self.run_id, own_xcom(context, xcom.NOTEBOOK_URL))
+            run = run_after_lost_trigger(reason, self.hook, self.run_id, own_text(context, xcom.NOTEBOOK_URL))
         except DataloreRunTimeoutError as error:
             self._fail_by_timeout(error)
         return self._deliver(run, context)

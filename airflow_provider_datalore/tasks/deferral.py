@@ -13,7 +13,6 @@ from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeo
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow.providers.common.compat.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
     from airflow_provider_datalore.api.interactive import InteractiveRun
@@ -112,13 +111,6 @@ def earliest_event(now: float) -> float:
     task instance … finished with state success, but the task instance's state attribute is queued".
     """
     return now + float(conf.getint("workers", "min_heartbeat_interval", fallback=0)) + SCHEDULER_LOOP_TIME
-
-
-def own_xcom(context: Context, key: str) -> str:
-    """The XCom that this task pushed before it deferred; empty if it pushed none."""
-    task_instance = context["ti"]
-    value = task_instance.xcom_pull(task_ids=task_instance.task_id, key=key, map_indexes=task_instance.map_index)
-    return value if isinstance(value, str) else ""
 
 
 def still_running(run_id: str, run: Run | None, notebook_url: str) -> str:

@@ -1,4 +1,4 @@
-"""Pushes XComs that Airflow's UI reads from the database, where an XCom backend may have left only a path."""
+"""Pushes XComs that are read from the database again, where an XCom backend may have left only a path."""
 
 from __future__ import annotations
 
@@ -18,21 +18,28 @@ def push_link(context: Context, key: str, address: str) -> None:
 
 
 def push_for_tab(context: Context, key: str, value: Any) -> None:
-    """Push an XCom that the tab shows as well; with an XCom backend, also as JSON text in the database."""
+    """Push an XCom that the tab or the resumed task reads; with an XCom backend, also as JSON text in the database."""
     context["ti"].xcom_push(key=key, value=value)
     _push_past_backend(context, xcom.TAB_PREFIX + key, json.dumps(value))
+
+
+def has_backend() -> bool:
+    """Whether an XCom backend is configured that can be bypassed; False on Airflow 2, whose UI uses the backend."""
+    from airflow.providers.common.compat.sdk import XCom
+
+    return hasattr(XCom, "_set_xcom_in_db") and not XCom.__module__.startswith("airflow.sdk.")
 
 
 def _push_past_backend(context: Context, key: str, value: str) -> bool:
     """Push a value past the XCom backend.
 
-    :return: whether it was pushed; False if no backend is configured, and on Airflow 2, whose UI uses the backend.
+    :return: whether it was pushed; False without a backend, see :func:`has_backend`.
     """
     from airflow.providers.common.compat.sdk import XCom
 
-    past_backend: Any = getattr(XCom, "_set_xcom_in_db", None)
-    if past_backend is None or XCom.__module__.startswith("airflow.sdk."):
+    if not has_backend():
         return False
+    past_backend: Any = getattr(XCom, "_set_xcom_in_db")  # noqa: B009  (absent on Airflow 2)
     task_instance = context["ti"]
     names = ("dag_id", "task_id", "run_id", "map_index")
     past_backend(key=key, value=value, **{name: getattr(task_instance, name) for name in names})

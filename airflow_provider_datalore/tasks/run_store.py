@@ -1,4 +1,4 @@
-"""Stores the run that a task has started for later tries of the task (Airflow 3.3 and later)."""
+"""Stores the run that a task has started for later tries of the task."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.tasks.state_stores import StateStore
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,12 @@ def fingerprint(*requested: object) -> str:
 class RunStore:
     """Stores the run that this task has started, until the task has delivered its outcome.
 
-    Airflow keeps the store when a task is retried, and also when it succeeds and is cleared. So a run must be forgotten
-    as soon as its outcome is delivered; otherwise, clearing the task would not run the notebook again.
+    On Airflow 3.3 and later, it is stored in Airflow's task state store; on earlier versions, where option
+    ``run_store`` in section ``datalore`` of Airflow's configuration says. If the store fails, a retry runs the notebook
+    again; the task does not fail.
+
+    The store is kept when a task is retried, and also when it succeeds and is cleared. So a run must be forgotten as
+    soon as its outcome is delivered; otherwise, clearing the task would not run the notebook again.
 
     A retry uses the stored run whatever its present arguments are, since a template may render differently on each try.
     A task that was cleared uses it only if the arguments are the same: a user who corrects a parameter and clears the
@@ -37,16 +42,44 @@ class RunStore:
 
     :param context: the context of the task.
     :param durable: whether to store the run; if False, nothing is stored or found.
-    :param key: the key in Airflow's task state store.
+    :param key: the key in the store.
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/task-state-store.html
     """
 
     def __init__(self, context: Context, durable: bool, key: str = "datalore_run") -> None:
-        self._store: Any = context.get("task_state_store") if durable else None
+        task_instance = context["ti"]
+        self._is_wanted = durable
+        self._has_failed = False
+        self._store = self._open(context) if durable else None
         self._key = key
         # Airflow increases max_tries when a task is cleared, and at no other time.
-        self._max_tries: object = getattr(context["ti"], "max_tries", None)
+        self._max_tries: object = getattr(task_instance, "max_tries", None)
+        self._retries: object = getattr(getattr(task_instance, "task", None), "retries", self._max_tries)
+        self._try_number: object = getattr(task_instance, "try_number", None)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether this task remembers its run, so that a retry can use it."""
+        return self._store is not None and not self._has_failed
+
+    def _open(self, context: Context) -> StateStore | None:
+        from airflow_provider_datalore.tasks.state_stores import open_store
+
+        try:
+            return open_store(context)
+        except Exception as error:
+            self._has_failed = True
+            log.warning("The run store cannot be used, so a retry would run the notebook again: %s", error)
+            return None
+
+    def holds(self, run_id: str) -> bool:
+        """Whether this run is stored, so that a retry or a clear uses it. Never fails."""
+        try:
+            return bool(run_id) and self._load().get("run_id") == run_id
+        except Exception as error:
+            log.debug("Could not read the stored run: %s", error)
+            return False
 
     def remember(self, notebook: NotebookId, run_id: str, requested: str) -> None:
         """Store the run, as soon as Datalore has returned its id.
@@ -54,7 +87,12 @@ class RunStore:
         :param requested: the :func:`fingerprint` of its arguments.
         """
         self._save(
-            {"notebook_id": str(notebook), "run_id": run_id, "requested": requested, "max_tries": self._max_tries}
+            {
+                "notebook_id": str(notebook),
+                "run_id": run_id,
+                "requested": requested,
+                "max_tries": self._max_tries,
+            }
         )
 
     def note_missing(self, outputs: Sequence[str] | None) -> None:
@@ -85,6 +123,10 @@ class RunStore:
         except DataloreNotFoundError:
             log.warning("An earlier try started run %s, which Datalore no longer knows; starting a new run.", run_id)
             return None
+        if not run.is_of(notebook):
+            # Users may edit the store.
+            log.warning("The stored run %s is not a run of notebook %s; starting a new run.", run_id, notebook)
+            return None
         if run.is_finished and not run.succeeded:
             log.info("Run %s of an earlier try failed; starting a new run.", run_id)
             return None
@@ -95,7 +137,9 @@ class RunStore:
         self, notebook: NotebookId, requested: Callable[[], str], outputs: Sequence[str] | None = None
     ) -> str | None:
         """The stored run of a notebook whose outcome is not delivered yet; see :meth:`find_run`."""
-        stored = self._load()
+        self._note_missing_store()
+        # On the first try, anything stored is left from a DAG run of the same id that has been deleted since.
+        stored = self._load() if self._try_number != 1 else {}
         if stored.get("notebook_id") != str(notebook):
             return None
         run_id = stored.get("run_id")
@@ -122,13 +166,29 @@ class RunStore:
             self._store.delete(self._key)
         except Exception as error:
             log.warning(
-                "Could not remove the delivered run from the task state store. If the task is cleared, it may use this "
-                "run again: %s",
+                "Could not remove the delivered run from the run store. If the task is cleared, it may use this run "
+                "again: %s",
                 error,
             )
 
+    def _note_missing_store(self) -> None:
+        """Log on the first try that retries run the notebook again, if that can be changed."""
+        is_missing = self._is_wanted and self._store is None and not self._has_failed
+        if is_missing and self._retries and self._try_number in (None, 1):
+            log.info(
+                "A retry of this task would run the notebook again: before version 3.3, Airflow has no store for the "
+                "run. To let a retry use the run, set option run_store in section [datalore] of Airflow's "
+                "configuration, or AIRFLOW__DATALORE__RUN_STORE."
+            )
+
     def _load(self) -> dict[str, Any]:
-        stored = self._store.get(self._key) if self._store is not None else None
+        if self._store is None:
+            return {}
+        try:
+            stored = self._store.get(self._key)
+        except Exception as error:
+            log.warning("Could not look up the run of an earlier try in the run store: %s", error)
+            return {}
         return stored if isinstance(stored, dict) else {}
 
     def _save(self, stored: dict[str, Any]) -> None:
@@ -138,6 +198,7 @@ class RunStore:
             self._store.set(self._key, stored)
         except Exception as error:
             # The run has started: an error of the store must not fail the task.
+            self._has_failed = True
             log.warning(
                 "Could not store the run of notebook %s, so a retry would start another run: %s",
                 stored["notebook_id"],

@@ -10,9 +10,12 @@ from airflow_provider_datalore import exceptions
 from airflow_provider_datalore.api.interactive import InteractiveRun
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.text import storable
-from airflow_provider_datalore.exceptions import DataloreError
+from airflow_provider_datalore.exceptions import DataloreError, RunState
 
 VERSION = 1
+
+_KNOWN = frozenset({"state", "state_words", "notebook_url", "to_do", "cause", "permanent"})
+"""Attributes that an error has only where they are known."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -35,7 +38,7 @@ def idle() -> dict[str, Any]:
 def failed(error: DataloreError) -> dict[str, Any]:
     """The event for a wait that ended without a finished run."""
     fields = {
-        name: value.to_json() if isinstance(value, Run) else value
+        name: value.to_json() if isinstance(value, Run) else value.value if isinstance(value, RunState) else value
         for name, value in vars(error).items()
         if value is None or isinstance(value, (str, int, float, bool, Run))
     }
@@ -92,8 +95,10 @@ def _read_error(name: object, fields: dict[str, Any]) -> DataloreError:
     if not (isinstance(error_class, type) and issubclass(error_class, DataloreError)):
         error_class = DataloreError
     error = error_class(str(fields.get("message", "The trigger reported no reason.")))
-    for field in vars(error).keys() & fields.keys() - {"message"}:
+    for field in (vars(error).keys() | _KNOWN) & fields.keys() - {"message"}:
         value = fields[field]
+        if field == "state":
+            value = RunState(value) if value in list(RunState) else RunState.UNKNOWN
         if field == "run" and value is not None:
             try:
                 value = Run.model_validate(value)

@@ -25,6 +25,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreSubmissionUnknownError,
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
+    RunState,
 )
 from airflow_provider_datalore.notebooks.failure import CellFailure
 
@@ -112,3 +113,88 @@ def test_the_tree_at_the_top_of_the_module_is_the_tree_of_the_classes() -> None:
 
 def test_an_untrusted_server_is_unavailable() -> None:
     assert issubclass(exceptions.DataloreUntrustedServerError, DataloreUnavailableError)
+
+
+URL = "https://dl.example.com/notebook/ann/sales"
+KNOWN: dict[str, object] = {"to_do": "Mend it.", "state": RunState.RUNNING, "notebook_url": URL}
+
+
+@pytest.mark.parametrize("error_class", CLASSES)
+def test_what_is_known_besides_travels_too(error_class: type[DataloreError]) -> None:
+    error = error_class("it went wrong\nbecause of this", **{**fields_of(error_class), **KNOWN})
+    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  (its own)
+    assert str(arrived) == (
+        f"it went wrong\nbecause of this\nState: the notebook is still running.\n    {URL}\nTo do: Mend it."
+    )
+    assert (arrived.summary, arrived.state, arrived.notebook_url) == ("it went wrong", "running", URL)
+    assert isinstance(arrived.state, RunState)
+
+
+@pytest.mark.parametrize("error_class", CLASSES)
+def test_an_error_has_a_state_and_an_address_from_the_start(error_class: type[DataloreError]) -> None:
+    error = error_class("it went wrong")
+    assert error.state in list(RunState)
+    assert error.notebook_url == ""
+    assert error.summary == "it went wrong"
+
+
+def test_the_states_are_these() -> None:
+    assert [str(state) for state in RunState] == [
+        "not started",
+        "may be running",
+        "running",
+        "succeeded",
+        "failed",
+        "unknown",
+    ]
+
+
+@pytest.mark.parametrize("state", list(RunState))
+def test_the_words_for_a_state_contain_it(state: RunState) -> None:
+    line = str(DataloreError("x", state=state)).splitlines()[1]
+    assert line.startswith("State: ")
+    assert state.value in line
+
+
+@pytest.mark.parametrize(
+    ("text", "summary"),
+    [
+        ("Short.", "Short."),
+        (f"One sentence. {'word ' * 40}", "One sentence. " + "word " * 17 + "…"),
+        (f"A sentence that says enough. {'word ' * 40}", "A sentence that says enough."),
+        (f"max_bytes is 'many', which is not a number; {'word ' * 40}", "max_bytes is 'many', which is not a number;"),
+        ("x" * 300, "x" * 99 + "…"),
+    ],
+)
+def test_a_summary_has_at_most_100_characters_and_nothing_gets_lost(text: str, summary: str) -> None:
+    error = DataloreError(text)
+    assert error.summary.replace(" …", "…") == summary.replace(" …", "…")
+    assert len(error.summary) <= 100
+    lines = str(error).splitlines()
+    assert lines[0] == error.summary
+    whole = "".join(lines[1:] if error.summary.endswith("…") else lines).replace(" ", "")
+    assert whole == text.replace(" ", "")
+
+
+def test_lines_are_as_long_as_the_log_view_shows_and_addresses_stay_whole() -> None:
+    address = "https://dl.example.com/" + "x" * 150
+    error = DataloreError(f"x\n{'a word, ' * 40} {address}", to_do="do it " * 40, notebook_url=address)
+    error.set_state(RunState.RUNNING)
+    lines = str(error).splitlines()
+    assert [line for line in lines if len(line) > 94] == [f"    {address}"] * 2
+
+
+def test_an_error_fits_in_a_screen_however_much_it_quotes() -> None:
+    error = DataloreError("x\n" + "\n".join(map(str, range(500))), state=RunState.FAILED, to_do="do it")
+    lines = str(error).splitlines()
+    assert len(lines) < 20
+    assert lines[-2:] == ["State: the notebook failed.", "To do: do it"]
+    assert "lines left out" in str(error)
+
+
+def test_the_situation_joins_the_summary_or_follows_it() -> None:
+    short = DataloreError("The token was refused (401).\nWhy").add_context(" while waiting for run r1.")
+    assert str(short) == "The token was refused (401) while waiting for run r1.\nWhy"
+    long = DataloreError("The token was refused (401).\nWhy").add_context(" while " + "waiting " * 20 + "for it.")
+    assert long.summary == "The token was refused (401)."
+    assert str(long).splitlines()[1].startswith("While waiting")

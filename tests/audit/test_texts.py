@@ -20,13 +20,15 @@ from tests.notebooks.files import cell, displayed, failed, notebook, scrap
 pytestmark = pytest.mark.audit
 
 FORGED = "[2026-01-31] {taskinstance.py:1} INFO - Marking task as SUCCESS"
-HOSTILE = f"x\x1b[2J\x1b]0;title\x07\u202ey\r\n{FORGED}"
+HOSTILE = f"x\x1b[2J\x1b]0;title\x07\u202e\u061cy\r\n{FORGED}\u2028{FORGED}\u2029{FORGED}"
 RUN = {"runId": "r", "notebookId": "ann/sales", "artifacts": [{"name": "a.ipynb", "path": "/a.ipynb"}]}
 
 
 def is_clean(message: str) -> bool:
     """Whether it has no terminal codes, and no line that looks like another line of the log."""
-    return not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", message) and not re.search(r"(?m)^\[", message)
+    return not re.search(
+        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]", message
+    ) and not re.search(r"(?m)^\[", message)
 
 
 def test_the_check_itself_finds_both() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ _QUICK_TO_NOTICE = {
 _NOTHING_ENCRYPTED = {"AIRFLOW__CORE__FERNET_KEY": ""}
 """So that a search for a token finds it in the arguments of a trigger too, and wherever else it may not be."""
 _HOLDS_TOKENS = {"connection"}
+RUN_STORE = "AIRFLOW__DATALORE__RUN_STORE"
+"""Of the environment of the tests: where Airflow before 3.3 keeps a task's run; otherwise a folder in its home."""
 
 
 class FaultyAirflow(LocalAirflow):
@@ -43,16 +46,12 @@ class FaultyAirflow(LocalAirflow):
     def __init__(self, dags: Path = DAGS, *, env: Mapping[str, str] | None = None, parallelism: int = 8) -> None:
         settings = {**_QUICK_TO_NOTICE, **_NOTHING_ENCRYPTED, **(env or {})}
         super().__init__(dags, env=settings, parallelism=parallelism)
+        self._env[RUN_STORE] = os.environ.get(RUN_STORE) or (self.home / "runs").as_uri()
 
     @property
     def database(self) -> str:
         """Where its database is, as SQLAlchemy wants it."""
         return f"sqlite:///{self.home / 'airflow.db'}"
-
-    @property
-    def remembers_runs(self) -> bool:
-        """Whether a retry can find what the try before it stored (Airflow 3.3 and later)."""
-        return tuple(map(int, self.version.split(".")[:2])) >= (3, 3)
 
     def add_connection(self, conn_id: str, fields: Mapping[str, str]) -> None:
         """Stores a Connection in the database, where it can be changed later."""
@@ -76,12 +75,15 @@ class FaultyAirflow(LocalAirflow):
         process.kill()
 
     def process_of(self, dag_id: str, dag_run: str, task_id: str) -> psutil.Process:
-        """The process in which a task runs at this moment (Airflow 3); its parent is the worker."""
-        instance = self.request("GET", f"/dags/{dag_id}/dagRuns/{dag_run}/taskInstances/{task_id}")["id"]
-        (process,) = [it for it in psutil.process_iter() if _title(it) == f"airflow worker -- {instance}"]
+        """The process in which a task runs at this moment; its parent is the worker."""
+        title, of_the_worker = f"airflow task runner: {dag_id} {task_id} {dag_run}", task_id
+        if self.major >= 3:
+            of_the_worker = self.request("GET", f"/dags/{dag_id}/dagRuns/{dag_run}/taskInstances/{task_id}")["id"]
+            title = f"airflow worker -- {of_the_worker}"
+        (process,) = [it for it in psutil.process_iter() if _title(it).startswith(title)]
         worker = process.parent()
         assert worker is not None
-        assert instance in _title(worker), f"The task's parent is no worker: {_title(worker)}"
+        assert of_the_worker in _title(worker), f"The task's parent is no worker: {_title(worker)}"
         return process
 
     def task_state(self, dag_id: str, dag_run: str, task_id: str) -> tuple[str | None, int]:

@@ -24,7 +24,7 @@ from tests.shared_airflow import SharedAirflow
 __all__ = ["pytest_addoption", "pytest_configure", "pytest_runtest_makereport", "pytest_terminal_summary"]
 
 AIRFLOW = tuple(map(int, version("apache-airflow").split(".")[:2]))
-REMEMBERS_RUNS = (3, 3)
+NEWEST = (3, 3)
 LONGEST = 900
 """Seconds for one scenario, the start of its Airflow included."""
 
@@ -36,10 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent not in item.path.parents:
             continue
         item.add_marker(pytest.mark.timeout(LONGEST))
-        if AIRFLOW < REMEMBERS_RUNS or item.get_closest_marker("quick") is None:
+        if AIRFLOW < NEWEST or item.get_closest_marker("quick") is None:
             item.add_marker("faults")
-        if AIRFLOW < REMEMBERS_RUNS and item.get_closest_marker("remembers_runs") is not None:
-            item.add_marker(pytest.mark.skip(reason="Airflow before 3.3 cannot remember a task's run for its next try"))
+        if AIRFLOW < NEWEST and item.get_closest_marker("told_of_kills") is not None:
+            item.add_marker(
+                pytest.mark.skip(reason="Airflow before 3.3 does not tell a trigger that its task is killed")
+            )
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,6 @@ def test_one_of_two_triggerers_killed(stage: Stage, airflow: AirflowAtScale) -> 
     stage.came_of_it("all succeed", injected=1, asked=MAPPED, tasks=MAPPED)
 
 
-@pytest.mark.remembers_runs
 @pytest.mark.scenario(
     "at scale: the Celery worker that waits is killed with SIGKILL",
     means="The retry, on the other worker, keeps waiting for the same run.",

@@ -13,7 +13,6 @@ WATCHED = 8
 """How often a kernel has been asked for when somebody waits for it; the task that starts a run asks four times."""
 
 
-@pytest.mark.remembers_runs
 @pytest.mark.scenario(
     "interactive run: the worker that waits is killed with SIGKILL",
     means="The retry keeps waiting for the run that the dead worker had started.",
@@ -78,7 +77,7 @@ def test_in_place_outage(stage: Stage) -> None:
     stage.came_of_it("succeeds", injected=1, asked=1)
 
 
-@pytest.mark.remembers_runs
+@pytest.mark.told_of_kills
 @pytest.mark.scenario(
     "interactive run: the task is marked failed while it is deferred",
     means="The kernel is interrupted within seconds.",
@@ -93,7 +92,7 @@ def test_in_place_marked_failed(stage: Stage) -> None:
     stage.came_of_it("failed, as marked", injected=1, asked=1)
 
 
-@pytest.mark.remembers_runs
+@pytest.mark.told_of_kills
 @pytest.mark.scenario(
     "interactive run: the task is cleared while it is deferred",
     means="The run is interrupted, and the new try runs the notebook again.",

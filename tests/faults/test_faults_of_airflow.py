@@ -10,7 +10,6 @@ MAPPED = 50
 
 
 @pytest.mark.quick
-@pytest.mark.remembers_runs
 @pytest.mark.scenario(
     "the worker that waits is killed with SIGKILL",
     means="The retry keeps waiting for the run that the dead worker had started.",

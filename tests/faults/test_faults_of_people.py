@@ -13,7 +13,6 @@ LIMIT = 25.0
 
 
 @pytest.mark.quick
-@pytest.mark.remembers_runs
 @pytest.mark.scenario(
     "the task is cleared while it is deferred",
     means="The new try keeps waiting for the same run.",
@@ -63,7 +62,7 @@ def test_cleared_after_success(stage: Stage) -> None:
     stage.came_of_it("succeeds twice", injected=1, asked=2)
 
 
-@pytest.mark.remembers_runs
+@pytest.mark.told_of_kills
 @pytest.mark.scenario(
     "the task is marked failed while it is deferred",
     means="Within seconds, the log says that the notebook is still running in Datalore, and where to stop it.",
@@ -95,7 +94,7 @@ def mark_failed(stage: Stage, dag_id: str, task_id: str) -> None:
 
 @pytest.mark.scenario(
     "`execution_timeout` passes while the task is deferred",
-    means="The task fails in time and links to the running notebook; on Airflow 3.3 a retry waits for that run.",
+    means="The task fails in time and links to the running notebook; a retry waits for that run.",
 )
 def test_execution_timeout_while_deferred(stage: Stage) -> None:
     task = stage.start_task("faults_limited", "deferred")
@@ -108,8 +107,7 @@ def test_execution_timeout_while_deferred(stage: Stage) -> None:
     stage.let_go()
     task.wait_until("success", try_number=2)
 
-    asked = 1 if stage.airflow.remembers_runs else 2
-    stage.came_of_it("times out, then succeeds on the retry", injected=1, asked=asked)
+    stage.came_of_it("times out, then succeeds on the retry", injected=1, asked=1)
 
 
 @pytest.mark.scenario(

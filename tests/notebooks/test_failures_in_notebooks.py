@@ -184,3 +184,12 @@ def test_fields_of_unexpected_types_become_text() -> None:
     failure = found(notebook(cell(odd)))
     assert failure.error_value == "ab"
     assert failure.traceback == ""
+
+
+@pytest.mark.parametrize("char", ["\f", "\x0b", "\x1c", "\x85", "\u2028"], ids=ascii)
+def test_lines_of_the_source_are_counted_as_python_counts_them(char: str) -> None:
+    """None of these characters ends a line of Python, but each ends one for ``str.splitlines``."""
+    source = f"page = 'one{char}two'\ncount = 1\nraise KeyError(count)\nprint('after')\n"
+    frames = ["Cell In[1], line 3", "      2 count = 1", "----> 3 raise KeyError(count)"]
+    failure = found(notebook(cell(failed("KeyError", "1", ["\n".join(frames)]), source=source, count=1)))
+    assert "->   3 raise KeyError(count)" in failure.source

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any
+from weakref import WeakValueDictionary
 
 import pytest
 
@@ -23,12 +25,15 @@ ENDED = "2026-01-31T08:05:00Z"
 class TaskInstance:
     """Keeps XComs as Airflow does, for one task."""
 
+    dag_id = "d"
     task_id = "run_notebook"
     map_index = -1
     max_tries = 1
 
     def __init__(self) -> None:
         self.xcoms: dict[str, Any] = {}
+        self.run_id = f"run-{id(self)}"
+        _TASK_INSTANCES[self.run_id] = self
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
@@ -36,6 +41,22 @@ class TaskInstance:
     def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> Any:
         assert (task_ids, map_indexes) == (self.task_id, self.map_index)
         return self.xcoms.get(key)
+
+
+_TASK_INSTANCES: WeakValueDictionary[str, TaskInstance] = WeakValueDictionary()
+
+
+class Supervisor:
+    """Answers the requests that a task on Airflow 3 sends to its supervisor for an XCom."""
+
+    @staticmethod
+    def send(request: Any) -> Any:
+        from airflow.sdk.execution_time.comms import XComResult
+
+        assert type(request).__name__ == "GetXCom"
+        of = _TASK_INSTANCES[request.run_id]
+        assert (request.dag_id, request.task_id, request.map_index) == (of.dag_id, of.task_id, of.map_index)
+        return XComResult(key=request.key, value=of.xcoms.get(request.key))
 
 
 class TaskStateStore:
@@ -117,6 +138,8 @@ def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str])
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that last no longer than they must."""
     monkeypatch.setattr(waiting, "MIN_POLL_INTERVAL", 0.01)
+    if find_spec("airflow.sdk"):
+        monkeypatch.setattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", Supervisor, raising=False)
     monkeypatch.setattr(defaults, "CONNECTION_LOOKUP_TIMEOUT", 0.1)
     # By name, since those who need only the server import no Airflow.
     monkeypatch.setattr("airflow_provider_datalore.hooks.asynchronous.MIN_LOOKUP_INTERVAL", 0.01)

@@ -10,7 +10,7 @@ import requests
 
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import AirflowApiError
-from tests.shared_airflow import EXAMPLES_TOKEN, SharedAirflow
+from tests.shared_airflow import AIRFLOW, EXAMPLES_TOKEN, SharedAirflow
 from tests.ui.conftest import Tab
 from tests.ui.users import ADMIN, NOT_FOR_THE_VIEWER, VIEWER
 
@@ -94,7 +94,8 @@ def test_who_edits_xcoms_does_not_get_at_other_notebooks(airflow: SharedAirflow,
         pytest.fail(str(error))
     session = airflow.session_of(ADMIN)
     page = session.get(tab.url, timeout=60).text
-    assert "is not a run of notebook me/daily_sales" in page
+    # Airflow 3.1 encodes an edited text once too often: the id is not that of a run then.
+    assert "is not a run of notebook me/daily_sales" in page or (AIRFLOW < (3, 2) and "There is no run" in page)
     assert "secret.ipynb" not in page
     assert session.get(f"{tab.url}/notebook?theme=light", timeout=60).status_code == 502
     assert session.get(f"{tab.url}/artifacts/0/secret.ipynb", timeout=60).status_code == 502

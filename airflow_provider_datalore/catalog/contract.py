@@ -1,0 +1,126 @@
+"""Whether parameters fit the controls that the lock file knows: before a run is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_provider_datalore.api.text import one_line, shorten
+from airflow_provider_datalore.api.values import is_param
+from airflow_provider_datalore.catalog.controls import LockedControl, NotAcceptedError
+from airflow_provider_datalore.catalog.entry import CatalogEntry
+from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+WHEN_EDITED = ("ignore", "warn", "fail")
+
+
+def check_task(
+    notebook_id: object, parameters: object, datalore_conn_id: object, when_edited: object = "ignore"
+) -> None:
+    """Check the arguments of a task when the DAG is read, as far as they stand in the file.
+
+    :raises DataloreConfigurationError: if the catalog has no id for the connection, a parameter has no control, a
+        control does not accept its value, or ``when_edited`` is not valid.
+    """
+    if when_edited not in WHEN_EDITED:
+        raise DataloreConfigurationError(
+            f"when_edited is {when_edited!r}; it must be {' or '.join(map(repr, WHEN_EDITED))}."
+        )
+    if not isinstance(notebook_id, CatalogEntry):
+        if when_edited != "ignore":
+            raise DataloreConfigurationError(
+                f"when_edited={when_edited!r} requires a notebook of the catalog, and notebook_id is "
+                f"{one_line(str(notebook_id))!r:.200}: only the lock file knows the code that was locked. Use "
+                'Catalog.read("datalore.lock")[…] as notebook_id, or remove when_edited.'
+            )
+        return
+    if is_written(datalore_conn_id):
+        notebook_id.id_for(str(datalore_conn_id))
+    check_written(notebook_id, parameters)
+
+
+def check_written(entry: CatalogEntry, parameters: object) -> None:
+    """Check the parameters that stand in the DAG file; others are checked when the task runs.
+
+    :raises DataloreConfigurationError: names the notebook, the control, the value and what the control accepts.
+    """
+    if not isinstance(parameters, Mapping):
+        return
+    for problem in problems(entry, parameters):
+        raise DataloreConfigurationError(problem)
+
+
+def problems(entry: CatalogEntry, parameters: Mapping[Any, Any]) -> Iterable[str]:
+    """What does not fit among the parameters that stand in the DAG file, in words."""
+    for name, value in parameters.items():
+        if not is_written(name):
+            continue
+        problem = _problem(entry, name, value, written=True)
+        if problem:
+            yield problem
+
+
+def typed(entry: CatalogEntry, parameters: object) -> Any:
+    """The parameters of a run that is about to be started, each in the type of its control.
+
+    :param parameters: after templates were rendered. What is not a mapping is left to the checks of each run.
+    :raises DataloreConfigurationError: as :func:`check_written`.
+    """
+    if not isinstance(parameters, Mapping):
+        return parameters
+    values: dict[Any, Any] = {}
+    for name, value in parameters.items():
+        if problem := _problem(entry, name, value, written=False):
+            raise DataloreConfigurationError(problem)
+        control = entry.controls.get(name)
+        values[name] = value if control is None else control.typed(value)
+    return values
+
+
+def is_written(value: object) -> bool:
+    """Whether a value stands in the DAG file, and is not a template or a reference to what is known only later."""
+    if isinstance(value, str):
+        return not any(mark in value for mark in ("{{", "{%", "{#"))
+    if hasattr(value, "iter_references") or is_param(value):
+        return False
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return all(map(is_written, value))
+    if isinstance(value, Mapping):
+        return all(map(is_written, value.values()))
+    return True
+
+
+def without_control(entry: CatalogEntry, name: object) -> str:
+    """The message for a parameter that has no control."""
+    return (
+        f"Notebook {entry.name!r} has no control with variable {name!r:.200}. It has {_listed(entry)}. Correct the "
+        "name; or, if the notebook was edited, run `airflow datalore lock`."
+    )
+
+
+def _problem(entry: CatalogEntry, name: object, value: object, *, written: bool) -> str:
+    """What is wrong with one parameter, in words; empty if nothing is, or if it cannot be known."""
+    if not entry.knows_controls:
+        return ""
+    control = entry.controls.get(name) if isinstance(name, str) else None
+    if control is None:
+        return without_control(entry, name)
+    if written and not is_written(value):
+        return ""
+    try:
+        control.typed(value, is_written=written)
+    except NotAcceptedError as error:
+        return (
+            f"Parameter {name!r} of notebook {entry.name!r} is {shorten(one_line(repr(value)))}, which its control "
+            f"({control}) does not accept: it must be {error}."
+        )
+    return ""
+
+
+def _listed(entry: CatalogEntry) -> str:
+    described = [_described(control) for control in entry.controls.values()]
+    return ", ".join(described) if described else "no controls"
+
+
+def _described(control: LockedControl) -> str:
+    return f"{control.variable!r} ({control})"

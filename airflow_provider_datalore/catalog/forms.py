@@ -1,0 +1,119 @@
+"""The form of **Trigger DAG** that is made of a notebook's controls, and the values that users enter in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import Param
+
+from airflow_provider_datalore.catalog.controls import LockedControl, NotAcceptedError
+from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+if TYPE_CHECKING:
+    _Reference: Any = object
+else:
+    try:
+        from airflow.sdk.definitions.param import DagParam as _Reference
+    except ImportError:  # Airflow 2
+        from airflow.models.param import DagParam as _Reference
+
+
+def param(control: LockedControl, defaults: Mapping[str, Any]) -> Param:
+    """The ``Param`` of a control.
+
+    :param defaults: other defaults than the notebook's own, by variable.
+    """
+    default = defaults.get(control.variable, control.default)
+    schema: dict[str, Any] = {"title": control.label or control.variable, **_schema(control)}
+    # A value that is missing in the form is None, which keeps the notebook's own value.
+    if (default is None and not control.is_required) or default == "":
+        kinds = schema.get("type")
+        if isinstance(kinds, str):
+            schema["type"] = [kinds, "null"]
+        if "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
+    if default is None and control.is_required:
+        return Param(**schema)
+    return Param(default, **schema)
+
+
+def _schema(control: LockedControl) -> dict[str, Any]:
+    match control.type:
+        case "CHECKBOX":
+            return {"type": "boolean"}
+        case "SLIDER":
+            bounds = {"minimum": control.min, "maximum": control.max}
+            return {"type": "number", **{name: bound for name, bound in bounds.items() if bound is not None}}
+        case "TEXT_INPUT":
+            return {"type": "string", **({"format": "multiline"} if control.is_multiline else {})}
+        case "DATEPICKER":
+            one = {"type": "string", "format": "date"}
+            return {"type": "array", "items": one, "minItems": 2, "maxItems": 2} if control.is_multiple else one
+        case "DROPDOWN":
+            return _selection(control)
+        case "VARIABLE":
+            kinds = {"boolean": "boolean", "number": "number", "string": "string", "list": "array"}
+            kind = kinds.get(control.value_type)
+            return {"type": kind} if kind else {"type": ["string", "number", "boolean", "array", "object", "null"]}
+    return {"type": ["string", "number", "boolean", "array", "object", "null"]}
+
+
+def _selection(control: LockedControl) -> dict[str, Any]:
+    items = list(control.items)
+    if control.is_multiple:
+        each: dict[str, Any] = {"type": "string"}
+        if control.is_dynamic:
+            return {"type": "array", "items": each}
+        # Airflow's form offers the examples of an array as its choices.
+        return {"type": "array", "items": {**each, "enum": items}, "examples": items, "uniqueItems": True}
+    return {"type": "string"} if control.is_dynamic else {"type": "string", "enum": items}
+
+
+class ParamValue(_Reference):
+    """The value that a user entered for a control: resolved when the task runs, without a template.
+
+    :param name: the name of the ``Param``.
+    :param control: the control, in whose type the value is handed on.
+    """
+
+    def __init__(self, name: str, control: LockedControl) -> None:
+        self.name = name
+        self.control = control
+
+    def iter_references(self) -> Iterable[tuple[Any, str]]:
+        """The tasks on which it depends: none."""
+        return ()
+
+    def resolve(self, context: Any, *, include_xcom: bool = True) -> Any:  # noqa: ARG002  (Airflow 2 passes it)
+        """The value in the DAG run.
+
+        :raises DataloreConfigurationError: if the DAG has no such ``Param``.
+        """
+        params = context["params"]
+        if self.name not in params:
+            raise DataloreConfigurationError(
+                f"The DAG has no param {self.name!r}, whose value entry.parameters() hands on. Create the DAG with "
+                "params=entry.params(), or give the notebook a value of your own for this parameter."
+            )
+        value = params[self.name]
+        try:
+            return self.control.typed(value)
+        except NotAcceptedError:
+            # The task names the notebook as well when it checks its parameters.
+            return value
+
+    def serialize(self) -> Any:
+        """How Airflow's UI shows it."""
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"{{{{ params.{self.name} }}}}"
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ParamValue) and (self.name, self.control) == (other.name, other.control)
+
+    def __hash__(self) -> int:
+        return hash((ParamValue, self.name))

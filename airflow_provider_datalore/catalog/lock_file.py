@@ -1,0 +1,200 @@
+"""The format of ``datalore.lock``: JSON with one fact on each line, in a stable order, so that changes can be reviewed.
+
+A DAG file that uses one notebook of many must not pay for the others. So the file is not parsed as a whole: in the form
+in which :func:`to_text` writes it, only the names of notebooks are indented by exactly four spaces, which finds them.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+VERSION = 1
+FILE_NAME = "datalore.lock"
+
+_HEADER = re.compile(rb'\{\r?\n  "version": (\d{1,9}),\r?\n  "notebooks": \{')
+_NAME_PREFIX = b'\n    "'
+_CONFLICT = (b"\n<<<<<<< ", b"\n>>>>>>> ")
+_REMEDY = "Write it again with `airflow datalore lock`, or restore the committed file."
+
+Buffer = bytes | mmap.mmap
+
+
+def to_text(notebooks: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of the file.
+
+    :param notebooks: the facts about each notebook, by name.
+    """
+    content = {"version": VERSION, "notebooks": {name: notebooks[name] for name in sorted(notebooks)}}
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_all(path: Path) -> dict[str, dict[str, Any]]:
+    """The facts about all notebooks, by name; empty if there is no such file.
+
+    :raises DataloreConfigurationError: if the file is not a lock file.
+    """
+    if not path.exists():
+        return {}
+    with opened(path) as content:
+        return _parse(path, content)
+
+
+class Index:
+    """Where the file contains which notebook.
+
+    :param path: the file.
+    :raises DataloreConfigurationError: if it cannot be read, or is not a lock file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._state, self._places, self._parsed = self._scan()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places or name in self._parsed
+
+    def names(self) -> list[str]:
+        """The names of all notebooks."""
+        return [*self._places, *self._parsed]
+
+    def facts(self, name: str) -> dict[str, Any] | None:
+        """The facts about a notebook; None if the file does not contain it.
+
+        :raises DataloreConfigurationError: if they cannot be read.
+        """
+        if name in self._parsed:
+            return self._parsed[name]
+        if name not in self._places:
+            return None
+        with opened(self.path) as content:
+            if _state(self.path) != self._state:
+                return _parse(self.path, content).get(name)
+            start, end = self._places[name]
+            text = bytes(content[start:end])
+        try:
+            facts, _ = json.JSONDecoder().raw_decode(text.decode())
+        except (ValueError, RecursionError) as error:
+            raise damaged(self.path, f"notebook {name!r}: {error}") from None
+        return _mapping(self.path, name, facts)
+
+    def _scan(self) -> tuple[object, dict[str, tuple[int, int]], dict[str, dict[str, Any]]]:
+        with opened(self.path) as content:
+            state = _state(self.path)
+            header = _HEADER.match(content)
+            if header is None:
+                return state, {}, _parse(self.path, content)
+            _check_version(self.path, int(header[1]))
+            if any(content.find(mark) >= 0 for mark in _CONFLICT):
+                raise damaged(self.path, "it contains the marks of a merge conflict")
+            if not bytes(content[-16:]).rstrip().endswith(b"}"):
+                raise damaged(self.path, "its end is missing")
+            return state, _places(self.path, content, header.end()), {}
+
+
+def _places(path: Path, content: Buffer, position: int) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    start = content.find(_NAME_PREFIX, position)
+    while start >= 0:
+        following = content.find(_NAME_PREFIX, start + 1)
+        line = content.find(b": {", start)
+        end = following if following >= 0 else len(content)
+        try:
+            name = json.loads(bytes(content[start + 5 : line])) if 0 <= line < end else None
+        except ValueError:
+            name = None
+        if not isinstance(name, str):
+            raise damaged(path, "a notebook has no name")
+        if name in found:
+            raise damaged(path, f"it contains notebook {name!r} twice")
+        found[name] = (line + 2, end)
+        start = following
+    return found
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Buffer]:
+    """The content of a file; also of one in a ZIP file, as Airflow can have DAGs in one."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                yield b""
+                return
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                yield mapped
+    except NotADirectoryError:
+        yield _in_archive(path)
+    except OSError as error:
+        raise DataloreConfigurationError(
+            f"The catalog {path} cannot be read: {error.strerror or error}. A relative path is beside the file that "
+            "calls Catalog.read. `airflow datalore lock` writes the file."
+        ) from None
+
+
+def damaged(path: Path, problem: str) -> DataloreConfigurationError:
+    """The error for a file that is not as ``lock`` writes it."""
+    return DataloreConfigurationError(f"The catalog {path} is damaged: {problem}. {_REMEDY}")
+
+
+def _in_archive(path: Path) -> bytes:
+    archive = next(parent for parent in path.parents if parent.is_file())
+    try:
+        with zipfile.ZipFile(archive) as files:
+            return files.read(path.relative_to(archive).as_posix())
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise DataloreConfigurationError(f"The catalog {path} cannot be read: {error}.") from None
+
+
+def _state(path: Path) -> object:
+    """Changes whenever the file does."""
+    try:
+        known = path.stat()
+    except OSError:
+        return None
+    return known.st_mtime_ns, known.st_size, known.st_ino
+
+
+def _parse(path: Path, content: Buffer) -> dict[str, dict[str, Any]]:
+    """Parse the whole file, which need not have the form in which it was written."""
+    try:
+        data = json.loads(bytes(content), object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, f"it is not JSON, {error}") from None
+    if not isinstance(data, dict) or "version" not in data:
+        raise damaged(path, "it has no version")
+    _check_version(path, data["version"])
+    notebooks = data.get("notebooks")
+    if not isinstance(notebooks, dict):
+        raise damaged(path, "it contains no notebooks")
+    return {name: _mapping(path, name, facts) for name, facts in notebooks.items()}
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands in it twice")
+    return found
+
+
+def _mapping(path: Path, name: str, facts: object) -> dict[str, Any]:
+    if not isinstance(facts, dict):
+        raise damaged(path, f"notebook {name!r} is a {type(facts).__name__}")
+    return facts
+
+
+def _check_version(path: Path, version: object) -> None:
+    if version != VERSION:
+        raise DataloreConfigurationError(
+            f"The catalog {path} has version {version!r}; this airflow-provider-datalore reads version {VERSION}. "
+            "Install the version that wrote the file, or write it again with `airflow datalore lock`."
+        )

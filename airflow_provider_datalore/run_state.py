@@ -1,0 +1,65 @@
+"""What is known of a notebook's run after an error."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypedDict
+
+
+class RunState(StrEnum):
+    """What is known of the notebook's run after an error; never guessed."""
+
+    NOT_STARTED = "not started"
+    """The task has not started the notebook."""
+
+    MAY_BE_RUNNING = "may be running"
+    """The notebook may be running: it was requested, but Datalore has not confirmed it, or was not seen running."""
+
+    RUNNING = "running"
+    """The notebook was running when Datalore last reported its status."""
+
+    SUCCEEDED = "succeeded"
+    """The run succeeded; the error came after it."""
+
+    FAILED = "failed"
+    """The run failed."""
+
+    UNKNOWN = "unknown"
+    """The state cannot be determined."""
+
+
+STATE_WORDS = {
+    RunState.NOT_STARTED: "the notebook was not started.",
+    RunState.MAY_BE_RUNNING: "the notebook may be running.",
+    RunState.RUNNING: "the notebook is still running.",
+    RunState.SUCCEEDED: "the notebook succeeded.",
+    RunState.FAILED: "the notebook failed.",
+    RunState.UNKNOWN: "unknown; the outcome of the run cannot be determined.",
+}
+"""The words for each state in the text of an error; each contains the state's value."""
+
+
+class Known(TypedDict, total=False):
+    """What the place that raises an error knows besides.
+
+    ``to_do``: what to do. ``state``: the state of the notebook.
+    """
+
+    to_do: str
+    state: RunState
+
+
+class KnownPlace(Known, total=False):
+    """The same, and ``notebook_url``: the address of the notebook."""
+
+    notebook_url: str
+
+
+class Outage(KnownPlace, total=False):
+    """The same for a request that got no usable response.
+
+    ``cause``: what happened, in a few words. ``permanent``: whether waiting cannot help.
+    """
+
+    cause: str
+    permanent: bool
