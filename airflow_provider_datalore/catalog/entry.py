@@ -106,9 +106,7 @@ class CatalogEntry:
         return self
 
 
-def _checked(
-    facts: Mapping[str, Any], key: str, kind: type, otherwise: Any, name: str, path: Path
-) -> Any:
+def _checked(facts: Mapping[str, Any], key: str, kind: type, otherwise: Any, name: str, path: Path) -> Any:
     value = facts.get(key)
     if value is None:
         return otherwise

@@ -16,6 +16,7 @@ from .library import cell_id, executes, read_notebook
 from .request_log import RequestLog
 from .run_store import now
 from .settings import Variant
+from .slots import Slots
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -38,7 +39,7 @@ class Session:
     :param variant: returns the variant of Datalore to simulate.
     """
 
-    def __init__(self, path: Path, slots: asyncio.Semaphore, spawn: Spawn, variant: Callable[[], Variant]) -> None:
+    def __init__(self, path: Path, slots: Slots, spawn: Spawn, variant: Callable[[], Variant]) -> None:
         self.path = path
         self._results: dict[str, CellResult] = {}
         self._slots = slots
@@ -285,9 +286,7 @@ class Sessions:
     :param variant: returns the variant of Datalore to simulate.
     """
 
-    def __init__(
-        self, slots: asyncio.Semaphore, spawn: Spawn, request_log: RequestLog, variant: Callable[[], Variant]
-    ) -> None:
+    def __init__(self, slots: Slots, spawn: Spawn, request_log: RequestLog, variant: Callable[[], Variant]) -> None:
         self._slots = slots
         self._spawn = spawn
         self._request_log = request_log
