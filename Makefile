@@ -92,6 +92,7 @@ lint:
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/zizmor --offline --quiet .github
 	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
 	$(RUN) dev.words
 	$(RUN) dev.public_api
@@ -108,7 +109,7 @@ public-api:
 # The files for the package index. The build is reproducible: the same source gives the same bytes.
 package:
 	@$(INSTALL) test
-	@$(RUN) dev.package --dist dist
+	@$(RUN) dev.package --dist dist $(ARGS)
 	@$(RUN) twine check --strict dist/*
 
 # Warnings, such as a link to a missing heading, are errors.

@@ -23,6 +23,7 @@
     │   └── DataloreInteractiveRunTimeoutError  the same for an interactive run
     ├── DataloreOutputError                     a value that the notebook returned cannot be used
     │   └── DataloreMissingOutputError          the notebook returned no value with this name
+    ├── DataloreNotebookEditedError             the code is not the code that was locked
     ├── DataloreNotebookBusyError               the notebook is already running
     ├── DataloreKernelLostError                 the kernel did not start, died, was restarted or was stopped
     └── DataloreRunOverlapError                 another user or task ran or changed the notebook meanwhile
@@ -339,6 +340,17 @@ class DataloreInteractiveRunFailedError(DataloreRunFailedError):
 
 class DataloreInteractiveRunTimeoutError(DataloreRunTimeoutError):
     """The time limit of the task passed before the interactive run ended, or before it could start."""
+
+
+class DataloreNotebookEditedError(DataloreError):
+    """The code of the notebook is not the code that was locked, and the task has ``when_edited="fail"``.
+
+    :param edits: what differs, one sentence for each cell.
+    """
+
+    def __init__(self, message: str, *, edits: tuple[str, ...] = (), **known: Unpack[KnownPlace]) -> None:
+        super().__init__(message, **known)
+        self.edits = edits
 
 
 class DataloreNotebookBusyError(DataloreError):

@@ -20,6 +20,9 @@ ARTIFACTS = "artifacts"
 OUTPUTS = "outputs"
 """The values that the notebook returned, by name."""
 
+OUTPUT_PREFIX = "output."
+"""Precedes the key of the XCom that holds one value that the notebook returned."""
+
 PARAMETERS = "parameters"
 """The parameters that a decorated function returned, with the secrets that Airflow knows masked."""
 
@@ -31,3 +34,12 @@ ERROR = "error"
 
 TAB_PREFIX = "datalore_tab_"
 """Precedes the key of an XCom that the tab shows: with an XCom backend, the same value as JSON text in the database."""
+
+CODE_CHECKED = "code_checked"
+"""That the code was compared with the locked code before the run, so that it need not be compared after it."""
+
+
+def output_key(name: str) -> str:
+    """The key of the XCom of one returned value; names with other characters than these would break addresses."""
+    is_plain = name.isascii() and name.replace("_", "").replace("-", "").replace(".", "").isalnum()
+    return OUTPUT_PREFIX + (name if is_plain else f"x{name.encode('utf-8', 'surrogatepass').hex()}")

@@ -12,6 +12,8 @@ import venv
 import zipfile
 from pathlib import Path
 
+from dev.index_page import read_addresses
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -28,6 +30,15 @@ def build(into: Path, *, source: Path = ROOT, kinds: tuple[str, ...] = ("sdist",
         command = [sys.executable, "-m", "hatchling", "build", "--target", kind, "--directory", str(into)]
         subprocess.run(command, cwd=source, check=True, capture_output=True)
     return {kind: next(into.glob("*.tar.gz" if kind == "sdist" else "*.whl")) for kind in kinds}
+
+
+def refuse_without_addresses() -> None:
+    """Exit if an address is not known that users need on the package's page."""
+    if unknown := read_addresses().unknown:
+        sys.exit(
+            f"This is not ready to be released: {' and '.join(unknown)} under [tool.published] in pyproject.toml "
+            "is empty. Enter the address there. To build without it, for a test: make package ARGS=--rehearsal"
+        )
 
 
 def unpack(wheel: Path, into: Path) -> None:
@@ -52,6 +63,7 @@ def install(wheel: Path, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the package.")
     parser.add_argument("--dist", type=Path, metavar="FOLDER", help="build the sdist and the wheel into this folder")
+    parser.add_argument("--rehearsal", action="store_true", help="build although addresses are not known yet")
     parser.add_argument("--unpack", type=Path, metavar="FOLDER", help="build the wheel and unpack it into this folder")
     parser.add_argument(
         "--install", type=Path, metavar="FOLDER", help="make an environment with the wheel in this folder"
@@ -59,6 +71,8 @@ def main() -> None:
     options = parser.parse_args()
     try:
         if options.dist:
+            if not options.rehearsal:
+                refuse_without_addresses()
             for path in build(options.dist).values():
                 print(os.path.relpath(path))
         if options.unpack:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
+from pathlib import Path
+
 import airflow_provider_datalore
+
+_PUBLISHED = tomllib.loads(Path(__file__).parent.with_name("pyproject.toml").read_text())["tool"]["published"]
 
 project = "airflow-provider-datalore"
 author = "the contributors to airflow-provider-datalore"
@@ -37,3 +43,11 @@ autodoc_default_options = {"members": True, "show-inheritance": True, "exclude-m
 html_theme = "furo"
 html_title = f"airflow-provider-datalore {release}"
 html_copy_source = False
+# A link to each page's source, once the repository's address is known.
+html_theme_options = (
+    {"source_repository": _PUBLISHED["repository"], "source_branch": "main", "source_directory": "docs/"}
+    if _PUBLISHED["repository"]
+    else {}
+)
+# Each version names its own address, or search engines would list old versions. Read the Docs sets the variable.
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", _PUBLISHED["documentation"])

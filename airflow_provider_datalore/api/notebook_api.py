@@ -45,9 +45,15 @@ def without_notebook() -> Call:
     return Call("POST", "/api/notebook/v1/kernel/status", "find out whether there is a Notebook API", body={})
 
 
-def list_cells(notebook: NotebookId) -> Call:
-    """The call that reads the cells and the results of their last executions."""
-    return _call(notebook, "cells", f"read the cells of notebook {notebook}", includeOutputs=True)
+def list_cells(notebook: NotebookId, *, with_outputs: bool = True, worksheet: int = 0) -> Call:
+    """The call that reads the cells of a worksheet.
+
+    :param with_outputs: whether to read the results of their last executions as well.
+    :param worksheet: counted from 0.
+    """
+    further: dict[str, Any] = {"worksheetIndex": worksheet} if worksheet else {}
+    purpose = f"read the cells of notebook {notebook}"
+    return _call(notebook, "cells", purpose, includeOutputs=with_outputs, **further)
 
 
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
@@ -197,9 +203,9 @@ def read_cells(call: Call, response: Response) -> list[Cell]:
     :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
-    cells = data.get("cellsWithOutputs") if isinstance(data, dict) else None
+    cells = (data.get("cellsWithOutputs") or data.get("cells")) if isinstance(data, dict) else None
     if not isinstance(cells, list):
-        unexpected(call, response, "contains no list of cells with outputs")
+        unexpected(call, response, "contains no list of cells")
     return [_read(Cell, call, response, cell) for cell in cells]
 
 

@@ -74,3 +74,8 @@ def choices(values: Iterable[object]) -> str:
 def shorten(text: str) -> str:
     """The text, shortened for a message."""
     return text if len(text) <= MAX_EXCERPT_CHARS else text[:MAX_EXCERPT_CHARS] + "…"
+
+
+def shown_type(kind: object) -> str:
+    """A type as it is written, for messages: ``float``, ``list[str]``, ``Report``."""
+    return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")

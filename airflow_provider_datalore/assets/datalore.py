@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
@@ -12,24 +13,33 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.assets import Asset
     from openlineage.client.event_v2 import Dataset
 
+    from airflow_provider_datalore.catalog import CatalogEntry
+
 SCHEME = "datalore"
 CLOUD_HOST = "datalore.jetbrains.com"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, SCHEME: 443}
 
 
-def create_asset(notebook: str, *, host: str = CLOUD_HOST, extra: dict[str, Any] | None = None) -> Asset:
+def create_asset(
+    notebook: str | CatalogEntry,
+    *,
+    host: str = CLOUD_HOST,
+    extra: dict[str, Any] | None = None,
+    datalore_conn_id: str = defaults.CONN_ID,
+) -> Asset:
     """Create the asset (on Airflow 2: the dataset) of a notebook.
 
-    :param notebook: the notebook's pasted address, or ``owner/id``.
+    :param notebook: the notebook's pasted address, ``owner/id``, or a notebook of the catalog.
     :param host: the host of Datalore, if ``notebook`` is ``owner/id``: ``datalore:8080`` or a whole address. Default:
         Datalore Cloud.
     :param extra: the asset's extra.
+    :param datalore_conn_id: the Airflow connection whose id of a notebook of the catalog is used.
     :raises DataloreConfigurationError: if ``notebook`` is not a notebook, or ``host`` is not a host.
     """
     from airflow.providers.common.compat.assets import Asset
 
-    notebook_id = NotebookId.parse(notebook)
+    notebook_id = NotebookId.parse(notebook if isinstance(notebook, str) else notebook.id_for(datalore_conn_id))
     address = notebook_id.address or (host.rstrip("/") if "://" in host else f"{SCHEME}://{host}")
     try:
         uri = sanitize_uri(urlsplit(address + notebook_id.path)).geturl()

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from airflow_provider_datalore.api.text import listed
 from airflow_provider_datalore.catalog.entry import MAX_LISTED, CatalogEntry
 from airflow_provider_datalore.catalog.lock_file import FILE_NAME, Index
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
@@ -47,8 +46,9 @@ class Catalog(Mapping[str, CatalogEntry]):
             facts = self._index.facts(name) if isinstance(name, str) else None
             if facts is None:
                 raise DataloreConfigurationError(
-                    f"The catalog {self.path} has no notebook {name!r:.200}. {self._near(str(name))} A name is the "
-                    "folder path and the title; `airflow datalore lock` adds notebooks."
+                    f"The catalog has no notebook {name!r:.200}.\n{self._near(str(name))}\nThe catalog is {self.path}.",
+                    to_do="correct the name, which is the folder path and the title; `airflow datalore lock` adds "
+                    "notebooks.",
                 )
             self._entries[name] = CatalogEntry(name, facts, self.path)
         return self._entries[name]
@@ -68,6 +68,8 @@ class Catalog(Mapping[str, CatalogEntry]):
     def _near(self, name: str) -> str:
         """The names that are most like this one, as a sentence."""
         from difflib import SequenceMatcher
+
+        from airflow_provider_datalore.api.text import listed
 
         def distance(other: str) -> float:
             wanted, known = name.casefold(), other.casefold()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.api.values import is_param
-from airflow_provider_datalore.catalog.controls import LockedControl, NotAcceptedError
 from airflow_provider_datalore.catalog.entry import CatalogEntry
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.run_state import RunState
+
+if TYPE_CHECKING:
+    from airflow_provider_datalore.catalog.controls import LockedControl
 
 WHEN_EDITED = ("ignore", "warn", "fail")
 
@@ -28,10 +30,12 @@ def check_task(
         )
     if not isinstance(notebook_id, CatalogEntry):
         if when_edited != "ignore":
+            from airflow_provider_datalore.api.text import one_line
+
             raise DataloreConfigurationError(
                 f"when_edited={when_edited!r} requires a notebook of the catalog, and notebook_id is "
-                f"{one_line(str(notebook_id))!r:.200}: only the lock file knows the code that was locked. Use "
-                'Catalog.read("datalore.lock")[…] as notebook_id, or remove when_edited.'
+                f"{one_line(str(notebook_id))!r:.200}.\nOnly the lock file knows the code that was locked.",
+                to_do='use Catalog.read("datalore.lock")[…] as notebook_id, or remove when_edited.',
             )
         return
     if is_written(datalore_conn_id):
@@ -46,18 +50,15 @@ def check_written(entry: CatalogEntry, parameters: object) -> None:
     """
     if not isinstance(parameters, Mapping):
         return
-    for problem in problems(entry, parameters):
-        raise DataloreConfigurationError(problem)
+    for _, problem in problems(entry, parameters):
+        raise problem
 
 
-def problems(entry: CatalogEntry, parameters: Mapping[Any, Any]) -> Iterable[str]:
-    """What does not fit among the parameters that stand in the DAG file, in words."""
+def problems(entry: CatalogEntry, parameters: Mapping[Any, Any]) -> Iterable[tuple[str, DataloreConfigurationError]]:
+    """What does not fit among the parameters that stand in the DAG file, with their names."""
     for name, value in parameters.items():
-        if not is_written(name):
-            continue
-        problem = _problem(entry, name, value, written=True)
-        if problem:
-            yield problem
+        if is_written(name) and (problem := _problem(entry, name, value, written=True)) is not None:
+            yield str(name), problem
 
 
 def typed(entry: CatalogEntry, parameters: object) -> Any:
@@ -70,8 +71,8 @@ def typed(entry: CatalogEntry, parameters: object) -> Any:
         return parameters
     values: dict[Any, Any] = {}
     for name, value in parameters.items():
-        if problem := _problem(entry, name, value, written=False):
-            raise DataloreConfigurationError(problem)
+        if (problem := _problem(entry, name, value, written=False)) is not None:
+            raise problem.set_state(RunState.NOT_STARTED)
         control = entry.controls.get(name)
         values[name] = value if control is None else control.typed(value)
     return values
@@ -90,31 +91,30 @@ def is_written(value: object) -> bool:
     return True
 
 
-def without_control(entry: CatalogEntry, name: object) -> str:
-    """The message for a parameter that has no control."""
-    return (
-        f"Notebook {entry.name!r} has no control with variable {name!r:.200}. It has {_listed(entry)}. Correct the "
-        "name; or, if the notebook was edited, run `airflow datalore lock`."
-    )
-
-
-def _problem(entry: CatalogEntry, name: object, value: object, *, written: bool) -> str:
-    """What is wrong with one parameter, in words; empty if nothing is, or if it cannot be known."""
+def _problem(entry: CatalogEntry, name: object, value: object, *, written: bool) -> DataloreConfigurationError | None:
+    """What is wrong with one parameter; None if nothing is, or if it cannot be known."""
     if not entry.knows_controls:
-        return ""
+        return None
     control = entry.controls.get(name) if isinstance(name, str) else None
     if control is None:
-        return without_control(entry, name)
+        return DataloreConfigurationError(
+            f"Notebook {entry.name!r} has no control with variable {name!r:.200}.\nIt has {_listed(entry)}.",
+            to_do="correct the name; or, if the notebook was edited, run `airflow datalore lock`.",
+        )
     if written and not is_written(value):
-        return ""
+        return None
+    from airflow_provider_datalore.catalog.controls import NotAcceptedError
+
     try:
         control.typed(value, is_written=written)
     except NotAcceptedError as error:
-        return (
-            f"Parameter {name!r} of notebook {entry.name!r} is {shorten(one_line(repr(value)))}, which its control "
-            f"({control}) does not accept: it must be {error}."
+        from airflow_provider_datalore.api.text import one_line, shorten
+
+        return DataloreConfigurationError(
+            f"Parameter {name!r} of notebook {entry.name!r} is {shorten(one_line(repr(value)))}.\n"
+            f"Its control ({control}) does not accept this value: it must be {error}."
         )
-    return ""
+    return None
 
 
 def _listed(entry: CatalogEntry) -> str:

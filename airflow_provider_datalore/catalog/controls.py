@@ -6,13 +6,11 @@ import ast
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from os import PathLike
 from typing import Any
 
-from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.api.values import MissingValueError, NoDefaultError, as_list, as_scalar
 
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ].*)?")
@@ -31,58 +29,34 @@ class NotAcceptedError(ValueError):
     """The control does not accept the value; the message says what it accepts."""
 
 
-@dataclass(frozen=True, slots=True)
 class LockedControl:
     """A control.
 
     :param variable: the variable that it sets; the name of the parameter.
-    :param type: ``CHECKBOX``, ``SLIDER``, ``TEXT_INPUT``, ``DATEPICKER`` or ``DROPDOWN``, as the Notebook API names
-        them; ``VARIABLE`` for one of a cell tagged ``parameters``; of any other type, all values are accepted.
-    :param label: the text that is shown with it.
-    :param default: its value in the notebook; None if it has none.
-    :param items: what can be selected in a dropdown.
-    :param is_multiple: whether several items can be selected, or a date picker has two dates.
-    :param is_dynamic: whether the items of a dropdown come from a variable, so that they are known only in Datalore.
-    :param is_multiline: whether a text has several lines.
-    :param min: the least value of a slider.
-    :param max: the greatest value of a slider.
-    :param step: the step of a slider.
-    :param value_type: the type of a variable: ``boolean``, ``number``, ``string`` or ``list``; empty if it is unknown.
+    :param facts: what the lock file contains about it.
+    :raises ValueError: if a fact has a wrong type.
     """
 
-    variable: str
-    type: str
-    label: str = ""
-    default: Any = None
-    items: tuple[str, ...] = ()
-    is_multiple: bool = False
-    is_dynamic: bool = False
-    is_multiline: bool = False
-    min: float | None = None
-    max: float | None = None
-    step: float | None = None
-    value_type: str = ""
-
-    @classmethod
-    def read(cls, variable: str, facts: Mapping[str, Any]) -> LockedControl:
-        """Read a control of the lock file.
-
-        :raises ValueError: if a fact has a wrong type.
-        """
-        return cls(
-            variable=variable,
-            type=_fact(facts, "type", str, ""),
-            label=_fact(facts, "label", str, ""),
-            default=facts.get("default"),
-            items=tuple(item for item in _fact(facts, "items", list, []) if isinstance(item, str)),
-            is_multiple=_fact(facts, "multiselect", bool, False) or _fact(facts, "range", bool, False),
-            is_dynamic=_fact(facts, "dynamic", bool, False),
-            is_multiline=_fact(facts, "multiline", bool, False),
-            min=_fact(facts, "min", (int, float), None),
-            max=_fact(facts, "max", (int, float), None),
-            step=_fact(facts, "step", (int, float), None),
-            value_type=_fact(facts, "value_type", str, ""),
-        )
+    def __init__(self, variable: str, facts: Mapping[str, Any]) -> None:
+        self.variable = variable
+        self.type: str = _fact(facts, "type", str, "")
+        """``CHECKBOX``, ``SLIDER``, ``TEXT_INPUT``, ``DATEPICKER`` or ``DROPDOWN``, as the Notebook API names them;
+        ``VARIABLE`` for one of a cell tagged ``parameters``; of any other type, all values are accepted."""
+        self.label: str = _fact(facts, "label", str, "")
+        self.default: Any = facts.get("default")
+        """Its value in the notebook; None if it has none."""
+        self.items: tuple[str, ...] = tuple(item for item in _fact(facts, "items", list, []) if isinstance(item, str))
+        """What can be selected in a dropdown."""
+        self.is_multiple: bool = _fact(facts, "multiselect", bool, False) or _fact(facts, "range", bool, False)
+        """Whether several items can be selected, or a date picker has two dates."""
+        self.is_dynamic: bool = _fact(facts, "dynamic", bool, False)
+        """Whether the items of a dropdown come from a variable, so that they are known only in Datalore."""
+        self.is_multiline: bool = _fact(facts, "multiline", bool, False)
+        self.min: int | float | None = _fact(facts, "min", (int, float), None)
+        self.max: int | float | None = _fact(facts, "max", (int, float), None)
+        self.step: int | float | None = _fact(facts, "step", (int, float), None)
+        self.value_type: str = _fact(facts, "value_type", str, "")
+        """The type of a variable: ``boolean``, ``number``, ``string`` or ``list``; empty if it is unknown."""
 
     @property
     def is_required(self) -> bool:
@@ -105,7 +79,7 @@ class LockedControl:
                 kind += f" of {', '.join(map(repr, self.items)) or 'no items'}"
         elif self.type == "VARIABLE" and self.value_type:
             kind += f" of type {self.value_type}"
-        return shorten(one_line(kind))
+        return _short(kind)
 
     def typed(self, value: object, *, is_written: bool = False) -> Any:
         """The value in the type of the control.
@@ -121,33 +95,21 @@ class LockedControl:
             raise NotAcceptedError(f"a value, and not {error}") from None
         if plain is None:
             return None
-        match self.type:
-            case "CHECKBOX":
-                return _flag(plain)
-            case "SLIDER":
-                return self._number(plain)
-            case "TEXT_INPUT":
-                return _text(plain, is_written=is_written)
-            case "DATEPICKER":
-                return self._range(plain) if self.is_multiple else _date(plain)
-            case "DROPDOWN":
-                return self._several(plain) if self.is_multiple else self._item(plain, "one of")
-            case "VARIABLE":
-                return self._variable(plain, is_written=is_written)
-        return value
-
-    def _variable(self, value: object, *, is_written: bool) -> Any:
-        match self.value_type:
-            case "boolean":
-                return _flag(value)
-            case "number":
-                return self._number(value)
-            case "string":
-                return _text(value, is_written=is_written)
-            case "list":
-                elements = _elements(value)
-                return value if elements is None else elements
-        return value
+        kind = self.value_type if self.type == "VARIABLE" else self.type
+        result: Any = value
+        if kind in ("CHECKBOX", "boolean"):
+            result = _flag(plain)
+        elif kind in ("SLIDER", "number"):
+            result = self._number(plain)
+        elif kind in ("TEXT_INPUT", "string"):
+            result = _text(plain, is_written=is_written)
+        elif kind == "DATEPICKER":
+            result = self._range(plain) if self.is_multiple else _date(plain)
+        elif kind == "DROPDOWN":
+            result = self._several(plain) if self.is_multiple else self._item(plain, "one of")
+        elif kind == "list" and (elements := _elements(plain)) is not None:
+            result = elements
+        return result
 
     def _number(self, value: object) -> int | float | Decimal:
         number = _as_number(value)
@@ -192,7 +154,13 @@ class LockedControl:
         if isinstance(text, str) and (self.is_dynamic or text in self.items):
             return text
         allowed = "the items of a variable" if self.is_dynamic else ", ".join(map(repr, self.items)) or "no items"
-        raise NotAcceptedError(shorten(one_line(f"{how_many} {allowed}")))
+        raise NotAcceptedError(_short(f"{how_many} {allowed}"))
+
+
+def _short(text: str) -> str:
+    from airflow_provider_datalore.api.text import one_line, shorten
+
+    return shorten(one_line(text))
 
 
 def _fact(facts: Mapping[str, Any], name: str, kind: type | tuple[type, ...], otherwise: Any) -> Any:

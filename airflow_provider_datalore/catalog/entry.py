@@ -7,13 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_datalore.api.text import listed
-from airflow_provider_datalore.catalog.controls import LockedControl
 from airflow_provider_datalore.catalog.lock_file import damaged
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Param
+
+    from airflow_provider_datalore.catalog.controls import LockedControl
 
 MAX_LISTED = 30
 
@@ -47,8 +47,10 @@ class CatalogEntry:
     @cached_property
     def controls(self) -> dict[str, LockedControl]:
         """The controls by their variable, in the order of the notebook."""
+        from airflow_provider_datalore.catalog.controls import LockedControl
+
         try:
-            return {name: LockedControl.read(name, facts) for name, facts in self._controls.items()}
+            return {name: LockedControl(name, facts) for name, facts in self._controls.items()}
         except (ValueError, AttributeError, TypeError) as error:
             raise damaged(self.path, f"a control of notebook {self.name!r}: {error}") from None
 
@@ -59,11 +61,14 @@ class CatalogEntry:
         """
         found = self.ids.get(conn_id)
         if found is None:
+            from airflow_provider_datalore.api.text import listed
+
             known = listed(sorted(self.ids), MAX_LISTED) or "no connection"
             raise DataloreConfigurationError(
-                f"The catalog {self.path} has no id of notebook {self.name!r} for connection {conn_id!r}; it has one "
-                f"for {known}. Add it with `airflow datalore lock --conn-id {conn_id} --file {self.path} NOTEBOOK`, or "
-                "use another connection."
+                f"Notebook {self.name!r} has no id for connection {conn_id!r}.\n"
+                f"The catalog {self.path} has one for {known}.",
+                to_do=f"run `airflow datalore lock --conn-id {conn_id} --file {self.path} NOTEBOOK`, or use another "
+                "connection.",
             )
         return found
 

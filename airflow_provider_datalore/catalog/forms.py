@@ -11,12 +11,15 @@ from airflow_provider_datalore.catalog.controls import LockedControl, NotAccepte
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 if TYPE_CHECKING:
-    _Reference: Any = object
+    _Reference = object
 else:
     try:
         from airflow.sdk.definitions.param import DagParam as _Reference
     except ImportError:  # Airflow 2
         from airflow.models.param import DagParam as _Reference
+
+
+_ANY = ("string", "number", "boolean", "array", "object", "null")
 
 
 def param(control: LockedControl, defaults: Mapping[str, Any]) -> Param:
@@ -39,24 +42,24 @@ def param(control: LockedControl, defaults: Mapping[str, Any]) -> Param:
 
 
 def _schema(control: LockedControl) -> dict[str, Any]:
-    match control.type:
-        case "CHECKBOX":
-            return {"type": "boolean"}
-        case "SLIDER":
-            bounds = {"minimum": control.min, "maximum": control.max}
-            return {"type": "number", **{name: bound for name, bound in bounds.items() if bound is not None}}
-        case "TEXT_INPUT":
-            return {"type": "string", **({"format": "multiline"} if control.is_multiline else {})}
-        case "DATEPICKER":
-            one = {"type": "string", "format": "date"}
-            return {"type": "array", "items": one, "minItems": 2, "maxItems": 2} if control.is_multiple else one
-        case "DROPDOWN":
-            return _selection(control)
-        case "VARIABLE":
-            kinds = {"boolean": "boolean", "number": "number", "string": "string", "list": "array"}
-            kind = kinds.get(control.value_type)
-            return {"type": kind} if kind else {"type": ["string", "number", "boolean", "array", "object", "null"]}
-    return {"type": ["string", "number", "boolean", "array", "object", "null"]}
+    kind = control.value_type if control.type == "VARIABLE" else control.type
+    schema: dict[str, Any] = {"type": list(_ANY)}
+    if kind in ("CHECKBOX", "boolean"):
+        schema = {"type": "boolean"}
+    elif kind in ("SLIDER", "number"):
+        bounds = {"minimum": control.min, "maximum": control.max}
+        schema = {"type": "number", **{name: bound for name, bound in bounds.items() if bound is not None}}
+    elif kind in ("TEXT_INPUT", "string"):
+        schema = {"type": "string", **({"format": "multiline"} if control.is_multiline else {})}
+    elif kind == "DATEPICKER":
+        schema = {"type": "string", "format": "date"}
+        if control.is_multiple:
+            schema = {"type": "array", "items": schema, "minItems": 2, "maxItems": 2}
+    elif kind == "DROPDOWN":
+        schema = _selection(control)
+    elif kind == "list":
+        schema = {"type": "array"}
+    return schema
 
 
 def _selection(control: LockedControl) -> dict[str, Any]:
@@ -85,7 +88,7 @@ class ParamValue(_Reference):
         """The tasks on which it depends: none."""
         return ()
 
-    def resolve(self, context: Any, *, include_xcom: bool = True) -> Any:  # noqa: ARG002  (Airflow 2 passes it)
+    def resolve(self, context: Any, *, include_xcom: bool = True) -> Any:
         """The value in the DAG run.
 
         :raises DataloreConfigurationError: if the DAG has no such ``Param``.

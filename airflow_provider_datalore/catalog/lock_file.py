@@ -80,11 +80,10 @@ class Index:
             if _state(self.path) != self._state:
                 return _parse(self.path, content).get(name)
             start, end = self._places[name]
-            text = bytes(content[start:end])
-        try:
-            facts, _ = json.JSONDecoder().raw_decode(text.decode())
-        except (ValueError, RecursionError) as error:
-            raise damaged(self.path, f"notebook {name!r}: {error}") from None
+            try:
+                facts, _ = json.JSONDecoder().raw_decode(bytes(content[start:end]).decode())
+            except (ValueError, RecursionError) as error:
+                raise damaged(self.path, _conflict(content) or f"notebook {name!r}: {error}") from None
         return _mapping(self.path, name, facts)
 
     def _scan(self) -> tuple[object, dict[str, tuple[int, int]], dict[str, dict[str, Any]]]:
@@ -94,8 +93,6 @@ class Index:
             if header is None:
                 return state, {}, _parse(self.path, content)
             _check_version(self.path, int(header[1]))
-            if any(content.find(mark) >= 0 for mark in _CONFLICT):
-                raise damaged(self.path, "it contains the marks of a merge conflict")
             if not bytes(content[-16:]).rstrip().endswith(b"}"):
                 raise damaged(self.path, "its end is missing")
             return state, _places(self.path, content, header.end()), {}
@@ -108,17 +105,28 @@ def _places(path: Path, content: Buffer, position: int) -> dict[str, tuple[int, 
         following = content.find(_NAME_PREFIX, start + 1)
         line = content.find(b": {", start)
         end = following if following >= 0 else len(content)
-        try:
-            name = json.loads(bytes(content[start + 5 : line])) if 0 <= line < end else None
-        except ValueError:
-            name = None
-        if not isinstance(name, str):
-            raise damaged(path, "a notebook has no name")
+        name = _name(bytes(content[start + 5 : line])) if 0 <= line < end else None
+        if name is None:
+            raise damaged(path, _conflict(content) or "a notebook has no name")
         if name in found:
-            raise damaged(path, f"it contains notebook {name!r} twice")
+            raise damaged(path, _conflict(content) or f"it contains notebook {name!r} twice")
         found[name] = (line + 2, end)
         start = following
     return found
+
+
+def _name(quoted: bytes) -> str | None:
+    """The name between quotes; None if it is not text."""
+    try:
+        name = json.loads(quoted) if b"\\" in quoted else quoted[1:-1].decode()
+    except ValueError:
+        return None
+    return name if isinstance(name, str) and name else None
+
+
+def _conflict(content: Buffer) -> str:
+    """What is wrong with a file in which a merge stopped; empty if none did."""
+    return "a merge has left its conflict in it" if any(content.find(mark) >= 0 for mark in _CONFLICT) else ""
 
 
 @contextmanager
@@ -168,7 +176,7 @@ def _parse(path: Path, content: Buffer) -> dict[str, dict[str, Any]]:
     try:
         data = json.loads(bytes(content), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise damaged(path, f"it is not JSON, {error}") from None
+        raise damaged(path, _conflict(content) or f"it is not JSON, {error}") from None
     if not isinstance(data, dict) or "version" not in data:
         raise damaged(path, "it has no version")
     _check_version(path, data["version"])

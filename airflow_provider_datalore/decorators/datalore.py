@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import cache
 from inspect import isasyncgenfunction, isawaitable, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +22,7 @@ except ImportError:  # common-compat before 1.14.3, as at the release of Airflow
     from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]  # newer ones lack it
 
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+from airflow_provider_datalore.tasks.mapping import prepare
 
 if TYPE_CHECKING:
     from typing import ParamSpec, Protocol, Self, TypeAlias
@@ -34,16 +36,22 @@ if TYPE_CHECKING:
     Options = ParamSpec("Options")
     Parameters: TypeAlias = Mapping[str, Any] | None
 
+    class NotebookTaskOutput(XComArg):
+        """The output of a task that runs a notebook: the run id."""
+
+        def value(self, name: str) -> XComArg:
+            """One value that the notebook returns, as an argument of another task; a list of them for mapped tasks."""
+
     class NotebookTaskFactory(Protocol[FunctionParams]):
         """A decorated function: a call in a DAG creates the task."""
 
-        def __call__(self, *args: FunctionParams.args, **kwargs: FunctionParams.kwargs) -> XComArg:
+        def __call__(self, *args: FunctionParams.args, **kwargs: FunctionParams.kwargs) -> NotebookTaskOutput:
             """Create the task; its output is the run id."""
 
-        def expand(self, **arguments: Any) -> XComArg:
+        def expand(self, **arguments: Any) -> NotebookTaskOutput:
             """Create a task for each element of the arguments."""
 
-        def expand_kwargs(self, arguments: Any, *, strict: bool = True) -> XComArg:
+        def expand_kwargs(self, arguments: Any, *, strict: bool = True) -> NotebookTaskOutput:
             """Create a task for each mapping of arguments."""
 
         def partial(self, **arguments: Any) -> Self:
@@ -151,6 +159,34 @@ async def _result_of(awaitable: Awaitable[object]) -> object:
     return await awaitable
 
 
+def _with_values(decorated: Any) -> Any:
+    """The same decorated function of Airflow; the task that it creates has the method ``value``."""
+    base: Any = type(decorated)
+    decorated.__class__ = _class_with_values(base)
+    return decorated
+
+
+@cache
+def _class_with_values(base: type) -> type:
+    """A subclass of Airflow's class of decorated functions, which has no more attributes than its base."""
+
+    class NotebookTaskFunction(base):  # type: ignore[misc]  # known only at run time
+        __slots__ = ()
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            created = super().__call__(*args, **kwargs)
+            created.value = created.operator.value
+            return created
+
+        def _expand(self, expand_input: Any, *, strict: bool) -> Any:
+            created = super()._expand(expand_input, strict=strict)
+            prepare(created.operator, [{}])
+            created.value = created.operator.value
+            return created
+
+    return NotebookTaskFunction
+
+
 if TYPE_CHECKING:
 
     def _with_options_of(operator: Callable[Options, object]) -> Callable[Options, NotebookTaskDecorator]: ...
@@ -166,11 +202,18 @@ else:
         :param python_callable: the function.
         :param kwargs: the arguments of :class:`.DataloreRunNotebookOperator`, except ``parameters``.
         """
-        return task_decorator_factory(
-            python_callable=python_callable,
-            # Otherwise, Airflow derives it from the return annotation of the function, which does not return the task's
-            # output.
-            multiple_outputs=kwargs.pop("multiple_outputs", None) or False,
-            decorated_operator_class=DataloreNotebookDecoratedOperator,
-            **kwargs,
-        )
+        # Otherwise, Airflow derives it from the return annotation of the function, which does not return the task's
+        # output.
+        multiple_outputs = kwargs.pop("multiple_outputs", None) or False
+
+        def decorate(function: Callable[..., Any] | None) -> Any:
+            return task_decorator_factory(
+                python_callable=function,
+                multiple_outputs=multiple_outputs,
+                decorated_operator_class=DataloreNotebookDecoratedOperator,
+                **kwargs,
+            )
+
+        if python_callable is None:
+            return lambda function: _with_values(decorate(function))
+        return _with_values(decorate(python_callable))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from .ids import NotebookId
+from .scopes import Caller, Limits, is_token
 from .settings import DEFAULT_USER
 
 
@@ -25,6 +26,7 @@ class Access:
     :param tokens: the user of each token.
     :param viewers: (user, ``owner/id``) pairs: these users may only view these notebooks.
     :param no_access: (user, ``owner/id``) pairs: these notebooks are not shared with these users.
+    :param limits: what the tokens may be used for that are limited.
     """
 
     def __init__(
@@ -32,16 +34,18 @@ class Access:
         tokens: Mapping[str, str],
         viewers: Iterable[tuple[str, str]] = (),
         no_access: Iterable[tuple[str, str]] = (),
+        limits: Mapping[str, Limits] | None = None,
     ) -> None:
         self.tokens = dict(tokens)
+        self._limits = dict(limits or {})
         self._viewers = frozenset(viewers)
         self._no_access = frozenset(no_access)
 
-    def user_of(self, token: str) -> str | None:
-        """The user of a token, None if the token is not valid."""
+    def caller(self, token: str) -> Caller | None:
+        """The user of a token, and what the token may be used for; None if the token is not valid."""
         for known, user in self.tokens.items():
             if hmac.compare_digest(known.encode(), token.encode()):
-                return user
+                return Caller(user, self._limits.get(known, Limits()))
         return None
 
     def right(self, user: str, notebook: NotebookId) -> Right:
@@ -62,7 +66,7 @@ def parse_token(text: str) -> tuple[str, str]:
     """
     named = re.fullmatch(r"([\w.@-]+)=(=*[^=\s][^\s]*)", text)
     user, token = (named[1], named[2]) if named else (DEFAULT_USER, text)
-    if not token or not re.fullmatch(r"[\x21-\x7e]+", token):
+    if not is_token(token):
         raise ValueError(f"{text!r} is neither TOKEN nor USER=TOKEN (a token cannot contain spaces)")
     return token, user
 

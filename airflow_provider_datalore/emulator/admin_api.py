@@ -116,11 +116,13 @@ async def get_log(emulator: CurrentEmulator) -> dict[str, Any]:
 async def publish_report(owner: str, notebook: str, emulator: CurrentEmulator) -> Response:
     """Publish the present state of a notebook as a report."""
     notebook_id = NotebookId.parse(f"{owner}/{notebook}")
-    path = emulator.library.find(notebook_id) if notebook_id else None
-    if notebook_id is None or path is None:
+    found = emulator.library.find(notebook_id) if notebook_id else None
+    if found is None:
         raise RefusedError(404, f"There is no notebook {owner}/{notebook}")
     try:
-        await asyncio.to_thread(lambda: emulator.reports.publish(notebook_id, read_notebook(path)))
+        await asyncio.to_thread(
+            lambda: emulator.reports.publish(found.id, read_notebook(found.path), title=found.title)
+        )
     except ValueError as error:
         raise RefusedError(400, str(error)) from error
     return Response(status_code=204)

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from . import admin_api, notebook_api, notebook_files, pages, run_api
+from . import admin_api, cells_api, notebook_api, notebook_files, other_api, pages, report_api, run_api, workspace_api
 from .emulator import Emulator
 from .errors import RefusedError, error_response
 from .fault_middleware import FaultMiddleware
@@ -44,12 +44,15 @@ def create_app(settings: Settings, allowed: Collection[str] | None = LOOPBACK_NA
         redoc_url=None,
     )
     app.state.emulator = emulator
-    for part in (run_api, notebook_api, notebook_files):
+    for part in (run_api, notebook_api, cells_api, notebook_files, report_api, workspace_api):
         app.include_router(part.router)
+    for router in (run_api.artifacts_router, workspace_api.user_router, other_api.router):
+        app.include_router(router)
     for part in (admin_api, pages):
         app.include_router(part.router, include_in_schema=False)
     app.add_middleware(HeaderMiddleware, variant=lambda: emulator.variant)
     # The middleware that is added last sees a request first.
+    app.add_middleware(other_api.VersionMiddleware)
     app.add_middleware(FaultMiddleware, faults=emulator.faults)
     app.add_middleware(RequestLogMiddleware, request_log=emulator.request_log)
     app.add_middleware(OriginMiddleware)
@@ -64,10 +67,10 @@ def create_app(settings: Settings, allowed: Collection[str] | None = LOOPBACK_NA
     async def on_http_error(_: Request, error: HTTPException) -> Response:
         return error_response(RefusedError(error.status_code, str(error.detail)), emulator.variant)
 
-    # FastAPI validates only the paths below /emulator/ and reports every mistake.
+    # FastAPI validates only the paths below /emulator/ and queries, and reports every mistake.
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_: Request, error: RequestValidationError) -> Response:
         mistakes = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        return JSONResponse({"error": mistakes}, 400)
+        return error_response(RefusedError(400, mistakes), emulator.variant)
 
     return app

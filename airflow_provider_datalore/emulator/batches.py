@@ -1,21 +1,11 @@
-"""The results of cells, cells that wait for their execution, and the file that they are written to."""
+"""The results of cells, and cells that wait for their execution."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from .library import write_notebook
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -47,11 +37,3 @@ class CellBatch:
         """Mark the batch as ended."""
         self.then()
         self.ended.set()
-
-
-def write_unless_edited(notebook: NotebookNode, path: Path, source: bytes) -> None:
-    """Write the outputs into the file, unless it was edited meanwhile: edits are worth more than outputs."""
-    if path.read_bytes() == source:
-        write_notebook(notebook, path)
-    else:
-        log.warning("%s was edited during its run; its outputs were not written", path)

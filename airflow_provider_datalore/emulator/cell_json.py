@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from .controls import control_of
+from .cell_types import data_of, language_of, type_of
 from .library import cell_id
+from .worksheets import cells_on, position_of
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -19,32 +21,60 @@ MAX_STREAM_CHARS = 10_000
 MAX_TOTAL_OUTPUT_CHARS = 5_000_000
 """Maximum number of characters of the outputs of all cells together."""
 
-_OUTPUT_TYPES = {"text/html": "HTML", "text/markdown": "MARKDOWN", "image/svg+xml": "SVG", "text/latex": "LATEX"}
+_OUTPUT_TYPES = {
+    "application/vnd.plotly.v1+json": "PLOTLY",
+    "application/vnd.vegalite.": "VEGA",
+    "application/vnd.vega.": "VEGA",
+    "text/html": "HTML",
+    "text/markdown": "MARKDOWN",
+    "image/svg+xml": "SVG",
+    "text/latex": "LATEX",
+    "text/tab-separated-values": "TSV",
+}
+"""The type of an output by the beginning of its media type. The first that an output has decides."""
+_DATA_FRAME = 'class="dataframe"'
 
 
-def summary(cell: NotebookNode, index: int) -> dict[str, Any]:
+def summary(notebook: NotebookNode, index: int) -> dict[str, Any]:
     """A cell without its outputs."""
-    control = control_of(cell)
-    described: dict[str, Any] = {"cellId": cell_id(cell, index), "position": index}
-    if control is not None:
-        return {**described, "cellType": "CONTROL", "source": "", "data": {"control": control}}
-    if cell.cell_type == "code":
-        return {**described, "cellType": "CODE", "source": cell.source, "data": {"language": "python"}}
-    return {**described, "cellType": "MARKDOWN", "source": cell.source, "data": {}}
+    cell = notebook.cells[index]
+    kind = type_of(cell)
+    return {
+        "cellId": cell_id(cell, index),
+        "cellType": kind,
+        "position": position_of(notebook, index),
+        "source": "" if kind == "CONTROL" else cell.source,
+        "data": data_of(cell, language_of(notebook)),
+    }
 
 
-def details(session: Session, notebook: NotebookNode) -> dict[str, Any]:
-    """All cells with their outputs, which are left out beyond a limit."""
+def details(session: Session, notebook: NotebookNode, index: int) -> dict[str, Any]:
+    """A cell with its outputs."""
+    cell = notebook.cells[index]
+    return {**summary(notebook, index), **_execution(session, cell, index), "outputs": _outputs(cell)}
+
+
+def summaries(notebook: NotebookNode, worksheet: int) -> dict[str, Any]:
+    """All cells of a worksheet without their outputs."""
+    return {
+        "cells": [summary(notebook, index) for index, _ in cells_on(notebook, worksheet)],
+        "cellsWithOutputs": None,
+        "outputsTruncated": False,
+        "outputsTruncatedFromCellId": None,
+    }
+
+
+def details_of_all(session: Session, notebook: NotebookNode, worksheet: int) -> dict[str, Any]:
+    """All cells of a worksheet with their outputs, which are left out beyond a limit."""
     described: list[dict[str, Any]] = []
     remaining: int = MAX_TOTAL_OUTPUT_CHARS
     truncated_from: str | None = None
-    for index, cell in enumerate(notebook.cells):
-        outputs = _outputs(cell)
-        remaining -= sum(len(output["text"] or "") for output in outputs)
+    for index, cell in cells_on(notebook, worksheet):
+        with_outputs = details(session, notebook, index)
+        remaining -= sum(len(output["text"] or "") for output in with_outputs["outputs"])
         if truncated_from is None and remaining < 0:
             truncated_from = cell_id(cell, index)
-        kept = outputs if truncated_from is None else []
-        described.append({**summary(cell, index), **_execution(session, cell, index), "outputs": kept})
+        described.append(with_outputs if truncated_from is None else {**with_outputs, "outputs": []})
     return {
         "cells": [],
         "cellsWithOutputs": described,
@@ -53,8 +83,9 @@ def details(session: Session, notebook: NotebookNode) -> dict[str, Any]:
     }
 
 
-def outcome(session: Session, cell: NotebookNode, index: int) -> dict[str, Any]:
+def outcome(session: Session, notebook: NotebookNode, index: int) -> dict[str, Any]:
     """The result of the last execution of one cell, in detail."""
+    cell = notebook.cells[index]
     streams = {
         name: "".join(output.get("text", "") for output in cell.get("outputs", []) if output.get("name") == name)
         for name in ("stdout", "stderr")
@@ -94,17 +125,22 @@ def _outputs(cell: NotebookNode) -> list[dict[str, Any]]:
 def _output(output: NotebookNode) -> dict[str, Any]:
     kind, text = "TEXT", output.get("text")
     if output.output_type != "stream":
-        data = output.get("data", {})
-        kind, text = "LAST_EXPRESSION", data.get("text/plain")
-        for mime, name in _OUTPUT_TYPES.items():
-            if mime in data:
-                kind, text = name, data[mime]
-                break
-        else:
-            if any(mime.startswith("image/") for mime in data):
-                kind, text = "PLOT", None
+        kind, text = _rich(output.get("data", {}))
     return {
         "outputType": kind,
         "text": text if text is None else text[:MAX_OUTPUT_CHARS],
         "truncated": text is not None and len(text) > MAX_OUTPUT_CHARS,
     }
+
+
+def _rich(data: dict[str, Any]) -> tuple[str, str | None]:
+    """The type and the text of an output that is more than printed text."""
+    for prefix, name in _OUTPUT_TYPES.items():
+        mime = next((mime for mime in data if mime.startswith(prefix)), None)
+        if mime is None:
+            continue
+        text = data[mime] if isinstance(data[mime], str) else json.dumps(data[mime])
+        return "TABLE" if name == "HTML" and _DATA_FRAME in text else name, text
+    if any(mime.startswith("image/") for mime in data):
+        return "PLOT", None
+    return "LAST_EXPRESSION", data.get("text/plain")

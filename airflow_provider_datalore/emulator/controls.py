@@ -177,13 +177,24 @@ def set_control(cell: NotebookNode, wanted: dict[str, Any]) -> None:
     present = control_of(cell) or {}
     if wanted.get("controlType") != present.get("controlType"):
         raise ControlError(f"The control is a {present.get('controlType')}, not a {wanted.get('controlType')}")
+    control, code = new_control(wanted)
+    cell.metadata["datalore"] = {**cell.metadata["datalore"], "control": control}
+    cell.source = code
+
+
+def new_control(wanted: object) -> tuple[dict[str, Any], str]:
+    """A new control.
+
+    :param wanted: the control in the form of the Notebook API.
+    :return: the control with all its fields, and the code that sets its variable.
+    :raises ControlError: it is not a control.
+    """
     try:
         control = _CONTROL.validate_python(wanted)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ControlError(f"{'.'.join(map(str, first['loc'][1:])) or 'control'}: {first['msg']}") from None
-    cell.metadata["datalore"] = {**cell.metadata["datalore"], "control": control.model_dump(mode="json", by_alias=True)}
-    cell.source = control.code()
+    return control.model_dump(mode="json", by_alias=True), control.code()
 
 
 def set_value(cell: NotebookNode, value: Any) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from .emulator import Emulator
 from .errors import RefusedError
 from .run_store import UpdateReport
+from .scopes import Caller, Level, Scope
 from .settings import Variant
 
 AUTH_COOKIE = "datalore-emulator-token"
@@ -85,27 +86,54 @@ def current_emulator(request: Request) -> Emulator:
 CurrentEmulator = Annotated[Emulator, Depends(current_emulator)]
 
 
-def token_user(request: Request, emulator: CurrentEmulator) -> str:
-    """The user of the bearer token.
+def caller(request: Request, emulator: CurrentEmulator) -> Caller:
+    """Who sent a request with a bearer token.
 
     :raises RefusedError: 401, the token is missing or not valid.
     """
-    return user_of(emulator, _bearer_token(request))
+    return caller_with(emulator, _bearer_token(request))
 
 
-def token_or_cookie_user(request: Request, emulator: CurrentEmulator) -> str:
-    """The user of the bearer token or of the cookie.
+def caller_or_browser(request: Request, emulator: CurrentEmulator) -> Caller:
+    """Who sent a request with a bearer token or the cookie.
 
     :raises RefusedError: 401, the token is missing or not valid.
     """
     token = _bearer_token(request) or request.cookies.get(AUTH_COOKIE, "")
     if not token:
         raise RefusedError(401, "No API token was sent. To sign in, open the address that the emulator printed")
-    return user_of(emulator, token)
+    return caller_with(emulator, token)
 
 
-TokenUser = Annotated[str, Depends(token_user)]
-TokenOrCookieUser = Annotated[str, Depends(token_or_cookie_user)]
+CurrentCaller = Annotated[Caller, Depends(caller)]
+CallerOrBrowser = Annotated[Caller, Depends(caller_or_browser)]
+
+
+class RequireScope:
+    """A dependency that refuses tokens whose scope does not cover a call.
+
+    :param scope: the scope that the call requires; None for that of the Run API, which depends on the variant.
+    :param level: the access that the call requires, if the scope is ``WORKSPACE``.
+    """
+
+    def __init__(self, scope: Scope | None, level: Level = Level.READ) -> None:
+        self._scope = scope
+        self._level = level
+
+    def __call__(self, caller: CurrentCaller, emulator: CurrentEmulator) -> None:
+        """Check the token of a request.
+
+        :raises RefusedError: 403, the scope of the token does not cover the call.
+        """
+        variant = emulator.variant
+        scope = Scope[variant.run_api_scope] if self._scope is None else self._scope
+        if caller.limits.cover(scope, self._level):
+            return
+        needed, challenge = scope.name, f'scope="{scope.name}"'
+        if scope is Scope.WORKSPACE:
+            needed, challenge = f"{needed} with access {self._level.name}", f'{challenge}, access="{self._level.name}"'
+        message = f"The scope of the token is {caller.limits.scope.name}, and the call requires {needed}"
+        raise RefusedError(403, message, challenge=challenge if variant.scope_challenge else "")
 
 
 def _bearer_token(request: Request) -> str:
@@ -113,12 +141,12 @@ def _bearer_token(request: Request) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def user_of(emulator: Emulator, token: str) -> str:
-    """The user of a token.
+def caller_with(emulator: Emulator, token: str) -> Caller:
+    """Whose token it is, and what it may be used for.
 
     :raises RefusedError: 401, the token is missing or not valid.
     """
-    user = emulator.access.user_of(token) if token else None
-    if user is None:
+    found = emulator.access.caller(token) if token else None
+    if found is None:
         raise RefusedError(401, "The API token is not valid" if token else "No API token was sent")
-    return user
+    return found

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from .kernels import CellError, Kernel, KernelDiedError, KernelSilentError, KernelStartError, note_failure
 from .library import executes
+from .worksheets import in_order
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 
 async def execute(notebook: NotebookNode, folder: Path) -> str | None:
-    """Execute the cells of a notebook from top to bottom, until one fails.
+    """Execute the cells of a notebook from top to bottom, one worksheet after another, until one fails.
 
     The outputs are written into the notebook object; also the reason, if the kernel did not start or stopped working.
 
@@ -29,7 +30,7 @@ async def execute(notebook: NotebookNode, folder: Path) -> str | None:
         return str(error)
     index = 0
     try:
-        for index in range(len(notebook.cells)):
+        for index, _ in in_order(notebook):
             await kernel.execute(notebook, index)
     except (CellError, KernelDiedError) as error:
         return str(error)
@@ -50,7 +51,7 @@ def clear_outputs(notebook: NotebookNode) -> None:
 
 def note_in_first_cell(notebook: NotebookNode, kind: str, reason: str) -> None:
     """Write into the first cell that would have executed why nothing was executed."""
-    for cell in notebook.cells:
+    for _, cell in in_order(notebook):
         if executes(cell):
             note_failure(cell, kind, reason)
             return

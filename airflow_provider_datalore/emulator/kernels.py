@@ -13,9 +13,11 @@ import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+from .cell_types import own_language, type_of
 from .kernel_files import LastLines, socket_folder
 from .kernel_specs import KernelSpec, NotExecutableError, kernel_of
 from .notebook_client import Client, KernelClient
+from .sql import as_code
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -93,15 +95,17 @@ class Kernel:
     async def execute(self, notebook: NotebookNode, index: int) -> None:
         """Execute one cell of a notebook; the outputs are written into the cell, and widgets into the metadata.
 
-        :raises CellError: the cell raised an exception.
+        :raises CellError: the cell raised an exception, or is in another language than the kernel's.
         :raises KernelDiedError: the kernel died.
         :raises KernelSilentError: the kernel does not respond; it is of no further use.
         """
         self._client.use(notebook)
         if self._language_info:
             notebook.metadata["language_info"] = nbformat.from_dict(self._language_info)
+        self._check_language(notebook.cells[index])
         try:
-            missing = await self._client.execute_or_give_up(index, heartbeat=self._spec.is_python)
+            with as_code(notebook, index):
+                missing = await self._client.execute_or_give_up(index, heartbeat=self._spec.is_python)
         except CellExecutionError as error:
             raise CellError(f"{error.ename}: {error.evalue}") from None
         except DeadKernelError:
@@ -114,6 +118,18 @@ class Kernel:
             self._client.set_widgets_metadata()
         if missing is not None:
             raise KernelSilentError(f"The kernel stopped working while cell {index + 1} executed: {missing}")
+
+    def _check_language(self, cell: NotebookNode) -> None:
+        """Check that the kernel executes the language of a cell: its own, and SQL cells if that is Python."""
+        is_sql = type_of(cell) == "SQL"
+        language = "sql" if is_sql else own_language(cell)
+        own = "python" if self._spec.is_python else self._spec.language.lower()
+        if cell.cell_type != "code" or language in (None, own) or (is_sql and self._spec.is_python):
+            return
+        reason = f"The cell is in {language}, and the emulator executes this notebook in {own} only"
+        cell.outputs, cell.execution_count = [], None
+        note_failure(cell, "LanguageError", reason)
+        raise CellError(f"LanguageError: {reason}")
 
     async def is_alive(self) -> bool:
         """Whether the kernel's process is running."""

@@ -7,57 +7,74 @@ import os
 import secrets
 import unicodedata
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
+from . import tree
 from .ids import NotebookId
 from .repair import load, repair
 from .settings import DEFAULT_USER
 
 _MAX_LEFT_OUT = 20
-_SAME_ID = "another file has the same id"
-_RESERVED = frozenset("\\?#%")
 
 
 class Library:
     """The notebooks of a folder, which is listed on each call, so that files added later are found.
 
-    :param folder: contains ``<owner>/<id>.ipynb``, and ``<id>.ipynb`` for the notebooks of the default user.
+    :param folder: contains ``<owner>/<title>.ipynb``, ``<owner>/<folder>/<title>.ipynb`` at any depth, and
+        ``<title>.ipynb`` for the notebooks of the default user.
     :param data: the emulator's own data folder, which may be inside the folder of notebooks.
     """
 
     def __init__(self, folder: Path, data: Path) -> None:
         self.folder = folder.resolve()
-        self._data = data.resolve()
+        self._hidden = (data.resolve(),)
 
-    def notebooks(self) -> dict[NotebookId, Path]:
-        """All notebooks and their files, sorted by owner and id."""
-        found: dict[NotebookId, Path] = {}
-        for path in self._candidates():
-            if is_text(str(path.relative_to(self.folder))):
-                found.setdefault(_id_of(self.folder, path), path)
-        return dict(sorted(found.items()))
+    def notebooks(self) -> dict[NotebookId, tree.NotebookFile]:
+        """All notebooks, sorted by owner and id."""
+        found = [
+            each for owner in self.owners().values() for each in tree.notebooks_of(owner, self.folder, self._hidden)
+        ]
+        return {each.id: each for each in sorted(found, key=lambda each: each.id)}
+
+    def owners(self) -> dict[str, tree.Owner]:
+        """The owners of notebooks by their ids, and the default user."""
+        return {owner.id: owner for owner in tree.owners(self.folder, self._hidden) if tree.is_text(owner.folder.name)}
 
     def left_out(self) -> list[str]:
-        """The notebook files that a task cannot run, each with the reason."""
-        served = {path for notebook, path in self.notebooks().items() if is_valid(notebook)}
+        """The notebook files that are not served, each with the reason."""
+        served = {notebook.path for notebook in self.notebooks().values()}
         reasons = (
-            f"{printable(path.relative_to(self.folder))}: {_problem(self.folder, path) or _SAME_ID}"
-            for path in chain(self._candidates(), self._deeper())
+            f"{printable(path.relative_to(self.folder))}: its name or its folder's name contains bytes that are not "
+            "text"
+            for path in tree.all_files(self.folder, self._hidden)
             if path not in served
         )
         found = list(islice(reasons, _MAX_LEFT_OUT + 1))
         return [*found[:_MAX_LEFT_OUT], "and more"] if len(found) > _MAX_LEFT_OUT else found
 
-    def find(self, notebook: NotebookId) -> Path | None:
-        """The file of a notebook, None if it does not exist.
+    def find(self, notebook: NotebookId) -> tree.NotebookFile | None:
+        """The notebook with this id, None if it does not exist.
 
         Found by listing the folder, never by building a path from what a client sent.
         """
         return self.notebooks().get(notebook)
+
+    def titled(self, text: str) -> tree.NotebookFile | None:
+        """The notebook whose file has this name: ``<owner>/<title>``, or the same with folders in between."""
+        wanted = unicodedata.normalize("NFC", text)
+        names = {owner.id: owner.name for owner in self.owners().values()}
+        for notebook in self.notebooks().values():
+            if wanted == "/".join((names[notebook.id.owner], *notebook.folder, notebook.title)):
+                return notebook
+        return None
+
+    def folders(self, folder: Path) -> list[Path]:
+        """The folders of a workspace that are directly in a folder."""
+        return tree.folders_of(folder, self._hidden)
 
     def files(self, folder: Path) -> Iterator[Path]:
         """The files and folders that belong to a notebook, in its folder or in a subfolder."""
@@ -78,26 +95,9 @@ class Library:
         which are beside the notebooks of the default user.
         """
         real = path.resolve()
-        if path.name.startswith(".") or path.suffix == ".ipynb" or self._data in (real, real.parent):
+        if path.name.startswith(".") or path.suffix == ".ipynb" or {real, real.parent} & set(self._hidden):
             return False
-        return path.parent != self.folder or path.name == DEFAULT_USER or not _notebook_files(path)
-
-    def _candidates(self) -> Iterator[Path]:
-        for folder in sorted(self.folder.iterdir()):
-            if folder.is_dir() and not folder.name.startswith("."):
-                yield from _notebook_files(folder)
-        yield from _notebook_files(self.folder)
-
-    def _deeper(self) -> Iterator[Path]:
-        """Notebook files in the subfolders of owners."""
-        for owner in sorted(self.folder.iterdir()):
-            for parent, folders, _ in os.walk(owner):
-                folders[:] = sorted(name for name in folders if self._is_visible(Path(parent, name)))
-                if self._is_visible(owner) and parent != str(owner):
-                    yield from _notebook_files(Path(parent))
-
-    def _is_visible(self, folder: Path) -> bool:
-        return not folder.name.startswith(".") and folder.resolve() != self._data
+        return path.parent != self.folder or path.name == DEFAULT_USER or not tree.is_owner(path, self._hidden)
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -116,8 +116,10 @@ def read_notebook(path: Path) -> NotebookNode:
 
 
 def cell_id(cell: NotebookNode, index: int) -> str:
-    """The id of a cell; its position in a notebook format without ids."""
-    return str(cell.get("id") or f"cell-{index}")
+    """The id of a cell: of the file, of Datalore's export, or else its position."""
+    own = cell.metadata.get("datalore")
+    exported = own.get("node_id") if isinstance(own, dict) else None
+    return str(cell.get("id") or exported or f"cell-{index}")
 
 
 def executes(cell: NotebookNode) -> bool:
@@ -139,36 +141,6 @@ def write_atomically(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _notebook_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.ipynb") if path.is_file() and not path.name.startswith("."))
-
-
 def printable(path: Path | str) -> str:
     """A path for a message: file names may contain bytes that are not text."""
     return os.fsencode(path).decode(errors="backslashreplace")
-
-
-def is_text(name: str) -> bool:
-    """Whether a file name is text, which a response or an address can contain."""
-    return not any(character < " " or "\ud800" <= character <= "\udfff" for character in name)
-
-
-def is_valid(notebook: NotebookId) -> bool:
-    """Whether a task can run a notebook with this id; Datalore's own ids consist of letters and digits."""
-    return not any(character.isspace() or character in _RESERVED for character in f"{notebook.owner}{notebook.id}")
-
-
-def _id_of(root: Path, path: Path) -> NotebookId:
-    owner = DEFAULT_USER if path.parent == root else path.parent.name
-    return NotebookId(unicodedata.normalize("NFC", owner), unicodedata.normalize("NFC", path.stem))
-
-
-def _problem(root: Path, path: Path) -> str:
-    """The reason why a task cannot run a notebook file; empty if there is none."""
-    if path.parent not in (root, *(each for each in path.parents if each.parent == root)):
-        return "only OWNER/ID.ipynb and ID.ipynb are served, not files in deeper folders"
-    if not is_text(str(path.relative_to(root))):
-        return "its name or its folder's name contains bytes that are not text"
-    if not is_valid(_id_of(root, path)):
-        return "an id cannot contain spaces or any of \\ ? # %; rename the file or its folder"
-    return ""

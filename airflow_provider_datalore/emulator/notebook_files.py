@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import secrets
-import unicodedata
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, File, Query, Request, Security, UploadFile
+from fastapi import File, Query, Request, UploadFile
 from fastapi.responses import Response, StreamingResponse
-from fastapi.security import HTTPBearer
 from pydantic import Field
 
-from .dependencies import CurrentEmulator, TokenUser, documented_body, read_body
+from .dependencies import CurrentCaller, CurrentEmulator, documented_body, read_body
 from .emulator import Emulator
 from .errors import RefusedError
-from .library import is_text
-from .notebook_api import NotebookBody, NotebookReference, require_notebook_api, session_of
-from .run_api import ERROR_RESPONSES
-
-NOTEBOOK_FILES = PurePosixPath("data/notebook_files")
-"""The API's path of the folder with a notebook's files, the working directory of its kernel."""
+from .notebook_bodies import NotebookBody, NotebookReference
+from .notebook_requests import notebook_router, session_of
+from .scopes import Caller
+from .tree import NotebookFile
 
 _CHUNK_BYTES = 256 * 1024
-_MAX_PATH_CHARS = 2000
 _MAX_TEXT_BYTES = 10 * 1024 * 1024
 
-router = APIRouter(
-    prefix="/api/notebook/v1",
-    dependencies=[Security(HTTPBearer(auto_error=False)), Depends(require_notebook_api)],
-    responses=ERROR_RESPONSES,
-)
+router = notebook_router()
 
 
 class FilesBody(NotebookBody):
@@ -56,28 +48,19 @@ class ReadBody(FileBody):
 
 
 @router.post("/files", openapi_extra=documented_body(FilesBody))
-async def list_files(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
+async def list_files(request: Request, caller: CurrentCaller, emulator: CurrentEmulator) -> dict[str, Any]:
     """List a folder."""
     body = await read_body(request, FilesBody, emulator.variant)
-    folder = _folder(emulator, user, body.notebook_id)
-    directory = PurePosixPath(body.directory)
-    if directory in NOTEBOOK_FILES.parents:
-        return {"files": [_entry(None, NOTEBOOK_FILES.parts[len(directory.parts)])]}
-    folder = _local_path(emulator, folder, directory)
-    if not folder.is_dir():
-        raise RefusedError(404, f"There is no folder {body.directory}")
-    return {
-        "files": [
-            _entry(path, path.name) for path in emulator.library.files(folder) if path.exists() and is_text(path.name)
-        ]
-    }
+    notebook = _notebook(emulator, caller, body.notebook_id)
+    entries = emulator.file_areas.entries(notebook, PurePosixPath(body.directory))
+    return {"files": [_entry(path, name) for name, path in entries]}
 
 
 @router.post("/file", response_class=Response, openapi_extra=documented_body(FileBody))
-async def download_file(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
+async def download_file(request: Request, caller: CurrentCaller, emulator: CurrentEmulator) -> Response:
     """Return the content of a file."""
     body = await read_body(request, FileBody, emulator.variant)
-    path = _file(emulator, user, body)
+    path = _file(emulator, caller, body)
     return StreamingResponse(
         _pieces(path),
         media_type="application/octet-stream",
@@ -86,61 +69,65 @@ async def download_file(request: Request, user: TokenUser, emulator: CurrentEmul
 
 
 @router.post("/file/exists", openapi_extra=documented_body(FileBody))
-async def file_exists(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, bool]:
+async def file_exists(request: Request, caller: CurrentCaller, emulator: CurrentEmulator) -> dict[str, bool]:
     """Return whether a file exists."""
     body = await read_body(request, FileBody, emulator.variant)
-    folder = _folder(emulator, user, body.notebook_id)
+    notebook = _notebook(emulator, caller, body.notebook_id)
     try:
-        return {"exists": _local_path(emulator, folder, PurePosixPath(body.file_path)).is_file()}
+        return {"exists": emulator.file_areas.find(notebook, PurePosixPath(body.file_path)).is_file()}
     except RefusedError:
         return {"exists": False}
 
 
 @router.post("/file/read", openapi_extra=documented_body(ReadBody))
-async def read_text(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
+async def read_text(request: Request, caller: CurrentCaller, emulator: CurrentEmulator) -> dict[str, Any]:
     """Return the text of a file."""
     body = await read_body(request, ReadBody, emulator.variant)
-    content = await asyncio.to_thread(_file(emulator, user, body).read_bytes)
+    path = _file(emulator, caller, body)
+    content = await asyncio.to_thread(_beginning, path, body.max_bytes + 1)
     kept = content[: body.max_bytes]
     if body.max_lines is not None:
         kept = b"".join(kept.splitlines(keepends=True)[: body.max_lines])
+    is_cut = len(kept) < len(content)
     try:
-        text = kept.decode(body.encoding)
+        # The limit may lie within a character, which is left out then.
+        text = codecs.getincrementaldecoder(body.encoding)().decode(kept, final=not is_cut)
     except UnicodeDecodeError as error:
         raise RefusedError(400, f"The file is not encoded as {body.encoding}: {error}") from None
     return {
         "content": text,
-        "truncated": len(kept) < len(content),
-        "bytesRead": len(kept),
+        "truncated": is_cut,
+        "bytesRead": len(text.encode(body.encoding)),
         "linesRead": len(text.splitlines()),
         "encoding": body.encoding,
     }
 
 
 @router.post("/file/delete", status_code=204, response_class=Response, openapi_extra=documented_body(FileBody))
-async def delete_file(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
+async def delete_file(request: Request, caller: CurrentCaller, emulator: CurrentEmulator) -> Response:
     """Delete a file."""
     body = await read_body(request, FileBody, emulator.variant)
-    _file(emulator, user, body).unlink()
+    _file(emulator, caller, body).unlink()
     return Response(status_code=204)
 
 
 @router.post("/file/upload")
 async def upload_file(
-    user: TokenUser,
+    caller: CurrentCaller,
     emulator: CurrentEmulator,
     owner_id: Annotated[str, Query(alias="ownerId")],
     notebook_id: Annotated[str, Query(alias="notebookId")],
     file: Annotated[UploadFile, File()],
     directory: str = "",
 ) -> dict[str, str]:
-    """Write a file; a file with the same name is replaced."""
-    folder = _folder(emulator, user, NotebookReference.model_validate({"ownerId": owner_id, "id": notebook_id}))
+    """Write a file; a file with the same name is replaced. Without a directory, it is written to the root."""
+    notebook = _notebook(emulator, caller, NotebookReference.model_validate({"ownerId": owner_id, "id": notebook_id}))
     name = file.filename or ""
-    path = _local_path(emulator, folder, PurePosixPath(directory)) / name
-    is_name = bool(name) and "/" not in name and "\0" not in name
-    if not is_name or not emulator.library.has_file(folder, path) or path.is_dir():
-        raise RefusedError(400, f"{name!r} is not the name of a file")
+    is_name = bool(name) and name not in (".", "..") and "/" not in name and "\0" not in name
+    folder = emulator.file_areas.find(notebook, PurePosixPath(directory))
+    path = folder / name
+    if not is_name or not _is_free(emulator, notebook, PurePosixPath(directory, name)) or path.is_dir():
+        raise RefusedError(400, f"{name!r} is not the name of a file that can be written to {directory or 'the root'}")
     await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
     draft = path.with_name(f".{secrets.token_hex(8)}")
     with draft.open("xb") as target:
@@ -150,44 +137,32 @@ async def upload_file(
     return {"fileName": name, "status": "uploaded"}
 
 
-def _folder(emulator: Emulator, user: str, reference: NotebookReference) -> Path:
-    _, session = session_of(emulator, user, reference)
+def _notebook(emulator: Emulator, caller: Caller, reference: NotebookReference) -> NotebookFile:
+    notebook, session = session_of(emulator, caller, reference)
     if emulator.variant.files_need_session and session.state == "NOT_STARTED":
         raise RefusedError(409, "The notebook has no session", "NOT_STARTED")
-    return session.path.parent
+    return notebook
 
 
-def _file(emulator: Emulator, user: str, body: FileBody) -> Path:
-    path = _local_path(emulator, _folder(emulator, user, body.notebook_id), PurePosixPath(body.file_path))
+def _file(emulator: Emulator, caller: Caller, body: FileBody) -> Path:
+    notebook = _notebook(emulator, caller, body.notebook_id)
+    path = emulator.file_areas.find(notebook, PurePosixPath(body.file_path))
     if not path.is_file():
         raise RefusedError(404, f"There is no file {body.file_path}")
     return path
 
 
-def _local_path(emulator: Emulator, folder: Path, path: PurePosixPath) -> Path:
-    """The local path for a path of the Notebook API.
-
-    :raises RefusedError: 404, the path does not belong to the notebook; 400, it is too long.
-    """
-    if len(str(path)) > _MAX_PATH_CHARS or any(len(part.encode("utf-8", "replace")) > 255 for part in path.parts):
-        raise RefusedError(400, f"The path is longer than file systems allow: {str(path)[:100]}…")
-    if path.is_relative_to(NOTEBOOK_FILES) and "\0" not in str(path):
-        local = _existing(folder, path.relative_to(NOTEBOOK_FILES))
-        if emulator.library.has_file(folder, local):
-            return local
-    raise RefusedError(404, f"There is no file or folder {path}")
+def _beginning(path: Path, max_bytes: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(max_bytes)
 
 
-def _existing(folder: Path, relative: PurePosixPath) -> Path:
-    """The path below a folder. Existing names with accents are found in either of the two ways to write them."""
-    found = folder
-    for part in relative.parts:
-        named = found / part
-        if not named.exists() and part not in ("..", "") and found.is_dir():
-            wanted = unicodedata.normalize("NFC", part)
-            named = next((each for each in found.iterdir() if unicodedata.normalize("NFC", each.name) == wanted), named)
-        found = named
-    return found
+def _is_free(emulator: Emulator, notebook: NotebookFile, path: PurePosixPath) -> bool:
+    try:
+        emulator.file_areas.find(notebook, path)
+    except RefusedError:
+        return False
+    return True
 
 
 def _entry(path: Path | None, name: str) -> dict[str, Any]:

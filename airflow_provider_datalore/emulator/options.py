@@ -6,6 +6,7 @@ import argparse
 import json
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -14,8 +15,10 @@ from pydantic.fields import FieldInfo
 
 from .access import parse_share, parse_token
 from .faults import RULE_LIST
+from .ids import NotebookId
 from .likeness import read_likeness
-from .settings import DEFAULT_USER, Settings, Variant
+from .scopes import Limits, Scope, parse_notebook_token, parse_scope
+from .settings import DEFAULT_USER, MAX_RUN_WINDOW, Settings, Variant
 
 Parsed = TypeVar("Parsed")
 
@@ -41,6 +44,8 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
     try:
         data.mkdir(parents=True, exist_ok=True)
         tokens = dict(options.token or [(_generated_token(data), DEFAULT_USER)])
+        limits = _limits(options)
+        tokens |= {token: DEFAULT_USER for token in limits if token not in tokens}
     except OSError as error:
         parser.error(f"cannot store runs in {data}: {error.strerror}")
     try:
@@ -48,9 +53,11 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
             notebooks=options.notebooks,
             data=data,
             tokens=tokens,
+            limits=limits,
             viewers=frozenset(options.viewer),
             no_access=frozenset(options.no_access),
             max_parallel_runs=options.max_parallel_runs,
+            run_window=options.run_window,
             variant=_variant(options, likeness),
             faults=options.faults,
         )
@@ -70,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "notebooks",
         type=Path,
         metavar="NOTEBOOKS_FOLDER",
-        help=f"folder with OWNER/ID.ipynb, or ID.ipynb for the user {DEFAULT_USER}",
+        help=f"folder with OWNER/TITLE.ipynb, or TITLE.ipynb for the user {DEFAULT_USER}",
     )
     _add_serving(parser.add_argument_group("server"))
     _add_sharing(parser.add_argument_group("users and permissions"))
@@ -117,6 +124,13 @@ def _add_sharing(group: argparse._ArgumentGroup) -> None:
         "[USER=]TOKEN",
         "a valid API token (default: one is generated, stored and printed)",
     )
+    add(
+        "--scope",
+        parse_scope,
+        "TOKEN=SCOPE[:LEVEL]",
+        f"the scope of this token, such as WORKSPACE:READ (default: {Scope.USER_FULL.name})",
+    )
+    add("--notebook-token", parse_notebook_token, "TOKEN=OWNER/ID", "this token is for this notebook only")
     add("--viewer", parse_share, "USER:OWNER/ID", "the user may only view this notebook")
     add("--no-access", parse_share, "USER:OWNER/ID", "this notebook is not shared with the user")
 
@@ -129,6 +143,13 @@ def _add_runs(group: argparse._ArgumentGroup) -> None:
         default=2,
         metavar="N",
         help="number of notebooks that run at the same time (default: %(default)s)",
+    )
+    add(
+        "--run-window",
+        type=float,
+        default=MAX_RUN_WINDOW,
+        metavar="SECONDS",
+        help="maximum time for which a request that runs a cell waits for its end (default: %(default)g)",
     )
     add(
         "--faults",
@@ -166,6 +187,15 @@ def _names(text: str) -> tuple[str, ...]:
 def _variant(options: argparse.Namespace, likeness: dict[str, Any]) -> Variant:
     given = {name: value for name, value in vars(options).items() if name in Variant.model_fields}
     return Variant(**{**likeness, **given})
+
+
+def _limits(options: argparse.Namespace) -> dict[str, Limits]:
+    """What the tokens may be used for that are limited to a scope or a notebook."""
+    limits = {token: Limits(scope, level) for token, scope, level in options.scope}
+    for token, text in options.notebook_token:
+        scoped = limits.get(token, Limits(Scope.NOTEBOOK_API))
+        limits[token] = replace(scoped, notebook=NotebookId.parse(text))
+    return limits
 
 
 def _reads(read: Callable[[str], Parsed]) -> Callable[[str], Parsed]:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from .dependencies import AUTH_COOKIE, CurrentEmulator, user_of
+from .dependencies import AUTH_COOKIE, CurrentEmulator, caller_with
 from .emulator import Emulator
 from .errors import RefusedError
 from .ids import NotebookId
@@ -17,6 +17,7 @@ from .library import read_notebook
 from .rendering import render
 from .run_json import artifact_path
 from .run_store import Run
+from .tree import NotebookFile
 
 router = APIRouter()
 
@@ -40,15 +41,15 @@ def overview(request: Request, emulator: CurrentEmulator, token: str | None = No
     :raises RefusedError: 401, the token is not valid.
     """
     if token is not None:
-        user_of(emulator, token)
+        caller_with(emulator, token)
         response = RedirectResponse("/", 303)
         # Links from Airflow's UI come from another site: localhost and 127.0.0.1 are two sites.
         is_secure = request.url.scheme == "https"
         response.set_cookie(AUTH_COOKIE, token, secure=is_secure, httponly=True, samesite="lax")
         return response
     notebooks = "".join(
-        f"<li><a href='{_notebook_address(notebook)}'>{escape(str(notebook))}</a>"
-        for notebook in emulator.library.notebooks()
+        f"<li><a href='{_notebook_address(notebook.id)}'>{escape(str(notebook.id))}</a>{_title(notebook)}"
+        for notebook in emulator.library.notebooks().values()
     )
     runs = "".join(_run_row(emulator, run) for run in reversed(list(emulator.run_store)))
     return _page(
@@ -62,8 +63,8 @@ def overview(request: Request, emulator: CurrentEmulator, token: str | None = No
 @router.get("/notebook/{owner}/{notebook}")
 def show_notebook(owner: str, notebook: str, emulator: CurrentEmulator) -> Response:
     """Show a notebook with its own outputs."""
-    notebook_id, path = _find(emulator, owner, notebook)
-    return _notebook_page(path, notebook_id.id)
+    found = _find(emulator, owner, notebook)
+    return _notebook_page(found.path, found.title)
 
 
 @router.get("/runs/{run_id}")
@@ -73,26 +74,32 @@ def show_run(run_id: str, emulator: CurrentEmulator) -> Response:
     if run is None:
         raise RefusedError(404, f"There is no run {run_id}")
     if run.ended and emulator.has_artifact(run):
-        return _notebook_page(emulator.run_store.executed_copy(run), run.notebook)
+        return _notebook_page(emulator.run_store.executed_copy(run), run.title or run.notebook)
     return _page(f"Run {run_id}", f"<p>{escape(_state(run))}</p>")
 
 
 @router.get("/reports/{owner}/{notebook}")
 def show_report(owner: str, notebook: str, emulator: CurrentEmulator) -> Response:
     """Show the published report of a notebook."""
-    notebook_id, _ = _find(emulator, owner, notebook)
-    report = emulator.reports.read(notebook_id)
+    found = _find(emulator, owner, notebook)
+    report = emulator.reports.read(found.id)
     if report is None:
-        raise RefusedError(404, f"The notebook {notebook_id} has no report")
+        raise RefusedError(404, f"The notebook {found.id} has no report")
     return HTMLResponse(report, headers={"Content-Security-Policy": _NOTEBOOK_POLICY})
 
 
-def _find(emulator: Emulator, owner: str, notebook: str) -> tuple[NotebookId, Path]:
+def _find(emulator: Emulator, owner: str, notebook: str) -> NotebookFile:
     notebook_id = NotebookId.parse(f"{owner}/{notebook}")
-    path = emulator.library.find(notebook_id) if notebook_id else None
-    if notebook_id is None or path is None:
+    found = emulator.library.find(notebook_id) if notebook_id else None
+    if found is None:
         raise RefusedError(404, f"There is no notebook {owner}/{notebook}")
-    return notebook_id, path
+    return found
+
+
+def _title(notebook: NotebookFile) -> str:
+    """The folders and the name of a notebook, if they say more than its id."""
+    name = "/".join((*notebook.folder, notebook.title))
+    return "" if name == notebook.id.id else f" ({escape(name)})"
 
 
 def _notebook_page(path: Path, title: str) -> Response:

@@ -7,22 +7,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Request, Security
+from fastapi import APIRouter, Depends, Request, Security
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 
 from . import parameters
 from .dependencies import (
+    CallerOrBrowser,
+    CurrentCaller,
     CurrentEmulator,
     InteractiveBody,
     Parameter,
+    RequireScope,
     RunBody,
-    TokenOrCookieUser,
-    TokenUser,
     documented_body,
     read_body,
 )
-from .errors import RefusedError
+from .errors import ERROR_RESPONSES, RefusedError
 from .ids import NotebookId
 from .kernel_specs import NotExecutableError, kernel_of
 from .library import read_notebook
@@ -33,47 +34,39 @@ from .settings import Variant
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-_ERROR_BODY = {"content": {"application/json": {"schema": {"type": "object", "required": ["error"]}}}}
-ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The query is incorrect", **_ERROR_BODY},
-    401: {"description": "The token is missing or not valid", **_ERROR_BODY},
-    403: {"description": "The user of the token may only view the notebook", **_ERROR_BODY},
-    404: {"description": "Not found, or not shared with the user of the token", **_ERROR_BODY},
-    409: {"description": "Not possible in the present state of the notebook", **_ERROR_BODY},
-    # FastAPI adds this status by itself. It never occurs: an incorrect body is reported with 400.
-    422: {"description": "Not used"},
-}
-
-# The bearer scheme is for the OpenAPI document only; `TokenUser` checks the token.
-router = APIRouter(dependencies=[Security(HTTPBearer(auto_error=False))], responses=ERROR_RESPONSES)
+# The bearer scheme is for the OpenAPI document only; `CurrentCaller` checks the token.
+_DOCUMENTED = Security(HTTPBearer(auto_error=False))
+_RUN_SCOPE = Depends(RequireScope(None))
+router = APIRouter(dependencies=[_DOCUMENTED, _RUN_SCOPE], responses=ERROR_RESPONSES)
+artifacts_router = APIRouter(dependencies=[_DOCUMENTED], responses=ERROR_RESPONSES)
 
 
 @router.post("/api/run/v1/notebook", openapi_extra=documented_body(RunBody))
-async def start_run(request: Request, user: TokenUser, emulator: CurrentEmulator) -> dict[str, str]:
+async def start_run(request: Request, caller: CurrentCaller, emulator: CurrentEmulator) -> dict[str, str]:
     """Start a run of a notebook."""
     variant = emulator.variant
     body = await read_body(request, RunBody, variant)
-    notebook_id = emulator.editable(user, body.notebook_id)
-    path = emulator.library.notebooks()[notebook_id]
-    notebook, values = await asyncio.to_thread(_prepare, path, body.parameters, variant)
+    found = emulator.editable(caller, body.notebook_id)
+    notebook, values = await asyncio.to_thread(_prepare, found.path, body.parameters, variant)
     if variant.over_limit != "queue" and emulator.runner.is_full:
         raise RefusedError(int(variant.over_limit), "Too many notebooks are running")
     run = Run(
-        user=user,
-        owner=notebook_id.owner,
-        notebook=notebook_id.id,
+        user=caller.user,
+        owner=found.id.owner,
+        notebook=found.id.id,
+        title=found.title,
         parameters=values,
         update_report=body.update_report,
         direct_file_storage_write=body.direct_file_storage_write,
     )
-    emulator.runner.run(run, notebook, path.parent)
+    emulator.runner.run(run, notebook, found.path.parent)
     return {"runId": run.run_id}
 
 
 @router.get("/api/run/v1/{run_id}")
-async def get_run(run_id: str, user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
+async def get_run(run_id: str, caller: CurrentCaller, emulator: CurrentEmulator) -> dict[str, Any]:
     """Return the status of a run."""
-    run = emulator.run_of(user, run_id)
+    run = emulator.run_of(caller, run_id)
     if not is_visible(run, emulator.variant):
         raise RefusedError(404, f"There is no run {run_id}")
     emulator.request_log.polls[run_id] += 1
@@ -82,29 +75,29 @@ async def get_run(run_id: str, user: TokenUser, emulator: CurrentEmulator) -> di
 
 
 @router.post("/api/computation/v1/notebook", response_class=Response, openapi_extra=documented_body(InteractiveBody))
-async def run_interactively(request: Request, user: TokenUser, emulator: CurrentEmulator) -> Response:
+async def run_interactively(request: Request, caller: CurrentCaller, emulator: CurrentEmulator) -> Response:
     """Start an interactive run, which updates the notebook itself."""
     body = await read_body(request, InteractiveBody, emulator.variant)
-    notebook_id = emulator.editable(user, body.notebook_id)
-    path = emulator.library.notebooks()[notebook_id]
-    if emulator.variant.interactive_while_busy == "409" and emulator.sessions.of(notebook_id, path).state == "BUSY":
-        raise RefusedError(409, "The notebook is already executing")
+    found = emulator.editable(caller, body.notebook_id)
+    is_busy = emulator.sessions.of(found.id, found.path).state == "BUSY"
+    if is_busy and emulator.variant.interactive_while_busy == "409":
+        raise RefusedError(409, "The notebook is already executing", "BUSY")
     try:
-        notebook = await asyncio.to_thread(read_notebook, path)
+        notebook = await asyncio.to_thread(read_notebook, found.path)
         await asyncio.to_thread(kernel_of, notebook)
     except (ValueError, NotExecutableError) as error:
         raise RefusedError(400, str(error)) from error
-    emulator.request_log.interactive_started[notebook_id] += 1
-    emulator.sessions.run(notebook_id, path, notebook)
+    emulator.request_log.interactive_started[found.id] += 1
+    emulator.sessions.run(found.id, found.path, notebook)
     return Response() if emulator.variant.interactive_response == "empty" else JSONResponse({})
 
 
-@router.get("/notebook/{owner}/{notebook}/artifacts/{run_id}/{name}", response_class=Response)
+@artifacts_router.get("/notebook/{owner}/{notebook}/artifacts/{run_id}/{name}", response_class=Response)
 async def download_artifact(
-    owner: str, notebook: str, run_id: str, name: str, user: TokenOrCookieUser, emulator: CurrentEmulator
+    owner: str, notebook: str, run_id: str, name: str, caller: CallerOrBrowser, emulator: CurrentEmulator
 ) -> Response:
     """Return the executed notebook of a run."""
-    run = emulator.run_of(user, run_id)
+    run = emulator.run_of(caller, run_id)
     copy = emulator.run_store.executed_copy(run)
     dropped = emulator.variant.failed_artifacts == "dropped" and not run.success
     is_own = run.notebook_id == NotebookId(owner, notebook) and run.file_name == name
@@ -116,14 +109,6 @@ async def download_artifact(
         media_type="application/x-ipynb+json",
         headers={"X-Content-Type-Options": "nosniff"},
     )
-
-
-@router.get("/api/user_public/v1/workspaces")
-async def list_workspaces(user: TokenUser, emulator: CurrentEmulator) -> dict[str, Any]:
-    """List the workspaces of the user of the token."""
-    if not emulator.variant.workspaces_api:
-        raise RefusedError(404, "Not found")
-    return {"workspaces": [{"id": f"{user}-home", "name": "Home workspace"}]}
 
 
 def _prepare(path: Path, requested: Iterable[Parameter], variant: Variant) -> tuple[NotebookNode, dict[str, Any]]:

@@ -32,6 +32,7 @@ class Run(BaseModel):
     user: str
     owner: str
     notebook: str
+    title: str = ""
     parameters: dict[str, Any] = {}
     update_report: UpdateReport = "never"
     direct_file_storage_write: bool = False
@@ -49,7 +50,7 @@ class Run(BaseModel):
     @property
     def file_name(self) -> str:
         """The name of the executed copy."""
-        return f"{self.notebook}.ipynb"
+        return f"{self.title or self.notebook}.ipynb"
 
     @property
     def state(self) -> str:

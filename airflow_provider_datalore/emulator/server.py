@@ -25,7 +25,7 @@ import uvicorn
 from . import hosts
 from .app import create_app
 from .fault_middleware import TransportProtocol
-from .library import Library, is_valid, printable
+from .library import Library, printable
 from .settings import Settings
 
 
@@ -69,8 +69,8 @@ class _Server(uvicorn.Server):
 def _announcement(settings: Settings, address: str) -> str:
     lines = [f"Datalore emulator listening on {address}", "", "Notebooks:"]
     library = Library(settings.notebooks, settings.data)
-    notebooks = [notebook for notebook in library.notebooks() if is_valid(notebook)]
-    lines += [f"  {notebook}  {address}/notebook/{quote(str(notebook))}" for notebook in notebooks]
+    notebooks = library.notebooks().values()
+    lines += [f"  {notebook.id}  {address}/notebook/{notebook.id}" for notebook in notebooks]
     if not notebooks:
         lines.append(f"  none yet; put .ipynb files into {printable(settings.notebooks)}")
     if left_out := library.left_out():

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .batches import CellBatch, CellResult, write_unless_edited
-from .ids import NotebookId
+from .batches import CellBatch, CellResult
 from .kernels import CellError, Kernel, KernelDiedError, KernelSilentError, KernelStartError, note_failure
 from .library import cell_id, executes, read_notebook
-from .request_log import RequestLog
+from .open_notebook import Changed, OpenNotebook
 from .run_store import now
 from .settings import Variant
 from .slots import Slots
+from .worksheets import in_order, worksheet_of
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -52,7 +53,7 @@ class Session:
         self._executing: str | None = None
         self._writing: str | None = None
         self._interrupt_next = False
-        self._notebook: NotebookNode | None = None
+        self._file = OpenNotebook(path)
         self._task: asyncio.Task[None] | None = None
         self._ending = asyncio.Lock()
 
@@ -94,7 +95,11 @@ class Session:
 
         :raises ValueError: the file is not a notebook.
         """
-        return self._notebook if self._notebook is not None else read_notebook(self.path)
+        return self._file.present
+
+    async def edit(self, change: Callable[[NotebookNode], Changed]) -> Changed:
+        """Change the notebook, also while its cells are executing; see :meth:`.OpenNotebook.edit`."""
+        return await self._file.edit(change)
 
     def run(
         self, notebook: NotebookNode, cells: list[str] | None = None, then: Callable[[], None] = lambda: None
@@ -105,12 +110,19 @@ class Session:
         :param cells: the ids of the cells; None for all code cells, which is an interactive run.
         :param then: called at the end.
         """
-        all_cells = [cell_id(cell, index) for index, cell in enumerate(notebook.cells) if executes(cell)]
-        batch = CellBatch(all_cells if cells is None else cells, then)
+        batch = CellBatch(self._all_cells(notebook) if cells is None else cells, then)
         self._open = True
         self._batches.append(batch)
         self._continue()
         return batch
+
+    def _all_cells(self, notebook: NotebookNode) -> list[str]:
+        only_first = self._variant().interactive_worksheets == "first"
+        return [
+            cell_id(cell, index)
+            for index, cell in in_order(notebook)
+            if executes(cell) and not (only_first and worksheet_of(cell))
+        ]
 
     async def interrupt(self) -> bool:
         """Interrupt the cell that is executing, or the next one if the kernel is about to execute it.
@@ -132,6 +144,8 @@ class Session:
         async with self._ending:
             if self._open:
                 await self._end([batch])
+                if self._variant().after_restart == "cleared":
+                    self._results.clear()
             else:
                 batch.end()
         self._continue()
@@ -142,6 +156,8 @@ class Session:
         async with self._ending:
             self._open = False
             await self._end([])
+            if self._variant().after_stop == "cleared":
+                self._results.clear()
         self._continue()
 
     async def close(self) -> None:
@@ -198,13 +214,14 @@ class Session:
             batch.end()
 
     async def _execute(self, kernel: Kernel, batch: CellBatch) -> None:
-        source = await asyncio.to_thread(self.path.read_bytes)
-        self._notebook = notebook = await asyncio.to_thread(read_notebook, self.path)
+        await self._file.load()
         try:
-            for index, cell in enumerate(notebook.cells):
-                if (identifier := cell_id(cell, index)) in batch.cells:
-                    batch.cells.remove(identifier)
-                    await self._execute_cell(kernel, notebook, index, identifier)
+            while batch.cells:
+                identifier = batch.cells.pop(0)
+                index = self._file.index(identifier)
+                # A cell that was deleted meanwhile is left out.
+                if index is not None:
+                    await self._execute_cell(kernel, index, identifier)
         except CellError:
             log.info("%s stopped at a cell that failed", self.path)
         except (KernelDiedError, KernelSilentError) as error:
@@ -218,24 +235,23 @@ class Session:
         finally:
             batch.cells.clear()
             try:
-                await asyncio.shield(asyncio.to_thread(write_unless_edited, notebook, self.path, source))
+                await asyncio.shield(self._file.save())
             finally:
-                self._notebook = self._writing = None
+                self._writing = None
 
     async def _note(self, batch: CellBatch, kind: str, reason: str) -> None:
         """Write into the first cell of a batch why the batch could not be executed."""
         wanted, batch.cells = batch.cells[:1], []
-        try:
-            source = await asyncio.to_thread(self.path.read_bytes)
-            notebook = await asyncio.to_thread(read_notebook, self.path)
-        except (OSError, ValueError):
-            return
-        for index, cell in enumerate(notebook.cells):
-            if cell_id(cell, index) in wanted and executes(cell):
-                cell.outputs = []
-                note_failure(cell, kind, reason)
-                self._results[wanted[0]] = CellResult("ERROR", None, 0.0, now())
-        await asyncio.shield(asyncio.to_thread(write_unless_edited, notebook, self.path, source))
+
+        def note(notebook: NotebookNode) -> None:
+            for index, cell in enumerate(notebook.cells):
+                if cell_id(cell, index) in wanted and executes(cell):
+                    cell.outputs = []
+                    note_failure(cell, kind, reason)
+                    self._results[wanted[0]] = CellResult("ERROR", None, 0.0, now())
+
+        with contextlib.suppress(OSError, ValueError):
+            await self.edit(note)
 
     async def _live_kernel(self) -> Kernel:
         if self._kernel is not None and not await self._kernel.is_alive():
@@ -245,69 +261,34 @@ class Session:
             self._kernel = await Kernel.start(notebook, self.path.parent)
         return self._kernel
 
-    async def _execute_cell(self, kernel: Kernel, notebook: NotebookNode, index: int, identifier: str) -> None:
+    async def _execute_cell(self, kernel: Kernel, index: int, identifier: str) -> None:
+        cell = self._file.cell(index)
         if self._interrupt_next:
-            notebook.cells[index].outputs = []
-            note_failure(notebook.cells[index], "KeyboardInterrupt", "")
+            cell.outputs = []
+            note_failure(cell, "KeyboardInterrupt", "")
             self._results[identifier] = CellResult("ERROR", None, 0.0, now())
             raise CellError("interrupted before its execution")
         self._executing, self._writing = identifier, None
         began = time.monotonic()
         status = "NONE"
         try:
-            await kernel.execute(notebook, index)
-            wrote_to_stderr = any(output.get("name") == "stderr" for output in notebook.cells[index].outputs)
+            await kernel.execute(self._file.for_execution(), index)
+            wrote_to_stderr = any(output.get("name") == "stderr" for output in cell.outputs)
             status = "WARNING" if wrote_to_stderr else "VALID"
         except CellError:
             status = "ERROR"
             raise
         except KernelSilentError as error:
             status = "ERROR"
-            note_failure(notebook.cells[index], "KernelSilentError", str(error))
+            note_failure(cell, "KernelSilentError", str(error))
             raise
         except KernelDiedError:
             status = self._variant().crashed_cell
             raise
         finally:
             self._executing, self._writing = None, identifier
-            count = notebook.cells[index].execution_count
+            count = cell.execution_count
             if status in ("VALID", "WARNING", "ERROR"):
                 self._results[identifier] = CellResult(status, count, time.monotonic() - began, now())
             else:
                 self._results[identifier] = CellResult(status, count)
-
-
-class Sessions:
-    """The sessions of all notebooks.
-
-    :param slots: limits the number of notebooks that execute at the same time.
-    :param spawn: starts a task in the background.
-    :param request_log: counts the ends of interactive runs.
-    :param variant: returns the variant of Datalore to simulate.
-    """
-
-    def __init__(self, slots: Slots, spawn: Spawn, request_log: RequestLog, variant: Callable[[], Variant]) -> None:
-        self._slots = slots
-        self._spawn = spawn
-        self._request_log = request_log
-        self._variant = variant
-        self._sessions: dict[NotebookId, Session] = {}
-
-    def of(self, notebook_id: NotebookId, path: Path) -> Session:
-        """The session of a notebook, which may not have started."""
-        return self._sessions.setdefault(notebook_id, Session(path, self._slots, self._spawn, self._variant))
-
-    def run(self, notebook_id: NotebookId, path: Path, notebook: NotebookNode) -> None:
-        """Start an interactive run of a notebook."""
-        finished = self._request_log.interactive_finished
-        self.of(notebook_id, path).run(notebook, then=lambda: finished.update([notebook_id]))
-
-    @property
-    def exist(self) -> bool:
-        """Whether any notebook has had a session."""
-        return bool(self._sessions)
-
-    async def close(self) -> None:
-        """End all sessions and forget them."""
-        sessions, self._sessions = self._sessions, {}
-        await asyncio.gather(*(session.close() for session in sessions.values()), return_exceptions=True)

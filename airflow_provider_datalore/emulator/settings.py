@@ -7,8 +7,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .scopes import Limits
+
 DEFAULT_USER = "me"
 """The owner of notebooks directly in the folder, and the user of a token without a user name."""
+MAX_RUN_WINDOW = 30.0
+"""Seconds for which Datalore waits at most for the end of a cell that a request runs."""
 
 
 ResponseHeader = Literal[
@@ -129,18 +133,51 @@ class Variant(BaseModel):
         default=True,
         description="whether the server accepts the field directFileStorageWrite (2026.1 and later)",
     )
-    workspaces_api: bool = Field(default=True, description="whether the server lists workspaces (older servers do not)")
+    workspaces_api: bool = Field(
+        default=True, description="whether the server has the Workspace API and lists workspaces (older servers do not)"
+    )
+    interactive_worksheets: Literal["all", "first"] = Field(
+        default="all", description="the worksheets that an interactive run executes"
+    )
+    missing_worksheet: Literal["404", "400", "empty"] = Field(
+        default="404",
+        description="response to a request for the cells of a worksheet that does not exist: this status, or no cells",
+    )
+    after_restart: Literal["cleared", "kept"] = Field(
+        default="cleared", description="execution counts, statuses and times of cells after kernel/restart"
+    )
+    after_stop: Literal["cleared", "kept"] = Field(
+        default="cleared", description="execution counts, statuses and times of cells after agent/stop"
+    )
+    cell_run_while_busy: Literal["queue", "409"] = Field(
+        default="queue",
+        description="response to a request to run cells of a notebook that is executing: queue them, or return 409",
+    )
+    report_layout: Literal["initialized", "absent"] = Field(
+        default="initialized", description="whether a notebook has a report layout, which publishing a report requires"
+    )
+    run_api_scope: Literal["USER_BASIC", "NOTEBOOK_API", "WORKSPACE", "USER_FULL"] = Field(
+        default="NOTEBOOK_API", description="the scope of a token that the Run API requires"
+    )
+    scope_challenge: bool = Field(
+        default=True, description="whether a 403 for the scope of the token names the scope in WWW-Authenticate"
+    )
+    notebook_token_elsewhere: Literal["403", "404"] = Field(
+        default="403", description="status of a request about another notebook than the one that the token is for"
+    )
 
 
 class Settings(BaseModel):
     """All settings of one emulator.
 
-    :param notebooks: the folder with ``<owner>/<id>.ipynb`` and ``<id>.ipynb``.
+    :param notebooks: the folder with ``<owner>/<title>.ipynb`` and ``<title>.ipynb``.
     :param data: the folder for runs and reports; created if missing.
     :param tokens: the user of each token.
+    :param limits: what the tokens may be used for that are limited to a scope or a notebook.
     :param viewers: (user, ``owner/id``) pairs: these users may only view these notebooks.
     :param no_access: (user, ``owner/id``) pairs: these notebooks are not shared with these users.
     :param max_parallel_runs: the number of notebooks that execute at the same time; the others wait.
+    :param run_window: the maximum number of seconds for which a request that runs a cell waits for its end.
     :param variant: the variant of Datalore to simulate.
     :param faults: the initial fault rules, as the JSON that :mod:`.faults` reads.
     """
@@ -150,8 +187,10 @@ class Settings(BaseModel):
     notebooks: Path
     data: Path
     tokens: dict[str, str]
+    limits: dict[str, Limits] = {}
     viewers: frozenset[tuple[str, str]] = frozenset()
     no_access: frozenset[tuple[str, str]] = frozenset()
     max_parallel_runs: int = Field(default=2, ge=1)
+    run_window: float = Field(default=MAX_RUN_WINDOW, ge=0, le=MAX_RUN_WINDOW)
     variant: Variant = Variant()
     faults: list[object] = []

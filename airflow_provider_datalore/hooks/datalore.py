@@ -23,6 +23,7 @@ from airflow_provider_datalore.transport.connection import naming_connection
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
 __all__ = ["DataloreAsyncHook", "DataloreHook"]
@@ -71,14 +72,14 @@ class DataloreHook(ArtifactsHook):
 
     def run_notebook(
         self,
-        notebook_id: str | NotebookId,
+        notebook_id: str | NotebookId | CatalogEntry,
         *,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
         **options: Unpack[RunOptions],
     ) -> str:
         """Start a run of a notebook.
 
-        :param notebook_id: ``owner/id``, or the notebook's pasted address.
+        :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the catalog.
         :param max_outage: seconds for which to retry the request if Datalore certainly did not receive it.
         :param options: ``parameters``, values by the *Variable* of the notebook's controls: strings, numbers, booleans,
             dates, lists of these; None keeps the notebook's own value. ``update_report``: ``"on success"`` updates the
@@ -101,13 +102,13 @@ class DataloreHook(ArtifactsHook):
         return run_id
 
     def run_notebook_interactively(
-        self, notebook_id: str | NotebookId, *, max_outage: float | timedelta = defaults.MAX_OUTAGE
+        self, notebook_id: str | NotebookId | CatalogEntry, *, max_outage: float | timedelta = defaults.MAX_OUTAGE
     ) -> None:
         """Start an interactive run: the notebook runs in place, which updates the outputs that users see in it.
 
         Datalore returns no run id for it. To wait for it, use :class:`.DataloreInteractiveRunOperator`.
 
-        :param notebook_id: ``owner/id``, or the notebook's pasted address.
+        :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the catalog.
         :param max_outage: as in :meth:`run_notebook`.
         :raises DataloreError: as in :meth:`run_notebook`.
         """
@@ -162,10 +163,12 @@ class DataloreHook(ArtifactsHook):
             status = run_api.StatusReader(run_id)
         return self.run_flow(waiting.wait_for(status.look, RunEnded(run_id, where), policy))
 
-    def notebook(self, notebook_id: str | NotebookId, *, max_outage: float | timedelta = 0.0) -> DataloreNotebook:
+    def notebook(
+        self, notebook_id: str | NotebookId | CatalogEntry, *, max_outage: float | timedelta = 0.0
+    ) -> DataloreNotebook:
         """A notebook, for the Notebook API of Datalore Cloud and on-premises 2026.2 and later.
 
-        :param notebook_id: ``owner/id``, or the notebook's pasted address.
+        :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the catalog.
         :param max_outage: seconds for which each request is retried while Datalore gives no usable response.
         """
         from airflow_provider_datalore.hooks.notebook import DataloreNotebook

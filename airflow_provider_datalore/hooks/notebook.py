@@ -12,7 +12,11 @@ from airflow_provider_datalore.api.controls import settings_for
 from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
 from airflow_provider_datalore.api.waiting import WaitPolicy
 from airflow_provider_datalore.durations import seconds
-from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.exceptions import (
+    DataloreBadRequestError,
+    DataloreConfigurationError,
+    DataloreNotFoundError,
+)
 from airflow_provider_datalore.transport.connection import naming_connection
 
 if TYPE_CHECKING:
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
     from airflow_provider_datalore.hooks.notebook_files import NotebookFiles
     from airflow_provider_datalore.hooks.synchronous import SynchronousHook
+
+MAX_WORKSHEETS = 100
 
 
 class DataloreNotebook:
@@ -69,6 +75,22 @@ class DataloreNotebook:
     def look(self) -> NotebookState:
         """Read the state of the kernel and of the cells, with the results of their last executions."""
         return self.run_flow(partial(interactive.look, self.id))
+
+    def cells(self) -> list[Cell]:
+        """Read the cells of all worksheets without their outputs: their code, text and controls."""
+        cells: list[Cell] = []
+        for worksheet in range(MAX_WORKSHEETS):
+            call = notebook_api.list_cells(self.id, with_outputs=False, worksheet=worksheet)
+            try:
+                read = notebook_api.read_cells(call, self.send(call))
+            except (DataloreBadRequestError, DataloreNotFoundError):
+                if not worksheet:
+                    raise
+                break  # Datalore reports nowhere how many worksheets there are.
+            if worksheet and {cell.cell_id for cell in read} <= {cell.cell_id for cell in cells}:
+                break
+            cells += read
+        return cells
 
     def cell_outcome(self, cell: Cell) -> CellOutcome:
         """Read the printed output of a cell and its error."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_datalore.api.text import RESERVED_KEYS, listed
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from airflow_provider_datalore.api.text import RESERVED_KEYS, listed, one_line, shorten, shown_type
 from airflow_provider_datalore.api.values import as_list
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -42,6 +46,65 @@ def check_names(names: object) -> list[str]:
         f"outputs is {names!r:.300}; it must be a list of different names, such as ['revenue'], of values that the "
         "notebook glues with scrapbook or that are the output of a cell tagged xcom:revenue; or None for no outputs."
     )
+
+
+def check_types(types: Mapping[str, Any] | None) -> None:
+    """Check the types of outputs before the notebook runs, not hours later.
+
+    :raises DataloreConfigurationError: if one of them is not a type.
+    """
+    for name, kind in (types or {}).items():
+        _adapter(name, kind)
+
+
+def with_types(values: Mapping[str, Any], types: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+    """The values as their types, as JSON: an integer serves as a float, and a pydantic model becomes a dict.
+
+    :raises DataloreOutputError: if a value has another type.
+    """
+    typed = dict(values)
+    for name, kind in types.items():
+        adapter = _adapter(name, kind)
+        try:
+            # As JSON, a list can be a tuple and a text a date; strict, so that no text is a number, and no bool an int.
+            read = adapter.validate_json(json.dumps(values[name]), strict=True)
+            typed[name] = adapter.dump_python(read, mode="json", by_alias=True)
+        except (ValidationError, PydanticSerializationError) as error:
+            raise DataloreOutputError(
+                f"Output {name!r} is {_shown(values[name])}, and not {shown_type(kind)}{_details(error)}.\n"
+                f"Run {run_id} returned it, and outputs asks for {shown_type(kind)}.",
+                output=name,
+                to_do="correct the notebook, or the type in outputs.",
+            ) from None
+    return typed
+
+
+def _adapter(name: str, kind: Any) -> TypeAdapter[Any]:
+    is_value = kind is None or isinstance(kind, (str, Mapping, list, tuple, int, float))
+    try:
+        return TypeAdapter(type("NotAType", (), {}) if is_value else kind)
+    except Exception:
+        raise DataloreConfigurationError(
+            f"outputs contains {name!r}: {kind!r:.200}, which is not a type that can be checked; it "
+            "must be a list of different names, or a mapping of names to types such as float, int, str, bool, "
+            "list[str], dict[str, float], or a pydantic model."
+        ) from None
+
+
+def _shown(value: object) -> str:
+    kinds = {"dict": "a mapping", "list": "a list", "NoneType": "null", "str": "text", "bool": "a boolean"}
+    kind = kinds.get(type(value).__name__, f"of type {type(value).__name__}")
+    return "null" if value is None else f"{shorten(one_line(repr(value)))} ({kind})"
+
+
+def _details(error: Exception) -> str:
+    """Where a value that has parts does not fit; empty for a value without parts."""
+    if not isinstance(error, ValidationError):
+        return f": {shorten(one_line(str(error)))}"
+    parts = [
+        f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors(include_url=False) if part["loc"]
+    ]
+    return f": {shorten(one_line('; '.join(parts)))}" if parts else ""
 
 
 class Receive(Protocol):

@@ -22,6 +22,7 @@ from airflow_provider_datalore.transport.connection import (
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.calls import Call, Response
     from airflow_provider_datalore.api.flow import Flow, Result
+    from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.transport.requests_client import RequestsClient
 
 
@@ -52,10 +53,10 @@ class SynchronousHook(DataloreBaseHook):
         self._connection: DataloreConnection | None = None
         self._client: RequestsClient | None = None
 
-    def notebook_url(self, notebook_id: str | NotebookId) -> str:
+    def notebook_url(self, notebook_id: str | NotebookId | CatalogEntry) -> str:
         """The address of the notebook as users open it in a browser.
 
-        :param notebook_id: ``owner/id``, or the notebook's pasted address.
+        :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the catalog.
         """
         return self.connection.browser_url(self.parse_notebook_id(notebook_id).path)
 
@@ -126,12 +127,16 @@ class SynchronousHook(DataloreBaseHook):
                 notebook_url=url,
             ) from error
 
-    def parse_notebook_id(self, notebook_id: str | NotebookId) -> NotebookId:
-        """Parse a notebook id, or the pasted address of a notebook on this server.
+    def parse_notebook_id(self, notebook_id: str | NotebookId | CatalogEntry) -> NotebookId:
+        """Parse a notebook id, or the pasted address of a notebook on this server; or take the id from the catalog.
 
-        :raises DataloreConfigurationError: if it is neither.
+        :raises DataloreConfigurationError: if it is neither, or the catalog has no id for this connection.
         """
+        from airflow_provider_datalore.catalog.entry import CatalogEntry
+
         if isinstance(notebook_id, NotebookId):
             return notebook_id
+        if isinstance(notebook_id, CatalogEntry):
+            notebook_id = notebook_id.id_for(self.datalore_conn_id)
         with naming_connection(self.datalore_conn_id):
             return self.connection.notebook_id(notebook_id)

@@ -63,6 +63,30 @@ def code_cells(content: bytes) -> Iterator[CodeCell]:
     :param content: the file.
     :raises NotANotebookError: if the content is not a notebook.
     """
+    language, cells = raw_cells(content)
+    for number, cell in cells:
+        if cell.get("cell_type") == "code":
+            count = cell.get("execution_count", cell.get("prompt_number"))
+            metadata = cell.get("metadata")
+            metadata = metadata if isinstance(metadata, Mapping) else {}
+            timing = metadata.get("execution")
+            yield CodeCell(
+                number=number,
+                source=text(cell.get("source", cell.get("input"))),
+                tags=tags_of(cell),
+                outputs=tuple(_mappings(cell.get("outputs"))),
+                execution_count=count if isinstance(count, int) else None,
+                language=text(cell.get("language")) or language,
+                timing=timing if isinstance(timing, Mapping) else {},
+            )
+
+
+def raw_cells(content: bytes) -> tuple[str, list[tuple[int, Mapping[str, Any]]]]:
+    """The language of a notebook, and its cells of any type with their positions, counted from 1.
+
+    :param content: the file.
+    :raises NotANotebookError: if the content is not a notebook.
+    """
     try:
         notebook = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -73,22 +97,15 @@ def code_cells(content: bytes) -> Iterator[CodeCell]:
         cells = cells or None
     if not isinstance(cells, list):
         raise NotANotebookError("it is JSON, but has no cells")
-    language = _language(notebook)
-    for number, cell in enumerate(cells, start=1):
-        if isinstance(cell, Mapping) and cell.get("cell_type") == "code":
-            count = cell.get("execution_count", cell.get("prompt_number"))
-            metadata = cell.get("metadata")
-            metadata = metadata if isinstance(metadata, Mapping) else {}
-            tags, timing = metadata.get("tags"), metadata.get("execution")
-            yield CodeCell(
-                number=number,
-                source=text(cell.get("source", cell.get("input"))),
-                tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
-                outputs=tuple(_mappings(cell.get("outputs"))),
-                execution_count=count if isinstance(count, int) else None,
-                language=text(cell.get("language")) or language,
-                timing=timing if isinstance(timing, Mapping) else {},
-            )
+    numbered = [(number, cell) for number, cell in enumerate(cells, start=1) if isinstance(cell, Mapping)]
+    return _language(notebook), numbered
+
+
+def tags_of(cell: Mapping[str, Any]) -> tuple[str, ...]:
+    """The tags of a cell."""
+    metadata = cell.get("metadata")
+    tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
 
 
 def data(output: Mapping[str, Any]) -> Mapping[str, Any]:

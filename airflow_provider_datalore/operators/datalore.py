@@ -18,6 +18,8 @@ from airflow_provider_datalore.operators.artifacts import DataloreDownloadArtifa
 from airflow_provider_datalore.operators.dag_params import params_of_run
 from airflow_provider_datalore.operators.files import DataloreDownloadFileOperator, DataloreUploadFileOperator
 from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
+from airflow_provider_datalore.tasks.catalog_task import CatalogTask
+from airflow_provider_datalore.tasks.output_values import OutputValues
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.api.waiting import WaitPolicy
+    from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.tasks.run_store import RunStore
 
@@ -39,13 +42,14 @@ __all__ = [
 ]
 
 
-class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
+class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseOperator):
     """Runs a notebook in Datalore and waits for the run; with ``deferrable``, without holding a worker slot.
 
     Returns the run id. XCom ``run`` holds the finished run as JSON, XCom ``notebook_url`` the address of the
     notebook. A run that ends without success fails the task.
 
-    :param notebook_id: ``owner/id``, or the notebook's pasted address. (templated)
+    :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the :class:`.Catalog`, with whose
+        controls the parameters are then checked. (templated)
     :param parameters: values by the *Variable* of the notebook's controls: strings, numbers, booleans, dates,
         lists of these; None keeps the notebook's own value. (templated)
     :param update_report: ``"on success"`` updates the published report if the run succeeds, ``"never"`` does not;
@@ -56,6 +60,8 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         started.
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
+    :param defer_after: seconds for which a deferrable task waits on its worker before it defers, so that a run that
+        ends by then costs no deferral; 0 defers at once.
     :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start, so that
         the end of a short run is noticed soon.
     :param timeout: seconds to wait for the run; None for no limit. The notebook keeps running in Datalore after that.
@@ -66,7 +72,11 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         any ``ObjectStoragePath``, such as ``"s3://aws_default@bucket/{{ ds }}"``. XCom ``artifacts`` holds the paths.
         None saves nothing. (templated)
     :param outputs: names of values that the notebook returns: glued with scrapbook, or the output of a cell that is
-        tagged ``xcom:<name>``. XCom ``outputs`` holds them by name. A missing value fails the task. (templated)
+        tagged ``xcom:<name>``. XCom ``outputs`` holds them by name, and :meth:`value` hands one on. A missing value
+        fails the task. A mapping gives each name the type that its value has to have, such as ``{"revenue": float,
+        "top": list[str], "report": Report}`` with a pydantic model ``Report``, whose value is a dict. (templated)
+    :param when_edited: what to do if the code is not the one that was locked, for a notebook of the catalog:
+        ``"ignore"``, ``"warn"`` in the log, or ``"fail"``.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
@@ -82,18 +92,20 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        notebook_id: str,
+        notebook_id: str | CatalogEntry,
         parameters: Mapping[str, Any] | None = None,
         update_report: str | None = None,
         direct_file_storage_write: bool | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_after: float | timedelta = 0.0,
         poll_interval: float | timedelta = defaults.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
         durable: bool = True,
         artifacts_to: str | ObjectStoragePath | None = None,
-        outputs: Sequence[str] | None = None,
+        outputs: Mapping[str, Any] | Sequence[str] | None = None,
+        when_edited: str = "ignore",
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -104,13 +116,16 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         self.direct_file_storage_write = direct_file_storage_write
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
+        self.defer_after = seconds(defer_after)
         self.poll_interval = seconds(poll_interval)
         self.timeout = seconds(timeout)
         self.max_outage = seconds(max_outage)
         self.durable = durable
         self.artifacts_to = artifacts_to
-        self.outputs = outputs
+        self._use_outputs(outputs)
+        self.when_edited = when_edited
         self.datalore_conn_id = datalore_conn_id
+        self._use_catalog(parameters, when_edited)
 
     @property
     def hook(self) -> DataloreHook:
@@ -141,10 +156,17 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
         push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
         store = RunStore(context, self.durable)
-        parameters = cache(lambda: self.parameters_for(context))
+        parameters = cache(lambda: self._typed(self.parameters_for(context)))
         outage = policy.outage_before_start(time.time())
-        earlier = store.find_run(hook, notebook, self.outputs, outage, lambda: self._fingerprint(parameters()))
-        run_id = earlier or self._start(hook, notebook, store, parameters(), policy)
+        earlier = store.find_run(
+            hook, notebook, self._requested_outputs, outage, lambda: self._fingerprint(parameters())
+        )
+        if earlier is None:
+            values = parameters()
+            self._check_code(hook, notebook, context)
+            run_id = self._start(hook, notebook, store, values, policy)
+        else:
+            run_id = earlier
         policy = replace(policy, since=time.time())
         push_for_tab(context, xcom.RUN_ID, run_id)
         self.started_run_id = run_id
@@ -152,9 +174,7 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
             store.forget()
             outcome.describe_started(run_id, notebook, context, self, self.parameters or ())
             return run_id
-        if not self.deferrable:
-            return self._deliver(self._wait_here(hook, run_id, policy, url), hook, context)
-        if (run := self._already_finished(hook, run_id)) is not None:
+        if (run := self._wait_here(hook, run_id, policy, url)) is not None:
             return self._deliver(run, hook, context)
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
@@ -216,12 +236,21 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
         self.started_run_id, self.notebook_url = (own_text(context, key) for key in (xcom.RUN_ID, xcom.NOTEBOOK_URL))
 
     def _wait_policy(self) -> WaitPolicy:
-        from airflow_provider_datalore.api.waiting import WaitPolicy
+        from airflow_provider_datalore.api.waiting import WaitPolicy, check_seconds
         from airflow_provider_datalore.tasks.deferral import earliest_deadline
 
+        check_seconds("defer_after", self.defer_after, minimum=0)
         now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=now)
+
+    def _check_code(self, hook: DataloreHook, notebook: NotebookId, context: Context) -> None:
+        """Compare the code with the locked code before the run, if requested."""
+        if self.catalog_entry is not None and self.when_edited != "ignore":
+            from airflow_provider_datalore.tasks.edited import check_before
+
+            own = hook.notebook(notebook, max_outage=self.max_outage)
+            check_before(self, own, context, also_after=self.wait_for_completion)
 
     def _start(
         self,
@@ -249,26 +278,25 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
 
         return fingerprint(parameters, self.update_report, self.direct_file_storage_write)
 
-    def _wait_here(self, hook: DataloreHook, run_id: str, policy: WaitPolicy, url: str) -> Run:
+    def _wait_here(self, hook: DataloreHook, run_id: str, policy: WaitPolicy, url: str) -> Run | None:
+        """Wait on the worker; if the task is deferrable, for ``defer_after`` seconds.
+
+        :return: the finished run; None if the triggerer has to wait for it.
+        """
+        from airflow_provider_datalore.tasks.deferral import run_before_deferral
+
         # Not reset after an error: Airflow calls on_kill after it has raised the error that ends the task.
         self._waiting_for = run_id, url
-        run = hook.wait_with_policy(run_id, policy, where=url)
+        if self.deferrable:
+            run = run_before_deferral(hook, run_id, policy, self.defer_after, url)
+        else:
+            run = hook.wait_with_policy(run_id, policy, where=url)
         self._waiting_for = None
         return run
 
-    def _already_finished(self, hook: DataloreHook, run_id: str) -> Run | None:
-        """The run, if it has already ended; if its status cannot be read, the trigger reads it."""
-        from airflow_provider_datalore.exceptions import DataloreError
-
-        try:
-            run = hook.get_run(run_id)
-        except DataloreError as error:
-            self.log.info("Could not read the status of the run yet: %s", error)
-            return None
-        return run if run.is_finished else None
-
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
         from airflow_provider_datalore.exceptions import (
+            DataloreNotebookEditedError,
             DataloreNotFoundError,
             DataloreOutputError,
             DataloreRunFailedError,
@@ -290,7 +318,10 @@ class DataloreRunNotebookOperator(LineageMixin, BaseOperator):
                 store.forget()
                 raise error
             case DataloreOutputError() as error:
-                store.note_missing(self.outputs)
+                store.note_missing(self._requested_outputs)
+                raise without_retry(error)
+            case DataloreNotebookEditedError() as error:
+                store.forget()
                 raise without_retry(error)
             case DataloreNotFoundError() as error:
                 # Datalore has removed the artifacts. To get them, a user must clear the task, which runs the notebook

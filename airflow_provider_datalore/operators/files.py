@@ -10,16 +10,18 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_datalore import defaults, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
+from airflow_provider_datalore.tasks.catalog_task import CatalogTask
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
 
-class _FileOperator(BaseOperator):
+class _FileOperator(CatalogTask, BaseOperator):
     """The base of both operators."""
 
     operator_extra_links = (DataloreNotebookLink(),)
@@ -28,7 +30,7 @@ class _FileOperator(BaseOperator):
     def __init__(
         self,
         *,
-        notebook_id: str,
+        notebook_id: str | CatalogEntry,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
@@ -37,6 +39,7 @@ class _FileOperator(BaseOperator):
         self.notebook_id = notebook_id
         self.max_outage = seconds(max_outage)
         self.datalore_conn_id = datalore_conn_id
+        self._use_catalog()
 
     def _notebook(self, context: Context) -> DataloreNotebook:
         from airflow_provider_datalore.hooks.datalore import DataloreHook
@@ -51,7 +54,7 @@ class DataloreUploadFileOperator(_FileOperator):
 
     Requires Datalore Cloud, or on-premises 2026.2 or later. Returns the file's path in Datalore.
 
-    :param notebook_id: ``owner/id``, or the notebook's pasted address. (templated)
+    :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the :class:`.Catalog`. (templated)
     :param source: the file, any ``ObjectStoragePath``: ``"/data/sales.csv"``, or
         ``"s3://aws_default@bucket/{{ ds }}/sales.csv"`` with the id of an Airflow connection before the ``@``.
         (templated)
@@ -92,7 +95,7 @@ class DataloreDownloadFileOperator(_FileOperator):
     Requires Datalore Cloud, or on-premises 2026.2 or later. Returns the path. The file appears only when it is
     complete. It replaces a file of the same name.
 
-    :param notebook_id: ``owner/id``, or the notebook's pasted address. (templated)
+    :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the :class:`.Catalog`. (templated)
     :param path: the file in Datalore: ``"forecast.csv"`` is a file that the notebook's cells wrote under this name,
         ``"data/workspace_files/rates.csv"`` one of the workspace. (templated)
     :param destination: the folder, any ``ObjectStoragePath``. (templated)

@@ -12,6 +12,7 @@ from airflow_provider_datalore import defaults, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 from airflow_provider_datalore.operators.dag_params import params_of_run
+from airflow_provider_datalore.tasks.catalog_task import CatalogTask
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.interactive import InteractiveRun
     from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
     from airflow_provider_datalore.api.waiting import WaitPolicy
+    from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
     from airflow_provider_datalore.tasks.run_store import RunStore
@@ -28,14 +30,14 @@ if TYPE_CHECKING:
 WHEN_BUSY = ("wait", "fail")
 
 
-class DataloreInteractiveRunOperator(BaseOperator):
+class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     """Starts an interactive run: the notebook itself runs ("in place"), which updates the outputs that users see in it.
 
     By default, the task ends as soon as the run has started, on any version of Datalore. To wait for the run and for
     all other options, the Notebook API is required: Datalore Cloud, or on-premises 2026.2 or later. The operator then
     returns the finished run as JSON, also in XCom ``run``, and a cell that ends in an error fails the task.
 
-    :param notebook_id: ``owner/id``, or the notebook's pasted address. (templated)
+    :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the :class:`.Catalog`. (templated)
     :param parameters: values by the *Variable* of the notebook's controls, as for ``DataloreRunNotebookOperator``. The
         controls are set before the run, as in the editor: the notebook keeps the values. (templated)
     :param wait_for_completion: whether the task waits until the run has ended; if False, it ends as soon as the run has
@@ -55,6 +57,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         success, failure, kill or timeout.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
         (before Airflow 3.3 only with option ``run_store`` in section ``datalore`` of Airflow's configuration).
+    :param when_edited: as in ``DataloreRunNotebookOperator``.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
@@ -70,7 +73,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
     def __init__(
         self,
         *,
-        notebook_id: str,
+        notebook_id: str | CatalogEntry,
         parameters: Mapping[str, Any] | None = None,
         wait_for_completion: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -83,6 +86,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         interrupt_on_kill: bool = True,
         stop_session_after: bool = False,
         durable: bool = True,
+        when_edited: str = "ignore",
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -100,7 +104,9 @@ class DataloreInteractiveRunOperator(BaseOperator):
         self.interrupt_on_kill = interrupt_on_kill
         self.stop_session_after = stop_session_after
         self.durable = durable
+        self.when_edited = when_edited
         self.datalore_conn_id = datalore_conn_id
+        self._use_catalog(parameters, when_edited)
 
     @property
     def hook(self) -> DataloreHook:
@@ -122,6 +128,7 @@ class DataloreInteractiveRunOperator(BaseOperator):
         notebook = self._notebook()
         push_link(context, xcom.NOTEBOOK_URL, notebook.url)
         if not self.wait_for_completion:
+            self._check_code(notebook, context)
             start(notebook, policy.outage_before_start(time.time()))
             return None
         snapshot = run_of_earlier_try(notebook, self._store(context), self._fingerprint())
@@ -218,6 +225,13 @@ class DataloreInteractiveRunOperator(BaseOperator):
                 "the task ends as soon as the run has started. Set it, or remove these arguments."
             )
 
+    def _check_code(self, notebook: DataloreNotebook, context: Context) -> None:
+        """Compare the code with the locked code before the run, if requested."""
+        if self.catalog_entry is not None and self.when_edited != "ignore":
+            from airflow_provider_datalore.tasks.edited import check_before
+
+            check_before(self, notebook, context, also_after=False)
+
     def _store(self, context: Context) -> RunStore:
         from airflow_provider_datalore.tasks.run_store import RunStore
 
@@ -255,7 +269,9 @@ class DataloreInteractiveRunOperator(BaseOperator):
                 self._defer(notebook, "", policy, "execute_when_idle")
             notebook.wait_until_idle(policy)
 
-        snapshot = start_when_idle(notebook, self.parameters, policy, wait, has_waited=has_waited)
+        parameters = self._typed(self.parameters)
+        self._check_code(notebook, context)
+        snapshot = start_when_idle(notebook, parameters, policy, wait, has_waited=has_waited)
         self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
         push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
         return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +19,8 @@ from airflow_provider_datalore import defaults, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
+from airflow_provider_datalore.tasks.mapping import checked_partial
+from airflow_provider_datalore.tasks.output_values import OutputValues
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.datalore import DataloreHook
 
 
-class DataloreRunSensor(LineageMixin, BaseSensorOperator):
+class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
     """Waits until a run of a notebook has ended, and fails if it ended without success.
 
     Returns the finished run as JSON, also in XCom ``run``. ``soft_fail`` skips the task when a time limit passes, but
@@ -40,6 +42,8 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
     :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned. (templated)
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
+    :param defer_after: seconds for which a deferrable sensor waits on its worker before it defers, so that a run that
+        ends by then costs no deferral; 0 defers at once.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails. In mode
         ``reschedule``, the start of an outage is not remembered, so only ``timeout`` ends it.
     :param artifacts_to: as in ``DataloreRunNotebookOperator``. (templated)
@@ -58,21 +62,29 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         *,
         run_id: str,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_after: float | timedelta = 0.0,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
-        outputs: Sequence[str] | None = None,
+        outputs: Mapping[str, Any] | Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.run_id = run_id
         self.deferrable = deferrable
+        self.defer_after = seconds(defer_after)
         self.max_outage = seconds(max_outage)
         self.artifacts_to = artifacts_to
-        self.outputs = outputs
+        self._use_outputs(outputs)
         self.datalore_conn_id = datalore_conn_id
         self._outage: Outage | None = None
         self._last_seen: Run | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Set arguments of all tasks that ``expand`` creates; see ``BaseOperator.partial``."""
+        partial: Any = super().partial
+        return checked_partial(partial(**kwargs))
 
     @cached_property
     def hook(self) -> DataloreHook:
@@ -88,9 +100,11 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         :raises AirflowSensorTimeout: if the run is still running when the limit passes; with ``soft_fail`` the task is
             skipped.
         """
+        from airflow_provider_datalore.api.waiting import check_seconds
         from airflow_provider_datalore.tasks.deferral import still_running
         from airflow_provider_datalore.tasks.outcome import check
 
+        check_seconds("defer_after", self.defer_after, minimum=0)
         check(self)
         try:
             return super().execute(context)
@@ -108,7 +122,8 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         if run is not None and run.is_finished:
             return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         if self.deferrable:
-            self._defer(self._url(run))
+            run = self._wait_here_or_defer(self._url(run))
+            return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -210,14 +225,23 @@ class DataloreRunSensor(LineageMixin, BaseSensorOperator):
         except DataloreConfigurationError:
             return ""
 
-    def _defer(self, url: str) -> NoReturn:
+    def _wait_here_or_defer(self, url: str) -> Run:
+        """Wait on the worker for ``defer_after`` seconds; if the run is still running then, let the triggerer wait."""
         from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy
-        from airflow_provider_datalore.tasks.deferral import defer, earliest_deadline
+        from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
+        from airflow_provider_datalore.tasks.deferral import defer, earliest_deadline, run_before_deferral
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         policy = WaitPolicy(max(MIN_POLL_INTERVAL, self.poke_interval), self.max_outage, deadline, since=now)
+        if self.defer_after:
+            try:
+                run = run_before_deferral(self.hook, self.run_id, policy, self.defer_after, url)
+            except DataloreRunTimeoutError as error:
+                self._fail_by_timeout(error)
+            if run is not None:
+                return run
         self.log.info("Deferring: the triggerer waits for run %s.", self.run_id)
         defer(self, DataloreRunTrigger, policy, run_id=self.run_id, notebook_url=url)
 

@@ -26,6 +26,10 @@ class DataloreNotFoundError(exceptions.DataloreNotFoundError, AirflowFailExcepti
     """Not retried: Datalore has removed the artifacts."""
 
 
+class DataloreNotebookEditedError(exceptions.DataloreNotebookEditedError, AirflowFailException):
+    """Not retried: the code is the same on the next try."""
+
+
 @contextmanager
 def no_retry_if_unknown() -> Iterator[None]:
     """Prevent a retry if Datalore may have received the request to run the notebook."""
@@ -38,9 +42,13 @@ def no_retry_if_unknown() -> Iterator[None]:
 
 
 def without_retry(
-    error: exceptions.DataloreOutputError | exceptions.DataloreNotFoundError,
-) -> DataloreOutputError | DataloreNotFoundError:
+    error: exceptions.DataloreOutputError | exceptions.DataloreNotFoundError | exceptions.DataloreNotebookEditedError,
+) -> DataloreOutputError | DataloreNotFoundError | DataloreNotebookEditedError:
     """The same error, in the subclass for which Airflow does not retry the task."""
+    if isinstance(error, exceptions.DataloreNotebookEditedError):
+        edited = DataloreNotebookEditedError(error.message)
+        vars(edited).update(vars(error))
+        return edited
     if isinstance(error, exceptions.DataloreNotFoundError):
         return DataloreNotFoundError(error.message, status=error.status, url=error.url, detail=error.detail)
     if isinstance(error, exceptions.DataloreMissingOutputError):

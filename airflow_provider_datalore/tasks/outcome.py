@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,6 +32,7 @@ class RunTask(Protocol):
 
     artifacts_to: str | ObjectStoragePath | None
     outputs: Sequence[str] | None
+    output_types: Mapping[str, Any] | None
     max_outage: float
 
     @property
@@ -65,9 +66,10 @@ def check(task: RunTask) -> None:
 
         folder(task.artifacts_to)
     if task.outputs is not None:
-        from airflow_provider_datalore.hooks.run_outputs import check_names
+        from airflow_provider_datalore.hooks.run_outputs import check_names, check_types
 
         check_names(task.outputs)
+        check_types(task.output_types)
 
 
 def check_writable(task: RunTask) -> None:
@@ -118,15 +120,16 @@ def deliver(
         run.raise_for_failure()
     except DataloreRunFailedError as error:
         failed = explained(error, hook, notebook_url)
+        _check_code(run, hook, context, task)
         _keep_artifacts(run, hook, context, task)
         return Outcome(run, failed, failed.failure, notebook_url)
     made = [artifact.name for artifact in run.artifacts]
     log.info("Run %s succeeded; its artifacts: %s.", run.run_id, made or "none")
     try:
         _keep_artifacts(run, hook, context, task)
+        _check_code(run, hook, context, task)
         if task.outputs is not None:
-            outputs = hook.read_outputs(run, task.outputs, max_outage=task.max_outage)
-            context["ti"].xcom_push(key=xcom.OUTPUTS, value=outputs)
+            _hand_on(hook.read_outputs(run, task.outputs, max_outage=task.max_outage), run, context, task)
     except DataloreError as error:
         return Outcome(run, error, notebook_url=notebook_url)
     _describe(run, context, task, parameters)
@@ -169,6 +172,24 @@ def _describe(run: Run, context: Context, task: RunTask, parameters: Iterable[st
     from airflow_provider_datalore.assets.events import describe_run
 
     describe_run(run, context, task.outlets, parameters)
+
+
+def _check_code(run: Run, hook: DataloreHook, context: Context, task: object) -> None:
+    if getattr(task, "catalog_entry", None) is not None:
+        from airflow_provider_datalore.tasks.edited import check_after
+
+        check_after(task, run, hook, context)
+
+
+def _hand_on(outputs: dict[str, Any], run: Run, context: Context, task: RunTask) -> None:
+    """Push the values that the notebook returned, all together and each of them, for ``task.value(name)``."""
+    if task.output_types is not None:
+        from airflow_provider_datalore.hooks.run_outputs import with_types
+
+        outputs = with_types(outputs, task.output_types, run.run_id)
+    context["ti"].xcom_push(key=xcom.OUTPUTS, value=outputs)
+    for name, value in outputs.items():
+        context["ti"].xcom_push(key=xcom.output_key(name), value=value)
 
 
 def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,6 +50,7 @@ def notebook(datalore: EmulatorProcess, request: pytest.FixtureRequest) -> Write
     """Writes a notebook with the name of the test."""
 
     def write(*cells: str | NotebookNode, name: str = "", owner: str = "") -> str:
-        return write_notebook(datalore.folder, name or request.node.name.replace("/", "-"), *cells, owner=owner)
+        of_test = re.sub(r"[^A-Za-z0-9_-]+", "-", request.node.name).strip("-")
+        return write_notebook(datalore.folder, name or of_test, *cells, owner=owner)
 
     return write

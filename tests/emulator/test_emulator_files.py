@@ -84,9 +84,42 @@ def test_bytes_that_are_not_text_are_refused(opened: Notebook) -> None:
 def test_folders_lead_to_the_files(opened: Notebook) -> None:
     upload(opened, "deep.txt", b"1", directory=f"{FILES}/models/new")
     assert names(opened, "") == ["data"]
-    assert names(opened, "data") == ["notebook_files"]
+    assert names(opened, "data") == ["notebook_files", "workspace_files"]
     assert "models" in names(opened)
     assert names(opened, f"{FILES}/models/new") == ["deep.txt"]
+
+
+def test_a_file_that_is_uploaded_without_a_directory_is_at_the_root(opened: Notebook) -> None:
+    where = {"ownerId": opened.owner, "notebookId": opened.name}
+    answer = opened.client.post("/api/notebook/v1/file/upload", params=where, files={"file": ("top.txt", b"1")})
+    assert answer.json() == {"fileName": "top.txt", "status": "uploaded"}
+    assert names(opened, "") == ["data", "top.txt"]
+    assert "top.txt" not in names(opened)
+    assert opened.json("file/read", filePath="top.txt")["content"] == "1"
+    assert opened.call("file/delete", filePath="top.txt").status_code == 204
+    assert upload(opened, "a.txt", b"1", directory="data").status_code == 404
+
+
+def test_the_files_of_a_workspace_belong_to_all_its_notebooks(opened: Notebook, notebook: Write) -> None:
+    beside = Notebook(opened.client, notebook("1", name="beside", owner="files"))
+    elsewhere = Notebook(opened.client, notebook("1", name="elsewhere", owner="other-files"))
+    assert names(opened, "data/workspace_files") == []
+    upload(opened, "rates.csv", b"1.1", directory="data/workspace_files/2026")
+    assert names(beside, "data/workspace_files") == ["2026"]
+    assert beside.call("file", filePath="data/workspace_files/2026/rates.csv").content == b"1.1"
+    assert names(elsewhere, "data/workspace_files") == []
+    assert_hidden(elsewhere, "data/workspace_files/2026/rates.csv")
+    assert "rates.csv" not in names(beside)
+    for path in ("data/workspace_files/../../x", "data/workspace_files/.hidden"):
+        assert upload(opened, "a", b"1", directory=path).status_code in (400, 404)
+
+
+def test_text_is_cut_before_a_character_and_not_within_it(opened: Notebook) -> None:
+    upload(opened, "a.txt", "äöü".encode())
+    result = opened.json("file/read", filePath=f"{FILES}/a.txt", maxBytes=5)
+    assert (result["content"], result["truncated"], result["bytesRead"]) == ("äö", True, 4)
+    for fields in ({"maxBytes": 0}, {"maxBytes": 10 * 2**20 + 1}, {"encoding": "ascii"}, {"maxLines": 0}):
+        assert opened.call("file/read", filePath=f"{FILES}/a.txt", **fields).status_code == 400
 
 
 @pytest.mark.parametrize(

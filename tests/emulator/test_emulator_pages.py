@@ -22,8 +22,8 @@ def browser(datalore: EmulatorProcess) -> Client:
 def test_the_first_page_lists_notebooks_and_runs(browser: Client, notebook: Write, finished: dict[str, Any]) -> None:
     notebook("1", name="Daily & <b>")
     page = browser.get("/").text
-    assert "me/Daily &amp; &lt;b&gt;" in page
-    assert f"/notebook/{quote('me/Daily & <b>')}" in page
+    assert "me/Daily-b</a> (Daily &amp; &lt;b&gt;)" in page
+    assert "/notebook/me/Daily-b'" in page
     assert f"/runs/{finished['runId']}" in page
     assert "succeeded" in page
 

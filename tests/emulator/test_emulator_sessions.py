@@ -152,7 +152,7 @@ def test_a_restart_ends_the_run_and_clears_all_variables(client: Client, noteboo
     opened.run()
     gate_pid(tmp_path / "go")
     assert opened.json("kernel/restart", waitUntilReady=True) == {"state": "READY", "timedOut": False}
-    assert opened.statuses() == ["VALID", "NONE"]
+    assert opened.statuses() == ["NONE", "NONE"]
     (tmp_path / "go").touch()
     cells = opened.run_to_end()
     assert cells[0]["outputs"][0]["text"] == "1\n"

@@ -60,7 +60,7 @@ def notebook(emulator: EmulatorProcess, client: Client, request: pytest.FixtureR
     """Writes a notebook of these cells, in a folder that has the name of the test."""
 
     def write(*cells: Any, name: str = "sales") -> Notebook:
-        owner = "".join(c if c.isalnum() else "-" for c in request.node.name)
+        owner = "".join(c if c.isascii() and c.isalnum() else "-" for c in request.node.name)
         owner = f"{owner[:40]}-{hash(request.node.nodeid) % 10**8}"
         return Notebook(client, write_notebook(emulator.folder, name, *cells, owner=owner))
 

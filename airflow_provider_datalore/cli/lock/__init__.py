@@ -1,0 +1,1 @@
+"""The command ``lock``: writes what is known of notebooks into a file that is committed."""

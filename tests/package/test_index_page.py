@@ -1,0 +1,55 @@
+"""The page on the package index leads to the repository and the documentation, once they have addresses."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from dev import package
+from dev.index_page import Addresses, index_page, read_addresses
+from tests.package.conftest import ROOT
+
+KNOWN = Addresses("https://git.example/owner/name", "https://docs.example/en/stable")
+README = """\
+![The tab](docs/images/tab.png)
+
+[Values](docs/howto/return-values.md#types), [examples](example_dags), [below](#more),
+[Airflow](https://airflow.apache.org/)
+"""
+
+
+def test_links_become_absolute() -> None:
+    page = index_page(README, KNOWN, "1.2.0")
+    assert "![The tab](https://git.example/owner/name/raw/v1.2.0/docs/images/tab.png)" in page
+    assert "[Values](https://docs.example/en/stable/howto/return-values.html#types)" in page
+    assert "[examples](https://git.example/owner/name/blob/v1.2.0/example_dags)" in page
+    assert ", below," in page
+    assert "[Airflow](https://airflow.apache.org/)" in page
+
+
+def test_a_link_without_an_address_is_text() -> None:
+    page = index_page(README, Addresses("", ""), "1.2.0")
+    assert "![" not in page
+    assert "Values, examples, below," in page
+
+
+def test_every_relative_link_of_the_readme_becomes_absolute() -> None:
+    page = index_page((ROOT / "README.md").read_text(), KNOWN, "1.2.0")
+    assert "](docs/" not in page
+    assert page.count("https://docs.example/") > 5
+    assert page.count("/raw/v1.2.0/docs/images/") >= 1
+
+
+@pytest.mark.parametrize("known", [{"repository": KNOWN.repository}, {"documentation": KNOWN.documentation}, {}])
+def test_a_release_without_addresses_is_refused(monkeypatch: pytest.MonkeyPatch, known: dict[str, str]) -> None:
+    monkeypatch.setattr(package, "read_addresses", lambda: Addresses(**{"repository": "", "documentation": ""} | known))
+    monkeypatch.setattr(sys, "argv", ["package", "--dist", "nowhere"])
+    with pytest.raises(SystemExit) as refused:
+        package.main()
+    assert "not ready to be released" in str(refused.value.code)
+    assert all(name not in str(refused.value.code).partition(" under ")[0] for name in known)
+
+
+def test_the_addresses_are_in_one_place() -> None:
+    assert set(read_addresses()._fields) == {"repository", "documentation"}
