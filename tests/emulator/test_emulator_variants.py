@@ -15,7 +15,7 @@ from airflow_provider_datalore.emulator.run_store import Run
 from airflow_provider_datalore.emulator.settings import Variant
 from airflow_provider_datalore.emulator.slots import Slots
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
-from tests.emulator.emulator_client import Client, Write, code, printed
+from tests.emulator.emulator_client import Client, Write, code, printed, wait_until
 
 SUBMITTED = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
@@ -205,6 +205,7 @@ def test_an_interrupted_wait_for_a_place_gives_none_away() -> None:
 
 
 def test_the_number_of_parallel_runs_can_change(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
+    wait_until(lambda: all(run["state"] == "ended" for run in datalore.runs()))
     datalore.set_variant(parallel_limit=1, over_limit="429", retry_after=7)
     notebook_id = notebook("import time; time.sleep(2)")
     first = client.start(notebook_id)
