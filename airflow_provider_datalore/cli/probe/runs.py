@@ -119,11 +119,11 @@ class Runs:
         self._accepted("direct_file_storage_write", response, True, False)
 
     def unknown_field(self) -> None:
-        """Find out what becomes of a field that Datalore does not document."""
+        """Find out whether a field that Datalore does not document is refused."""
         self._accepted("unknown_field", self.exchange.start(self.notebook, airflowProbe=True), "ignore", "reject")
 
     def parameters(self, known: Known | None) -> None:
-        """Find out what becomes of parameters: unknown ones, numbers, and values of the wrong type.
+        """Find out which parameters are refused: unknown ones, numbers, and values of the wrong type.
 
         :param known: a parameter of the notebook; None if none was found.
         """
@@ -157,7 +157,7 @@ class Runs:
             self.record.set("failed_artifacts", "kept" if run.artifacts else "dropped")
 
     def parallel(self, number: int) -> None:
-        """Find out how many runs Datalore executes at once, and what becomes of more."""
+        """Find out how many runs Datalore executes at once, and whether it queues or refuses more."""
         started: list[Watched] = []
         for _ in range(number):
             response = self.exchange.start(self.notebook)
