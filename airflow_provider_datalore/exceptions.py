@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from airflow_provider_datalore.run_state import STATE_WORDS, Known, KnownPlace, Outage
 from airflow_provider_datalore.run_state import RunState as RunState  # noqa: PLC0414  (part of this module's API)
-from airflow_provider_datalore.wording import SUMMARY_CHARS, head_and_rest, shortened, wrapped
+from airflow_provider_datalore.wording import SUMMARY_CHARS, head_and_rest, shortened, unlike_log_line, wrapped
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
@@ -90,7 +90,7 @@ class DataloreError(Exception):
             lines += [f"    {self.notebook_url}"] if self.notebook_url else []
         if self.to_do:
             lines += [piece for line in f"To do: {self.to_do}".splitlines() for piece in wrapped(line)]
-        return "\n".join([self.summary, *lines])
+        return "\n".join([self.summary, *map(unlike_log_line, lines)])
 
     def set_state(self, state: RunState, notebook_url: str = "", words: str = "") -> Self:
         """Set the state of the notebook.

@@ -19,6 +19,8 @@ from tests.ui import users
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "example_dags"
+TAB_DAGS = Path(__file__).with_name("ui") / "dags"
+FAILURE_DAGS = Path(__file__).parent / "failures" / "dags"
 EXAMPLES_CONN_ID = "datalore_default"
 EXAMPLES_TOKEN = "a-token-that-must-not-show"
 PASSWORDS = {users.ADMIN: "ann-s-password", users.VIEWER: "vic-s-password"}
@@ -45,6 +47,8 @@ class SharedAirflow(FaultyAirflow):
         ignored = shutil.ignore_patterns("notebooks", "__pycache__")
         shutil.copytree(EXAMPLES, dags / "examples", ignore=ignored)
         shutil.copytree(FAULT_DAGS, dags / "faults", ignore=ignored)
+        shutil.copytree(TAB_DAGS, dags / "tab", ignore=ignored)
+        shutil.copytree(FAILURE_DAGS, dags / "failures", ignore=ignored)
         super().__init__(dags, env={**_FILES_ARE_READ_ONCE, **(_users(folder) if HAS_USERS else {})})
 
     def start(self) -> None:
@@ -55,7 +59,7 @@ class SharedAirflow(FaultyAirflow):
     def wait_for_its_dags(self) -> None:
         """Waits until Airflow lists all DAGs that tests run here."""
         examples = [f"datalore_{path.stem}" for path in EXAMPLES.glob("*.py")]
-        self.wait_for_dags([*examples, "faults_deferred", "faults_sensor"])
+        self.wait_for_dags([*examples, "faults_deferred", "faults_sensor", "tab_states_run", "failures"])
 
     def log_in(self, user: str) -> str:
         """The token that a user gets for their password."""
@@ -85,6 +89,10 @@ class SharedAirflow(FaultyAirflow):
         """Stores a Connection; whatever one of this id had before is gone."""
         self.remove_connection(conn_id)
         self.add_connection(conn_id, fields)
+
+    def set_variable(self, key: str, value: str) -> None:
+        """Stores an Airflow Variable."""
+        self.request("POST", "/variables", json={"key": key, "value": value})
 
     def limit_default_pool(self, slots: int) -> None:
         """Lets so many tasks run at a time; deferred tasks take no slot."""

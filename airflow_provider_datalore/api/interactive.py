@@ -18,7 +18,8 @@ from airflow_provider_datalore.api.models import JsonModel, NotebookId
 from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell, Kernel
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.api.text import storable
-from airflow_provider_datalore.exceptions import DataloreRunOverlapError
+from airflow_provider_datalore.exceptions import DataloreRunOverlapError, RunState
+from airflow_provider_datalore.wording import short_notebook
 
 
 class InteractiveRun(JsonModel):
@@ -134,9 +135,11 @@ def check_own(snapshot: Snapshot, state: NotebookState) -> None:
             what = f"the control of variable {seal.variable!r} was changed meanwhile"
     if what:
         raise DataloreRunOverlapError(
-            f"The outcome of this task's run of notebook {snapshot.notebook} cannot be determined: {what}. The "
-            "notebook may show the results of another run. Let only one task at a time run a notebook interactively, "
-            "for example with a pool of one slot, and look at the notebook before you clear this task."
+            f"The outcome of the run of {short_notebook(str(snapshot.notebook))} cannot be determined: another run.\n"
+            f"{what[:1].upper()}{what[1:]}. The notebook may show the results of another run.",
+            to_do="Look at the notebook before you clear this task. Let only one task at a time run a notebook "
+            "interactively, for example with a pool of one slot.",
+            state=RunState.UNKNOWN,
         )
 
 

@@ -30,6 +30,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreNotebookApiMissingError,
     DataloreNotFoundError,
 )
+from airflow_provider_datalore.wording import cut
 
 REPORT_TYPES = ("STATIC", "INTERACTIVE")
 REPORT_MODES = ("CREATE", "UPDATE")
@@ -54,6 +55,11 @@ def list_cells(notebook: NotebookId, *, with_outputs: bool = True, worksheet: in
     further: dict[str, Any] = {"worksheetIndex": worksheet} if worksheet else {}
     purpose = f"read the cells of notebook {notebook}"
     return _call(notebook, "cells", purpose, includeOutputs=with_outputs, **further)
+
+
+def list_sources(notebook: NotebookId) -> Call:
+    """The call that reads the cells without the results of their executions."""
+    return _call(notebook, "cells", f"read the sources of notebook {notebook}", includeOutputs=False)
 
 
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
@@ -93,7 +99,9 @@ def publish_report(notebook: NotebookId, report_type: object, mode: object) -> C
     """
     check_report_type(report_type)
     if mode not in REPORT_MODES:
-        raise DataloreConfigurationError(f"mode is {mode!r}; it must be {choices(REPORT_MODES)}.")
+        raise DataloreConfigurationError(
+            f"mode is {mode!r}; it must be {choices(REPORT_MODES)}.", to_do="Correct mode."
+        )
     purpose = f"publish the {report_type} report of notebook {notebook}"
     is_new = mode == "CREATE"
     bad_request = "" if is_new else "Only a published report can be updated: publish it in Datalore once."
@@ -109,7 +117,9 @@ def check_report_type(report_type: object, name: str = "report_type") -> None:
     :raises DataloreConfigurationError: if there is no such type.
     """
     if report_type not in REPORT_TYPES:
-        raise DataloreConfigurationError(f"{name} is {report_type!r}; it must be {choices(REPORT_TYPES)}.")
+        raise DataloreConfigurationError(
+            f"{name} is {report_type!r}; it must be {choices(REPORT_TYPES)}.", to_do=f"Correct {name}."
+        )
 
 
 def list_files(notebook: NotebookId, directory: str) -> Call:
@@ -131,7 +141,7 @@ def download_file(notebook: NotebookId, path: str, receive: Callable[[Iterator[b
         notebook,
         "file",
         f"download file {path!r} of notebook {notebook}",
-        not_found=f"There is no file {path!r}, or the notebook is not shared with the owner of the token.",
+        **_file_not_found(path),
         filePath=path,
         receive=receive,
     )
@@ -143,7 +153,7 @@ def delete_file(notebook: NotebookId, path: str) -> Call:
         notebook,
         "file/delete",
         f"delete file {path!r} of notebook {notebook}",
-        not_found=f"There is no file {path!r}, or the notebook is not shared with the owner of the token.",
+        **_file_not_found(path),
         filePath=path,
     )
 
@@ -159,7 +169,7 @@ def upload_file(notebook: NotebookId, name: str, directory: str, form: Form) -> 
         f"/api/notebook/v1/file/upload?{where}",
         f"upload file {name!r} to {directory!r} of notebook {notebook}",
         form=form,
-        not_found=notebook_not_found(notebook),
+        **notebook_not_found(notebook),
         repeatable=True,
     )
 
@@ -189,10 +199,12 @@ def request(call: Call) -> Flow[Response]:
         if probe.status != 404:
             raise
         raise DataloreNotebookApiMissingError(
-            f"Could not {call.purpose} on {probe.connection}: the server has no Notebook API; {probe.url} always "
-            "returns 404. Waiting for interactive runs, their parameters, reports and files require Datalore Cloud, or "
-            "Datalore on-premises 2026.2 or later. On an older server, set wait_for_completion=False and use none of "
-            "these, or run an isolated copy of the notebook with DataloreRunNotebookOperator."
+            "This Datalore has no Notebook API: it is older than on-premises 2026.2.\n"
+            f"Could not {call.purpose} on {probe.connection}: {probe.url} always returns 404.\n"
+            "Waiting for interactive runs, their parameters, reports and files require Datalore Cloud, or on-premises "
+            "2026.2 or later.",
+            to_do="Set wait_for_completion=False and use none of these, or run an isolated copy of the notebook with "
+            "DataloreRunNotebookOperator.",
         ) from None
     return response
 
@@ -244,6 +256,14 @@ def read_flag(call: Call, response: Response, name: str) -> bool:
 _Read = TypeVar("_Read", bound=JsonModel)
 
 
+def _file_not_found(path: str) -> dict[str, Any]:
+    return {
+        "missing": f"File {cut(path, 60)!r} was not found (404)",
+        "not_found": f"There is no file {path!r}, or the notebook is not shared with the owner of the token.",
+        "find": "Correct the path, or share the notebook with edit access.",
+    }
+
+
 def _read(model: type[_Read], call: Call, response: Response, data: object) -> _Read:
     try:
         return model.model_validate(data)
@@ -256,7 +276,9 @@ def _call(
     name: str,
     purpose: str,
     *,
+    missing: str = "",
     not_found: str = "",
+    find: str = "",
     bad_request: str = "",
     repeatable: bool = True,
     receive: Callable[[Iterator[bytes]], Any] | None = None,
@@ -268,7 +290,7 @@ def _call(
         purpose,
         body={"notebookId": {"ownerId": notebook.owner, "id": notebook.id}, **fields},
         receive=receive,
-        not_found=not_found or notebook_not_found(notebook),
+        **({"missing": missing, "not_found": not_found, "find": find} if missing else notebook_not_found(notebook)),
         bad_request=bad_request,
         repeatable=repeatable,
     )

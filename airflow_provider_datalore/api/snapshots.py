@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell, Kernel
-from airflow_provider_datalore.exceptions import DataloreError
+from airflow_provider_datalore.exceptions import DataloreError, RunState
 
 Fingerprint: TypeAlias = tuple[int | None, str | None, str | None]
 
@@ -123,9 +123,10 @@ class Snapshot:
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataloreError(
-                f"The stored snapshot of an interactive run cannot be read ({error!r:.200}): {text!r:.200}. The "
-                "outcome of the run cannot be determined; look at the notebook in Datalore. Workers and triggerers "
-                "must have the same version of airflow-provider-datalore."
+                f"The stored snapshot of an interactive run cannot be read.\n{error!r:.200}: {text!r:.200}",
+                to_do="Look at the notebook in Datalore. Workers and triggerers must have the same version of "
+                "airflow-provider-datalore.",
+                state=RunState.UNKNOWN,
             ) from None
 
     def has_run(self, cell: Cell) -> bool:

@@ -127,8 +127,9 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
             returned = asyncio.run(_result_of(returned))
         if returned is not None and not isinstance(returned, Mapping):
             raise DataloreConfigurationError(
-                f"The function of task {self.task_id!r} returned a {type(returned).__name__}; it must return the "
-                "notebook's parameters as a mapping such as {'region': 'eu'}, or None for no parameters."
+                f"The function of task {self.task_id!r} returned a {type(returned).__name__}, not a mapping.",
+                to_do="It must return the notebook's parameters as a mapping such as {'region': 'eu'}, or None for no "
+                "parameters.",
             )
         masked: Any = redact(to_datalore(returned))
         if reserved := reserved_key(masked):

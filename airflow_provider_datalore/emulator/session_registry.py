@@ -11,7 +11,6 @@ from .ids import NotebookId
 from .request_log import RequestLog
 from .sessions import Session, Spawn
 from .settings import Variant
-from .slots import Slots
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -26,7 +25,9 @@ class Sessions:
     :param variant: returns the variant of Datalore to simulate.
     """
 
-    def __init__(self, slots: Slots, spawn: Spawn, request_log: RequestLog, variant: Callable[[], Variant]) -> None:
+    def __init__(
+        self, slots: asyncio.Semaphore, spawn: Spawn, request_log: RequestLog, variant: Callable[[], Variant]
+    ) -> None:
         self._slots = slots
         self._spawn = spawn
         self._request_log = request_log

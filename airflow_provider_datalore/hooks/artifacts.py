@@ -112,7 +112,9 @@ class ArtifactsHook(SynchronousHook):
         :raises DataloreError: any failure, each with its own class.
         """
         call = run_api.get_artifact(artifact, receive)
-        received: Received = self.run_flow(waiting.retry(partial(request, call), seconds(max_outage))).received
+        # Whoever has an artifact has it from a usable response.
+        flow = waiting.retry(partial(request, call), seconds(max_outage), contacted=True)
+        received: Received = self.run_flow(flow).received
         return received
 
     def artifact_url(self, artifact: Artifact) -> str:

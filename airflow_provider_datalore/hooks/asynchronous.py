@@ -58,7 +58,7 @@ class DataloreAsyncHook(DataloreBaseHook):
         """Read the present state of a run; see :meth:`DataloreHook.get_run`."""
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
-            flow = waiting.retry(status.look, seconds(max_outage), grace=seconds(grace))
+            flow = waiting.read_run(status, run_id, seconds(max_outage), grace=seconds(grace))
             return await self.run_flow(flow)
 
     async def wait_for_run(
@@ -75,7 +75,7 @@ class DataloreAsyncHook(DataloreBaseHook):
             policy = WaitPolicy(seconds(poll_interval), seconds(max_outage), deadline_after(timeout, now), since=now)
         return await self.wait_with_policy(run_id, policy)
 
-    async def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "Datalore") -> Run:
+    async def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "") -> Run:
         """Wait until a run has ended; see :meth:`DataloreHook.wait_with_policy`."""
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)

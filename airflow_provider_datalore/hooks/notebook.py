@@ -39,6 +39,9 @@ class DataloreNotebook:
 
     Every method raises ``DataloreNotebookApiMissingError`` if the server has no Notebook API.
 
+    ``contacted`` is whether Datalore has given a usable response before: if not, an error that waiting cannot help,
+    such as an unknown host name, is not retried for longer than 15 seconds.
+
     :param hook: the hook of the Airflow connection.
     :param notebook: the notebook.
     :param max_outage: seconds for which each request is retried while Datalore gives no usable response; 0 does not
@@ -51,6 +54,7 @@ class DataloreNotebook:
         self.hook = hook
         self.id = notebook
         self.max_outage = seconds(max_outage)
+        self.contacted = False
 
     @property
     def url(self) -> str:
@@ -108,7 +112,8 @@ class DataloreNotebook:
             try:
                 return settings_for(state.cells, parameters)
             except DataloreConfigurationError as error:
-                raise DataloreConfigurationError(f"Notebook {self.id}: {error}") from None
+                error.message = f"Notebook {self.id}: {error.message}"
+                raise
 
     def set_parameters(self, parameters: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
         """Set the notebook's controls, as in the editor: the notebook keeps the values.
@@ -194,7 +199,9 @@ class DataloreNotebook:
 
     def run_flow(self, flow: Callable[[], Flow[Result]]) -> Result:
         """Send calls that depend on one another; all of them are retried while Datalore gives no usable response."""
-        return self.hook.run_flow(waiting.retry(flow, self.max_outage))
+        result = self.hook.run_flow(waiting.retry(flow, self.max_outage, contacted=self.contacted))
+        self.contacted = True
+        return result
 
     def send(self, call: Call) -> Response:
         """Send a call, with retries; a call that must not arrive twice is retried only if it did not arrive."""

@@ -10,7 +10,13 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import waiting
 from airflow_provider_datalore.api.notebook_id import NotebookId
-from airflow_provider_datalore.exceptions import DataloreNoResponseError, DataloreSubmissionUnknownError
+from airflow_provider_datalore.exceptions import (
+    DataloreError,
+    DataloreNoResponseError,
+    DataloreSubmissionUnknownError,
+    DataloreUnauthorizedError,
+    RunState,
+)
 from airflow_provider_datalore.transport import drivers
 from airflow_provider_datalore.transport.connection import (
     DataloreConnection,
@@ -18,6 +24,7 @@ from airflow_provider_datalore.transport.connection import (
     naming_connection,
     not_defined,
 )
+from airflow_provider_datalore.wording import cut, short_notebook
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.calls import Call, Response
@@ -113,19 +120,29 @@ class SynchronousHook(DataloreBaseHook):
         :raises DataloreSubmissionUnknownError: if it is unknown whether the notebook is running.
         :raises DataloreError: any other failure, each with its own class.
         """
+        shown = short_notebook(str(notebook))
+        url = self.notebook_url(notebook)
         try:
             return self.run_flow(waiting.submit(flow, max_outage))
         except DataloreNoResponseError as error:
-            if error.never_received:
-                raise
-            url = self.notebook_url(notebook)
-            raise DataloreSubmissionUnknownError(
-                f"Notebook {notebook} may be running in Datalore: a run was requested, but Datalore did not confirm "
-                "it. The request is not repeated, because that could run the notebook twice. Check whether it is "
-                f"running: {url}. If it is not, clear this task. The error: {error}",
-                notebook_id=str(notebook),
-                notebook_url=url,
-            ) from error
+            if not error.never_received:
+                raise DataloreSubmissionUnknownError(
+                    f"It is unknown whether notebook {shown} was started: {_unconfirmed(error)}.\n"
+                    f"Notebook {notebook} may be running: the request was sent, but Datalore did not confirm it.\n"
+                    "It is not repeated, because that could run the notebook twice.\n"
+                    f"{error.summary}\n{error.reason}",
+                    notebook_id=str(notebook),
+                    notebook_url=url,
+                    to_do="Check at this address whether it is running. If it is not, clear this task.",
+                    state=RunState.MAY_BE_RUNNING,
+                ) from error
+            error.set_state(RunState.NOT_STARTED, url)
+            raise
+        except DataloreError as error:
+            if isinstance(error, DataloreUnauthorizedError):
+                error.add_context(f": run of {shown} was not started.")
+            error.set_state(RunState.NOT_STARTED, url)
+            raise
 
     def parse_notebook_id(self, notebook_id: str | NotebookId | CatalogEntry) -> NotebookId:
         """Parse a notebook id, or the pasted address of a notebook on this server; or take the id from the catalog.
@@ -140,3 +157,7 @@ class SynchronousHook(DataloreBaseHook):
             notebook_id = notebook_id.id_for(self.datalore_conn_id)
         with naming_connection(self.datalore_conn_id):
             return self.connection.notebook_id(notebook_id)
+
+
+def _unconfirmed(error: DataloreNoResponseError) -> str:
+    return cut(error.cause, 35) or "Datalore did not confirm it"

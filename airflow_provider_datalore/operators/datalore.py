@@ -19,6 +19,7 @@ from airflow_provider_datalore.operators.dag_params import params_of_run
 from airflow_provider_datalore.operators.files import DataloreDownloadFileOperator, DataloreUploadFileOperator
 from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
 from airflow_provider_datalore.tasks.catalog_task import CatalogTask
+from airflow_provider_datalore.tasks.failing import fails_in_lines
 from airflow_provider_datalore.tasks.output_values import OutputValues
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.waiting import WaitPolicy
     from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.tasks.next_step import Facts
     from airflow_provider_datalore.tasks.run_store import RunStore
 
 __all__ = [
@@ -62,8 +64,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         section ``operators`` of Airflow's configuration.
     :param defer_after: seconds for which a deferrable task waits on its worker before it defers, so that a run that
         ends by then costs no deferral; 0 defers at once.
-    :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start, so that
-        the end of a short run is noticed soon.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param timeout: seconds to wait for the run; None for no limit. The notebook keeps running in Datalore after that.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
@@ -88,6 +89,8 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
     ui_color = "#e4f6ee"
 
     _waiting_for: tuple[str, str] | None = None
+    _is_stored = False
+    _is_requested = False
 
     def __init__(
         self,
@@ -134,17 +137,20 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
 
         return DataloreHook(self.datalore_conn_id)
 
+    @fails_in_lines
     def execute(self, context: Context) -> str:
         """Start the run, or find the one that an earlier try started, and wait for it.
 
         :return: the run id.
         """
+        # Airflow's execution_timeout counts from here.
+        began = time.time()
         from airflow_provider_datalore.tasks import outcome
-        from airflow_provider_datalore.tasks.deferral import defer
+        from airflow_provider_datalore.tasks.deferral import defer, log_deferral
         from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
         from airflow_provider_datalore.tasks.run_store import RunStore
 
-        policy = self._wait_policy()
+        policy = self._wait_policy(began)
         hook = self.hook
         notebook = hook.parse_notebook_id(self.notebook_id)
         if not self.wait_for_completion:
@@ -167,24 +173,26 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
             run_id = self._start(hook, notebook, store, values, policy)
         else:
             run_id = earlier
-        policy = replace(policy, since=time.time())
+        policy = replace(policy, since=time.time(), contacted=True)
         push_for_tab(context, xcom.RUN_ID, run_id)
         self.started_run_id = run_id
         if not self.wait_for_completion:
             store.forget()
             outcome.describe_started(run_id, notebook, context, self, self.parameters or ())
             return run_id
+        self._is_stored = store.holds(run_id)
         if (run := self._wait_here(hook, run_id, policy, url)) is not None:
             return self._deliver(run, hook, context)
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
-        self.log.info("Deferring: the triggerer waits for run %s.", run_id)
-        defer(self, DataloreRunTrigger, policy, run_id=run_id, notebook_url=url)
+        log_deferral(f"run {run_id}")
+        defer(self, DataloreRunTrigger, policy, run_id=run_id, notebook_url=url, is_stored=store.holds(run_id))
 
     def parameters_for(self, context: Context) -> Mapping[str, Any] | None:
         """The parameters of the run that is about to be started."""
         return self.parameters
 
+    @fails_in_lines
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Resume when the trigger has sent its event.
 
@@ -200,6 +208,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
             raise
         return self._deliver(run, self.hook, context)
 
+    @fails_in_lines
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the status of the run."""
         from airflow_provider_datalore.exceptions import DataloreError
@@ -227,7 +236,19 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         from airflow_provider_datalore.tasks.deferral import run_left_running
 
         if self._waiting_for is not None:
-            self.log.warning(run_left_running(*self._waiting_for))
+            self.log.warning(run_left_running(*self._waiting_for, is_stored=self._is_stored))
+
+    def facts(self, context: Context) -> Facts:
+        """What is known of the run, for the text of an error."""
+        from airflow_provider_datalore.tasks.next_step import facts_of_runner
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
+        from airflow_provider_datalore.tasks.run_store import RunStore
+
+        store = RunStore(context, self.durable)
+        started = self.started_run_id or own_text(context, xcom.RUN_ID)
+        url = self.notebook_url or own_text(context, xcom.NOTEBOOK_URL)
+        is_started = bool(started) or self._is_requested
+        return facts_of_runner(self, store, started or store.stored_run, url, is_started=is_started)
 
     def _restore(self, context: Context) -> None:
         """Restore what was known before the deferral."""
@@ -235,12 +256,11 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
 
         self.started_run_id, self.notebook_url = (own_text(context, key) for key in (xcom.RUN_ID, xcom.NOTEBOOK_URL))
 
-    def _wait_policy(self) -> WaitPolicy:
+    def _wait_policy(self, now: float) -> WaitPolicy:
         from airflow_provider_datalore.api.waiting import WaitPolicy, check_seconds
         from airflow_provider_datalore.tasks.deferral import earliest_deadline
 
         check_seconds("defer_after", self.defer_after, minimum=0)
-        now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=now)
 
@@ -262,6 +282,8 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
     ) -> str:
         from airflow_provider_datalore.tasks.no_retry import no_retry_if_unknown
 
+        # An interruption can come at any time from here on, also before the run's id is stored.
+        self._is_requested = True
         with no_retry_if_unknown():
             run_id = hook.run_notebook(
                 notebook,

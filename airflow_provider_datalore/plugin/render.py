@@ -18,6 +18,9 @@ HOW_TO_INSTALL = "pip install 'airflow-provider-datalore[ui]' where Airflow's AP
 FAILED_CELL_TAG = "datalore-failed"
 """The tag and the id of the cell that failed; the tab scrolls to it."""
 
+DIED_CELL_TAG = "datalore-died"
+"""The further tag of such a cell if it has no error."""
+
 MAX_PAGE_BYTES = 40 * 1024**2
 """Maximum size of a page: enough for the largest notebook that is read, if it consists mostly of pictures."""
 EXIT_PAGE_TOO_LARGE = 3
@@ -60,6 +63,9 @@ body[data-jp-theme-light="false"] { --jp-cell-editor-background: rgb(128 128 128
   content: "The notebook failed in this cell"; display: inline-block; margin: 4px 0; padding: 2px 10px;
   border-radius: 999px; background: #c62a2f; color: #fff; font: 600 12px/1.6 system-ui, sans-serif
 }
+.celltag_datalore-failed.celltag_datalore-died::before {
+  content: "The kernel died in this cell, or the run was stopped there"
+}
 </style>
 {%- endblock -%}
 """
@@ -95,7 +101,7 @@ def _mark_failed_cell(notebook: Any, content: bytes) -> None:
     failure = find_failure(content)
     if failure is not None:
         cell = notebook.cells[failure.number - 1]
-        cell.metadata.tags.append(FAILED_CELL_TAG)
+        cell.metadata.tags += [FAILED_CELL_TAG] if failure.error_name else [FAILED_CELL_TAG, DIED_CELL_TAG]
         cell.id = FAILED_CELL_TAG
 
 

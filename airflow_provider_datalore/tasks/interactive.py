@@ -16,7 +16,11 @@ from airflow_provider_datalore.exceptions import (
     DataloreError,
     DataloreInteractiveRunFailedError,
     DataloreNotebookBusyError,
+    RunState,
 )
+from airflow_provider_datalore.tasks.explaining import failure_lines, masked
+from airflow_provider_datalore.tasks.pushing import push_for_tab
+from airflow_provider_datalore.wording import short_notebook
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -50,11 +54,14 @@ def start_when_idle(
     :return: the state of the notebook right before the run.
     """
     from airflow_provider_datalore.api.snapshots import Snapshot
+    from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
 
     while True:
         state = notebook.look()
         settings = notebook.settings_for(parameters, state)
         if not state.kernel.is_busy and (has_waited or notebook.is_idle(state, policy.poll_interval)):
+            if parameters:
+                log.info("Parameters: %s", shown_parameters(parameters))
             state = notebook.set_controls(settings, policy) if settings else state
             snapshot = Snapshot.take(notebook.id, state, settings)
             try:
@@ -84,8 +91,10 @@ def start(notebook: DataloreNotebook, max_outage: float) -> None:
 def busy_error(notebook: DataloreNotebook) -> DataloreNotebookBusyError:
     """The error for a notebook that is already running."""
     return DataloreNotebookBusyError(
-        f"Notebook {notebook.id} is already running, so this task has not run it. See {notebook.url}. To wait until it "
-        'is idle, set when_busy="wait".'
+        f"Notebook {short_notebook(str(notebook.id))} is already running, so this task has not run it.",
+        to_do='Wait until it is idle, or set when_busy="wait", with which the task waits.',
+        state=RunState.NOT_STARTED,
+        notebook_url=notebook.url,
     )
 
 
@@ -153,14 +162,19 @@ def deliver_interactive(run: InteractiveRun, notebook: DataloreNotebook, context
     :return: the run, if it succeeded.
     :raises DataloreInteractiveRunFailedError: if it failed; describes the cell that failed.
     """
-    context["ti"].xcom_push(key=xcom.RUN, value=run.to_json())
+    push_for_tab(context, xcom.RUN, run.to_json())
     if run.success:
         log.info("The interactive run of notebook %s succeeded: %d cells.", run.notebook_id, len(run.cells))
         return run
-    message = f"The interactive run of notebook {run.notebook_id} failed in Datalore, see {notebook.url}."
     failure = _explained(run, notebook)
+    summary, reason = failure_lines(run.notebook_id, failure)
     raise DataloreInteractiveRunFailedError(
-        f"{message}\n{failure}" if failure is not None else message, failure=failure, notebook_id=run.notebook_id
+        "\n".join([summary or f"The interactive run of {short_notebook(run.notebook_id)} failed.", *reason]),
+        failure=failure,
+        notebook_id=run.notebook_id,
+        state=RunState.FAILED,
+        notebook_url=notebook.url,
+        to_do="Correct the notebook.",
     )
 
 
@@ -191,8 +205,6 @@ def _stop_session(notebook: DataloreNotebook, snapshot: str) -> None:
 
 def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:
     """The cell that failed, if it can be read. Never fails, so that the run's own failure is always reported."""
-    from airflow_provider_datalore.tasks.outcome import masked
-
     try:
         failure = _read_failure(run, notebook)
     except Exception as problem:

@@ -73,13 +73,28 @@ class RunStore:
             log.warning("The run store cannot be used, so a retry would run the notebook again: %s", error)
             return None
 
-    def holds(self, run_id: str) -> bool:
-        """Whether this run is stored, so that a retry or a clear uses it. Never fails."""
+    @property
+    def why_not(self) -> str:
+        """Why this task does not remember its run, as the end of a sentence; empty if it does."""
+        if self.remembers:
+            return ""
+        return (
+            ", since this Airflow does not remember runs" if self._is_wanted else ", since the task has durable=False"
+        )
+
+    @property
+    def stored_run(self) -> str:
+        """The run that is stored; empty if there is none. Never fails."""
         try:
-            return bool(run_id) and self._load().get("run_id") == run_id
+            run_id = self._load().get("run_id")
         except Exception as error:
             log.debug("Could not read the stored run: %s", error)
-            return False
+            return ""
+        return run_id if isinstance(run_id, str) else ""
+
+    def holds(self, run_id: str) -> bool:
+        """Whether this run is stored, so that a retry or a clear uses it. Never fails."""
+        return bool(run_id) and self.stored_run == run_id
 
     def remember(self, notebook: NotebookId, run_id: str, requested: str) -> None:
         """Store the run, as soon as Datalore has returned its id.
@@ -119,7 +134,7 @@ class RunStore:
             return None
         try:
             # Datalore may not list a run yet that was started a moment ago.
-            run = hook.get_run(run_id, max_outage=max_outage, grace=NEW_RUN_GRACE)
+            run = hook.get_run(run_id, max_outage=max_outage, grace=NEW_RUN_GRACE, contacted=True)
         except DataloreNotFoundError:
             log.warning("An earlier try started run %s, which Datalore no longer knows; starting a new run.", run_id)
             return None

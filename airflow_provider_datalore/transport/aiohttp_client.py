@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import aiohttp
+from aiohttp.hdrs import DATE
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -101,7 +102,7 @@ class AiohttpClient:
             status=response.status,
             url=url,
             received_at=time.time(),
-            headers={} if good else lower_case_headers(connection, response.headers),
+            headers=_time_of(response) if good else lower_case_headers(connection, response.headers),
             body=connection.without_token_bytes(body),
             proxy="" if good else connection.responding_proxy,
         )
@@ -134,6 +135,12 @@ class AiohttpClient:
         if isinstance(error, TimeoutError):
             return too_slow(connection, call, connection.timeout)
         return no_response(connection, call, text)
+
+
+def _time_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
+    """The server's time, the only header of a successful response that is read."""
+    moment = response.headers.get(DATE)
+    return {"date": moment} if moment else {}
 
 
 @lru_cache(maxsize=20_000)
@@ -205,6 +212,11 @@ class SharedClient:
         self._pool = pool
         self._client = client
         self._load_connection = load_connection
+
+    @property
+    def connection(self) -> DataloreConnection:
+        """The connection that is used at present."""
+        return self._client.connection
 
     async def send(self, call: Call) -> Response:
         """Send a call; see :meth:`AiohttpClient.send`."""

@@ -87,7 +87,10 @@ class FieldReader:
         self.extra = self._fields(extra)
 
     def fail(self, field_name: str, problem: str) -> NoReturn:
-        raise DataloreConfigurationError(f"Connection {self.conn_id!r}: {field_name} {problem}")
+        raise DataloreConfigurationError(
+            f"Connection {self.conn_id!r}: {field_name} {problem}",
+            to_do=f"Correct {field_name} of connection {self.conn_id!r} (Admin | Connections).",
+        )
 
     def _fields(self, extra: object) -> dict[str, Any]:
         """The fields of the extra by their names here, without empty ones: a form saves those as null or as ``""``.

@@ -84,9 +84,9 @@ def _read(event: object, key: str, model: type[_Model]) -> _Model:
         elif isinstance(event.get("fields"), dict):
             raise _read_error(event.get("error"), event["fields"])
     raise DataloreError(
-        f"The trigger sent an event that this version of airflow-provider-datalore does not know: {event!r:.300}. "
-        "The outcome of the run cannot be determined; look at the notebook in Datalore before you run it again. "
-        "Workers and triggerers must have the same version of the package."
+        f"The trigger sent an event that this version of airflow-provider-datalore does not know.\n{event!r:.300}",
+        to_do="Look at the notebook in Datalore before you run it again: the outcome of the run cannot be determined. "
+        "Workers and triggerers must have the same version of the package.",
     )
 
 

@@ -23,7 +23,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
     :param notebook_id: ``owner/id``.
     :param snapshot: the state of the notebook before the run, as text; empty to wait until the notebook is idle.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param poll_interval: maximum seconds between two requests.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param max_outage: seconds for which Datalore may be unreachable without one usable response.
     :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; the longer ago, the less frequent the requests.
@@ -95,7 +95,9 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
 
         try:
             payload = await self._wait(
-                WaitPolicy(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
+                WaitPolicy(
+                    self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, contacted=True
+                )
             )
         except DataloreError as error:
             payload = event.failed(error)
@@ -136,7 +138,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         from airflow_provider_datalore.triggers import event
 
         hook = DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT)
-        where = self.notebook_url or "the notebook there"
+        where = self.notebook_url or ""
         if not self.snapshot:
             notebook = NotebookId.parse(self.notebook_id)
             idle = NotebookIdle.for_turn(notebook, where, policy.poll_interval)

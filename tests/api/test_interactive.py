@@ -135,7 +135,7 @@ def test_a_run_that_nobody_disturbed_is_the_tasks_own(snapshot: Snapshot, now: N
     ],
 )
 def test_a_run_that_may_be_someone_elses_is_not_taken_for_the_tasks_own(snapshot: Snapshot, now: NotebookState) -> None:
-    with pytest.raises(DataloreRunOverlapError, match="another user or task executed"):
+    with pytest.raises(DataloreRunOverlapError, match="Another user or task executed"):
         interactive.check_own(snapshot, now)
 
 

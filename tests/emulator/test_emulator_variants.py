@@ -190,16 +190,23 @@ def test_an_unknown_field_of_the_variant_is_refused(datalore: EmulatorProcess) -
         datalore.set_variant(colour="blue")
 
 
-def test_an_interrupted_wait_for_a_place_gives_none_away() -> None:
+def test_the_number_of_slots_can_grow_and_shrink() -> None:
     async def scenario() -> None:
-        slots = Slots(lambda: 1)
+        slots = Slots(1)
         async with slots:
-            waiting = asyncio.create_task(slots.__aenter__())
+            waiting = asyncio.create_task(slots.acquire())
             await asyncio.sleep(0)
-            waiting.cancel()
-            await asyncio.wait([waiting])
+            slots.resize(2)
+            assert await waiting
+            slots.resize(1)
+        assert slots.locked()
+        slots.release()
         async with asyncio.timeout(5), slots:
-            pass
+            assert slots.locked()
+        slots.resize(3)
+        for _ in range(3):
+            await slots.acquire()
+        assert slots.locked()
 
     asyncio.run(scenario())
 

@@ -17,6 +17,7 @@ from airflow_provider_datalore.get_provider_info import connection_type
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook
 from airflow_provider_datalore.transport.connection import DataloreConnection
 from tests.hooks.sides import TOKEN, Connect, Fields, connection_to
+from tests.lines import in_one
 
 HOST = "https://dl.example.com"
 
@@ -499,7 +500,7 @@ def test_a_notebook_of_another_server_is_rejected(url: str) -> None:
     with pytest.raises(DataloreConfigurationError) as caught:
         connection.notebook_id(url)
     for part in (repr(url), "connection 'dl' is for https://dl.example.com", "public_url", "ann/sales"):
-        assert part in str(caught.value)
+        assert part in in_one(caught.value)
 
 
 # The complete Airflow connection

@@ -11,6 +11,7 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.transport.connection import DataloreConnection
 from tests.hooks.sides import TOKEN, Fields, connection_to
+from tests.lines import wrapped
 
 HOST = "https://dl.example.com"
 
@@ -20,7 +21,7 @@ def read(extra: Any, **fields: Any) -> DataloreConnection:
 
 
 def rejection(extra: Any = None, **fields: Any) -> str:
-    with pytest.raises(DataloreConfigurationError, match="Connection 'dl': ") as caught:
+    with pytest.raises(DataloreConfigurationError, match=wrapped("Connection 'dl': ")) as caught:
         read(extra, **fields)
     return str(caught.value)
 

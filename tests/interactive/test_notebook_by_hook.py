@@ -16,6 +16,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from tests.emulator.emulator_client import wait_until
 from tests.emulator.notebook_client import Notebook, control
+from tests.lines import wrapped
 
 Written = Callable[..., Notebook]
 
@@ -48,7 +49,7 @@ def test_parameters_are_set_all_or_none(notebook: Written) -> None:
 
 def test_a_report_is_published_once_and_then_updated(notebook: Written) -> None:
     sales = DataloreHook().notebook(notebook("1").id)
-    with pytest.raises(DataloreBadRequestError, match="publish it in Datalore once"):
+    with pytest.raises(DataloreBadRequestError, match=wrapped("publish it in Datalore once")):
         sales.publish_report("STATIC")
     sales.publish_report("STATIC", "CREATE")
     sales.publish_report("STATIC")
