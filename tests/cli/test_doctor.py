@@ -263,8 +263,8 @@ def test_missing_notebook(emulator: EmulatorProcess, connect: Connect, examine: 
 def test_notebook_on_another_server(emulator: EmulatorProcess, connect: Connect, examine: Examine) -> None:
     connect(emulator.url, emulator.token)
     result = examine("--notebook", "https://datalore.jetbrains.com/notebook/me/sales")
-    assert result.code == 1
-    assert "points to https://datalore.jetbrains.com" in json.dumps(result.json)
+    assert (result.code, result.failed) == (1, {"Notebook"})
+    assert "points to https://datalore.jetbrains.com" in result["Notebook"]
 
 
 def test_old_server(emulator: EmulatorProcess, connect: Connect, examine: Examine) -> None:

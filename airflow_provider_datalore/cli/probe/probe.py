@@ -48,10 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     probe = Probe(Exchange(hook.client, record), record, notebook)
     try:
         probe.run(failing, arguments.parallel)
+    except (DataloreError, KeyboardInterrupt):
+        print(f"What was found out until now is in {output}.")
+        raise
     finally:
         hook.client.close()
-        if any(value is not None for value in record.fields().values()):
-            record.write(output)
+        record.write(output)
     print("\n".join(words.report(record)))
     print(f"\nWritten to {output}. `datalore-emulator NOTEBOOKS_FOLDER --like {output}` behaves like this Datalore.")
     return OK
