@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,17 @@ def fields(file: Path) -> dict[str, Any]:
     """The fields that a file sets."""
     content: dict[str, Any] = json.loads(file.read_text())
     return {name: value for name, value in content.items() if value is not None}
+
+
+@contextmanager
+def running(notebooks: Path, *options: str, data: Path) -> Iterator[EmulatorProcess]:
+    """An emulator that may take long to start, since the tests of these are the busiest of all."""
+    process = EmulatorProcess(notebooks, *options, data=data)
+    process.start(timeout=300)
+    try:
+        yield process
+    finally:
+        process.stop()
 
 
 def answers(emulator: EmulatorProcess) -> Iterator[tuple[str, Any]]:

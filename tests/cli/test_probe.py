@@ -13,7 +13,7 @@ from airflow_provider_datalore.cli.__main__ import main
 from airflow_provider_datalore.emulator.settings import Variant
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.cli.conftest import Connect
-from tests.cli.probed import LIKES, answers, fields, write_notebooks
+from tests.cli.probed import LIKES, answers, fields, running, write_notebooks
 
 MEASURED = {"run_appears_after": 1.0, "artifacts_expire_after": 6.0}
 """Seconds by which a time that was measured may be too long."""
@@ -60,16 +60,16 @@ def check(found: dict[str, Any], played: dict[str, Any]) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("file", LIKES, ids=lambda file: file.stem)
 def test_a_probed_datalore_is_played_byte_for_byte(file: Path, notebooks: Path, tmp_path: Path, probe: Probe) -> None:
-    with EmulatorProcess(notebooks, "--like", str(file), data=tmp_path / "a") as probed:
+    with running(notebooks, "--like", str(file), data=tmp_path / "a") as probed:
         found = probe(probed, *ALL)
     check(found, fields(file))
     assert set(found) == set(Variant.model_fields)
     (tmp_path / "found.json").write_text(json.dumps(found))
     write_notebooks(notebooks)
-    with EmulatorProcess(notebooks, "--like", str(file), data=tmp_path / "b") as emulator:
+    with running(notebooks, "--like", str(file), data=tmp_path / "b") as emulator:
         expected = dict(answers(emulator))
     write_notebooks(notebooks)
-    with EmulatorProcess(notebooks, "--like", str(tmp_path / "found.json"), data=tmp_path / "c") as emulator:
+    with running(notebooks, "--like", str(tmp_path / "found.json"), data=tmp_path / "c") as emulator:
         assert dict(answers(emulator)) == expected
 
 
@@ -79,14 +79,14 @@ def test_how_runs_over_the_limit_are_refused_is_found(
     status: str, notebooks: Path, tmp_path: Path, probe: Probe
 ) -> None:
     options = ("--over-limit", status, "--parallel-limit", "1", "--no-notebook-api")
-    with EmulatorProcess(notebooks, *options, data=tmp_path / "data") as emulator:
+    with running(notebooks, *options, data=tmp_path / "data") as emulator:
         found = probe(emulator, "--parallel", "2")
     check(found, {"over_limit": status, "parallel_limit": 1, "notebook_api": False})
     assert found["retry_after"] is None
 
 
 def test_what_the_options_do_not_ask_for_is_not_found_out(notebooks: Path, tmp_path: Path, probe: Probe) -> None:
-    with EmulatorProcess(notebooks, "--no-notebook-api", data=tmp_path / "data") as emulator:
+    with running(notebooks, "--no-notebook-api", data=tmp_path / "data") as emulator:
         found = probe(emulator)
         assert emulator.log()["interactive"]["started"] == {"me/works": 1}
     unknown = {"failed_artifacts", "over_limit", "parallel_limit", "retry_after", "booting", "crashed_cell"}
@@ -98,7 +98,7 @@ def test_the_scope_that_runs_require_is_found_with_a_lesser_token(
     scope: str, notebooks: Path, tmp_path: Path, probe: Probe
 ) -> None:
     options = ("--token", "a-lesser-token", "--scope", "a-lesser-token=USER_BASIC", "--run-api-scope", scope)
-    with EmulatorProcess(notebooks, *options, data=tmp_path / "data") as emulator:
+    with running(notebooks, *options, data=tmp_path / "data") as emulator:
         found = probe(emulator, token="a-lesser-token", code=1)
         assert emulator.log()["runs"]["total"] == 0
     check(found, {"run_api_scope": scope, "scope_challenge": True})
@@ -106,7 +106,7 @@ def test_the_scope_that_runs_require_is_found_with_a_lesser_token(
 
 def test_the_least_scope_and_a_missing_challenge_are_found(notebooks: Path, tmp_path: Path, probe: Probe) -> None:
     options = ("--token", "a-lesser-token", "--scope", "a-lesser-token=USER_BASIC", "--run-api-scope", "USER_BASIC")
-    with EmulatorProcess(notebooks, *options, "--no-scope-challenge", data=tmp_path / "data") as emulator:
+    with running(notebooks, *options, "--no-scope-challenge", data=tmp_path / "data") as emulator:
         found = probe(emulator, token="a-lesser-token")
     check(found, {"run_api_scope": "USER_BASIC", "scope_challenge": False, "notebook_api": True})
 
@@ -117,7 +117,7 @@ def test_what_a_token_of_one_notebook_gets_elsewhere_is_found(
 ) -> None:
     options = ("--token", "a-notebooks-token", "--notebook-token", "a-notebooks-token=me/works")
     variant = ("--notebook-token-elsewhere", status)
-    with EmulatorProcess(notebooks, *options, *variant, data=tmp_path / "data") as emulator:
+    with running(notebooks, *options, *variant, data=tmp_path / "data") as emulator:
         found = probe(emulator, "--failing-notebook", "me/fails", token="a-notebooks-token")
     check(found, {"notebook_token_elsewhere": status, "failed_artifacts": None})
 
@@ -130,7 +130,7 @@ def test_it_says_in_words_what_differs_and_writes_nothing_private(
 ) -> None:
     options = ("--times", "epoch-ms", "--running-status", "IN PROGRESS", "--no-workspaces-api")
     before = (notebooks / "works.ipynb").read_bytes()
-    with EmulatorProcess(notebooks, *options, data=tmp_path / "data") as emulator:
+    with running(notebooks, *options, data=tmp_path / "data") as emulator:
         probe(emulator)
     printed = capsys.readouterr().out
     assert "This runs notebook me/works on " in printed
@@ -146,7 +146,7 @@ def test_it_says_in_words_what_differs_and_writes_nothing_private(
 def test_without_consent_nothing_happens(
     notebooks: Path, tmp_path: Path, connect: Connect, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with EmulatorProcess(notebooks, data=tmp_path / "data") as emulator:
+    with running(notebooks, data=tmp_path / "data") as emulator:
         connect(emulator.url, emulator.token)
         with pytest.raises(SystemExit) as ended:
             main(["probe", "--conn-id", "dl", "--notebook", "me/works", "--output", str(tmp_path / "probe.json")])
@@ -188,7 +188,7 @@ def test_mistakes_in_arguments_are_one_line(
 def test_a_refused_token_is_one_line(
     notebooks: Path, tmp_path: Path, connect: Connect, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with EmulatorProcess(notebooks, data=tmp_path / "data") as emulator:
+    with running(notebooks, data=tmp_path / "data") as emulator:
         connect(emulator.url, "a-token-of-last-year")
         with pytest.raises(SystemExit) as ended:
             main(["probe", "--conn-id", "dl", "--notebook", "me/works", "--yes", "--output", str(tmp_path / "p.json")])

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_datalore.api import interactive_conditions
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
-from tests.cli.probed import LIKES, fields, write_notebooks
+from tests.cli.probed import LIKES, fields, running, write_notebooks
 from tests.tasks.conftest import context, logged, quick, store, task_instance
 
 __all__ = ["context", "logged", "quick", "store", "task_instance"]
@@ -29,7 +29,7 @@ def likened(played: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
     write_notebooks(folder / "notebooks")
     file = folder / "like.json"
     file.write_text(json.dumps(played))
-    with EmulatorProcess(folder / "notebooks", "--like", str(file), data=folder / "data") as process:
+    with running(folder / "notebooks", "--like", str(file), data=folder / "data") as process:
         yield process
 
 
