@@ -29,6 +29,8 @@ class Slots(asyncio.Semaphore):
 
     def __init__(self, number: int, abandoned_after: float = ABANDONED_AFTER) -> None:
         super().__init__(number)
+        self.limit = number
+        self._surplus = 0
         self._abandoned_after = abandoned_after
         self._last_requests: dict[str, float] = {}
         self._abandoned: set[str] = set()
@@ -38,8 +40,30 @@ class Slots(asyncio.Semaphore):
         """The number of runs and sessions that execute without a slot."""
         return len(self._abandoned)
 
+    def resize(self, number: int) -> None:
+        """Change the number of slots. What executes already keeps its slot, even if there are fewer now."""
+        self._surplus += self.limit - number
+        self.limit = number
+        while self._surplus < 0:
+            self._surplus += 1
+            super().release()
+
+    def release(self) -> None:
+        """Give a slot back; it is dropped if there are more than there should be."""
+        if self._surplus > 0:
+            self._surplus -= 1
+        else:
+            super().release()
+
     async def acquire(self) -> Literal[True]:
         """Wait for a slot; meanwhile, take slots from abandoned runs."""
+        await self._acquire()
+        while self._surplus > 0:
+            self._surplus -= 1
+            await self._acquire()
+        return True
+
+    async def _acquire(self) -> None:
         waiting = asyncio.ensure_future(super().acquire())
         try:
             while not waiting.done():
@@ -50,7 +74,6 @@ class Slots(asyncio.Semaphore):
             if not waiting.cancel():
                 self.release()
             raise
-        return True
 
     @asynccontextmanager
     async def hold(self, holder: str) -> AsyncIterator[None]:
