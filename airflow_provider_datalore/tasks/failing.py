@@ -68,7 +68,8 @@ def _own_error(error: BaseException) -> DataloreError | None:
     if isinstance(error, AirflowTaskTimeout):
         # Airflow's own, if the task is late: it is raised in whatever the task is doing.
         return DataloreRunTimeoutError(f"Airflow ended the task {AT_LIMIT}.\n{error}", to_do=RAISE_LIMIT)
-    if isinstance(error, (AirflowSensorTimeout, AirflowSkipException)) and isinstance(error.__cause__, DataloreError):
+    is_limit = isinstance(error, (AirflowSensorTimeout, AirflowSkipException))
+    if is_limit and isinstance(error.__cause__, DataloreRunTimeoutError):
         return error.__cause__
     return None
 
