@@ -26,6 +26,7 @@
     ├── DataloreNotebookEditedError             the code is not the code that was locked
     ├── DataloreNotebookBusyError               the notebook is already running
     ├── DataloreKernelLostError                 the kernel did not start, died, was restarted or was stopped
+    ├── DataloreWorksheetsNotRunError           an interactive run ended before it reached all worksheets
     └── DataloreRunOverlapError                 another user or task ran or changed the notebook meanwhile
 
 The text of each is lines, made for a log view that does not wrap: what failed, why, ``State:`` of the notebook with its
@@ -361,6 +362,12 @@ class DataloreNotebookBusyError(DataloreError):
 
 class DataloreKernelLostError(DataloreError):
     """The kernel did not start, died, or was restarted or stopped by a user."""
+
+    state = RunState.FAILED
+
+
+class DataloreWorksheetsNotRunError(DataloreError):
+    """An interactive run ended without an error, but has not executed all worksheets of the notebook."""
 
     state = RunState.FAILED
 

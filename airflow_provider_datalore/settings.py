@@ -13,11 +13,6 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 SECTION = "datalore"
 
 
-def run_store() -> str:
-    """Option ``run_store``; empty if it is not set."""
-    return str(conf.get(SECTION, "run_store", fallback="") or "").strip()
-
-
 def _seconds(option: str, default: float, minimum: float) -> float:
     text = str(conf.get(SECTION, option, fallback="") or "").strip()
     try:

@@ -76,7 +76,7 @@ def wrapped(text: str, *, label: str = "") -> list[str]:
 
 
 def unlike_log_line(line: str) -> str:
-    """The line; indented if it begins like a line of a log, with a bracket or a date, since others wrote parts of it."""
+    """The line; indented if it begins like a line of a log, with a bracket or a date: others wrote parts of it."""
     return f"    {line}" if line.startswith(("[", "{", "<")) or line[:1].isdigit() else line
 
 

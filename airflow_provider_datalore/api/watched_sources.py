@@ -10,10 +10,10 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from airflow_provider_datalore.api import interactive, notebook_api, run_api, workspace_api
+from airflow_provider_datalore.api import looking, notebook_api, run_api, workspace_api
 from airflow_provider_datalore.api.calls import Response, read_json, unexpected
 from airflow_provider_datalore.api.flow import Flow, Sleep, request
 from airflow_provider_datalore.api.models import NotebookId
@@ -225,7 +225,7 @@ class FolderSource(_Watched):
 
     def __init__(self, notebook: NotebookId, directory: str) -> None:
         super().__init__()
-        self._call = notebook_api.list_files(notebook, directory)
+        self._call = replace(notebook_api.list_files(notebook, directory), is_poll=True)
         self._last: FolderSeen | None = None
 
     def look(self) -> Flow[FolderSeen]:
@@ -310,7 +310,7 @@ class ExecutionsSource(_Watched):
     def __init__(self, notebook: NotebookId) -> None:
         super().__init__()
         self._notebook = notebook
-        self._call = notebook_api.list_cells(notebook)
+        self._call = replace(notebook_api.list_cells(notebook), is_poll=True)
         self._body = ""
         self._cells: tuple[Execution, ...] = ()
         self._was_busy = False
@@ -333,6 +333,6 @@ class ExecutionsSource(_Watched):
         is_busy = any(cell.status == "active" for cell in self._cells)
         if is_new and not is_busy:
             # Between two cells of a run, none may be active.
-            is_busy = (yield from interactive.look_at_kernel(self._notebook)).is_busy
+            is_busy = (yield from looking.look_at_kernel(self._notebook)).is_busy
         self._was_busy = is_busy
         return ExecutionsSeen(self._cells, is_busy, server_time(response))

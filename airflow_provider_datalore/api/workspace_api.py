@@ -84,7 +84,7 @@ def list_entries(workspace: Workspace, folder: Entry | None = None) -> Call:
 def list_reports(workspace: Workspace) -> Call:
     """The call that lists the published reports of a workspace."""
     path = f"/api/workspaces/v1/reports?workspaceId={quote(workspace.id, safe='')}"
-    return Call("GET", path, f"list the reports of workspace {workspace.name!r}", not_found=_ABSENT)
+    return Call("GET", path, f"list the reports of workspace {workspace.name!r}", not_found=_ABSENT, is_poll=True)
 
 
 def read_workspaces(call: Call, response: Response) -> list[Workspace]:

@@ -12,7 +12,7 @@ from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.plugin.tasks import NotebookTask
 from airflow_provider_datalore.run_state import RunState
 
-_WHERE = "Its outputs are in the notebook itself: open it in Datalore."
+_WHERE = "The outputs are in the notebook itself: open it in Datalore."
 
 KNOWN_STATES = {
     RunState.NOT_STARTED: ("none", "Not started"),

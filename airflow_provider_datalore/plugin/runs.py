@@ -13,7 +13,8 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore.api import interactive, run_api
+from airflow_provider_datalore import settings
+from airflow_provider_datalore.api import looking, run_api
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
 from airflow_provider_datalore.api.snapshots import NotebookState
 from airflow_provider_datalore.exceptions import (
@@ -38,7 +39,7 @@ DATALORE_TIMEOUT = 15.0
 """Time limit of a request to Datalore while a user waits, in seconds."""
 NOTEBOOK_READ_TIMEOUT = 60.0
 """Time limit for reading a notebook, in seconds."""
-RENDER_TIMEOUT = 30.0
+RENDER_TIMEOUT = settings.RENDERING_TIMEOUT
 """Time limit for rendering a notebook, in seconds."""
 MAX_CONCURRENT_RENDERINGS = 3
 """Maximum number of concurrent renderings: two for each user and notebook. Each is a process of up to 2 GiB."""
@@ -154,7 +155,7 @@ class TabClient:
             return last
         try:
             with self._client() as client:
-                state = run_flow(interactive.look(notebook, last), client)
+                state = run_flow(looking.look(notebook, last), client)
         except DataloreUnavailableError as error:
             _unreachable.put(key, str(error), UNREACHABLE_TTL)
             raise

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
@@ -68,7 +68,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float | timedelta | None = None,
         defer_after: float | timedelta = 0.0,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
@@ -99,7 +99,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         """The hook for the task's connection."""
         from airflow_provider_datalore.hooks.datalore import DataloreHook
 
-        return DataloreHook(self.datalore_conn_id)
+        return DataloreHook(self.datalore_conn_id).used_by(self)
 
     @fails_in_lines
     def execute(self, context: Context) -> Any:

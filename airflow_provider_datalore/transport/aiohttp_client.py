@@ -29,6 +29,7 @@ from airflow_provider_datalore.transport.errors import (
     too_slow,
     untrusted,
 )
+from airflow_provider_datalore.transport.request_metrics import RequestMetrics
 from airflow_provider_datalore.transport.tls import tls_context
 
 KEEP_ALIVE_TIMEOUT = 120.0
@@ -58,6 +59,7 @@ class AiohttpClient:
         self._proxy = connection.proxy()
         # With the limit of aiohttp's pool, the time in its queue would count towards the request's timeout.
         self._limit = ConcurrencyLimit(connection.max_connections)
+        self._metrics = RequestMetrics.of(connection.conn_id)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=tls_context(connection) or True,
@@ -81,7 +83,8 @@ class AiohttpClient:
         """
         connection = self.connection
         url = connection.url(call.path)
-        await self._limit.acquire()
+        waited = await self._limit.acquire()
+        status: int | None = None
         try:
             async with self._session.request(
                 call.method,
@@ -92,10 +95,15 @@ class AiohttpClient:
                 allow_redirects=False,
             ) as response:
                 body = await self._read_all(call, response)
+                status = response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._translate(call, error) from None
         finally:
             self._limit.release()
+            if self._metrics is not None:
+                self._metrics.record(call, status)
+                if waited:
+                    self._metrics.waited_for_slot(waited)
         good = 200 <= response.status < 300
         return Response(
             connection=self._name,

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.transport import redaction
 from airflow_provider_datalore.transport.connection_fields import FieldReader, is_host
+
+Value = TypeVar("Value")
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_CONNECTIONS = 100
@@ -176,6 +178,11 @@ class DataloreConnection:
     def without_token(self, text: str) -> str:
         """Replace the token in a text, in any form that a server may return it in."""
         return redaction.without(self.token, text)
+
+    def without_token_in(self, value: Value) -> Value:
+        """Replace the token in all texts of a JSON value."""
+        replaced: Value = redaction.without_in(self.token, value)
+        return replaced
 
     def without_token_bytes(self, body: bytes) -> bytes:
         """Replace the token in the body of a response."""

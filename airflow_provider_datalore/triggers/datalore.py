@@ -81,6 +81,7 @@ class DataloreRunTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
+        from airflow_provider_datalore import metrics
         from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
@@ -90,9 +91,9 @@ class DataloreRunTrigger(BaseTrigger):
             policy = WaitPolicy(
                 self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, self.contacted
             )
-            run = await DataloreAsyncHook(
-                self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT
-            ).wait_with_policy(self.run_id, policy, where=self.notebook_url or "")
+            hook = DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT)
+            with metrics.waiting(self.datalore_conn_id, type(self).__name__):
+                run = await hook.wait_with_policy(self.run_id, policy, where=self.notebook_url or "")
         except DataloreError as error:
             yield TriggerEvent(event.failed(error))
         else:

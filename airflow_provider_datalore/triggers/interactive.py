@@ -89,16 +89,17 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
+        from airflow_provider_datalore import metrics
         from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.triggers import event
 
         try:
-            payload = await self._wait(
-                WaitPolicy(
-                    self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, contacted=True
-                )
+            policy = WaitPolicy(
+                self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, contacted=True
             )
+            with metrics.waiting(self.datalore_conn_id, type(self).__name__):
+                payload = await self._wait(policy)
         except DataloreError as error:
             payload = event.failed(error)
         yield TriggerEvent(payload)
@@ -146,5 +147,5 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
             return event.idle()
         snapshot = Snapshot.from_text(self.snapshot)
         run = InteractiveRunEnded(snapshot, self.start_timeout, where)
-        seen = await hook.notebook(snapshot.notebook).wait(run, policy)
+        seen = await hook.notebook(snapshot.notebook).wait_for_run(snapshot, run, policy)
         return event.interactive_finished(InteractiveRun.of(snapshot, seen))

@@ -12,12 +12,10 @@ from typing import Any, Protocol, TypeVar
 from airflow.providers.common.compat.sdk import Variable
 from asgiref.sync import sync_to_async
 
-from airflow_provider_datalore import settings
+from airflow_provider_datalore.tasks.state_stores import VARIABLES, configured_run_store
 
 PREFIX = "datalore_watcher_"
 """With which the keys of all stores begin."""
-VARIABLES = "variables"
-"""The value of option ``run_store`` that selects Airflow's Variables."""
 MAX_BYTES = 4 * 1024 * 1024
 MAX_RETRY_INTERVAL = 30.0
 
@@ -45,7 +43,7 @@ def open_memory(asset_state_store: Any, identity: tuple[str, ...]) -> Memory:
     key = PREFIX + hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if asset_state_store is not None:
         return AssetMemory(asset_state_store, key)
-    run_store = settings.run_store()
+    run_store = configured_run_store()
     if not run_store:
         log.warning(
             "This watcher does not remember what it saw when its triggerer ends: a change until the next one has "

@@ -105,6 +105,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch in a poll loop of this connection, and send events; used by Airflow before 3.3."""
+        from airflow_provider_datalore import metrics
         from airflow_provider_datalore.triggers.polling import Poller
 
         poller, watcher = Poller.of(self.datalore_conn_id), self._watcher()
@@ -119,6 +120,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
             while True:
                 payloads = await watcher.changes(await queue.get(), self._url(poller))
                 for payload in payloads:
+                    metrics.count("events.sent", self.datalore_conn_id, type(self).__name__)
                     yield TriggerEvent(payload)
                 if payloads:
                     await asyncio.sleep(STORING_TIME)
@@ -137,6 +139,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Send events for what the shared poll loop sees (Airflow 3.3 and later)."""
+        from airflow_provider_datalore import metrics
         from airflow_provider_datalore.triggers.polling import Poller
 
         poller, watcher = Poller.of(self.datalore_conn_id), self._watcher()
@@ -150,6 +153,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
                 if payloads:
                     looks.when_stored.append(watcher.sent)
                 for payload in payloads:
+                    metrics.count("events.sent", self.datalore_conn_id, type(self).__name__)
                     yield TriggerEvent(payload)
 
     def _check(self) -> None:

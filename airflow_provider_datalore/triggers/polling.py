@@ -191,14 +191,14 @@ class Poller:
 
     def _report(self, polled: _Polled, error: DataloreError) -> None:
         """Log an error, unless the last looks had the same."""
-        message = str(error)
+        kind = f"{type(error).__name__} {getattr(error, 'status', None)}"
         polled.failures += 1
-        is_new = message != polled.error or polled.failures % REPEAT_ERROR_AFTER == 1
-        polled.error = message
+        is_new = kind != polled.error or polled.failures % REPEAT_ERROR_AFTER == 1
+        polled.error = kind
         log.log(
             logging.ERROR if is_new else logging.DEBUG,
-            "%s The watchers (%s) see no change until this is resolved; they keep looking.",
-            message,
+            "%s\nThe watchers (%s) see no change until this is resolved; they keep looking.",
+            error,
             polled.key[0],
         )
 

@@ -321,7 +321,7 @@ class TestBeforeAirflow33:
         monkeypatch.setenv("AIRFLOW__DATALORE__RUN_STORE", f"file://{tmp_path}")
         async with triggerer(watching(), None):
             await reports.wait_for_looks()
-            while not os.listdir(tmp_path):
+            while not any(os.scandir(tmp_path)):
                 await asyncio.sleep(0.01)
         reports.publish()
         async with triggerer(watching(), None) as second:

@@ -106,12 +106,12 @@ class TestTaskFailedAfterSuccess:
         assert seen.has_notebook
 
     def test_both_states_are_shown(self, seen: TabView) -> None:
-        assert "Succeeded Task failed" in page(seen)
+        assert "Notebook succeeded Task failed" in page(seen)
 
     def test_a_task_that_stored_no_error_refers_to_its_log(self, server: ScriptedServer, run_id: str) -> None:
         reports(server, run_id, **FINISHED, success=True, **ARTIFACTS)
         text = page(view(task(run_id, state="failed")))
-        assert "Succeeded Task failed" in text
+        assert "Notebook succeeded Task failed" in text
         assert "The task failed. Its log has the reason." in text
 
     def test_the_error_is_shown_although_the_notebook_failed_too(self, server: ScriptedServer, run_id: str) -> None:
@@ -298,7 +298,7 @@ class TestInteractive:
         text = self.shown(interactive_task(notebook, end_date=ENDED, reported_run=self.reported(notebook)), server)
         assert text.count("Succeeded") == 1
         assert "Cells run 3" in text
-        assert "Its outputs are in the notebook itself" in text
+        assert "The outputs are in the notebook itself" in text
         assert "Task started 2026-01-31 08:00:00 UTC Task ended 2026-01-31 08:05:00 UTC Duration 5 min 00 s" in text
         assert server.requests == []
 
@@ -314,7 +314,7 @@ class TestInteractive:
         failed = error("The report of ann/n cannot be updated.", RunState.SUCCEEDED)
         done = interactive_task(notebook, state="failed", reported_run=self.reported(notebook), error=failed)
         text = self.shown(done, server)
-        assert "Succeeded Task failed" in text
+        assert "Notebook succeeded Task failed" in text
         assert failed.summary in text
 
     @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_a_task_that_failed_after_its_notebook_shows_both(opened: Open, stage: S
     with opened(stage.ended("outputs missing", "failed"), theme) as (_, tab):
         expect(tab.get_by_role("alert")).to_contain_text("revenue", timeout=SHOWN)
         expect(tab.frame_locator("iframe").get_by_text("5,151,409 EUR").last).to_be_visible(timeout=SHOWN)
-        assert details(tab).startswith("Succeeded Task failed")
+        assert details(tab).startswith("Notebook succeeded Task failed")
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -145,7 +145,7 @@ def test_the_cell_in_which_the_kernel_died_says_so(opened: Open, stage: Stage, t
 @pytest.mark.parametrize("theme", THEMES)
 def test_an_interactive_run_that_succeeded_leads_to_its_notebook(opened: Open, stage: Stage, theme: str) -> None:
     with opened(stage.ended("interactive, succeeded", "success"), theme) as (page, tab):
-        expect(tab.get_by_text("Its outputs are in the notebook itself")).to_be_visible(timeout=SHOWN)
+        expect(tab.get_by_text("The outputs are in the notebook itself")).to_be_visible(timeout=SHOWN)
         assert re.match(r"Succeeded Notebook me/quick .*Cells run 2\b", details(tab))
         address = f"{stage.emulator.url}/notebook/me/quick"
         with page.context.expect_page() as opening:
