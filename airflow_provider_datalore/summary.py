@@ -127,7 +127,7 @@ def _parts(
     own = error if isinstance(error, DataloreError) else None
     notebook, address = _notebook(context, own, left)
     yield Part("Notebook", notebook or address, address)
-    yield Part("Run", one_line(str(run.get("runId") or _read(context, xcom.RUN_ID) or "")))
+    yield Part("Run", one_line(str(run.get("run_id") or _read(context, xcom.RUN_ID) or "")))
     yield Part("Duration", _duration(run))
     failure = getattr(own, "failure", None)
     if failure is not None:
@@ -156,7 +156,7 @@ def _duration(reported: Mapping[str, Any]) -> str:
     from airflow_provider_datalore.api.models import Run
 
     try:
-        run: Run = Run.model_validate(reported) if reported.get("runId") else Run(run_id="")
+        run: Run = Run.model_validate(reported) if reported.get("run_id") else Run(run_id="")
     except ValueError:
         return ""
     took = run.duration

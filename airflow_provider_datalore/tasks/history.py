@@ -125,13 +125,15 @@ def earlier_runs(context: Context) -> History:
 
 def masked_parameters(parameters: object) -> dict[str, Any] | None:
     """The parameters of a run as JSON, without the secrets that Airflow knows; None if only their names are known."""
+    if not isinstance(parameters, Mapping):
+        return None
+    if not parameters:
+        return {}
     from airflow.providers.common.compat.sdk import redact
 
     from airflow_provider_datalore.api.parameters import to_datalore
     from airflow_provider_datalore.api.text import reserved_key, storable
 
-    if not isinstance(parameters, Mapping):
-        return None
     try:
         masked: Any = storable(redact(to_datalore(parameters)))
     except Exception as error:

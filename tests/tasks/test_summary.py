@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
 from airflow_provider_datalore import xcom
+from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import DataloreRunFailedError, DataloreUnauthorizedError, RunState
 from airflow_provider_datalore.notebooks.changes import CellChange, Changes
 from airflow_provider_datalore.notebooks.failure import CellFailure
@@ -18,11 +20,13 @@ from tests.tasks.conftest import TOKEN, Context, TaskInstance
 
 URL = "https://datalore.example.com/notebook/ann/sales"
 RUN = {
-    "runId": "run-1",
-    "notebookId": "ann/sales",
-    "startTime": "2026-01-31T08:00:00Z",
-    "endTime": "2026-01-31T08:05:00Z",
-    "success": True,
+    **Run(
+        run_id="run-1",
+        notebook_id="ann/sales",
+        start_time=datetime(2026, 1, 31, 8, 0, tzinfo=UTC),
+        end_time=datetime(2026, 1, 31, 8, 5, tzinfo=UTC),
+        success=True,
+    ).to_json(),
     "history": {"durations": [60.0, 90.0, 120.0]},
 }
 FAILURE = CellFailure("cell 4 (In[3]), starting with 'load()'", 4, "load()", "KeyError", "'a <b> & c'", "", "")
@@ -96,7 +100,7 @@ def test_it_never_fails(context: dict[str, Any]) -> None:
     assert summarize(context).text
 
 
-@pytest.mark.parametrize("run", [None, 5, {}, {"runId": 5}, {"runId": "r", "startTime": "never", "history": 7}])
+@pytest.mark.parametrize("run", [None, 5, {}, {"run_id": 5}, {"run_id": "r", "start_time": "never", "history": 7}])
 def test_an_edited_xcom_fails_nothing(finished: Context, task_instance: TaskInstance, run: Any) -> None:
     task_instance.xcoms[xcom.RUN] = run
     assert summarize(finished).title == "d.run_notebook succeeded"
