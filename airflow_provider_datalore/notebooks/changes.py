@@ -16,7 +16,7 @@ from airflow_provider_datalore.api.text import one_line, plain
 from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells
 
 _INJECTED_TAG = "injected-parameters"
-"""The tag of the cell with which papermill sets parameters: its code is no part of the notebook."""
+"""The tag of the cell with which papermill sets parameters: its code does not belong to the notebook."""
 
 _MAX_SHOWN_LINES = 12
 """Maximum number of changed lines that the text shows."""
