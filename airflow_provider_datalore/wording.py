@@ -76,6 +76,11 @@ def wrapped(text: str, *, label: str = "") -> list[str]:
     )
 
 
+def unlike_log_line(line: str) -> str:
+    """The line; indented if it begins like a line of a log, with a bracket or a date: others wrote parts of it."""
+    return f"    {line}" if line.startswith(("[", "{", "<")) or line[:1].isdigit() else line
+
+
 def shortened(lines: list[str], max_lines: int = MAX_LINES) -> list[str]:
     """The lines, without those in the middle if there are too many."""
     if len(lines) <= max_lines:

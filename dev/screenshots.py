@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser, find_browser
-from dev.demo import CONF, DAG_ID, DAGS, ROOT, TASK_ID
+from dev.demo import CONF, DAG_ID, DAGS, ROOT, TASK_ID, connection_to
 from dev.failure_screenshots import take_failures
 from dev.local_airflow import LocalAirflow
 from dev.processes import interrupted_once
@@ -145,7 +145,7 @@ def screenshots(executable: str, images: Path) -> None:
         shutil.copytree(DAGS / "notebooks", folder)
         let_go = hold(folder)
         datalore = stack.enter_context(EmulatorProcess(folder))
-        connection = {"conn_type": "datalore", "host": datalore.url, "password": datalore.token}
+        connection = connection_to(datalore.url, datalore.token)
         airflow = stack.enter_context(LocalAirflow(DAGS, connections={"datalore_default": connection}))
         airflow.wait_for_dags([DAG_ID])
         browser = stack.enter_context(Browser(executable))

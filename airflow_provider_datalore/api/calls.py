@@ -81,6 +81,7 @@ class Call:
     :param find: what to do after a 404.
     :param bad_request: what to do after a 400 that Datalore does not explain.
     :param repeatable: whether a POST may arrive twice without harm.
+    :param is_poll: whether it asks for the present state of something, to see whether that has changed.
     """
 
     method: str
@@ -94,6 +95,7 @@ class Call:
     find: str = ""
     bad_request: str = ""
     repeatable: bool = False
+    is_poll: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT, ProgressLog, after, format_moment
-from airflow_provider_datalore.api.interactive import Stage, check_own, stage
+from airflow_provider_datalore.api.interactive import Stage, check_own, left_out, stage
 from airflow_provider_datalore.api.models import NotebookId
-from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED
+from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.exceptions import (
     DataloreError,
     DataloreInteractiveRunTimeoutError,
     DataloreKernelLostError,
+    DataloreWorksheetsNotRunError,
     RunState,
 )
 from airflow_provider_datalore.wording import short_notebook
@@ -25,6 +26,9 @@ IDLE_GRACE = 15.0
 
 RESULT_GRACE = 2.0
 """Seconds, in addition to the poll interval, in which a task can read the outcome of its run before another starts."""
+
+_MAX_NAMED = 10
+"""Maximum number of worksheets that a message names."""
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +53,7 @@ class InteractiveRunEnded:
         """Whether the run has ended.
 
         :raises DataloreKernelLostError: if it did not start in time, or has stopped.
+        :raises DataloreWorksheetsNotRunError: if it has stopped after the first of the worksheets.
         :raises DataloreRunOverlapError: if the notebook may show the results of another run.
         """
         reached = stage(self.snapshot, seen)
@@ -113,11 +118,12 @@ class InteractiveRunEnded:
             self._idle_since = waited
         if waited - self._idle_since < IDLE_GRACE:
             return
-        missing = [cell for cell in seen.cells if cell.cell_id in self.snapshot.required]
-        missing = [cell for cell in missing if not self.snapshot.has_run(cell)]
+        missing = left_out(self.snapshot, seen)
         was_stopped = seen.kernel.state == KERNEL_NOT_STARTED
+        if not was_stopped:
+            self._check_worksheets(seen, missing)
         cause = "its session was stopped" if was_stopped else "its kernel died, or a user restarted it"
-        first = f", cell {missing[0].position + 1} first" if missing else ""
+        first = f", {missing[0].label} first" if missing else ""
         raise DataloreKernelLostError(
             f"Notebook {_short(self.snapshot.notebook)} stopped: probably {cause}.\n"
             f"Nothing has run for {waited - self._idle_since:.0f} s, and {len(missing)} of "
@@ -127,6 +133,39 @@ class InteractiveRunEnded:
             state=RunState.FAILED,
             notebook_url=_url(self.where),
         )
+
+    def _check_worksheets(self, seen: NotebookState, missing: Sequence[Cell]) -> None:
+        """Check that the run did not end after some of the worksheets.
+
+        :raises DataloreWorksheetsNotRunError: if all cells of some worksheets ran, and no cell of the others.
+        """
+        not_run = sorted({cell.worksheet for cell in missing})
+        required = {cell.worksheet for cell in seen.cells if cell.cell_id in self.snapshot.required}
+        run = sorted(required.difference(not_run))
+        partly = {cell.worksheet for cell in seen.cells if self.snapshot.has_run(cell)}.intersection(not_run)
+        if not run or partly:
+            return
+        parts = []
+        for worksheet in not_run[:_MAX_NAMED]:
+            cells = [cell for cell in missing if cell.worksheet == worksheet]
+            number = f"{len(cells)} cells" if len(cells) > 1 else "1 cell"
+            parts.append(f"worksheet {worksheet + 1} ({number}, the first is cell {cells[0].position + 1})")
+        if len(not_run) > _MAX_NAMED:
+            parts.append(f"and {len(not_run) - _MAX_NAMED} more")
+        raise DataloreWorksheetsNotRunError(
+            f"{len(not_run)} of {len(required)} worksheets of notebook {_short(self.snapshot.notebook)} did not run.\n"
+            f"Not run: {', '.join(parts)}. All cells of worksheet {_numbers(run)} ran without an error, and then "
+            f"nothing ran for {IDLE_GRACE:.0f} s. This Datalore may execute only the first worksheet in an interactive "
+            "run; or the kernel was lost between two worksheets.",
+            to_do="Move the cells that have to run to the first worksheet, or run the notebook with "
+            "DataloreRunNotebookOperator.",
+            state=RunState.FAILED,
+            notebook_url=_url(self.where),
+        )
+
+
+def _numbers(worksheets: Sequence[int]) -> str:
+    return ", ".join(str(worksheet + 1) for worksheet in worksheets)
 
 
 @dataclass(slots=True)

@@ -198,6 +198,13 @@ class Run(JsonModel):
         return self.is_finished and self.success is True
 
     @property
+    def duration(self) -> float | None:
+        """How long it ran, in seconds; None if Datalore does not report both times."""
+        if self.start_time is None or self.end_time is None:
+            return None
+        return (self.end_time - self.start_time).total_seconds()
+
+    @property
     def executed_notebook(self) -> Artifact | None:
         """The artifact that is the notebook as it was executed; None if the run has none."""
         return next((artifact for artifact in self.artifacts if artifact.name.endswith(".ipynb")), None)

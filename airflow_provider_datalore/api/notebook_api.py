@@ -34,11 +34,12 @@ from airflow_provider_datalore.wording import cut
 
 REPORT_TYPES = ("STATIC", "INTERACTIVE")
 REPORT_MODES = ("CREATE", "UPDATE")
+COMPUTATION_MODES = ("REACTIVE", "JUPYTER")
 
 
 def kernel_status(notebook: NotebookId) -> Call:
     """The call that reads what the kernel is doing."""
-    return _call(notebook, "kernel/status", f"read the kernel status of notebook {notebook}")
+    return _call(notebook, "kernel/status", f"read the kernel status of notebook {notebook}", is_poll=True)
 
 
 def without_notebook() -> Call:
@@ -55,6 +56,11 @@ def list_cells(notebook: NotebookId, *, with_outputs: bool = True, worksheet: in
     further: dict[str, Any] = {"worksheetIndex": worksheet} if worksheet else {}
     purpose = f"read the cells of notebook {notebook}"
     return _call(notebook, "cells", purpose, includeOutputs=with_outputs, **further)
+
+
+def list_sources(notebook: NotebookId) -> Call:
+    """The call that reads the cells without the results of their executions."""
+    return _call(notebook, "cells", f"read the sources of notebook {notebook}", is_poll=True, includeOutputs=False)
 
 
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
@@ -85,11 +91,22 @@ def stop_session(notebook: NotebookId) -> Call:
     return _call(notebook, "agent/stop", f"stop the session of notebook {notebook}")
 
 
-def publish_report(notebook: NotebookId, report_type: object, mode: object) -> Call:
-    """The call that publishes a notebook as a report.
+def publish_report(
+    notebook: NotebookId,
+    report_type: object,
+    mode: object,
+    *,
+    full_width: bool | None = None,
+    computation_mode: object = None,
+    can_download_and_edit_copy: bool | None = None,
+) -> Call:
+    """The call that publishes a notebook as a report. What is None is not sent, so that Datalore's default applies.
 
     :param report_type: ``STATIC`` or ``INTERACTIVE``.
     :param mode: ``CREATE``, or ``UPDATE`` for a report that is already published.
+    :param full_width: whether the report takes the full width of the page.
+    :param computation_mode: for an interactive report, ``REACTIVE`` or ``JUPYTER``.
+    :param can_download_and_edit_copy: whether viewers may download the report, and edit a copy.
     :raises DataloreConfigurationError: for any other value.
     """
     check_report_type(report_type)
@@ -97,11 +114,34 @@ def publish_report(notebook: NotebookId, report_type: object, mode: object) -> C
         raise DataloreConfigurationError(
             f"mode is {mode!r}; it must be {choices(REPORT_MODES)}.", to_do="Correct mode."
         )
-    purpose = f"publish the {report_type} report of notebook {notebook}"
+    if computation_mode is not None and computation_mode not in COMPUTATION_MODES:
+        raise DataloreConfigurationError(
+            f"computation_mode is {computation_mode!r}; it must be {choices(COMPUTATION_MODES)}.",
+            to_do="Correct computation_mode.",
+        )
+    if computation_mode is not None and report_type != "INTERACTIVE":
+        raise DataloreConfigurationError(
+            f"computation_mode is {computation_mode!r}; it can be set for an INTERACTIVE report only.",
+            to_do="Remove computation_mode, or publish an INTERACTIVE report.",
+        )
+    options: dict[str, Any] = {
+        "fullWidth": full_width,
+        "computationMode": computation_mode,
+        "canDownloadAndEditCopy": can_download_and_edit_copy,
+    }
     is_new = mode == "CREATE"
-    bad_request = "" if is_new else "Only a published report can be updated: publish it in Datalore once."
+    bad_request = "The report needs a layout that is not empty: open the notebook's report in Datalore and build it."
+    if not is_new:
+        bad_request = f"Only a published report can be updated: publish it in Datalore once. {bad_request}"
     return _call(
-        notebook, "report/publish", purpose, bad_request=bad_request, repeatable=not is_new, type=report_type, mode=mode
+        notebook,
+        "report/publish",
+        f"publish the {report_type} report of notebook {notebook}",
+        bad_request=bad_request,
+        repeatable=not is_new,
+        type=report_type,
+        mode=mode,
+        **{name: value for name, value in options.items() if value is not None},
     )
 
 
@@ -118,8 +158,12 @@ def check_report_type(report_type: object, name: str = "report_type") -> None:
 
 
 def list_files(notebook: NotebookId, directory: str) -> Call:
-    """The call that lists a folder."""
-    return _call(notebook, "files", f"list {directory!r} of notebook {notebook}", directory=directory)
+    """The call that lists a folder.
+
+    :param directory: the folder; empty for the root folder.
+    """
+    which: dict[str, Any] = {"directory": directory} if directory else {}
+    return _call(notebook, "files", f"list {directory!r} of notebook {notebook}", **which)
 
 
 def file_exists(notebook: NotebookId, path: str) -> Call:
@@ -156,9 +200,11 @@ def delete_file(notebook: NotebookId, path: str) -> Call:
 def upload_file(notebook: NotebookId, name: str, directory: str, form: Form) -> Call:
     """The call that writes a file.
 
+    :param directory: the folder; empty for the root folder.
     :param form: its content, as multipart form data.
     """
-    where = urlencode({"ownerId": notebook.owner, "notebookId": notebook.id, "directory": directory})
+    place = {"ownerId": notebook.owner, "notebookId": notebook.id}
+    where = urlencode({**place, "directory": directory} if directory else place)
     return Call(
         "POST",
         f"/api/notebook/v1/file/upload?{where}",
@@ -204,16 +250,18 @@ def request(call: Call) -> Flow[Response]:
     return response
 
 
-def read_cells(call: Call, response: Response) -> list[Cell]:
+def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]:
     """The cells in their order.
 
+    :param worksheet: the worksheet that was requested.
     :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
     cells = (data.get("cellsWithOutputs") or data.get("cells")) if isinstance(data, dict) else None
     if not isinstance(cells, list):
         unexpected(call, response, "contains no list of cells")
-    return [_read(Cell, call, response, cell) for cell in cells]
+    found = [_read(Cell, call, response, cell) for cell in cells]
+    return [cell.model_copy(update={"worksheet": worksheet}) for cell in found] if worksheet else found
 
 
 def read_outcome(call: Call, response: Response) -> CellOutcome:
@@ -276,6 +324,7 @@ def _call(
     find: str = "",
     bad_request: str = "",
     repeatable: bool = True,
+    is_poll: bool = False,
     receive: Callable[[Iterator[bytes]], Any] | None = None,
     **fields: Any,
 ) -> Call:
@@ -288,4 +337,5 @@ def _call(
         **({"missing": missing, "not_found": not_found, "find": find} if missing else notebook_not_found(notebook)),
         bad_request=bad_request,
         repeatable=repeatable,
+        is_poll=is_poll,
     )

@@ -69,6 +69,7 @@ def get_run(run_id: object) -> Call:
         missing=f"Run {short_id(run_id)} was not found (404): Datalore does not know it, or it is not shared",
         not_found=f"There is no run {run_id}, or it is not shared with the owner of the token.",
         find="Check that the run was started with a token of the same user, on the same Datalore.",
+        is_poll=True,
     )
 
 

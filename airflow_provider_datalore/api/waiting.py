@@ -68,7 +68,7 @@ CLOCK = Clock()
 class WaitPolicy:
     """How often to poll and how long to wait; validated on creation.
 
-    :param poll_interval: maximum seconds between two requests; at least 1.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param max_outage: seconds for which Datalore may be unreachable, without one usable response.
     :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; None for now.

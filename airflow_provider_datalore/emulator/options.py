@@ -5,21 +5,28 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from .access import parse_share, parse_token
 from .faults import RULE_LIST
+from .folders import copy_folder
 from .ids import NotebookId
+from .likeness import read_likeness
 from .scopes import Limits, Scope, parse_notebook_token, parse_scope
 from .settings import DEFAULT_USER, MAX_RUN_WINDOW, Settings, Variant
+from .slots import ABANDONED_AFTER
 
 Parsed = TypeVar("Parsed")
+
+DEFAULT_PORT = 8357
+"""Not 8080, Airflow's own default port. IANA has assigned 8357 to no service, and no widespread program uses it."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Namespace]:
@@ -29,13 +36,27 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    try:
+        likeness = read_likeness(options.like) if options.like else {}
+    except ValueError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
     if not options.notebooks.is_dir():
         parser.error(f"the folder {options.notebooks} does not exist")
     if options.tls_key and not options.tls_cert:
         parser.error("--tls-key requires --tls-cert")
-    data = options.data or options.notebooks / ".datalore-emulator"
-    if data.resolve() == options.notebooks.resolve():
+    if options.data and options.data.resolve() == options.notebooks.resolve():
         parser.error("--data must not be the folder of the notebooks itself")
+    options.original, options.temporary = options.notebooks, None
+    if options.copy:
+        # Deleted when the process ends, or when the options are.
+        options.temporary = tempfile.TemporaryDirectory(prefix="datalore-emulator-", ignore_cleanup_errors=True)
+        options.notebooks = Path(options.temporary.name, "notebooks")
+        try:
+            copy_folder(options.original, options.notebooks)
+        except OSError as error:
+            parser.error(f"cannot copy {options.original}: {error.strerror}: {error.filename}")
+    beside = Path(options.temporary.name, "data") if options.temporary else options.notebooks / ".datalore-emulator"
+    data = options.data or beside
     try:
         data.mkdir(parents=True, exist_ok=True)
         tokens = dict(options.token or [(_generated_token(data), DEFAULT_USER)])
@@ -52,8 +73,9 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
             viewers=frozenset(options.viewer),
             no_access=frozenset(options.no_access),
             max_parallel_runs=options.max_parallel_runs,
+            abandoned_after=options.abandoned_after,
             run_window=options.run_window,
-            variant=Variant(**{name: getattr(options, name) for name in Variant.model_fields}),
+            variant=_variant(options, likeness),
             faults=options.faults,
         )
     except ValidationError as error:
@@ -78,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_sharing(parser.add_argument_group("users and permissions"))
     _add_runs(parser.add_argument_group("runs"))
     variant = parser.add_argument_group("variants of Datalore: behaviour that its documentation leaves open")
+    variant.add_argument(
+        "--like",
+        metavar="JSON",
+        help="file that `airflow datalore probe` has written; other options override it",
+    )
     for name, field in Variant.model_fields.items():
         _add_switch(variant, name, field)
     return parser
@@ -89,14 +116,19 @@ def _add_serving(group: argparse._ArgumentGroup) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="folder of runs and reports (default: NOTEBOOKS_FOLDER/.datalore-emulator)",
+        help="folder of runs and reports (default: NOTEBOOKS_FOLDER/.datalore-emulator; a temporary one with --copy)",
     )
     add(
         "--host",
         default="127.0.0.1",
         help="address to listen on (default: %(default)s); clients can run any code",
     )
-    add("--port", type=int, default=8080, help="port to listen on, 0 for any free port (default: %(default)s)")
+    add("--port", type=int, default=DEFAULT_PORT, help="port to listen on, 0 for any free port (default: %(default)s)")
+    add(
+        "--copy",
+        action="store_true",
+        help="serve a copy of the folder and delete it at the end, so that nothing changes in the folder itself",
+    )
     add("--stop-at-eof", action="store_true", help="stop when standard input is closed, as when the parent ends")
     add("--tls-cert", type=Path, metavar="PEM", help="serve HTTPS with this certificate chain")
     add("--tls-key", type=Path, metavar="PEM", help="the private key, if the file of --tls-cert does not contain it")
@@ -135,6 +167,13 @@ def _add_runs(group: argparse._ArgumentGroup) -> None:
         help="number of notebooks that run at the same time (default: %(default)s)",
     )
     add(
+        "--abandoned-after",
+        type=float,
+        default=ABANDONED_AFTER,
+        metavar="SECONDS",
+        help="time without a status request after which a run does not keep others waiting (default: %(default)s)",
+    )
+    add(
         "--run-window",
         type=float,
         default=MAX_RUN_WINDOW,
@@ -151,22 +190,32 @@ def _add_runs(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
-    option, kind = "--" + name.replace("_", "-"), field.annotation
-    text = f"{field.description} (default: %(default)s)"
+    """Add an option for a field of the variant; it is set only if it is given, and then overrides ``--like``."""
+    kind = field.annotation
+    given: dict[str, Any]
     if kind is bool:
-        flag = argparse.BooleanOptionalAction
-        group.add_argument(option, action=flag, default=field.default, help=text)
+        given = {"action": argparse.BooleanOptionalAction}
     elif get_origin(kind) is Literal:
-        group.add_argument(option, choices=get_args(kind), default=field.default, help=text)
+        given = {"choices": get_args(kind)}
+    elif kind is str:
+        given = {"metavar": "NAME"}
+    elif get_origin(kind) is tuple:
+        given = {"type": _names, "metavar": "NAME,…"}
+    elif int in get_args(kind):
+        given = {"type": int, "metavar": "N"}
     else:
-        is_number = kind is not str
-        group.add_argument(
-            option,
-            type=float if is_number else str,
-            metavar="SECONDS" if is_number else "NAME",
-            default=field.default,
-            help=text,
-        )
+        given = {"type": float, "metavar": "SECONDS"}
+    option, text = "--" + name.replace("_", "-"), f"{field.description} (default: {field.default})"
+    group.add_argument(option, default=argparse.SUPPRESS, help=text, **given)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _variant(options: argparse.Namespace, likeness: dict[str, Any]) -> Variant:
+    given = {name: value for name, value in vars(options).items() if name in Variant.model_fields}
+    return Variant(**{**likeness, **given})
 
 
 def _limits(options: argparse.Namespace) -> dict[str, Limits]:

@@ -70,6 +70,7 @@ async def get_run(run_id: str, caller: CurrentCaller, emulator: CurrentEmulator)
     if not is_visible(run, emulator.variant):
         raise RefusedError(404, f"There is no run {run_id}")
     emulator.request_log.polls[run_id] += 1
+    emulator.runner.slots.note_request(run_id)
     has_artifact = emulator.has_artifact(run) and not has_expired(run, emulator.variant)
     return describe(run, emulator.variant, read_only=emulator.is_read_only(run), has_artifact=has_artifact)
 
@@ -121,7 +122,10 @@ def _prepare(path: Path, requested: Iterable[Parameter], variant: Variant) -> tu
         notebook = read_notebook(path)
         kernel = kernel_of(notebook)
         ignore_unknown = variant.unknown_parameter == "ignore"
-        values = parameters.values(notebook, pairs, ignore_unknown=ignore_unknown, kernel=kernel)
+        ignore_wrong = variant.wrong_type == "ignore"
+        values = parameters.values(
+            notebook, pairs, ignore_unknown=ignore_unknown, ignore_wrong=ignore_wrong, kernel=kernel
+        )
         return parameters.inject(notebook, values, kernel), values
     except (ValueError, NotExecutableError, parameters.ParameterError) as error:
         raise RefusedError(400, str(error)) from error

@@ -8,11 +8,31 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .scopes import Limits
+from .slots import ABANDONED_AFTER
 
 DEFAULT_USER = "me"
 """The owner of notebooks directly in the folder, and the user of a token without a user name."""
 MAX_RUN_WINDOW = 30.0
 """Seconds for which Datalore waits at most for the end of a cell that a request runs."""
+
+
+ResponseHeader = Literal[
+    "Cache-Control",
+    "ETag",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Set-Cookie",
+    "Strict-Transport-Security",
+    "Vary",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-Id",
+]
+"""Headers that a response may have and that say nothing of the server's place: not those of one company's gateway."""
 
 
 class Variant(BaseModel):
@@ -63,6 +83,25 @@ class Variant(BaseModel):
     )
     parameter_values: Literal["any", "strings"] = Field(
         default="any", description="whether the value of a parameter may be any JSON or only a string"
+    )
+    wrong_type: Literal["reject", "ignore"] = Field(
+        default="reject",
+        description="treatment of a value that the notebook's variable or control does not accept: refuse the run, or "
+        "keep the notebook's own value",
+    )
+    parallel_limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="number of notebooks that run at the same time; overrides --max-parallel-runs",
+    )
+    retry_after: float | None = Field(
+        default=None, ge=0, description="seconds in the header Retry-After of responses with status 429 and 503"
+    )
+    unauthorized_challenge: bool = Field(
+        default=True, description="whether a response with status 401 has the header WWW-Authenticate"
+    )
+    headers: tuple[ResponseHeader, ...] = Field(
+        default=(), description="more headers of responses of the APIs, without values that mean anything"
     )
     over_limit: Literal["queue", "400", "403", "409", "429", "503"] = Field(
         default="queue",
@@ -139,6 +178,8 @@ class Settings(BaseModel):
     :param viewers: (user, ``owner/id``) pairs: these users may only view these notebooks.
     :param no_access: (user, ``owner/id``) pairs: these notebooks are not shared with these users.
     :param max_parallel_runs: the number of notebooks that execute at the same time; the others wait.
+    :param abandoned_after: seconds without a status request after which a run does not count towards this number while
+        others wait.
     :param run_window: the maximum number of seconds for which a request that runs a cell waits for its end.
     :param variant: the variant of Datalore to simulate.
     :param faults: the initial fault rules, as the JSON that :mod:`.faults` reads.
@@ -153,6 +194,7 @@ class Settings(BaseModel):
     viewers: frozenset[tuple[str, str]] = frozenset()
     no_access: frozenset[tuple[str, str]] = frozenset()
     max_parallel_runs: int = Field(default=2, ge=1)
+    abandoned_after: float = Field(default=ABANDONED_AFTER, ge=0)
     run_window: float = Field(default=MAX_RUN_WINDOW, ge=0, le=MAX_RUN_WINDOW)
     variant: Variant = Variant()
     faults: list[object] = []

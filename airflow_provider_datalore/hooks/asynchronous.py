@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 
-from airflow_provider_datalore import defaults
+from airflow_provider_datalore import defaults, settings
 from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import Run
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.conditions import Condition
     from airflow_provider_datalore.api.flow import Flow, Result
     from airflow_provider_datalore.api.models import NotebookId
-    from airflow_provider_datalore.api.snapshots import NotebookState
+    from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
     from airflow_provider_datalore.transport.aiohttp_client import SharedClient
 
 MIN_LOOKUP_INTERVAL, MAX_LOOKUP_INTERVAL = 1.0, 15.0
@@ -65,9 +65,9 @@ class DataloreAsyncHook(DataloreBaseHook):
         self,
         run_id: str,
         *,
-        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
     ) -> Run:
         """Wait until a run has ended, successfully or not; see :meth:`DataloreHook.wait_for_run`."""
         now = time.time()
@@ -144,7 +144,16 @@ class DataloreAsyncNotebook:
 
     async def wait(self, condition: Condition[NotebookState], policy: WaitPolicy) -> NotebookState:
         """Wait until the notebook meets a condition."""
+        from airflow_provider_datalore.api import looking
+
+        look = partial(looking.look, self.id)
+        return await self.hook.run_flow(waiting.wait_for(look, condition, policy))
+
+    async def wait_for_run(
+        self, snapshot: Snapshot, condition: Condition[NotebookState], policy: WaitPolicy
+    ) -> NotebookState:
+        """Wait until the interactive run that started after the snapshot meets a condition."""
         from airflow_provider_datalore.api import interactive
 
-        look = partial(interactive.look, self.id)
+        look = partial(interactive.look_at_run, snapshot)
         return await self.hook.run_flow(waiting.wait_for(look, condition, policy))

@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from airflow_provider_datalore import defaults
+from airflow_provider_datalore import settings
 from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import NotebookId, Run, RunOptions, RunRequest
@@ -70,7 +70,7 @@ class DataloreHook(ArtifactsHook):
         self,
         notebook_id: str | NotebookId | CatalogEntry,
         *,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         **options: Unpack[RunOptions],
     ) -> str:
         """Start a run of a notebook.
@@ -98,7 +98,7 @@ class DataloreHook(ArtifactsHook):
         return run_id
 
     def run_notebook_interactively(
-        self, notebook_id: str | NotebookId | CatalogEntry, *, max_outage: float | timedelta = defaults.MAX_OUTAGE
+        self, notebook_id: str | NotebookId | CatalogEntry, *, max_outage: float | timedelta = settings.MAX_OUTAGE
     ) -> None:
         """Start an interactive run: the notebook runs in place, which updates the outputs that users see in it.
 
@@ -140,14 +140,14 @@ class DataloreHook(ArtifactsHook):
         self,
         run_id: str,
         *,
-        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
     ) -> Run:
         """Wait until a run has ended, successfully or not; :meth:`.Run.raise_for_failure` raises if it failed.
 
         :param run_id: the id that :meth:`run_notebook` returned.
-        :param poll_interval: maximum seconds between two status requests; shorter at the start.
+        :param poll_interval: seconds between two status requests (1 or more); more often at the start.
         :param timeout: seconds to wait; None for no limit.
         :param max_outage: seconds for which Datalore may be unreachable.
         :return: the finished run.

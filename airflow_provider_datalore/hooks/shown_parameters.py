@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_datalore.api.text import plain
+
 MAX_LOGGED_CHARS = 1000
 """Maximum number of characters of the parameters that are logged."""
 
@@ -15,5 +17,6 @@ def shown_parameters(parameters: Mapping[str, Any]) -> str:
     from airflow.providers.common.compat.sdk import redact
 
     masked: Any = redact(dict(parameters))
-    text = json.dumps(masked, ensure_ascii=False, default=str)
+    # A value may be that of another notebook.
+    text = plain(json.dumps(masked, ensure_ascii=False, default=str)).replace("\n", " ")
     return text if len(text) <= MAX_LOGGED_CHARS else f"{text[:MAX_LOGGED_CHARS]}…"

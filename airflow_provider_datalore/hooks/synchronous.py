@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_datalore import defaults
+from airflow_provider_datalore import defaults, metrics
 from airflow_provider_datalore.api import waiting
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.exceptions import (
@@ -58,6 +58,7 @@ class SynchronousHook(DataloreBaseHook):
 
     def __init__(self, datalore_conn_id: str = defaults.CONN_ID) -> None:
         super().__init__(datalore_conn_id)
+        self.operator = ""
         self._connection: DataloreConnection | None = None
         self._client: RequestsClient | None = None
 
@@ -93,6 +94,11 @@ class SynchronousHook(DataloreBaseHook):
             self._client = RequestsClient(self.connection)
         return self._client
 
+    def used_by(self, task: object) -> Self:
+        """The same hook, which names the class of a task in its metrics."""
+        self.operator = type(task).__name__
+        return self
+
     def separate(self) -> Self:
         """A hook with the same connection and a separate client, for use while this one waits for a response."""
         hook = type(self)(self.datalore_conn_id)
@@ -124,9 +130,10 @@ class SynchronousHook(DataloreBaseHook):
         shown = short_notebook(str(notebook))
         url = self.notebook_url(notebook)
         try:
-            return self.run_flow(waiting.submit(flow, max_outage))
+            started = self.run_flow(waiting.submit(flow, max_outage))
         except DataloreNoResponseError as error:
             if not error.never_received:
+                metrics.count("submissions.unknown", self.datalore_conn_id, self.operator)
                 what = f"It is unknown whether notebook {shown} was started"
                 why = cut(error.cause or "Datalore did not confirm it", max(30, SUMMARY_CHARS - len(what) - 3))
                 raise DataloreSubmissionUnknownError(
@@ -147,6 +154,8 @@ class SynchronousHook(DataloreBaseHook):
                 error.add_context(f": run of {shown} was not started.")
             error.set_state(RunState.NOT_STARTED, url)
             raise
+        metrics.count("runs.started", self.datalore_conn_id, self.operator)
+        return started
 
     def parse_notebook_id(self, notebook_id: str | NotebookId | CatalogEntry) -> NotebookId:
         """Parse a notebook id, or the pasted address of a notebook on this server; or take the id from the catalog.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 from airflow_provider_datalore.tasks.failing import fails_in_lines
@@ -53,7 +53,7 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         destination: str | ObjectStoragePath,
         names: str | list[str] | None = None,
         max_bytes: int | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:

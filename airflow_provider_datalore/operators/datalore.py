@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
@@ -64,8 +64,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         section ``operators`` of Airflow's configuration.
     :param defer_after: seconds for which a deferrable task waits on its worker before it defers, so that a run that
         ends by then costs no deferral; 0 defers at once.
-    :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start, so that
-        the end of a short run is noticed soon.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param timeout: seconds to wait for the run; None for no limit. The notebook keeps running in Datalore after that.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
@@ -103,9 +102,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         defer_after: float | timedelta = 0.0,
-        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         durable: bool = True,
         artifacts_to: str | ObjectStoragePath | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
@@ -136,7 +135,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         """The hook for the task's connection."""
         from airflow_provider_datalore.hooks.datalore import DataloreHook
 
-        return DataloreHook(self.datalore_conn_id)
+        return DataloreHook(self.datalore_conn_id).used_by(self)
 
     @fails_in_lines
     def execute(self, context: Context) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 from airflow_provider_datalore.tasks.catalog_task import CatalogTask
@@ -33,7 +33,7 @@ class _FileOperator(CatalogTask, BaseOperator):
         self,
         *,
         notebook_id: str | CatalogEntry,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:

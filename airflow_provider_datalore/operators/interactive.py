@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 from airflow_provider_datalore.operators.dag_params import params_of_run
@@ -37,7 +37,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
     By default, the task ends as soon as the run has started, on any version of Datalore. To wait for the run and for
     all other options, the Notebook API is required: Datalore Cloud, or on-premises 2026.2 or later. The operator then
-    returns the finished run as JSON, also in XCom ``run``, and a cell that ends in an error fails the task.
+    returns the finished run as JSON, also in XCom ``run``, and a cell that ends in an error fails the task. The run has
+    succeeded only if all worksheets of the notebook ran: a worksheet that Datalore leaves out fails the task too.
 
     :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the :class:`.Catalog`. (templated)
     :param parameters: values by the *Variable* of the notebook's controls, as for ``DataloreRunNotebookOperator``. The
@@ -46,7 +47,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         started.
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
-    :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param timeout: seconds to wait, including the time until the notebook is idle; None for no limit.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param start_timeout: seconds within which the first cell must start; Datalore may have to start a machine first.
@@ -79,9 +80,9 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         parameters: Mapping[str, Any] | None = None,
         wait_for_completion: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         start_timeout: float | timedelta = defaults.START_TIMEOUT,
         when_busy: str = "wait",
         update_report: str | None = None,
@@ -115,7 +116,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         """The hook for the task's connection."""
         from airflow_provider_datalore.hooks.datalore import DataloreHook
 
-        return DataloreHook(self.datalore_conn_id)
+        return DataloreHook(self.datalore_conn_id).used_by(self)
 
     @fails_in_lines
     def execute(self, context: Context) -> dict[str, Any] | None:
@@ -364,6 +365,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             DataloreInteractiveRunFailedError,
             DataloreKernelLostError,
             DataloreRunOverlapError,
+            DataloreWorksheetsNotRunError,
         )
         from airflow_provider_datalore.tasks.interactive import (
             deliver_interactive,
@@ -377,7 +379,12 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
                 run = deliver_interactive(outcome(), notebook, context)
                 if self.update_report is not None:
                     notebook.publish_report(self.update_report)
-        except (DataloreInteractiveRunFailedError, DataloreKernelLostError, DataloreRunOverlapError) as error:
+        except (
+            DataloreInteractiveRunFailedError,
+            DataloreKernelLostError,
+            DataloreRunOverlapError,
+            DataloreWorksheetsNotRunError,
+        ) as error:
             store.forget()
             if not (from_earlier_try and was_interrupted(error)):
                 raise

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
@@ -44,6 +44,8 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
     :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned. (templated)
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
+    :param poll_interval: another name of Airflow's ``poke_interval``, as the operators have it: seconds between two
+        status requests. In mode ``reschedule``, the interval is at least a few seconds, whatever is set.
     :param defer_after: seconds for which a deferrable sensor waits on its worker before it defers, so that a run that
         ends by then costs no deferral; 0 defers at once.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails. In mode
@@ -64,13 +66,17 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         *,
         run_id: str,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float | timedelta | None = None,
         defer_after: float | timedelta = 0.0,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
+        if poll_interval is not None:
+            _check_same(poll_interval, kwargs.get("poke_interval"), kwargs.get("task_id", ""))
+            kwargs["poke_interval"] = poll_interval
         super().__init__(**kwargs)
         self.run_id = run_id
         self.deferrable = deferrable
@@ -93,7 +99,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         """The hook for the task's connection."""
         from airflow_provider_datalore.hooks.datalore import DataloreHook
 
-        return DataloreHook(self.datalore_conn_id)
+        return DataloreHook(self.datalore_conn_id).used_by(self)
 
     @fails_in_lines
     def execute(self, context: Context) -> Any:
@@ -184,6 +190,13 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         run_id = self.run_id if isinstance(self.run_id, str) else ""
         limit = earliest_limit(self.timeout, self.execution_timeout)
         return Facts(Kind.WAITS, notebook_url=url, run_id=run_id, is_started=True, is_stored=True, limit=limit)
+
+    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
+        """Airflow's interval; in mode ``reschedule``, long enough that Airflow notices the end of each poke."""
+        from airflow_provider_datalore.tasks.deferral import earliest_event
+
+        interval = float(super()._get_next_poke_interval(*args, **kwargs))
+        return max(interval, earliest_event(0.0)) if self.reschedule else interval
 
     def _raise_output_error(self, error: BaseException | None) -> None:
         """Raise an output error of which Airflow made a skip: ``soft_fail`` skips when a time limit passes only."""
@@ -282,3 +295,18 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         if self.outcome.error is not None:
             raise self.outcome.error
         return run.to_json()
+
+
+def _check_same(poll_interval: float | timedelta, poke_interval: float | timedelta | None, task_id: str) -> None:
+    """Check that an option that was set under both of its names has one value.
+
+    :raises DataloreConfigurationError: if it has two.
+    """
+    from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+    polls, pokes = seconds(poll_interval), seconds(poke_interval)
+    if pokes is not None and polls != pokes:
+        raise DataloreConfigurationError(
+            f"Sensor {task_id} has poll_interval={polls} and poke_interval={pokes} seconds. These are two names of the "
+            "same option: set only one of them."
+        )

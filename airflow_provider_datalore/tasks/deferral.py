@@ -148,9 +148,9 @@ def backstop(deadline: float | None) -> timedelta | None:
 
 
 def earliest_event(now: float) -> float:
-    """When a trigger may resume its task at the earliest, in epoch seconds.
+    """When a task that has deferred or rescheduled itself may resume at the earliest, in epoch seconds.
 
-    Airflow 3 may notice up to one heartbeat interval late (5 seconds by default) that a worker has deferred a task. If
+    Airflow 3 may notice up to one heartbeat interval late (5 seconds by default) that a worker is done with a task. If
     the task is resumed before that, Airflow assumes that it was killed, and fails it: "Executor … reported that the
     task instance … finished with state success, but the task instance's state attribute is queued".
     """

@@ -11,6 +11,7 @@ from airflow_provider_datalore.wording import SUMMARY_CHARS, cut, short_notebook
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.notebooks.failure import CellFailure
+    from airflow_provider_datalore.transport.connection import DataloreConnection
 
 _MAX_SOURCE_LINES = 3
 _MAX_OUTPUT_LINES = 3
@@ -43,11 +44,11 @@ def failure_lines(notebook_id: str | None, failure: CellFailure | None) -> tuple
     return cut(summary, SUMMARY_CHARS), lines
 
 
-def masked(failure: CellFailure) -> CellFailure:
-    """The same failure, without the secrets that Airflow knows."""
+def masked(failure: CellFailure, connection: DataloreConnection) -> CellFailure:
+    """The same failure, without the token in any form, and without the secrets that Airflow knows."""
     from airflow.providers.common.compat.sdk import redact
 
-    without_secrets: Any = redact(asdict(failure))
+    without_secrets: Any = redact(connection.without_token_in(asdict(failure)))
     return replace(failure, **without_secrets)
 
 

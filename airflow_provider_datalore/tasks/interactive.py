@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore import xcom
+from airflow_provider_datalore import metrics, xcom
 from airflow_provider_datalore.exceptions import (
     DataloreConflictError,
     DataloreError,
@@ -19,6 +19,7 @@ from airflow_provider_datalore.exceptions import (
     RunState,
 )
 from airflow_provider_datalore.tasks.explaining import failure_lines, masked
+from airflow_provider_datalore.tasks.pushing import push_for_tab
 from airflow_provider_datalore.wording import short_notebook
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ def deliver_interactive(run: InteractiveRun, notebook: DataloreNotebook, context
     :return: the run, if it succeeded.
     :raises DataloreInteractiveRunFailedError: if it failed; describes the cell that failed.
     """
-    context["ti"].xcom_push(key=xcom.RUN, value=run.to_json())
+    metrics.run_ended(notebook.hook.datalore_conn_id, notebook.hook.operator, success=run.success)
+    push_for_tab(context, xcom.RUN, run.to_json())
     if run.success:
         log.info("The interactive run of notebook %s succeeded: %d cells.", run.notebook_id, len(run.cells))
         return run
@@ -212,7 +214,7 @@ def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure |
     if failure is None:
         log.warning("The cell in which the run failed, %s, is no longer in the notebook.", run.failed_cell_id)
         return None
-    return masked(failure)
+    return masked(failure, notebook.hook.connection)
 
 
 def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:
@@ -224,17 +226,17 @@ def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailur
         return None
     outcome = notebook.cell_outcome(failed)
     control = failed.control or {}
-    printed = [{"output_type": "stream", "text": text} for text in (outcome.stdout, outcome.stderr) if text]
     cell = CodeCell(
         number=failed.position + 1,
         source=failed.source or f"control of variable {control.get('variable')}",
         tags=(),
-        outputs=tuple(printed),
+        outputs=tuple({"output_type": "stream", "text": text} for text in outcome.printed),
         execution_count=failed.execution_count,
-        language="",
+        language=failed.language,
+        worksheet=failed.worksheet,
     )
     name, value = _name_and_value(outcome.error_message or "")
-    return describe(cell, error_name=name, error_value=value, traceback=outcome.error_traceback or "")
+    return describe(cell, error_name=name, error_value=value, traceback=outcome.traceback)
 
 
 def _name_and_value(message: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_datalore import xcom
+from airflow_provider_datalore import metrics, xcom
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -117,6 +117,7 @@ def deliver(
     :param notebook_url: the address of the notebook; empty if it is unknown.
     """
     notebook_url = notebook_url or _notebook_url(run, hook)
+    metrics.run_ended(hook.datalore_conn_id, hook.operator, success=run.succeeded, seconds=run.duration)
     push_for_tab(context, xcom.RUN, run.to_json())
     if (notebook := run.executed_notebook) is not None:
         try:
@@ -237,4 +238,4 @@ def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
     if failure is None:
         log.warning("Cannot tell why run %s failed: its executed notebook contains no code.", run.run_id)
         return None
-    return masked(failure)
+    return masked(failure, hook.connection)

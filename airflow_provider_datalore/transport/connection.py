@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.transport import redaction
 from airflow_provider_datalore.transport.connection_fields import FieldReader, is_host
+
+Value = TypeVar("Value")
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_CONNECTIONS = 100
@@ -140,7 +142,7 @@ class DataloreConnection:
     @cached_property
     def route(self) -> str:
         """The connection and the proxy in use, for messages."""
-        return f"{self} through proxy {self.shown_proxy} ({self._proxy_source})" if self.shown_proxy else str(self)
+        return f"{self} through proxy {self.shown_proxy} ({self.proxy_source})" if self.shown_proxy else str(self)
 
     @cached_property
     def responding_proxy(self) -> str:
@@ -158,7 +160,7 @@ class DataloreConnection:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if url else ""
 
     @property
-    def _proxy_source(self) -> str:
+    def proxy_source(self) -> str:
         return "from proxies in the extra" if self.proxies else "from the environment"
 
     def ca_certificates(self) -> str | None:
@@ -176,6 +178,11 @@ class DataloreConnection:
     def without_token(self, text: str) -> str:
         """Replace the token in a text, in any form that a server may return it in."""
         return redaction.without(self.token, text)
+
+    def without_token_in(self, value: Value) -> Value:
+        """Replace the token in all texts of a JSON value."""
+        replaced: Value = redaction.without_in(self.token, value)
+        return replaced
 
     def without_token_bytes(self, body: bytes) -> bytes:
         """Replace the token in the body of a response."""

@@ -32,6 +32,7 @@ from airflow_provider_datalore.transport.errors import (
 )
 from airflow_provider_datalore.transport.errors import speaks_tls as plain_to_tls
 from airflow_provider_datalore.transport.read_ahead import ReadAhead
+from airflow_provider_datalore.transport.request_metrics import RequestMetrics
 from airflow_provider_datalore.transport.sent_tracking import TrackedSession
 from airflow_provider_datalore.transport.tls import speaks_tls, tls_context
 
@@ -65,6 +66,7 @@ class RequestsClient:
     def __init__(self, connection: DataloreConnection) -> None:
         self.connection = connection
         self._session: TrackedSession | None = None
+        self._metrics = RequestMetrics.of(connection.conn_id)
 
     def send(self, call: Call) -> Response:
         """Send a call and read the whole response, whatever its status.
@@ -77,6 +79,17 @@ class RequestsClient:
             outcome of the call is unknown matters more than the interruption.
         :raises DataloreUnexpectedResponseError: if the response is too long to be one of Datalore's.
         """
+        status: int | None = None
+        try:
+            response = self._send_any(call)
+            status = response.status
+        finally:
+            if self._metrics is not None:
+                self._metrics.record(call, status)
+        return response
+
+    def _send_any(self, call: Call) -> Response:
+        """Send a call; see :meth:`send`."""
         if call.receive is not None:
             return self._receive(call, call.receive)
         if call.form is not None:

@@ -28,7 +28,8 @@ def check_token(client: RequestsClient) -> None:
     workspaces = run_api.list_workspaces()
     response = client.send(workspaces)
     if response.status not in (403, 404):
-        calls.read_json(workspaces, response)
+        if not isinstance(calls.read_json(workspaces, response), list):
+            calls.unexpected(workspaces, response, "is not a list of workspaces")
         return
     # Older servers do not have this call, and some tokens are not allowed to use it. Get a run that does not exist:
     # Datalore returns 404 for a valid token, and 401 for a made-up one.

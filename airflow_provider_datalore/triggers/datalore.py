@@ -1,4 +1,4 @@
-"""The trigger that waits for a run in the triggerer, without a worker slot."""
+"""The triggers: one waits for a run without a worker slot, the other starts DAGs when a notebook changes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.durations import seconds
+from airflow_provider_datalore.triggers.notebook import DataloreNotebookTrigger
+
+__all__ = ["DataloreNotebookTrigger", "DataloreRunTrigger"]
 
 
 class DataloreRunTrigger(BaseTrigger):
@@ -19,7 +22,7 @@ class DataloreRunTrigger(BaseTrigger):
 
     :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param poll_interval: maximum seconds between two requests.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param max_outage: seconds for which Datalore may be unreachable without one usable response.
     :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; the longer ago, the less frequent the requests.
@@ -78,6 +81,7 @@ class DataloreRunTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
+        from airflow_provider_datalore import metrics
         from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
@@ -87,9 +91,9 @@ class DataloreRunTrigger(BaseTrigger):
             policy = WaitPolicy(
                 self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, self.contacted
             )
-            run = await DataloreAsyncHook(
-                self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT
-            ).wait_with_policy(self.run_id, policy, where=self.notebook_url or "")
+            hook = DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT)
+            with metrics.waiting(self.datalore_conn_id, type(self).__name__):
+                run = await hook.wait_with_policy(self.run_id, policy, where=self.notebook_url or "")
         except DataloreError as error:
             yield TriggerEvent(event.failed(error))
         else:

@@ -224,7 +224,7 @@ class Known:
 
 
 def test_a_good_token_is_accepted(server: ScriptedServer, hook: DataloreHook) -> None:
-    server.otherwise(Known(reply(json={"workspaces": []})))
+    server.otherwise(Known(reply(json=[])))
     assert hook.test_connection() == (True, f"Datalore at {server.url} accepts the token.")
     (request,) = server.requests
     assert (request.method, request.path) == ("GET", "/api/user_public/v1/workspaces")

@@ -166,6 +166,73 @@ class TestRescheduling:
             sensor(mode="reschedule", timeout=60, soft_fail=soft_fail).execute(context)
         assert len(datalore.requests) == 1
 
+    @pytest.mark.parametrize(
+        ("options", "interval"),
+        [
+            ({"poke_interval": 0.5}, 9),
+            ({"poke_interval": 1, "exponential_backoff": True}, 9),
+            ({"poll_interval": 2}, 9),
+            ({"poke_interval": 30}, 30),
+        ],
+    )
+    def test_it_is_not_due_again_before_airflow_has_noticed_the_end_of_a_poke(
+        self,
+        datalore: Datalore,
+        context: Context,
+        task_instance: TaskInstance,
+        monkeypatch: pytest.MonkeyPatch,
+        options: dict[str, Any],
+        interval: float,
+    ) -> None:
+        """Otherwise Airflow 3 may fail the task, since its "state attribute is queued"."""
+        monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "7")
+        vars(task_instance).update(
+            get_first_reschedule_date=lambda context: None, max_tries=0, dag_id="dag", run_id="run", try_number=1
+        )
+        airflows = sys.modules[BaseSensorOperator.__module__]
+        monkeypatch.setattr(airflows, "_orig_start_date", lambda **where: None, raising=False)
+        running(datalore)
+        before = datetime.now(UTC)
+        reschedules: type[Exception] = vars(airflows)["AirflowRescheduleException"]
+        with pytest.raises(reschedules) as rescheduled:
+            DataloreRunSensor(task_id="t", run_id="run-1", mode="reschedule", **options).execute(context)
+        due = vars(rescheduled.value)["reschedule_date"] - before
+        assert due.total_seconds() == pytest.approx(interval, abs=2)
+
+    def test_a_poke_on_the_worker_is_as_frequent_as_set(self) -> None:
+        poking = DataloreRunSensor(task_id="t", run_id="run-1", poke_interval=0.5)
+        assert poking._get_next_poke_interval(datetime.now(UTC), lambda: 0.0, 1) == 0.5
+
+
+class TestIntervals:
+    def test_the_interval_may_have_the_operators_name(self) -> None:
+        assert DataloreRunSensor(task_id="t", run_id="r", poll_interval=15).poke_interval == 15
+        assert DataloreRunSensor(task_id="t", run_id="r", poll_interval=timedelta(minutes=2)).poke_interval == 120
+        assert DataloreRunSensor(task_id="t", run_id="r").poke_interval == 60
+
+    def test_both_names_may_have_the_same_value(self) -> None:
+        both = DataloreRunSensor(task_id="t", run_id="r", poll_interval=timedelta(seconds=15), poke_interval=15)
+        assert both.poke_interval == 15
+
+    @pytest.mark.parametrize("pokes", [60, timedelta(minutes=1), 0])
+    def test_two_values_are_an_error_in_words(self, pokes: float | timedelta) -> None:
+        with pytest.raises(
+            DataloreConfigurationError, match=r"poll_interval=15 and poke_interval=\S+ seconds"
+        ) as error:
+            DataloreRunSensor(task_id="wait", run_id="r", poll_interval=15, poke_interval=pokes)
+        assert "Sensor wait" in str(error.value)
+        assert "set only one of them" in str(error.value)
+
+    def test_the_triggerer_uses_it(self, datalore: Datalore, context: Context) -> None:
+        running(datalore)
+        with pytest.raises(TaskDeferred) as deferred:
+            DataloreRunSensor(task_id="t", run_id="run-1", poll_interval=15, deferrable=True).execute(context)
+        assert deferred.value.trigger.serialize()[1]["poll_interval"] == 15
+
+    def test_it_can_be_set_for_mapped_sensors(self) -> None:
+        mapped = DataloreRunSensor.partial(task_id="t", poll_interval=15).expand(run_id=["a", "b"])
+        assert mapped.partial_kwargs["poll_interval"] == 15
+
 
 class TestDeferring:
     def defer(self, context: Context, **options: Any) -> TaskDeferred:
