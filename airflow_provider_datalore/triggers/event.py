@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, RootModel, ValidationError
 
 from airflow_provider_datalore import exceptions
-from airflow_provider_datalore.api.interactive import InteractiveRun
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.text import storable
 from airflow_provider_datalore.exceptions import DataloreError, RunState
+
+if TYPE_CHECKING:
+    from airflow_provider_datalore.api.interactive import InteractiveRun
 
 VERSION = 1
 
@@ -60,6 +62,8 @@ def read_interactive(event: object) -> InteractiveRun:
 
     :raises DataloreError: as in :func:`read`.
     """
+    from airflow_provider_datalore.api.interactive import InteractiveRun
+
     return _read(event, "interactive_run", InteractiveRun)
 
 

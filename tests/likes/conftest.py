@@ -34,13 +34,12 @@ def likened(played: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def datalore(likened: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorProcess]:
+def datalore(likened: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> EmulatorProcess:
     """The emulator, and connection ``datalore_default`` to it."""
     monkeypatch.setenv("AIRFLOW_CONN_DATALORE_DEFAULT", json.dumps(likened.connection))
     monkeypatch.setattr(interactive_conditions, "IDLE_GRACE", 0.5)
     monkeypatch.setattr(interactive_conditions, "RESULT_GRACE", 0.3)
-    yield likened
-    write_notebooks(likened.folder)
+    return likened
 
 
 @pytest.fixture
