@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datalore.triggers.datalore import DataloreNotebookTrigger
-from tests.events.conftest import AssetStateStores, Reports, Watching
+from tests.events.conftest import PATIENCE, AssetStateStores, Reports, Watching
 from tests.tasks.conftest import Datalore
 
 streams = pytest.importorskip("airflow.triggers.shared_stream", reason="Airflow before 3.3 has no shared streams")
@@ -43,7 +43,7 @@ class Runner:
         self.unconfirmed.clear()
 
     async def wait_for(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while len(self.sent) < count:
                 await asyncio.sleep(0.005)
 
@@ -63,7 +63,7 @@ async def running(*triggers: DataloreNotebookTrigger) -> AsyncIterator[Runner]:
 
 async def settled(stores: AssetStateStores) -> None:
     """Wait until nothing is stored as being sent."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not stores.writes or stores.writes[-1]["sending"]:
             await asyncio.sleep(0.005)
 
