@@ -146,14 +146,14 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
         """Push a value; Airflow 3.0 calls this method on decorated tasks, but does not define it."""
         context["ti"].xcom_push(key=key, value=value)
 
-    def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
+    def _deliver(self, run: Run, hook: DataloreHook, context: Context, public_url: str = "") -> str:
         """Restore the parameters for the asset events, if the function was called in another process."""
         if self.parameters is None:
             from airflow_provider_datalore.tasks.own_xcoms import own_xcom
 
             parameters = own_xcom(context, xcom.PARAMETERS)
             self.parameters = parameters if isinstance(parameters, Mapping) else None
-        return super()._deliver(run, hook, context)
+        return super()._deliver(run, hook, context, public_url)
 
 
 async def _result_of(awaitable: Awaitable[object]) -> object:

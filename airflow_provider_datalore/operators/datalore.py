@@ -147,9 +147,10 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         began = time.time()
         from airflow_provider_datalore.tasks import outcome
         from airflow_provider_datalore.tasks.deferral import defer, log_deferral
-        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
+        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link, take_over_links
         from airflow_provider_datalore.tasks.run_store import RunStore
 
+        take_over_links(self)
         policy = self._wait_policy(began)
         hook = self.hook
         notebook = hook.parse_notebook_id(self.notebook_id)
@@ -159,8 +160,6 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         outcome.check_writable(self)
         self.notebook_url = url = hook.notebook_url(notebook)
         push_link(context, xcom.NOTEBOOK_URL, url)
-        # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
-        push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
         store = RunStore(context, self.durable)
         parameters = cache(lambda: self._typed(self.parameters_for(context)))
         outage = policy.outage_before_start(time.time())
@@ -186,34 +185,42 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         log_deferral(f"run {run_id}")
-        defer(self, DataloreRunTrigger, policy, run_id=run_id, notebook_url=url, is_stored=store.holds(run_id))
+        known = {"notebook_url": url, "public_url": hook.connection.public_url}
+        waits: dict[str, Any] = {"run_id": run_id, "notebook_url": url, "is_stored": self._is_stored}
+        defer(self, DataloreRunTrigger, policy, kwargs=known, **waits)
 
     def parameters_for(self, context: Context) -> Mapping[str, Any] | None:
         """The parameters of the run that is about to be started."""
         return self.parameters
 
     @fails_in_lines
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, notebook_url: str = "", public_url: str = ""
+    ) -> str:
         """Resume when the trigger has sent its event.
 
         :return: the run id.
         """
         from airflow_provider_datalore.exceptions import DataloreError
+        from airflow_provider_datalore.tasks.lazy_hook import hook_when_needed
         from airflow_provider_datalore.triggers.event import read
 
+        self.notebook_url = notebook_url
         try:
             run = read(event)
         except DataloreError:
             self._restore(context)
             raise
-        return self._deliver(run, self.hook, context)
+        return self._deliver(run, hook_when_needed(self), context, public_url)
 
     @fails_in_lines
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the status of the run."""
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, run_after_lost_trigger
+        from airflow_provider_datalore.tasks.pushing import take_over_links
 
+        take_over_links(self)
         if next_method != LOST_TRIGGER_METHOD:
             return super().resume_execution(next_method, next_kwargs, context)
         hook = self.hook
@@ -316,7 +323,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self._waiting_for = None
         return run
 
-    def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
+    def _deliver(self, run: Run, hook: DataloreHook, context: Context, public_url: str = "") -> str:
         from airflow_provider_datalore.exceptions import (
             DataloreNotebookEditedError,
             DataloreNotFoundError,
@@ -328,8 +335,8 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         from airflow_provider_datalore.tasks.run_store import RunStore
 
         store = RunStore(context, self.durable)
-        parameters = self.parameters or ()
-        self.outcome = deliver(run, hook, context, self, parameters=parameters, notebook_url=self.notebook_url)
+        known = {"notebook_url": self.notebook_url, "public_url": public_url}
+        self.outcome = deliver(run, hook, context, self, parameters=self.parameters or (), **known)
         # A run whose artifacts could not be saved or whose outputs could not be read stays in the store: a retry uses
         # it.
         match self.outcome.error:

@@ -127,8 +127,9 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         # Airflow's execution_timeout counts from here.
         began = time.time()
         from airflow_provider_datalore.tasks.interactive import run_of_earlier_try, start
-        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
+        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link, take_over_links
 
+        take_over_links(self)
         policy = self._wait_policy(began)
         self._check_options()
         notebook = self._notebook()
@@ -183,7 +184,9 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         """Resume after a deferral; if the trigger was lost, read the state of the notebook."""
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, interactive_run_after_lost_trigger
         from airflow_provider_datalore.tasks.own_xcoms import own_text
+        from airflow_provider_datalore.tasks.pushing import take_over_links
 
+        take_over_links(self)
         if next_method != LOST_TRIGGER_METHOD:
             return super().resume_execution(next_method, next_kwargs, context)
         notebook = self._notebook(contacted=True)

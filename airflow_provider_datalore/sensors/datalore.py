@@ -112,7 +112,9 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         from airflow_provider_datalore.api.conditions import RunEnded
         from airflow_provider_datalore.api.waiting import check_seconds
         from airflow_provider_datalore.tasks.outcome import check
+        from airflow_provider_datalore.tasks.pushing import take_over_links
 
+        take_over_links(self)
         check_seconds("defer_after", self.defer_after, minimum=0)
         check(self)
         try:
@@ -137,7 +139,9 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         return PokeReturnValue(is_done=False)
 
     @fails_in_lines
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, notebook_url: str = "", public_url: str = ""
+    ) -> dict[str, Any]:
         """Resume when the trigger has sent its event.
 
         :return: the finished run as JSON.
@@ -146,18 +150,21 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
         from airflow_provider_datalore.triggers.event import read
 
+        self.notebook_url = notebook_url
         try:
             run = read(event)
         except DataloreRunTimeoutError as error:
             self._fail_by_timeout(error)
-        return self._deliver(run, context)
+        return self._deliver(run, context, public_url)
 
     @fails_in_lines
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the status of the run."""
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
+        from airflow_provider_datalore.tasks.pushing import take_over_links
 
+        take_over_links(self)
         try:
             if next_method != LOST_TRIGGER_METHOD:
                 return super().resume_execution(next_method, next_kwargs, context)
@@ -241,10 +248,9 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         url = self._url(run)
         if not run.is_finished:
             self.log.info("Run %s is %r: %s", self.run_id, run.status or "running", url)
-        # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
-        push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
-        push_link(context, xcom.NOTEBOOK_URL, url)
-        self.notebook_url = url
+        if url != self.notebook_url:
+            push_link(context, xcom.NOTEBOOK_URL, url)
+            self.notebook_url = url
         return run
 
     def _url(self, run: Run | None) -> str:
@@ -281,15 +287,18 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
             if run is not None:
                 return run
         log_deferral(f"run {self.run_id}")
-        known: dict[str, Any] = {"notebook_url": url, "contacted": contacted, "is_stored": True}
-        defer(self, DataloreRunTrigger, policy, run_id=self.run_id, **known)
+        known = {"notebook_url": url, "public_url": self.hook.connection.public_url}
+        waits: dict[str, Any] = {"notebook_url": url, "contacted": contacted, "is_stored": True}
+        defer(self, DataloreRunTrigger, policy, kwargs=known, run_id=self.run_id, **waits)
 
-    def _deliver(self, run: Run, context: Context) -> dict[str, Any]:
+    def _deliver(self, run: Run, context: Context, public_url: str = "") -> dict[str, Any]:
         from airflow_provider_datalore.exceptions import DataloreOutputError
+        from airflow_provider_datalore.tasks.lazy_hook import hook_when_needed
         from airflow_provider_datalore.tasks.no_retry import without_retry
         from airflow_provider_datalore.tasks.outcome import deliver
 
-        self.outcome = deliver(run, self.hook, context, self, parameters=(), notebook_url=self.notebook_url)
+        known = {"notebook_url": self.notebook_url, "public_url": public_url}
+        self.outcome = deliver(run, hook_when_needed(self), context, self, parameters=(), **known)
         if isinstance(self.outcome.error, DataloreOutputError):
             raise without_retry(self.outcome.error)
         if self.outcome.error is not None:

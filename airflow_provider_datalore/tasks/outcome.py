@@ -23,7 +23,7 @@ from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.api.models import Artifact, Run
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.notebooks.failure import CellFailure
@@ -106,7 +106,14 @@ def check_nothing_awaited(task: RunTask, notebook: NotebookId) -> None:
 
 
 def deliver(
-    run: Run, hook: DataloreHook, context: Context, task: RunTask, *, parameters: Iterable[str], notebook_url: str = ""
+    run: Run,
+    hook: DataloreHook,
+    context: Context,
+    task: RunTask,
+    *,
+    parameters: Iterable[str],
+    notebook_url: str = "",
+    public_url: str = "",
 ) -> Outcome:
     """Deliver the finished run.
 
@@ -115,13 +122,14 @@ def deliver(
 
     :param parameters: the names of the run's parameters.
     :param notebook_url: the address of the notebook; empty if it is unknown.
+    :param public_url: where users open Datalore, as stored when the task deferred; empty to load the connection.
     """
     notebook_url = notebook_url or _notebook_url(run, hook)
     metrics.run_ended(hook.datalore_conn_id, hook.operator, success=run.succeeded, seconds=run.duration)
     push_for_tab(context, xcom.RUN, run.to_json())
     if (notebook := run.executed_notebook) is not None:
         try:
-            push_link(context, xcom.EXECUTED_NOTEBOOK_URL, hook.artifact_url(notebook))
+            push_link(context, xcom.EXECUTED_NOTEBOOK_URL, _artifact_url(notebook, hook, public_url))
         except DataloreError as error:
             log.warning("There is no link to the executed notebook: %s", error)
     try:
@@ -222,6 +230,12 @@ def _executed_notebook(run: Run, hook: DataloreHook) -> Iterator[str]:
     if (executed := run.executed_notebook) is not None:
         with suppress(DataloreError):
             yield f"Executed notebook: {hook.artifact_url(executed)}"
+
+
+def _artifact_url(artifact: Artifact, hook: DataloreHook, public_url: str) -> str:
+    from airflow_provider_datalore.api.run_api import get_artifact
+
+    return public_url + get_artifact(artifact).path if public_url else hook.artifact_url(artifact)
 
 
 def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:

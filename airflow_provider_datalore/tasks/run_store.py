@@ -51,6 +51,7 @@ class RunStore:
         task_instance = context["ti"]
         self._is_wanted = durable
         self._has_failed = False
+        self._saved_run: object = None
         self._store = self._open(context) if durable else None
         self._key = key
         # Airflow increases max_tries when a task is cleared, and at no other time.
@@ -94,7 +95,7 @@ class RunStore:
 
     def holds(self, run_id: str) -> bool:
         """Whether this run is stored, so that a retry or a clear uses it. Never fails."""
-        return bool(run_id) and self.stored_run == run_id
+        return bool(run_id) and run_id in (self._saved_run, self.stored_run if self._saved_run is None else None)
 
     def remember(self, notebook: NotebookId, run_id: str, requested: str) -> None:
         """Store the run, as soon as Datalore has returned its id.
@@ -211,6 +212,7 @@ class RunStore:
             return
         try:
             self._store.set(self._key, stored)
+            self._saved_run = stored.get("run_id")
         except Exception as error:
             # The run has started: an error of the store must not fail the task.
             self._has_failed = True
