@@ -30,6 +30,7 @@ class CatalogEntry:
     def __init__(self, name: str, facts: Mapping[str, Any], path: Path) -> None:
         self.name = name
         self.path = path
+        self.facts = facts
         self.language: str = _checked(facts, "language", str, "", name, path)
         self.doc_md: str = _checked(facts, "description", str, "", name, path)
         """The notebook's own description: the first paragraph of its text, as Markdown."""
