@@ -23,6 +23,7 @@ from typing import Any
 
 import nbformat
 import requests
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
@@ -49,17 +50,20 @@ class Outcome:
     detail: str = ""
     cells: int = 0
 
-    def agrees(self, alone: Outcome) -> bool:
-        """Whether the emulator ended as nbclient alone did.
+    def compared(self, alone: Outcome) -> str:
+        """How the emulator's outcome compares with that of nbclient alone.
 
-        The emulator is more tolerant of invalid files. What it cannot execute (another language, cells of unknown
-        types), it refuses instead of failing later.
+        :return: ``same``; ``tolerated`` if nbclient cannot read the file, and the emulator did not hang; ``refused`` if
+            the emulator says that it cannot execute it (another language, a cell of an unknown type), and nbclient
+            fails, or does not start; ``DIFFERENT`` otherwise
         """
+        if self.state == "refused" and alone.state in ("refused", "failed"):
+            return "refused"
         if alone.state == "refused":
-            return self.state != "hung"
-        if self.state == "refused":
-            return alone.state == "failed"
-        return (self.state, self.detail, self.cells) == (alone.state, alone.detail, alone.cells)
+            return "DIFFERENT" if self.state == "hung" else "tolerated"
+        return (
+            "same" if (self.state, self.detail, self.cells) == (alone.state, alone.detail, alone.cells) else "DIFFERENT"
+        )
 
     def __str__(self) -> str:
         return f"{self.state} {self.detail}"[:60].strip()
@@ -82,19 +86,26 @@ def main() -> None:
     emulated = EmulatorProcess(served, "--max-parallel-runs", str(options.jobs), data=FOLDER / "data")
     with emulated as emulator, ThreadPoolExecutor(options.jobs) as threads:
         outcomes = list(threads.map(lambda path: _compare(emulator, path), found))
-    different = [path.stem for path, same in zip(found, outcomes, strict=True) if not same]
-    print(f"{len(found) - len(different)} of {len(found)} ended as with nbclient alone")
-    if different:
-        sys.exit(f"Different: {', '.join(different)}")
-    if len(found) < WANTED and not (options.only or options.limit):
-        sys.exit(f"Fewer than {WANTED} notebooks were found")
+    names = {
+        kind: [path.stem for path, outcome in zip(found, outcomes, strict=True) if outcome == kind]
+        for kind in ("same", "tolerated", "refused", "DIFFERENT")
+    }
+    print(
+        f"{len(names['same'])} of {len(found)} ended as with nbclient alone.\n"
+        f"Files that nbclient cannot read, but the emulator: {', '.join(names['tolerated']) or 'none'}.\n"
+        f"Refused by the emulator, with the reason: {', '.join(names['refused']) or 'none'}."
+    )
+    if names["DIFFERENT"]:
+        sys.exit(f"Different: {', '.join(names['DIFFERENT'])}")
+    if len(names["same"]) < WANTED and not (options.only or options.limit):
+        sys.exit(f"Fewer than {WANTED} notebooks ended as with nbclient alone")
 
 
-def _compare(emulator: EmulatorProcess, path: Path) -> bool:
+def _compare(emulator: EmulatorProcess, path: Path) -> str:
     through, alone = _run(emulator, path.stem), _run_alone(path)
-    same = through.agrees(alone)
-    print(f"{'same' if same else 'DIFFERENT':10} {path.stem:60} {through!s:40} {alone}", flush=True)
-    return same
+    outcome = through.compared(alone)
+    print(f"{outcome:10} {path.stem:60} {through!s:40} {alone}", flush=True)
+    return outcome
 
 
 def _run(emulator: EmulatorProcess, name: str) -> Outcome:
@@ -140,13 +151,21 @@ def _alone(path: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}})
+    options = {"kernel_name": NATIVE_KERNEL_NAME} if _names_missing_python(notebook.metadata) else {}
+    client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}, **options)
     success = True
     try:
         client.execute()
     except (CellExecutionError, DeadKernelError):
         success = False
     print(json.dumps({"cells": notebook.cells, "success": success}))
+
+
+def _names_missing_python(metadata: Any) -> bool:
+    """Whether a notebook names a Python kernel that is not installed: the emulator uses its own."""
+    kernel, info = metadata.get("kernelspec", {}), metadata.get("language_info", {})
+    language = str(kernel.get("language") or info.get("name") or kernel.get("name", ""))
+    return "python" in language and kernel.get("name") not in KernelSpecManager().find_kernel_specs()
 
 
 def _outcome(cells: list[dict[str, Any]], *, success: bool) -> Outcome:

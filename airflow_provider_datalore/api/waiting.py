@@ -9,7 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from airflow_provider_datalore import defaults
@@ -27,6 +27,8 @@ from airflow_provider_datalore.exceptions import (
 
 MIN_POLL_INTERVAL = 1.0
 """Seconds."""
+SHORT_POLL_INTERVAL = 0.5
+"""Seconds, while a worker waits for a short run before its task defers."""
 MAX_BACKOFF = 60.0
 """Seconds between two retries."""
 MAX_START_DELAY = 60.0
@@ -65,6 +67,7 @@ class WaitPolicy:
     :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; None for now.
     :param not_before: when to send the first request, in epoch seconds; None for soon.
+    :param min_interval: minimum seconds between two requests; None for :data:`MIN_POLL_INTERVAL`.
     :raises DataloreConfigurationError: for a value that is not a number, or out of range.
     """
 
@@ -73,6 +76,7 @@ class WaitPolicy:
     deadline: float | None = None
     since: float | None = None
     not_before: float | None = None
+    min_interval: float | None = None
 
     def __post_init__(self) -> None:
         check_seconds("poll_interval", self.poll_interval, minimum=MIN_POLL_INTERVAL)
@@ -83,7 +87,13 @@ class WaitPolicy:
 
     def interval(self, waited: float) -> float:
         """Seconds between two requests after this waiting time: an eighth of it, within the limits."""
-        return min(max(MIN_POLL_INTERVAL, waited / 8), self.poll_interval)
+        shortest = MIN_POLL_INTERVAL if self.min_interval is None else self.min_interval
+        return min(max(shortest, waited / 8), self.poll_interval)
+
+    def until(self, moment: float) -> WaitPolicy:
+        """The policy for a short wait before this one: until a moment in epoch seconds, with more frequent requests."""
+        deadline = moment if self.deadline is None else min(moment, self.deadline)
+        return replace(self, deadline=deadline, min_interval=min(SHORT_POLL_INTERVAL, MIN_POLL_INTERVAL))
 
     def outage_before_start(self, now: float) -> float:
         """Seconds that an outage may last before the run starts: a run that starts after the deadline is useless."""

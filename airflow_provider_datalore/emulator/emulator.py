@@ -31,8 +31,11 @@ class Emulator:
         self.file_areas = FileAreas(self.library, settings.data)
         self.request_log = RequestLog()
         self.faults = FaultRules(RULE_LIST.validate_python(settings.faults))
-        self.runner = Runner(self.library, self.run_store, self.reports, settings.max_parallel_runs)
+        self.runner = Runner(self.library, self.run_store, self.reports, self._max_parallel_runs)
         self.sessions = Sessions(self.runner.slots, self.runner.spawn, self.request_log, lambda: self.variant)
+
+    def _max_parallel_runs(self) -> int:
+        return self.variant.parallel_limit or self.settings.max_parallel_runs
 
     async def reset(self) -> None:
         """End and forget all runs, sessions and reports, and return to the settings."""

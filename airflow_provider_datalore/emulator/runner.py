@@ -14,6 +14,7 @@ from .isolation import copy_files
 from .library import Library, write_notebook
 from .rendering import Reports
 from .run_store import Run, RunStore, now
+from .slots import Slots
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -28,21 +29,22 @@ class Runner:
     :param library: finds the files of the notebooks.
     :param run_store: stores the runs.
     :param reports: the reports that a run may update.
-    :param max_parallel: the number of notebooks that execute at the same time.
+    :param max_parallel: the number of notebooks that execute at the same time, or a function that returns it.
     """
 
-    def __init__(self, library: Library, run_store: RunStore, reports: Reports, max_parallel: int) -> None:
+    def __init__(
+        self, library: Library, run_store: RunStore, reports: Reports, max_parallel: int | Callable[[], int]
+    ) -> None:
         self._library = library
         self._run_store = run_store
         self._reports = reports
-        self._max_parallel = max_parallel
-        self.slots = asyncio.Semaphore(max_parallel)
+        self.slots = Slots(max_parallel if callable(max_parallel) else lambda: max_parallel)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def is_full(self) -> bool:
         """Whether another run would have to wait."""
-        return len(self._tasks) >= self._max_parallel
+        return len(self._tasks) >= self.slots.limit
 
     @property
     def is_busy(self) -> bool:

@@ -16,6 +16,7 @@ from .library import cell_id, executes, read_notebook
 from .open_notebook import Changed, OpenNotebook
 from .run_store import now
 from .settings import Variant
+from .slots import Slots
 from .worksheets import in_order, worksheet_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Session:
     :param variant: returns the variant of Datalore to simulate.
     """
 
-    def __init__(self, path: Path, slots: asyncio.Semaphore, spawn: Spawn, variant: Callable[[], Variant]) -> None:
+    def __init__(self, path: Path, slots: Slots, spawn: Spawn, variant: Callable[[], Variant]) -> None:
         self.path = path
         self._results: dict[str, CellResult] = {}
         self._slots = slots

@@ -60,6 +60,8 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         started.
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
+    :param defer_after: seconds for which a deferrable task waits on its worker before it defers, so that a run that
+        ends by then costs no deferral; 0 defers at once.
     :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start, so that
         the end of a short run is noticed soon.
     :param timeout: seconds to wait for the run; None for no limit. The notebook keeps running in Datalore after that.
@@ -96,6 +98,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         direct_file_storage_write: bool | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_after: float | timedelta = 0.0,
         poll_interval: float | timedelta = defaults.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
@@ -113,6 +116,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self.direct_file_storage_write = direct_file_storage_write
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
+        self.defer_after = seconds(defer_after)
         self.poll_interval = seconds(poll_interval)
         self.timeout = seconds(timeout)
         self.max_outage = seconds(max_outage)
@@ -170,9 +174,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
             store.forget()
             outcome.describe_started(run_id, notebook, context, self, self.parameters or ())
             return run_id
-        if not self.deferrable:
-            return self._deliver(self._wait_here(hook, run_id, policy, url), hook, context)
-        if (run := self._already_finished(hook, run_id)) is not None:
+        if (run := self._wait_here(hook, run_id, policy, url)) is not None:
             return self._deliver(run, hook, context)
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
@@ -234,9 +236,10 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self.started_run_id, self.notebook_url = (own_text(context, key) for key in (xcom.RUN_ID, xcom.NOTEBOOK_URL))
 
     def _wait_policy(self) -> WaitPolicy:
-        from airflow_provider_datalore.api.waiting import WaitPolicy
+        from airflow_provider_datalore.api.waiting import WaitPolicy, check_seconds
         from airflow_provider_datalore.tasks.deferral import earliest_deadline
 
+        check_seconds("defer_after", self.defer_after, minimum=0)
         now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=now)
@@ -275,23 +278,21 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
 
         return fingerprint(parameters, self.update_report, self.direct_file_storage_write)
 
-    def _wait_here(self, hook: DataloreHook, run_id: str, policy: WaitPolicy, url: str) -> Run:
+    def _wait_here(self, hook: DataloreHook, run_id: str, policy: WaitPolicy, url: str) -> Run | None:
+        """Wait on the worker; if the task is deferrable, for ``defer_after`` seconds.
+
+        :return: the finished run; None if the triggerer has to wait for it.
+        """
+        from airflow_provider_datalore.tasks.deferral import run_before_deferral
+
         # Not reset after an error: Airflow calls on_kill after it has raised the error that ends the task.
         self._waiting_for = run_id, url
-        run = hook.wait_with_policy(run_id, policy, where=url)
+        if self.deferrable:
+            run = run_before_deferral(hook, run_id, policy, self.defer_after, url)
+        else:
+            run = hook.wait_with_policy(run_id, policy, where=url)
         self._waiting_for = None
         return run
-
-    def _already_finished(self, hook: DataloreHook, run_id: str) -> Run | None:
-        """The run, if it has already ended; if its status cannot be read, the trigger reads it."""
-        from airflow_provider_datalore.exceptions import DataloreError
-
-        try:
-            run = hook.get_run(run_id)
-        except DataloreError as error:
-            self.log.info("Could not read the status of the run yet: %s", error)
-            return None
-        return run if run.is_finished else None
 
     def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
         from airflow_provider_datalore.exceptions import (

@@ -202,16 +202,18 @@ def _xcom(key: TaskKey, name: str, session: Session) -> Any:
     from airflow.models.xcom import XComModel
     from sqlalchemy import Text, cast, func, select
 
+    # As text: SQLAlchemy would decode what is nested too deeply for Python.
+    text = cast(XComModel.value, Text)
     found = {
-        row.key: row.value
+        row.key: _decoded(row.text)
         for row in session.execute(
-            select(XComModel.key, XComModel.value).where(
+            select(XComModel.key, text.label("text")).where(
                 XComModel.dag_id == key.dag_id,
                 XComModel.run_id == key.run_id,
                 XComModel.task_id == key.task_id,
                 XComModel.map_index == key.map_index,
                 XComModel.key.in_([name, xcom.TAB_PREFIX + name]),
-                func.length(cast(XComModel.value, Text)) <= _MAX_XCOM_CHARS,
+                func.length(text) <= _MAX_XCOM_CHARS,
             )
         )
     }
@@ -221,12 +223,17 @@ def _xcom(key: TaskKey, name: str, session: Session) -> Any:
 def _plain(value: Any) -> str | dict[str, Any] | None:
     """A value as plain JSON; text may be JSON once more, as Airflow's API stores it. An id of digits stays text."""
     if isinstance(value, str):
-        try:
-            decoded = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
+        decoded = _decoded(value)
         return decoded if isinstance(decoded, (str, dict)) else value
     return value if isinstance(value, dict) else None
+
+
+def _decoded(text: str) -> Any:
+    """What a JSON text contains; None if it is not JSON that Python can read."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _text(value: object) -> str | None:

@@ -42,6 +42,8 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
     :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned. (templated)
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
+    :param defer_after: seconds for which a deferrable sensor waits on its worker before it defers, so that a run that
+        ends by then costs no deferral; 0 defers at once.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails. In mode
         ``reschedule``, the start of an outage is not remembered, so only ``timeout`` ends it.
     :param artifacts_to: as in ``DataloreRunNotebookOperator``. (templated)
@@ -60,6 +62,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         *,
         run_id: str,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_after: float | timedelta = 0.0,
         max_outage: float | timedelta = defaults.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
@@ -69,6 +72,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         super().__init__(**kwargs)
         self.run_id = run_id
         self.deferrable = deferrable
+        self.defer_after = seconds(defer_after)
         self.max_outage = seconds(max_outage)
         self.artifacts_to = artifacts_to
         self._use_outputs(outputs)
@@ -96,9 +100,11 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         :raises AirflowSensorTimeout: if the run is still running when the limit passes; with ``soft_fail`` the task is
             skipped.
         """
+        from airflow_provider_datalore.api.waiting import check_seconds
         from airflow_provider_datalore.tasks.deferral import still_running
         from airflow_provider_datalore.tasks.outcome import check
 
+        check_seconds("defer_after", self.defer_after, minimum=0)
         check(self)
         try:
             return super().execute(context)
@@ -116,7 +122,8 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         if run is not None and run.is_finished:
             return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         if self.deferrable:
-            self._defer(self._url(run))
+            run = self._wait_here_or_defer(self._url(run))
+            return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -218,14 +225,23 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         except DataloreConfigurationError:
             return ""
 
-    def _defer(self, url: str) -> NoReturn:
+    def _wait_here_or_defer(self, url: str) -> Run:
+        """Wait on the worker for ``defer_after`` seconds; if the run is still running then, let the triggerer wait."""
         from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy
-        from airflow_provider_datalore.tasks.deferral import defer, earliest_deadline
+        from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
+        from airflow_provider_datalore.tasks.deferral import defer, earliest_deadline, run_before_deferral
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         policy = WaitPolicy(max(MIN_POLL_INTERVAL, self.poke_interval), self.max_outage, deadline, since=now)
+        if self.defer_after:
+            try:
+                run = run_before_deferral(self.hook, self.run_id, policy, self.defer_after, url)
+            except DataloreRunTimeoutError as error:
+                self._fail_by_timeout(error)
+            if run is not None:
+                return run
         self.log.info("Deferring: the triggerer waits for run %s.", self.run_id)
         defer(self, DataloreRunTrigger, policy, run_id=self.run_id, notebook_url=url)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeoutError
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,6 +75,33 @@ def defer(
         **arguments,
     )
     task.defer(trigger=trigger, method_name=method, kwargs=dict(kwargs or {}), timeout=backstop(policy.deadline))
+
+
+def run_before_deferral(
+    hook: DataloreHook, run_id: str, policy: WaitPolicy, defer_after: float, notebook_url: str
+) -> Run | None:
+    """Wait for the run on the worker before the task defers.
+
+    :param policy: how long the task may wait in all.
+    :param defer_after: seconds to wait; 0 reads the status once.
+    :return: the finished run; None if it is still running, or its status could not be read once.
+    :raises DataloreRunTimeoutError: if it is still running when the task's own deadline passed.
+    :raises DataloreError: if waiting for it failed.
+    """
+    if not defer_after:
+        try:
+            run = hook.get_run(run_id)
+        except DataloreError as error:
+            log.info("Could not read the status of the run yet: %s", error)
+            return None
+        return run if run.is_finished else None
+    before = policy.until(time.time() + defer_after)
+    try:
+        return hook.wait_with_policy(run_id, before, where=notebook_url or "the notebook there")
+    except DataloreRunTimeoutError:
+        if before.deadline == policy.deadline:
+            raise
+        return None
 
 
 def deadline_before(execution_timeout: timedelta | None, now: float) -> float | None:

@@ -11,6 +11,7 @@ from uuid import UUID
 import airflow
 import pytest
 from sqlalchemy import create_engine, insert
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
@@ -191,6 +192,14 @@ class TestXComs:
 
     def test_nested_lists_do_no_harm(self, session: Session) -> None:
         assert task_with_xcoms(session, "plain", {"run_id": "r", "run": "[" * 100_000}).reported_run is None
+
+    @pytest.mark.parametrize("text", ["[" * 100_000 + "]" * 100_000, "7" * 5000, "{", ""], ids=lambda text: text[:2])
+    def test_neither_does_json_that_python_cannot_read(self, session: Session, text: str) -> None:
+        task_with_xcoms(session, "plain", {"run_id": "r", "run": {}})
+        session.execute(sql("update xcom set value = :text"), {"text": text})
+        found = tasks.find(TaskKey("d", "r", "plain", -1), session)
+        assert found is not None
+        assert (found.run_id, found.reported_run) == (None, None)
 
     def test_with_a_backend_the_tab_s_own_values_are_read(self, session: Session) -> None:
         paths = {name: f"file:///xcoms/{name}" for name in ("run_id", "run", "parameters")}

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser, find_browser
+from dev.firefox import Firefox, find_firefox
 from tests.shared_airflow import HAS_USERS, SharedAirflow
 from tests.ui.listeners import Elsewhere
 from tests.ui.notebooks import FAILING, SECRET, write_hostile_notebook, write_notebooks
@@ -61,6 +62,16 @@ def browser() -> Iterator[Browser]:
     if executable is None:
         pytest.skip("no browser is installed: apt-get install chromium")
     with Browser(executable) as started:
+        yield started
+
+
+@pytest.fixture
+def firefox() -> Iterator[Firefox]:
+    """A real Firefox with a new profile."""
+    executable = find_firefox()
+    if executable is None:
+        pytest.skip("no Firefox is installed: apt-get install firefox-esr")
+    with Firefox(executable) as started:
         yield started
 
 

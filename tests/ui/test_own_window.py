@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import nbformat
 import pytest
 
 from airflow_provider_datalore.plugin.render import render
-from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_HEADERS
 from dev.browser import Browser
+from dev.firefox import Firefox
+from tests.ui.served import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.audit]
 
@@ -28,23 +27,8 @@ def url() -> Iterator[str]:
     )
     page = render(nbformat.writes(hostile).encode(), "light", failed=False)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            for name, value in NOTEBOOK_HEADERS.items() if self.path == "/notebook" else ():
-                self.send_header(name, value)
-            self.end_headers()
-            frame = "<iframe sandbox='allow-scripts' src='/notebook'></iframe>"
-            self.wfile.write((page if self.path == "/notebook" else frame).encode())
-
-        def log_message(self, *_: object) -> None:
-            """Log nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(page) as address:
+        yield address
 
 
 def test_it_shows_nothing_and_runs_nothing_of_the_notebook(browser: Browser, url: str) -> None:
@@ -67,3 +51,17 @@ def test_in_a_frame_it_is_shown(browser: Browser, url: str) -> None:
         page.goto(url)
         page.frame_locator("iframe").locator("#ask").first.wait_for()
         assert "HOSTILE RAN" in logged
+
+
+def test_in_firefox_it_shows_nothing_either(firefox: Firefox, url: str) -> None:
+    firefox.open(f"{url}/notebook", wait="none")
+    text = "document.documentElement?.innerText"
+    assert firefox.wait_until(lambda: "shown only in the Datalore tab" in str(firefox.evaluate(text)), 60)
+    firefox.wait_until(lambda: False, 1)
+    assert firefox.evaluate(text) == "This page is shown only in the Datalore tab of a task."
+    assert firefox.logged == []
+
+
+def test_in_a_frame_firefox_shows_it(firefox: Firefox, url: str) -> None:
+    firefox.open(url)
+    assert firefox.wait_until(lambda: "HOSTILE RAN" in firefox.logged, 60)
