@@ -23,7 +23,7 @@ FILE_NAME = "datalore.lock"
 
 _HEADER = re.compile(rb'\{\r?\n  "version": (\d{1,9}),\r?\n  "notebooks": \{')
 _NAME_PREFIX = b'\n    "'
-_CONFLICT = (b"\n<<<<<<< ", b"\n>>>>>>> ")
+_CONFLICT_MARK = b"\n<<<<<<< "
 _REMEDY = "Write it again with `airflow datalore lock`, or restore the committed file."
 
 Buffer = bytes | mmap.mmap
@@ -83,7 +83,7 @@ class Index:
             try:
                 facts, _ = json.JSONDecoder().raw_decode(bytes(content[start:end]).decode())
             except (ValueError, RecursionError) as error:
-                raise damaged(self.path, _conflict(content) or f"notebook {name!r}: {error}") from None
+                raise damaged(self.path, f"notebook {name!r}: {error}") from None
         return _mapping(self.path, name, facts)
 
     def _scan(self) -> tuple[object, dict[str, tuple[int, int]], dict[str, dict[str, Any]]]:
@@ -93,6 +93,8 @@ class Index:
             if header is None:
                 return state, {}, _parse(self.path, content)
             _check_version(self.path, int(header[1]))
+            if content.find(_CONFLICT_MARK) >= 0:
+                raise damaged(self.path, "a merge has left a conflict in it")
             if not bytes(content[-16:]).rstrip().endswith(b"}"):
                 raise damaged(self.path, "its end is missing")
             return state, _places(self.path, content, header.end()), {}
@@ -103,14 +105,15 @@ def _places(path: Path, content: Buffer, position: int) -> dict[str, tuple[int, 
     start = content.find(_NAME_PREFIX, position)
     while start >= 0:
         following = content.find(_NAME_PREFIX, start + 1)
-        line = content.find(b": {", start)
         end = following if following >= 0 else len(content)
-        name = _name(bytes(content[start + 5 : line])) if 0 <= line < end else None
+        line = bytes(content[start + 5 : content.find(b"\n", start + 1)])
+        colon = line.rfind(b'": {')
+        name = _name(line[: colon + 1]) if colon >= 0 else None
         if name is None:
-            raise damaged(path, _conflict(content) or "a notebook has no name")
+            raise damaged(path, "a notebook has no name")
         if name in found:
-            raise damaged(path, _conflict(content) or f"it contains notebook {name!r} twice")
-        found[name] = (line + 2, end)
+            raise damaged(path, f"it contains notebook {name!r} twice")
+        found[name] = (start + 5 + colon + 3, end)
         start = following
     return found
 
@@ -122,11 +125,6 @@ def _name(quoted: bytes) -> str | None:
     except ValueError:
         return None
     return name if isinstance(name, str) and name else None
-
-
-def _conflict(content: Buffer) -> str:
-    """What is wrong with a file in which a merge stopped; empty if none did."""
-    return "a merge has left its conflict in it" if any(content.find(mark) >= 0 for mark in _CONFLICT) else ""
 
 
 @contextmanager
@@ -176,7 +174,7 @@ def _parse(path: Path, content: Buffer) -> dict[str, dict[str, Any]]:
     try:
         data = json.loads(bytes(content), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise damaged(path, _conflict(content) or f"it is not JSON, {error}") from None
+        raise damaged(path, f"it is not JSON, {error}") from None
     if not isinstance(data, dict) or "version" not in data:
         raise damaged(path, "it has no version")
     _check_version(path, data["version"])
