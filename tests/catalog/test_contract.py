@@ -48,7 +48,7 @@ WRITTEN: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), WRITTEN, ids=lambda each: repr(each))
+@pytest.mark.parametrize(("name", "value"), WRITTEN, ids=repr)
 def test_what_stands_in_the_file_and_fits(entry: CatalogEntry, name: str, value: Any) -> None:
     check_written(entry, {name: value})
 
@@ -84,7 +84,7 @@ NOT_ACCEPTED: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "accepted"), NOT_ACCEPTED, ids=lambda each: repr(each))
+@pytest.mark.parametrize(("name", "value", "accepted"), NOT_ACCEPTED, ids=repr)
 def test_what_does_not_fit_names_notebook_control_value_and_what_there_is(
     entry: CatalogEntry, name: str, value: Any, accepted: str
 ) -> None:
@@ -123,7 +123,7 @@ RENDERED: list[tuple[str, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "expected"), RENDERED, ids=lambda each: repr(each))
+@pytest.mark.parametrize(("name", "value", "expected"), RENDERED, ids=repr)
 def test_what_jinja_made_of_a_value_is_typed_by_the_control(
     entry: CatalogEntry, name: str, value: Any, expected: Any
 ) -> None:
