@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv/airflow-$(AIRFLOW)
 RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) dev/environment.py --airflow $(AIRFLOW) --groups
-TYPED := airflow_provider_datalore dev tests/audit tests/docs tests/e2e tests/examples tests/faults tests/package tests/ui
+TYPED := airflow_provider_datalore dev tests/audit tests/docs tests/e2e tests/examples tests/failures tests/faults tests/package tests/ui
 # Tests run against the package as users install it: Python imports from this wheel before the checkout.
 WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
 PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
@@ -19,7 +19,7 @@ TESTED := not faults$(if $(filter $(NEWEST),$(AIRFLOW)),, and not no_airflow)
 USER_CODE := tests/user_code
 USER_VENV := $(CURDIR)/build/user-airflow-$(AIRFLOW)
 
-.PHONY: help demo ui screenshots test coverage test-matrix test-faults audit bench lint public-api docs package clean try-notebooks
+.PHONY: help demo ui screenshots test coverage test-matrix test-faults audit bench bench-e2e lint public-api docs package clean try-notebooks
 
 help:
 	@echo "make demo    run an example DAG with a real Airflow and the Datalore emulator, and show the result"
@@ -32,6 +32,7 @@ help:
 	@echo "make audit   repeat the attacks that docs/security.md lists (10 minutes)"
 	@echo "make try-notebooks   run the notebooks that Jupyter's packages ship as test files, and compare with nbclient alone"
 	@echo "make bench   measure the cost of waiting, in comparison with a bare loop and with other providers (more than an hour)"
+	@echo "make bench-e2e   measure what a notebook costs end to end in a real Airflow, beside other providers (2 hours)"
 	@echo "make lint    run ruff, the import contract, mypy, the checks of wording and of the public API, and type checks of user code"
 	@echo "make public-api   write docs/public_api.txt, if CHANGELOG.md names what changed"
 	@echo "make docs    build the documentation into build/docs"
@@ -86,6 +87,13 @@ audit:
 bench:
 	@$(INSTALL) bench
 	@$(RUN) benchmarks $(ARGS)
+
+# The same for whole tasks in a real Airflow with PostgreSQL (installed with apt-get if possible). ARGS="--rounds 1 --mapped 10
+# --seconds 1" is short; ARGS="--heartbeat 1" sets [workers] min_heartbeat_interval; ARGS=--help lists the options.
+bench-e2e:
+	@$(INSTALL) test bench faults
+	@$(RUN) tests.faults.services
+	@$(RUN) benchmarks.e2e $(ARGS)
 
 lint:
 	@$(INSTALL) lint test

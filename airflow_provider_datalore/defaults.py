@@ -8,7 +8,7 @@ NOTEBOOK_FILES = "data/notebook_files"
 """The folder of a notebook's own files, the working directory of its cells."""
 
 POLL_INTERVAL = 30.0
-"""Maximum seconds between two status requests."""
+"""Seconds between two status requests (1 or more); more often at the start."""
 
 START_TIMEOUT = 900.0
 """Seconds within which the first cell of an interactive run must run."""
@@ -18,3 +18,12 @@ CONNECTION_LOOKUP_TIMEOUT = 120.0
 
 MAX_OUTAGE = 1800.0
 """Seconds for which Datalore may be unreachable, without one usable response."""
+
+RENDERING_TIMEOUT = 30.0
+"""Seconds that the tab of a task may take to render a notebook."""
+
+REPORT_PUBLISHED = "report_published"
+FILE_CHANGED = "file_changed"
+NOTEBOOK_EDITED = "notebook_edited"
+RUN_ENDED = "run_ended"
+"""The four events that start DAGs."""

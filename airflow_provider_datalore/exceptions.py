@@ -26,6 +26,7 @@
     ├── DataloreNotebookEditedError             the code is not the code that was locked
     ├── DataloreNotebookBusyError               the notebook is already running
     ├── DataloreKernelLostError                 the kernel did not start, died, was restarted or was stopped
+    ├── DataloreWorksheetsNotRunError           an interactive run ended before it reached all worksheets
     └── DataloreRunOverlapError                 another user or task ran or changed the notebook meanwhile
 
 The text of each is lines, made for a log view that does not wrap: what failed, why, ``State:`` of the notebook with its
@@ -41,7 +42,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from airflow_provider_datalore.run_state import STATE_WORDS, Known, KnownPlace, Outage
 from airflow_provider_datalore.run_state import RunState as RunState  # noqa: PLC0414  (part of this module's API)
-from airflow_provider_datalore.wording import SUMMARY_CHARS, head_and_rest, shortened, wrapped
+from airflow_provider_datalore.wording import SUMMARY_CHARS, head_and_rest, shortened, unlike_log_line, wrapped
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
@@ -90,7 +91,7 @@ class DataloreError(Exception):
             lines += [f"    {self.notebook_url}"] if self.notebook_url else []
         if self.to_do:
             lines += [piece for line in f"To do: {self.to_do}".splitlines() for piece in wrapped(line)]
-        return "\n".join([self.summary, *lines])
+        return "\n".join([self.summary, *map(unlike_log_line, lines)])
 
     def set_state(self, state: RunState, notebook_url: str = "", words: str = "") -> Self:
         """Set the state of the notebook.
@@ -117,7 +118,7 @@ class DataloreError(Exception):
         """
         summary, reason = self.summary, self.reason
         longer = summary.rstrip(".") + context
-        if len(longer) <= SUMMARY_CHARS:
+        if len(longer) <= SUMMARY_CHARS and summary[-1:] in ".'\")":
             self.message = "\n".join(filter(None, [longer, reason]))
         else:
             line = context.strip(" :")
@@ -361,6 +362,12 @@ class DataloreNotebookBusyError(DataloreError):
 
 class DataloreKernelLostError(DataloreError):
     """The kernel did not start, died, or was restarted or stopped by a user."""
+
+    state = RunState.FAILED
+
+
+class DataloreWorksheetsNotRunError(DataloreError):
+    """An interactive run ended without an error, but has not executed all worksheets of the notebook."""
 
     state = RunState.FAILED
 

@@ -33,7 +33,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_datalore.links.datalore.DataloreExecutedNotebookLink",
         ],
         "connection-types": [connection_type()],
-        "config": {"datalore": {"description": "Options for tasks that run Datalore notebooks.", "options": _OPTIONS}},
+        "config": {"datalore": {"description": "Options for tasks and watchers of notebooks.", "options": _OPTIONS}},
         "asset-uris": [_ASSETS],
         "dataset-uris": [_ASSETS],  # their name in Airflow 2
         "cli": ["airflow_provider_datalore.cli.airflow_commands.get_commands"],  # read by Airflow 3.2 and later
@@ -49,6 +49,30 @@ _ASSETS = {
 
 
 _OPTIONS = {
+    "poll_interval": {
+        "description": "Maximum seconds between two requests for the status of a run, and between two looks of a "
+        "watcher, at least 1. poll_interval in a DAG has precedence.\n",
+        "version_added": None,
+        "type": "float",
+        "example": "60",
+        "default": "30",
+    },
+    "max_outage": {
+        "description": "Seconds for which Datalore may be unreachable before a task fails. max_outage in a DAG has "
+        "precedence.\n",
+        "version_added": None,
+        "type": "float",
+        "example": "3600",
+        "default": "1800",
+    },
+    "rendering_timeout": {
+        "description": "Seconds that Airflow's web server may take to render a notebook for the tab of a task, at "
+        "least 1.\n",
+        "version_added": None,
+        "type": "float",
+        "example": "60",
+        "default": "30",
+    },
     "run_store": {
         "description": "Where the run of a task is stored, so that a retry uses it: the URL of a folder that all "
         "workers can use, or 'variables' for Airflow's Variables. Not used by Airflow 3.3 and later, which has a store "

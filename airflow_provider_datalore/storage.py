@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreStorageError
+from airflow_provider_datalore.wording import cut
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath
@@ -142,7 +144,8 @@ def check_max_bytes(max_bytes: object) -> None:
     if max_bytes is None or (isinstance(max_bytes, int) and not isinstance(max_bytes, bool) and max_bytes > 0):
         return
     raise DataloreConfigurationError(
-        f"max_bytes is {max_bytes!r}; it must be a whole number of bytes above 0, or None for no limit."
+        f"max_bytes is {max_bytes!r}; it must be a whole number of bytes above 0, or None for no limit.",
+        to_do="Correct max_bytes.",
     )
 
 
@@ -270,32 +273,59 @@ def _write_errors(what: str, path: ObjectStoragePath) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        named = cut(what[:1].upper() + what[1:], 40)
         raise DataloreStorageError(
-            f"Could not write {what} to {path}: {_reason(error)}. Check that the folder or bucket exists and has free "
-            "space, and that the worker may write to it: with its own permissions, or those of the Airflow connection "
-            "before the @ of the destination."
+            f"{named} cannot be written to {cut(str(path.parent), 60)}: {_brief_reason(error)}.\n"
+            f"Could not write {what} to {path}: {_reason(error)}.",
+            to_do=_how_to_write(path, error),
         ) from error
 
 
 def _check_size(size: int, max_bytes: int | None, what: str) -> None:
     if max_bytes is not None and size > max_bytes:
         raise DataloreConfigurationError(
-            f"Nothing was written: {what} is larger than max_bytes={max_bytes}. Raise max_bytes."
+            f"Nothing was written: {cut(what, 40)} is larger than max_bytes={max_bytes}.", to_do="Raise max_bytes."
         )
 
 
 def _unreadable(path: object, problem: str) -> DataloreStorageError:
     return DataloreStorageError(
-        f"Could not read {path}: {problem}. Check that the file exists, and that the worker may read it: with its own "
-        "permissions, or those of the Airflow connection before the @."
+        f"Could not read {path}: {problem}.",
+        to_do="Check that the file exists, and that the worker may read it: with its own permissions, or those of the "
+        "Airflow connection before the @.",
     )
 
 
 def _unusable(destination: object, problem: str) -> DataloreConfigurationError:
     return DataloreConfigurationError(
-        f"{destination!r} cannot be used: {problem}. Use an absolute path such as /data, or a URL such as "
-        "s3://aws_default@bucket/folder. For a URL, install the Airflow provider of that storage with its file "
-        "system on the workers, such as apache-airflow-providers-amazon[s3fs]."
+        f"{destination!r} cannot be used: {problem}.",
+        to_do="Use an absolute path such as /data, or a URL such as s3://aws_default@bucket/folder. For a URL, install "
+        "the Airflow provider of that storage with its file system on the workers, such as "
+        "apache-airflow-providers-amazon[s3fs].",
+    )
+
+
+def _brief_reason(error: Exception) -> str:
+    """The reason in a few words, for the first line of an error."""
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, PermissionError):
+        return error.strerror.lower()
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    if "credentials" in type(error).__name__.lower():
+        return "there are no credentials"
+    return cut(_reason(error), 45)
+
+
+def _how_to_write(path: ObjectStoragePath, error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Make room in {path.parent}."
+    if path.protocol in LOCAL_PROTOCOLS:
+        return f"Check that {path.parent} exists, has free space, and that the worker may write to it."
+    conn_id = getattr(path, "conn_id", None)
+    account = f"Airflow connection {conn_id!r}" if conn_id else "the worker itself: the destination names no connection"
+    return (
+        f"Check the bucket or folder, and the credentials: those of {account}. The id of a connection comes before the "
+        "@, as in s3://aws_default@bucket/folder."
     )
 
 

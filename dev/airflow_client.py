@@ -56,6 +56,9 @@ class AirflowClient:
     :param major: 2 or 3, the Airflow's major version
     """
 
+    request_timeout = 30.0
+    """Seconds for a request."""
+
     def __init__(self, url: str, major: int) -> None:
         self.url = url
         self.major = major
@@ -67,7 +70,9 @@ class AirflowClient:
         :raises AirflowApiError: if the response is an error
         """
         url = f"{self.url}/api/{'v2' if self.major >= 3 else 'v1'}{path}"
-        response = self._session.request(method, url, headers={"Accept": accept}, timeout=30, **options)
+        response = self._session.request(
+            method, url, headers={"Accept": accept}, timeout=self.request_timeout, **options
+        )
         if response.status_code == 401 and "Authorization" not in self._session.headers:
             # Airflow 3.0 and 3.1 require a token even if every user is an administrator, and give one to every user.
             token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]

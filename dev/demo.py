@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import AirflowApiError, loopback_session
@@ -55,8 +55,8 @@ def demo(stay: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="datalore-demo-") as folder:
         check_disk(Path(folder))
         clock.say("Starting the Datalore emulator, which runs notebooks in Jupyter kernels on this machine.")
-        with EmulatorProcess(DAGS / "notebooks", data=folder, token=token) as emulator:
-            connection = {"conn_type": "datalore", "host": emulator.url, "password": token}
+        with EmulatorProcess(DAGS / "notebooks", "--copy", data=folder, token=token) as emulator:
+            connection = connection_to(emulator.url, token)
             clock.say(f"The emulator is at {emulator.url}. Starting Airflow, which takes about half a minute.")
             with LocalAirflow(DAGS, connections={"datalore_default": connection}) as airflow:
                 clock.say(f"Airflow {airflow.version} is at {airflow.url}. Waiting for it to read the DAGs.")
@@ -68,6 +68,11 @@ def demo(stay: bool) -> None:
                 else:
                     clock.say("Stopping Airflow and the emulator.")
     clock.say("Stopped Airflow and the emulator.")
+
+
+def connection_to(url: str, token: str) -> dict[str, Any]:
+    """The Airflow connection to an emulator. With the port, which **Test** in the UI of Airflow 3.3.2 requires."""
+    return {"conn_type": "datalore", "host": url, "port": urlsplit(url).port, "password": token}
 
 
 def run_dag(airflow: LocalAirflow, clock: Clock) -> str:

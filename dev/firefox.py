@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 NAMES = ("firefox-esr", "firefox")
 _START_TIMEOUT = 60.0
 _COMMAND_TIMEOUT = 60.0
-_PREFERENCES = {
+_PREFERENCES: dict[str, str | int] = {
     # Host names for tests, which every machine resolves.
     "network.dns.forceResolve": "127.0.0.1",
     "network.proxy.type": 0,

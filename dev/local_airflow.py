@@ -132,6 +132,10 @@ class LocalAirflow(AirflowClient):
     def start_triggerer(self) -> None:
         self._start_part("triggerer", "triggerer")
 
+    def pid_of(self, part: str) -> int:
+        """The process id of a part, such as `scheduler`."""
+        return self._children[part].pid
+
     def kill_triggerer(self) -> None:
         """Kills the triggerer without a chance to shut down, as a power cut would."""
         self._children.pop("triggerer").kill()

@@ -151,7 +151,7 @@ def _alone(path: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    options = {"kernel_name": NATIVE_KERNEL_NAME} if _names_missing_python(notebook.metadata) else {}
+    options: dict[str, Any] = {"kernel_name": NATIVE_KERNEL_NAME} if _names_missing_python(notebook.metadata) else {}
     client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}, **options)
     success = True
     try:

@@ -19,10 +19,14 @@ from tests.ui import users
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "example_dags"
+TAB_DAGS = Path(__file__).with_name("ui") / "dags"
+FAILURE_DAGS = Path(__file__).parent / "failures" / "dags"
 EXAMPLES_CONN_ID = "datalore_default"
 EXAMPLES_TOKEN = "a-token-that-must-not-show"
 PASSWORDS = {users.ADMIN: "ann-s-password", users.VIEWER: "vic-s-password"}
 AIRFLOW = tuple(map(int, version("apache-airflow").split(".")[:2]))
+LEFT_OUT = {"mail_figures.py"} if AIRFLOW < (3,) else set()
+"""Examples that require Airflow 3."""
 HAS_USERS = AIRFLOW >= (3, 1)
 """Users are there for the tests of the tab, and Airflow before 3.1 has no tabs."""
 
@@ -43,8 +47,11 @@ class SharedAirflow(FaultyAirflow):
     def __init__(self, folder: Path) -> None:
         dags = folder / "dags"
         ignored = shutil.ignore_patterns("notebooks", "__pycache__")
-        shutil.copytree(EXAMPLES, dags / "examples", ignore=ignored)
+        others = shutil.ignore_patterns("notebooks", "__pycache__", *LEFT_OUT)
+        shutil.copytree(EXAMPLES, dags / "examples", ignore=others)
         shutil.copytree(FAULT_DAGS, dags / "faults", ignore=ignored)
+        shutil.copytree(TAB_DAGS, dags / "tab", ignore=ignored)
+        shutil.copytree(FAILURE_DAGS, dags / "failures", ignore=ignored)
         super().__init__(dags, env={**_FILES_ARE_READ_ONCE, **(_users(folder) if HAS_USERS else {})})
 
     def start(self) -> None:
@@ -54,8 +61,8 @@ class SharedAirflow(FaultyAirflow):
 
     def wait_for_its_dags(self) -> None:
         """Waits until Airflow lists all DAGs that tests run here."""
-        examples = [f"datalore_{path.stem}" for path in EXAMPLES.glob("*.py")]
-        self.wait_for_dags([*examples, "faults_deferred", "faults_sensor"])
+        examples = [f"datalore_{path.stem}" for path in EXAMPLES.glob("*.py") if path.name not in LEFT_OUT]
+        self.wait_for_dags([*examples, "faults_deferred", "faults_sensor", "tab_states_run", "failures"])
 
     def log_in(self, user: str) -> str:
         """The token that a user gets for their password."""
@@ -85,6 +92,10 @@ class SharedAirflow(FaultyAirflow):
         """Stores a Connection; whatever one of this id had before is gone."""
         self.remove_connection(conn_id)
         self.add_connection(conn_id, fields)
+
+    def set_variable(self, key: str, value: str) -> None:
+        """Stores an Airflow Variable."""
+        self.request("POST", "/variables", json={"key": key, "value": value})
 
     def limit_default_pool(self, slots: int) -> None:
         """Lets so many tasks run at a time; deferred tasks take no slot."""

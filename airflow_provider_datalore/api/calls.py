@@ -11,8 +11,9 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from urllib.parse import urlsplit
 
-from airflow_provider_datalore.api.text import shorten
+from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.exceptions import (
     DataloreApiError,
     DataloreBadRequestError,
@@ -23,6 +24,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
+from airflow_provider_datalore.wording import cut
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -37,7 +39,10 @@ _ENVOY_NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow
 _CHALLENGE = re.compile(r"\b(scope|access)\s*=\s*(?:\"([ -!#-~]{1,100})\"|([!#-+\--~]{1,100}))", re.IGNORECASE)
 """What a token requires, in the header ``WWW-Authenticate``."""
 
-_PROXY_LOGIN = (
+_PLAIN_TO_TLS = re.compile(rb"HTTP request (?:was sent )?to (?:an )?HTTPS (?:port|server)", re.IGNORECASE)
+"""What nginx, Apache and servers in Go respond to plain HTTP on a port that speaks TLS."""
+
+PROXY_LOGIN = (
     "The proxy requires a user and a password. Put them into its address, http://user:password@proxy.example.com:3128, "
     "in proxies of the connection's extra."
 )
@@ -71,9 +76,12 @@ class Call:
     :param form: the form to send instead of JSON, in chunks; on a worker only.
     :param receive: reads the body of a successful response, in chunks; its result becomes
         :attr:`Response.received`; None keeps the body in the response. On a worker only.
-    :param not_found: what a 404 means for this call, and what to do.
-    :param bad_request: what a 400 means for this call, and what to do.
+    :param missing: what a 404 means, as a first line without its full stop: ``Run r1 was not found (404)``.
+    :param not_found: what a 404 means for this call in more words.
+    :param find: what to do after a 404.
+    :param bad_request: what to do after a 400 that Datalore does not explain.
     :param repeatable: whether a POST may arrive twice without harm.
+    :param is_poll: whether it asks for the present state of something, to see whether that has changed.
     """
 
     method: str
@@ -82,9 +90,12 @@ class Call:
     body: Mapping[str, Any] | None = None
     form: Form | None = None
     receive: Callable[[Iterator[bytes]], Any] | None = None
+    missing: str = ""
     not_found: str = ""
+    find: str = ""
     bad_request: str = ""
     repeatable: bool = False
+    is_poll: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,33 +157,47 @@ def raise_for_status(call: Call, response: Response) -> None:
     if 200 <= status < 300:
         return
     failed = (
-        f"Could not {call.purpose} on {response.connection}: {call.method} {response.url} returned "
-        f"{_status_line(status)}"
+        f"Could not {call.purpose} on {response.connection}:\n{call.method} {response.url} returned "
+        f"{_status_line(status)}."
     )
     if response.proxy:
-        failed += f". Proxy {response.proxy} may have responded instead of Datalore"
+        failed += f"\nProxy {response.proxy} may have responded instead of Datalore."
     detail = excerpt(response.body)
-    reported = f" Datalore reported: {detail}" if detail else ""
-    if reported and reported[-1] not in ".!?…":
-        reported += "."
+    reported = f"\n{_reporter(response.body)} reported: {_sentence(detail)}" if detail else ""
     if status >= 500 or status in TRANSIENT_STATUSES:
         raise DataloreUnavailableError(
-            f"{failed}.{reported}",
+            f"The server at {server(response)} returned {_status_line(status)}.\n{failed}{reported}",
             status=status,
             url=response.url,
             retry_after=_retry_after(response),
             never_received=status in REFUSED_STATUSES and not _may_have_been_passed_on(response),
+            cause=f"the server returned {_status_line(status)}",
+            to_do="Check whether Datalore, and what is in front of it, works.",
         )
     if status < 400:
+        location = response.headers.get("location", "nowhere")
         unexpected(
             call,
             response,
-            f"was redirected to {response.headers.get('location', 'nowhere')!r}; redirects are not followed. If "
-            "Datalore has moved, put the new address into the connection's host",
+            f"was redirected to {location!r}; redirects are not followed",
             never_received=True,
+            to_do=f"If Datalore has moved, put the new address into the host of {response.connection}.",
         )
-    error_class, remedy = _documented_error(call, response)
-    raise error_class(f"{failed}. {remedy}{reported}", status=status, url=response.url, detail=detail)
+    if _PLAIN_TO_TLS.search(response.body[:MAX_SCANNED_BYTES]):
+        raise speaks_tls(call, response.connection, server(response), response.url)
+    raise _documented_error(call, response, f"{failed}{reported}", detail)
+
+
+def speaks_tls(call: Call, connection: str, address: str, url: str) -> DataloreUnavailableError:
+    """The error if plain HTTP was sent to a port that speaks TLS, so that the request was not read."""
+    return DataloreUnavailableError(
+        f"{address} speaks TLS: write https:// instead of http://.\nCould not {call.purpose} on {connection}.",
+        url=url,
+        never_received=True,
+        permanent=True,
+        cause="plain HTTP to a port that speaks TLS",
+        to_do=f"Write https:// in the host of {connection}.",
+    )
 
 
 def read_json(call: Call, response: Response) -> Any:
@@ -187,22 +212,36 @@ def read_json(call: Call, response: Response) -> Any:
         unexpected(call, response, "is not JSON")
 
 
-def unexpected(call: Call, response: Response, problem: str, *, never_received: bool = False) -> NoReturn:
+def unexpected(
+    call: Call, response: Response, problem: str, *, never_received: bool = False, to_do: str = ""
+) -> NoReturn:
     """Raise for a response that is not as documented.
 
     :param problem: the problem, as words that follow "the response".
     :param never_received: whether it is certain that Datalore did not act on the request.
+    :param to_do: what to do; empty for the usual.
     """
     body = excerpt(response.body)
     raise DataloreUnexpectedResponseError(
-        f"Could not {call.purpose} on {response.connection}: the response to {call.method} {response.url} "
-        f"({_status_line(response.status)}) {problem}. Check that the connection's host is a Datalore, and that no "
-        f"login page or proxy responds in its place. The response begins with: {body or '(nothing)'}",
+        f"The server at {server(response)} did not respond as a Datalore.\n"
+        f"Could not {call.purpose} on {response.connection}:\nthe response to {call.method} {response.url} "
+        f"({_status_line(response.status)})\n{problem}.\nThe response begins with: {body or '(nothing)'}",
         status=response.status,
         url=response.url,
         body=body,
         never_received=never_received,
+        permanent=True,
+        cause=f"the response {cut(problem, 50)}",
+        to_do=to_do
+        or f"Check that the host of {response.connection} is a Datalore, and that no login page or proxy responds in "
+        "its place.",
     )
+
+
+def server(response: Response) -> str:
+    """The address of the server that responded: scheme, host and port."""
+    parts = urlsplit(response.url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def invalid_fields(error: ValidationError) -> str:
@@ -212,53 +251,98 @@ def invalid_fields(error: ValidationError) -> str:
 
 def excerpt(body: bytes) -> str:
     """Datalore's own message in a body, or the first part of the body, on one line."""
-    text = body[:MAX_SCANNED_BYTES].decode("utf-8", "replace")
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        data = None
-    if isinstance(data, dict):
-        text = next((data[key] for key in ("error", "message") if isinstance(data.get(key), str)), text)
+    text = _own_message(body) or body[:MAX_SCANNED_BYTES].decode("utf-8", "replace")
     return shorten(" ".join("".join(c if c.isprintable() else " " for c in text).split()))
 
 
-def _documented_error(call: Call, response: Response) -> tuple[type[DataloreApiError], str]:
+def _own_message(body: bytes) -> str:
+    """The message in a JSON body; empty if there is none."""
+    try:
+        data = json.loads(body[:MAX_SCANNED_BYTES].decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(data, dict):
+        return ""
+    return next((data[key] for key in ("error", "message") if isinstance(data.get(key), str)), "")
+
+
+def _reporter(body: bytes) -> str:
+    """Who reports an error: a web page comes from something in front of Datalore, or from another server."""
+    return "The server" if _is_page(body) else "Datalore"
+
+
+def _is_page(body: bytes) -> bool:
+    return body[:MAX_SCANNED_BYTES].lstrip()[:1] == b"<"
+
+
+def _sentence(text: str) -> str:
+    return text if text[-1:] in ".!?…" else f"{text}."
+
+
+def _documented_error(  # noqa: PLR0911  (one for each status)
+    call: Call, response: Response, why: str, detail: str
+) -> DataloreApiError:
+    """The error for a status from 400 to 499.
+
+    :param why: the lines after the first.
+    :param detail: what the response says; empty if it says nothing.
+    """
+    known: dict[str, Any] = {"status": response.status, "url": response.url, "detail": detail}
     match response.status:
         case 400:
-            return DataloreBadRequestError, call.bad_request or (
-                "Datalore did not understand the request. Check that this Datalore is new enough for it."
-            )
+            own = _own_message(response.body)
+            what = _sentence(one_line(own)) if own else f"could not {call.purpose}."
+            advice = call.bad_request or "Datalore did not understand the request: check that it is new enough for it."
+            to_do = "Correct what Datalore names." if own else advice
+            return DataloreBadRequestError(f"Datalore refused (400): {what}\n{why}", to_do=to_do, **known)
         case 401:
-            return DataloreUnauthorizedError, (
-                "The token is wrong or has expired. Create a new one in Datalore under Account settings | "
-                "API tokens, and put it into the connection's password."
+            return DataloreUnauthorizedError(
+                f"Datalore refused the token (401).\n{why}",
+                to_do=f"Put a new token into the password of {response.connection}. Create it in Datalore under "
+                "Account settings | API tokens.",
+                **known,
             )
         case 403:
-            return DataloreForbiddenError, _forbidden(response.headers.get("www-authenticate", ""))
+            problem, to_do = _forbidden(response.headers.get("www-authenticate", ""))
+            return DataloreForbiddenError(f"{problem}\n{why}", to_do=to_do, **known)
         case 404:
-            return DataloreNotFoundError, call.not_found or "Check that the connection's host is a Datalore."
+            what = call.missing or f"Not found (404): could not {call.purpose}"
+            if _is_page(response.body):
+                what = f"{what.partition(':')[0]}, or {server(response)} is not a Datalore"
+            to_do = call.find or f"Check that the host of {response.connection} is a Datalore."
+            lines = filter(None, [f"{what}.", call.not_found, why])
+            return DataloreNotFoundError("\n".join(lines), to_do=to_do, **known)
         case 409:
-            return DataloreConflictError, (
-                "The notebook is not in the required state: it may have no session, or may already be running."
+            return DataloreConflictError(
+                f"The notebook is not in the required state (409): could not {call.purpose}.\n{why}",
+                to_do="Look at the notebook: it may have no session, or may already be running.",
+                **known,
             )
-    return DataloreApiError, _PROXY_LOGIN if response.status == 407 else (
-        "Datalore does not document this status; check the connection's host."
+    if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        proxy = response.proxy or "in front of Datalore"
+        return DataloreApiError(f"The proxy {proxy} refused the request (407).\n{why}", to_do=PROXY_LOGIN, **known)
+    return DataloreApiError(
+        f"The server at {server(response)} returned {_status_line(response.status)}.\n{why}\n"
+        "Datalore does not document this status.",
+        to_do=f"Check the host of {response.connection}.",
+        **known,
     )
 
 
-def _forbidden(challenge: str) -> str:
-    """What a 403 means, and what the token lacks if Datalore names it in the header ``WWW-Authenticate``."""
+def _forbidden(challenge: str) -> tuple[str, str]:
+    """What a 403 means, and what to do; what the token lacks if Datalore names it in ``WWW-Authenticate``."""
     needed = {name.lower(): quoted or bare for name, quoted, bare in _CHALLENGE.findall(challenge[:1000])}
     if "scope" not in needed:
         return (
-            "The owner of the token may only view the notebook, or the scope of the token is too narrow, or the token "
-            "is for another notebook only. Ask the notebook's owner for edit access, or use the token of a user who "
-            "has it."
+            "Datalore denied access (403): the token's owner may only view it, or its scope is too narrow.",
+            "Ask the notebook's owner for edit access, or use the token of a user who has it. A token that was made in "
+            "a notebook is for that notebook only, and a scope can be too narrow.",
         )
     level = f" with access {needed['access']}" if "access" in needed else ""
     return (
-        f"The call requires a token of scope {needed['scope']}{level}. Create one in Datalore under Account settings | "
-        "API tokens; a token that was made in a notebook under Tools | API token is for that notebook only."
+        f"Datalore denied access (403): a token of scope {needed['scope']}{level} is required.",
+        "Create such a token in Datalore under Account settings | API tokens; a token that was made in a notebook "
+        "under Tools | API token is for that notebook only.",
     )
 
 

@@ -8,7 +8,20 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from airflow_provider_datalore.api.models import Run
-from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeoutError
+from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.exceptions import (
+    DataloreApiError,
+    DataloreError,
+    DataloreNotFoundError,
+    DataloreRunTimeoutError,
+    RunState,
+)
+from airflow_provider_datalore.wording import cut, short_id, short_notebook
+
+AT_LIMIT = "at its time limit"
+"""The words in an error for which a task writes which limit it was."""
+
+RAISE_LIMIT = "Raise the time limit of the task if the notebook needs longer."
 
 NEW_RUN_GRACE = 30.0
 """Seconds after submission in which a 404 can mean that Datalore does not list the run yet."""
@@ -38,6 +51,9 @@ class Condition(Protocol[Seen_contra]):
 
     def timeout_error(self, last: Seen_contra | None, deadline: float) -> DataloreError:
         """The error if the deadline (epoch seconds) passed before the condition was met."""
+
+    def interrupted(self, error: DataloreError, last: Seen_contra | None) -> None:
+        """Add to an error that ends the wait what was waited for, and in which state it was seen last."""
 
 
 @dataclass(slots=True)
@@ -70,11 +86,11 @@ class RunEnded:
     """A run has ended, successfully or not.
 
     :param run_id: the run.
-    :param where: where an error tells users to look, such as the notebook's address.
+    :param url: the address of the notebook; empty if it is unknown.
     """
 
     run_id: str
-    where: str
+    url: str = ""
     _progress: ProgressLog = field(default_factory=ProgressLog, init=False, compare=False)
 
     def is_met(self, seen: Run, last: Run | None, waited: float) -> bool:
@@ -91,13 +107,55 @@ class RunEnded:
 
     def timeout_error(self, last: Run | None, deadline: float) -> DataloreRunTimeoutError:
         """The error for a run that keeps running after the deadline."""
+        status = f"still {cut(last.status, 30) if last.status else 'running'}" if last else "not seen"
         reported = f"Datalore last reported {last.reported_status}" if last else "Datalore never reported its status"
         return DataloreRunTimeoutError(
-            f"Run {self.run_id} had not ended when the task's time limit passed at {format_moment(deadline)}; "
-            f"{reported}. The notebook keeps running in Datalore, see {self.where}. If it needs more time, raise the "
-            "time limit of the task.",
+            f"{self._name(last)} was {status} {AT_LIMIT}.\n"
+            f"The limit passed at {format_moment(deadline)}. {reported}.\n"
+            "The run keeps running in Datalore.",
             run=last,
+            to_do=f"Stop it in Datalore, or wait for it: {self.run_id} is its id. {RAISE_LIMIT}",
+            notebook_url=self._url(last),
+            state=RunState.RUNNING if last else RunState.MAY_BE_RUNNING,
         )
+
+    def interrupted(self, error: DataloreError, last: Run | None) -> None:
+        """Add which run was waited for, and whether it was seen running."""
+        error.add_context(f" while waiting for {self._name(last)[:1].lower()}{self._name(last)[1:]}.")
+        state, words = state_of_run(self.run_id, last, error)
+        error.set_state(state, self._url(last), words)
+
+    def _name(self, last: Run | None) -> str:
+        notebook = (last.notebook_id if last else None) or notebook_in(self.url)
+        return f"Run {short_id(self.run_id)}" + (f" of {short_notebook(notebook)}" if notebook else "")
+
+    def _url(self, last: Run | None) -> str:
+        return self.url if self.url.startswith("http") else ""
+
+
+def state_of_run(run_id: str, last: Run | None, error: DataloreError | None = None) -> tuple[RunState, str]:
+    """The state of a run whose status can no longer be read, and the sentence for it.
+
+    :param last: the run as Datalore last reported it; None if it never did.
+    :param error: the error that ended the wait.
+    """
+    if isinstance(error, DataloreNotFoundError):
+        return RunState.UNKNOWN, f"unknown: Datalore does not know run {run_id} (any longer)."
+    if last is None:
+        return RunState.MAY_BE_RUNNING, f"the notebook may be running: run {run_id} was not seen yet."
+    if last.is_finished:
+        return (RunState.SUCCEEDED if last.succeeded else RunState.FAILED), ""
+    if isinstance(error, DataloreApiError):
+        return RunState.RUNNING, f"the notebook is still running, as run {run_id}."
+    return RunState.RUNNING, f"the notebook was running when last seen, and probably still is, as run {run_id}."
+
+
+def notebook_in(url: str) -> str:
+    """The ``owner/id`` in the address of a notebook; empty if it is not one."""
+    try:
+        return str(NotebookId.parse(url)) if url.startswith("http") else ""
+    except DataloreError:
+        return ""
 
 
 def format_moment(moment: float) -> str:

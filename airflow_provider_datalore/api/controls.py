@@ -34,8 +34,9 @@ def settings_for(cells: Iterable[Cell], parameters: object) -> dict[str, dict[st
     for name in values:
         if name not in known:
             raise DataloreConfigurationError(
-                f"The notebook has no control with variable {name!r}. "
-                f"It has {_listed(control for _, control in controls)}. Correct the name, or add a control in Datalore."
+                f"The notebook has no control with variable {name!r}.\n"
+                f"It has {_listed(control for _, control in controls)}.",
+                to_do="Correct the name, or add a control in Datalore.",
             )
     settings: dict[str, dict[str, Any]] = {}
     for cell_id, control in controls:
@@ -46,8 +47,9 @@ def settings_for(cells: Iterable[Cell], parameters: object) -> dict[str, dict[st
             settings[cell_id] = {**control, **_setting(control, values[name])}
         except _NotAcceptedError as error:
             raise DataloreConfigurationError(
-                f"Parameter {name!r} is {values[name]!r}, which its control, {describe(control)}, does not accept: it "
-                f"must be {error}."
+                f"Parameter {name!r} is {values[name]!r:.60}, which its control does not accept.\n"
+                f"The control is {describe(control)}.",
+                to_do=f"It must be {error}.",
             ) from None
     return settings
 

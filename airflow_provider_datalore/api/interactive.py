@@ -14,11 +14,13 @@ from typing import Any
 
 from airflow_provider_datalore.api import notebook_api
 from airflow_provider_datalore.api.flow import Flow
-from airflow_provider_datalore.api.models import JsonModel, NotebookId
-from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell, Kernel
+from airflow_provider_datalore.api.looking import look, look_for_beginning
+from airflow_provider_datalore.api.models import JsonModel
+from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.api.text import storable
-from airflow_provider_datalore.exceptions import DataloreRunOverlapError
+from airflow_provider_datalore.exceptions import DataloreRunOverlapError, RunState
+from airflow_provider_datalore.wording import short_notebook
 
 
 class InteractiveRun(JsonModel):
@@ -97,6 +99,11 @@ def may_be_joined(snapshot: Snapshot, state: NotebookState) -> bool:
     return False
 
 
+def left_out(snapshot: Snapshot, state: NotebookState) -> tuple[Cell, ...]:
+    """The cells that the run must execute and has not executed."""
+    return tuple(cell for cell in _required(snapshot, state) if not snapshot.has_run(cell))
+
+
 def failed_cell(snapshot: Snapshot, state: NotebookState) -> Cell | None:
     """The first cell that has ended in an error since the snapshot."""
     return next((cell for cell in state.cells if cell.has_failed and snapshot.has_run(cell)), None)
@@ -111,7 +118,7 @@ def is_own(snapshot: Snapshot, state: NotebookState) -> bool:
     if stage(snapshot, state) is not Stage.RUNNING:
         return False
     running = next((cell for cell in state.cells if cell.cell_id == state.kernel.running_cell_id), None)
-    if running is not None and any(snapshot.has_run(cell) for cell in state.cells if cell.position > running.position):
+    if running is not None and any(snapshot.has_run(cell) for cell in state.cells if cell.place > running.place):
         return False
     if any(cell.execution_status == "WAITING" and snapshot.has_changed(cell) for cell in state.cells):
         # It has run since the snapshot, and waits to run once more: that is another run.
@@ -134,9 +141,11 @@ def check_own(snapshot: Snapshot, state: NotebookState) -> None:
             what = f"the control of variable {seal.variable!r} was changed meanwhile"
     if what:
         raise DataloreRunOverlapError(
-            f"The outcome of this task's run of notebook {snapshot.notebook} cannot be determined: {what}. The "
-            "notebook may show the results of another run. Let only one task at a time run a notebook interactively, "
-            "for example with a pool of one slot, and look at the notebook before you clear this task."
+            f"The outcome of the run of {short_notebook(str(snapshot.notebook))} cannot be determined: another run.\n"
+            f"{what[:1].upper()}{what[1:]}. The notebook may show the results of another run.",
+            to_do="Look at the notebook before you clear this task. Let only one task at a time run a notebook "
+            "interactively, for example with a pool of one slot.",
+            state=RunState.UNKNOWN,
         )
 
 
@@ -187,26 +196,19 @@ def _overtaken(snapshot: Snapshot, state: NotebookState) -> bool:
     return failed is not None and any(
         (cell.execution_count or last) < last
         for cell in state.cells
-        if cell.position > failed.position and snapshot.has_run(cell)
+        if cell.place > failed.place and snapshot.has_run(cell)
     )
 
 
-def look(notebook: NotebookId, last: NotebookState | None = None) -> Flow[NotebookState]:
-    """Read the state of a notebook; while the same cell is running, only the kernel status is read.
+def look_at_run(snapshot: Snapshot, last: NotebookState | None = None) -> Flow[NotebookState]:
+    """Read the state of the notebook after the run was requested; one request as long as nothing changes.
 
     :param last: the previous state.
     """
-    kernel = yield from look_at_kernel(notebook)
-    if last is not None and kernel.is_busy and kernel.running_cell_id and kernel == last.kernel:
-        return NotebookState(kernel, last.cells)
-    call = notebook_api.list_cells(notebook)
-    return NotebookState(kernel, tuple(notebook_api.read_cells(call, (yield from notebook_api.request(call)))))
-
-
-def look_at_kernel(notebook: NotebookId) -> Flow[Kernel]:
-    """Read what the kernel is doing."""
-    call = notebook_api.kernel_status(notebook)
-    return notebook_api.read_kernel(call, (yield from notebook_api.request(call)))
+    if last is not None and not last.kernel.is_busy and stage(snapshot, last) is Stage.NOT_BEGUN:
+        first = next(_required(snapshot, last), None)
+        return (yield from look_for_beginning(snapshot.notebook, last, 0 if first is None else first.worksheet))
+    return (yield from look(snapshot.notebook, last, snapshot.worksheets))
 
 
 def interrupt_own(snapshot: Snapshot) -> Flow[str]:
@@ -214,7 +216,7 @@ def interrupt_own(snapshot: Snapshot) -> Flow[str]:
 
     :return: what was done, for the log.
     """
-    state = yield from look(snapshot.notebook)
+    state = yield from look(snapshot.notebook, worksheets=snapshot.worksheets)
     if not is_own(snapshot, state):
         at = stage(snapshot, state)
         reason = "another user or task may be running it" if at is Stage.RUNNING else f"the run {at.value}"
@@ -230,7 +232,7 @@ def stop_own_session(snapshot: Snapshot) -> Flow[str]:
 
     :return: what was done, for the log.
     """
-    state = yield from look(snapshot.notebook)
+    state = yield from look(snapshot.notebook, worksheets=snapshot.worksheets)
     if state.kernel.is_busy and not is_own(snapshot, state):
         return f"The session of notebook {snapshot.notebook} was not stopped: another user or task may be running it."
     call = notebook_api.stop_session(snapshot.notebook)

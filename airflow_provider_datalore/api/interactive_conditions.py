@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from airflow_provider_datalore.api.conditions import ProgressLog, after, format_moment
-from airflow_provider_datalore.api.interactive import Stage, check_own, stage
+from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT, ProgressLog, after, format_moment
+from airflow_provider_datalore.api.interactive import Stage, check_own, left_out, stage
 from airflow_provider_datalore.api.models import NotebookId
-from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED
+from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
-from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError, DataloreKernelLostError
+from airflow_provider_datalore.exceptions import (
+    DataloreError,
+    DataloreInteractiveRunTimeoutError,
+    DataloreKernelLostError,
+    DataloreWorksheetsNotRunError,
+    RunState,
+)
+from airflow_provider_datalore.wording import short_notebook
 
 IDLE_GRACE = 15.0
 """Seconds for which nothing may run although some cells have not run: between two cells, or while a kernel starts."""
 
 RESULT_GRACE = 2.0
 """Seconds, in addition to the poll interval, in which a task can read the outcome of its run before another starts."""
+
+_MAX_NAMED = 10
+"""Maximum number of worksheets that a message names."""
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +39,7 @@ class InteractiveRunEnded:
 
     :param snapshot: the notebook before the run.
     :param start_timeout: seconds within which the first cell must run.
-    :param where: where an error tells users to look, such as the notebook's address.
+    :param where: the address of the notebook; anything else if it is unknown.
     """
 
     snapshot: Snapshot
@@ -43,6 +53,7 @@ class InteractiveRunEnded:
         """Whether the run has ended.
 
         :raises DataloreKernelLostError: if it did not start in time, or has stopped.
+        :raises DataloreWorksheetsNotRunError: if it has stopped after the first of the worksheets.
         :raises DataloreRunOverlapError: if the notebook may show the results of another run.
         """
         reached = stage(self.snapshot, seen)
@@ -62,9 +73,11 @@ class InteractiveRunEnded:
             self._check_idle(seen, waited)
         elif waited > self.start_timeout:
             raise DataloreKernelLostError(
-                f"No cell of notebook {self.snapshot.notebook} ran within {self.start_timeout:g} s (start_timeout): "
-                f"its kernel is {seen.kernel.state}. Check whether its machine starts: {self.where}. If it needs more "
-                "time, raise start_timeout."
+                f"No cell of notebook {_short(self.snapshot.notebook)} ran in time.\n"
+                f"None ran within {self.start_timeout:g} s (start_timeout): its kernel is {seen.kernel.state}.",
+                to_do="Check whether its machine starts. If it needs more time, raise start_timeout.",
+                state=RunState.FAILED,
+                notebook_url=_url(self.where),
             )
         return False
 
@@ -76,10 +89,26 @@ class InteractiveRunEnded:
         """The error for a run that may still be running after the deadline."""
         reached = stage(self.snapshot, last).value if last is not None else "was never seen"
         return DataloreInteractiveRunTimeoutError(
-            f"The interactive run of notebook {self.snapshot.notebook} had not ended when the task's time limit passed "
-            f"at {format_moment(deadline)}; it {reached}. See {self.where}. If it needs more time, raise the time "
-            "limit of the task."
+            f"The interactive run of {_short(self.snapshot.notebook)} had not ended {AT_LIMIT}.\n"
+            f"The limit passed at {format_moment(deadline)}; it {reached}.",
+            to_do=f"Interrupt it in Datalore, or wait for it. {RAISE_LIMIT}",
+            notebook_url=_url(self.where),
+            state=self._state(last),
         )
+
+    def interrupted(self, error: DataloreError, last: NotebookState | None) -> None:
+        """Add which run was waited for, and whether it was seen running."""
+        error.add_context(f" while waiting for the interactive run of {_short(self.snapshot.notebook)}.")
+        state = self._state(last)
+        words = {
+            RunState.RUNNING: "the notebook was running when last seen, and probably still is.",
+            RunState.MAY_BE_RUNNING: "the notebook was started and may be running.",
+        }.get(state, "")
+        error.set_state(state, _url(self.where), words)
+
+    def _state(self, last: NotebookState | None) -> RunState:
+        is_running = last is not None and stage(self.snapshot, last) is Stage.RUNNING
+        return RunState.RUNNING if is_running else RunState.MAY_BE_RUNNING
 
     def _executed(self, state: NotebookState) -> set[str]:
         return {cell.cell_id for cell in state.cells if self.snapshot.has_run(cell)}
@@ -89,19 +118,54 @@ class InteractiveRunEnded:
             self._idle_since = waited
         if waited - self._idle_since < IDLE_GRACE:
             return
-        missing = [cell for cell in seen.cells if cell.cell_id in self.snapshot.required]
-        missing = [cell for cell in missing if not self.snapshot.has_run(cell)]
-        cause = (
-            "its session was stopped"
-            if seen.kernel.state == KERNEL_NOT_STARTED
-            else "its kernel died, or a user restarted it (Datalore does not report which)"
-        )
-        first = f", cell {missing[0].position + 1} first" if missing else ""
+        missing = left_out(self.snapshot, seen)
+        was_stopped = seen.kernel.state == KERNEL_NOT_STARTED
+        if not was_stopped:
+            self._check_worksheets(seen, missing)
+        cause = "its session was stopped" if was_stopped else "its kernel died, or a user restarted it"
+        first = f", {missing[0].label} first" if missing else ""
         raise DataloreKernelLostError(
-            f"The interactive run of notebook {self.snapshot.notebook} has stopped: nothing has run for "
-            f"{waited - self._idle_since:.0f} s, and {len(missing)} of {len(self.snapshot.required)} cells have not run"
-            f"{first}. Probably {cause}. A kernel that runs out of memory dies in this way. See {self.where}."
+            f"Notebook {_short(self.snapshot.notebook)} stopped: probably {cause}.\n"
+            f"Nothing has run for {waited - self._idle_since:.0f} s, and {len(missing)} of "
+            f"{len(self.snapshot.required)} cells have not run{first}. Probably {cause}.\n"
+            "A kernel that runs out of memory dies in this way.",
+            to_do="Look at the cell that has not run: does it need more memory? Then run the notebook again.",
+            state=RunState.FAILED,
+            notebook_url=_url(self.where),
         )
+
+    def _check_worksheets(self, seen: NotebookState, missing: Sequence[Cell]) -> None:
+        """Check that the run did not end after some of the worksheets.
+
+        :raises DataloreWorksheetsNotRunError: if all cells of some worksheets ran, and no cell of the others.
+        """
+        not_run = sorted({cell.worksheet for cell in missing})
+        required = {cell.worksheet for cell in seen.cells if cell.cell_id in self.snapshot.required}
+        run = sorted(required.difference(not_run))
+        partly = {cell.worksheet for cell in seen.cells if self.snapshot.has_run(cell)}.intersection(not_run)
+        if not run or partly:
+            return
+        parts = []
+        for worksheet in not_run[:_MAX_NAMED]:
+            cells = [cell for cell in missing if cell.worksheet == worksheet]
+            number = f"{len(cells)} cells" if len(cells) > 1 else "1 cell"
+            parts.append(f"worksheet {worksheet + 1} ({number}, the first is cell {cells[0].position + 1})")
+        if len(not_run) > _MAX_NAMED:
+            parts.append(f"and {len(not_run) - _MAX_NAMED} more")
+        raise DataloreWorksheetsNotRunError(
+            f"{len(not_run)} of {len(required)} worksheets of notebook {_short(self.snapshot.notebook)} did not run.\n"
+            f"Not run: {', '.join(parts)}. All cells of worksheet {_numbers(run)} ran without an error, and then "
+            f"nothing ran for {IDLE_GRACE:.0f} s. This Datalore may execute only the first worksheet in an interactive "
+            "run; or the kernel was lost between two worksheets.",
+            to_do="Move the cells that have to run to the first worksheet, or run the notebook with "
+            "DataloreRunNotebookOperator.",
+            state=RunState.FAILED,
+            notebook_url=_url(self.where),
+        )
+
+
+def _numbers(worksheets: Sequence[int]) -> str:
+    return ", ".join(str(worksheet + 1) for worksheet in worksheets)
 
 
 @dataclass(slots=True)
@@ -111,7 +175,7 @@ class NotebookIdle:
     The task that ran it before may not have read the outcome yet: it polls every ``poll_interval`` seconds.
 
     :param notebook: the notebook.
-    :param where: where an error tells users to look, such as the notebook's address.
+    :param where: the address of the notebook; anything else if it is unknown.
     :param quiet: seconds for which it must have been idle.
     :param clock: returns the time in epoch seconds.
     """
@@ -157,6 +221,22 @@ class NotebookIdle:
     def timeout_error(self, last: NotebookState | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
         """The error for a notebook that was still busy at the deadline."""
         return DataloreInteractiveRunTimeoutError(
-            f"Notebook {self.notebook} was busy until the task's time limit passed at {format_moment(deadline)}, so "
-            f"this task has not run it. See {self.where}. To wait longer, raise the time limit of the task."
+            f"Notebook {_short(self.notebook)} was still busy {AT_LIMIT}, so it was not run.\n"
+            f"It was busy until the limit passed at {format_moment(deadline)}, so this task has not run it.",
+            to_do=f"Look at what is running there. {RAISE_LIMIT}",
+            notebook_url=_url(self.where),
+            state=RunState.NOT_STARTED,
         )
+
+    def interrupted(self, error: DataloreError, last: NotebookState | None) -> None:
+        """Add what was waited for: this task has not started the notebook."""
+        error.add_context(f" while waiting until {_short(self.notebook)} is idle.")
+        error.set_state(RunState.NOT_STARTED, _url(self.where), "the notebook was not started by this task.")
+
+
+def _short(notebook: NotebookId) -> str:
+    return short_notebook(str(notebook))
+
+
+def _url(where: str) -> str:
+    return where if where.startswith("http") else ""

@@ -14,7 +14,8 @@ from pydantic_core import PydanticUseDefault
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.api.parameters import ParameterValue, to_datalore
 from airflow_provider_datalore.api.text import choices, one_line, storable
-from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreRunFailedError
+from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreRunFailedError, RunState
+from airflow_provider_datalore.wording import short_id, short_notebook
 
 __all__ = ["Artifact", "NotebookId", "Run", "RunOptions", "RunRequest"]
 
@@ -61,18 +62,19 @@ class RunRequest:
         direct_file_storage_write = options.get("direct_file_storage_write")
         if update_report is not None and update_report not in UPDATE_REPORT_CHOICES:
             raise DataloreConfigurationError(
-                f"update_report is {update_report!r} for notebook {notebook}; "
-                f"it must be {choices(UPDATE_REPORT_CHOICES)}, or None to leave it to Datalore."
+                f"update_report is {update_report!r} for notebook {notebook}.",
+                to_do=f"It must be {choices(UPDATE_REPORT_CHOICES)}, or None to leave it to Datalore.",
             )
         if direct_file_storage_write is not None and not isinstance(direct_file_storage_write, bool):
             raise DataloreConfigurationError(
-                f"direct_file_storage_write is {direct_file_storage_write!r} for notebook {notebook}; "
-                "it must be True or False, or None to leave it to Datalore."
+                f"direct_file_storage_write is {direct_file_storage_write!r} for notebook {notebook}.",
+                to_do="It must be True or False, or None to leave it to Datalore.",
             )
         try:
             values = to_datalore(options.get("parameters"))
         except DataloreConfigurationError as error:
-            raise DataloreConfigurationError(f"Notebook {notebook}: {error}") from None
+            error.message = f"Notebook {notebook}: {error.message}"
+            raise
         return cls(
             notebook_id=notebook,
             parameters=values,
@@ -196,6 +198,13 @@ class Run(JsonModel):
         return self.is_finished and self.success is True
 
     @property
+    def duration(self) -> float | None:
+        """How long it ran, in seconds; None if Datalore does not report both times."""
+        if self.start_time is None or self.end_time is None:
+            return None
+        return (self.end_time - self.start_time).total_seconds()
+
+    @property
     def executed_notebook(self) -> Artifact | None:
         """The artifact that is the notebook as it was executed; None if the run has none."""
         return next((artifact for artifact in self.artifacts if artifact.name.endswith(".ipynb")), None)
@@ -211,14 +220,14 @@ class Run(JsonModel):
         """
         if self.is_finished and not self.succeeded:
             raise DataloreRunFailedError(
-                f"Run {self.run_id} of notebook {self.notebook_id or '(id unknown)'} failed in Datalore: "
-                f"it {self._times()} with success={self.success}. "
-                + (
-                    f"Its artifact {self.artifacts[0].name!r} shows how far it got."
-                    if self.artifacts
-                    else "It left no artifact; open the notebook in Datalore to see why."
-                ),
+                f"Run {short_id(self.run_id)} of {short_notebook(self.notebook_id or '(id unknown)')} failed.\n"
+                f"Run {self.run_id} of notebook {self.notebook_id or '(id unknown)'} failed in Datalore: it "
+                f"{self._times()} with success={self.success}.",
+                to_do=f"Look at its artifact {self.artifacts[0].name!r}, which shows how far it got."
+                if self.artifacts
+                else "Open the notebook in Datalore to see why: the run left no artifact.",
                 run=self,
+                state=RunState.FAILED,
             )
         return self
 

@@ -30,14 +30,16 @@ from airflow_provider_datalore.exceptions import (
     DataloreNotebookApiMissingError,
     DataloreNotFoundError,
 )
+from airflow_provider_datalore.wording import cut
 
 REPORT_TYPES = ("STATIC", "INTERACTIVE")
 REPORT_MODES = ("CREATE", "UPDATE")
+COMPUTATION_MODES = ("REACTIVE", "JUPYTER")
 
 
 def kernel_status(notebook: NotebookId) -> Call:
     """The call that reads what the kernel is doing."""
-    return _call(notebook, "kernel/status", f"read the kernel status of notebook {notebook}")
+    return _call(notebook, "kernel/status", f"read the kernel status of notebook {notebook}", is_poll=True)
 
 
 def without_notebook() -> Call:
@@ -54,6 +56,11 @@ def list_cells(notebook: NotebookId, *, with_outputs: bool = True, worksheet: in
     further: dict[str, Any] = {"worksheetIndex": worksheet} if worksheet else {}
     purpose = f"read the cells of notebook {notebook}"
     return _call(notebook, "cells", purpose, includeOutputs=with_outputs, **further)
+
+
+def list_sources(notebook: NotebookId) -> Call:
+    """The call that reads the cells without the results of their executions."""
+    return _call(notebook, "cells", f"read the sources of notebook {notebook}", is_poll=True, includeOutputs=False)
 
 
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
@@ -84,21 +91,57 @@ def stop_session(notebook: NotebookId) -> Call:
     return _call(notebook, "agent/stop", f"stop the session of notebook {notebook}")
 
 
-def publish_report(notebook: NotebookId, report_type: object, mode: object) -> Call:
-    """The call that publishes a notebook as a report.
+def publish_report(
+    notebook: NotebookId,
+    report_type: object,
+    mode: object,
+    *,
+    full_width: bool | None = None,
+    computation_mode: object = None,
+    can_download_and_edit_copy: bool | None = None,
+) -> Call:
+    """The call that publishes a notebook as a report. What is None is not sent, so that Datalore's default applies.
 
     :param report_type: ``STATIC`` or ``INTERACTIVE``.
     :param mode: ``CREATE``, or ``UPDATE`` for a report that is already published.
+    :param full_width: whether the report takes the full width of the page.
+    :param computation_mode: for an interactive report, ``REACTIVE`` or ``JUPYTER``.
+    :param can_download_and_edit_copy: whether viewers may download the report, and edit a copy.
     :raises DataloreConfigurationError: for any other value.
     """
     check_report_type(report_type)
     if mode not in REPORT_MODES:
-        raise DataloreConfigurationError(f"mode is {mode!r}; it must be {choices(REPORT_MODES)}.")
-    purpose = f"publish the {report_type} report of notebook {notebook}"
+        raise DataloreConfigurationError(
+            f"mode is {mode!r}; it must be {choices(REPORT_MODES)}.", to_do="Correct mode."
+        )
+    if computation_mode is not None and computation_mode not in COMPUTATION_MODES:
+        raise DataloreConfigurationError(
+            f"computation_mode is {computation_mode!r}; it must be {choices(COMPUTATION_MODES)}.",
+            to_do="Correct computation_mode.",
+        )
+    if computation_mode is not None and report_type != "INTERACTIVE":
+        raise DataloreConfigurationError(
+            f"computation_mode is {computation_mode!r}; it can be set for an INTERACTIVE report only.",
+            to_do="Remove computation_mode, or publish an INTERACTIVE report.",
+        )
+    options: dict[str, Any] = {
+        "fullWidth": full_width,
+        "computationMode": computation_mode,
+        "canDownloadAndEditCopy": can_download_and_edit_copy,
+    }
     is_new = mode == "CREATE"
-    bad_request = "" if is_new else "Only a published report can be updated: publish it in Datalore once."
+    bad_request = "The report needs a layout that is not empty: open the notebook's report in Datalore and build it."
+    if not is_new:
+        bad_request = f"Only a published report can be updated: publish it in Datalore once. {bad_request}"
     return _call(
-        notebook, "report/publish", purpose, bad_request=bad_request, repeatable=not is_new, type=report_type, mode=mode
+        notebook,
+        "report/publish",
+        f"publish the {report_type} report of notebook {notebook}",
+        bad_request=bad_request,
+        repeatable=not is_new,
+        type=report_type,
+        mode=mode,
+        **{name: value for name, value in options.items() if value is not None},
     )
 
 
@@ -109,12 +152,18 @@ def check_report_type(report_type: object, name: str = "report_type") -> None:
     :raises DataloreConfigurationError: if there is no such type.
     """
     if report_type not in REPORT_TYPES:
-        raise DataloreConfigurationError(f"{name} is {report_type!r}; it must be {choices(REPORT_TYPES)}.")
+        raise DataloreConfigurationError(
+            f"{name} is {report_type!r}; it must be {choices(REPORT_TYPES)}.", to_do=f"Correct {name}."
+        )
 
 
 def list_files(notebook: NotebookId, directory: str) -> Call:
-    """The call that lists a folder."""
-    return _call(notebook, "files", f"list {directory!r} of notebook {notebook}", directory=directory)
+    """The call that lists a folder.
+
+    :param directory: the folder; empty for the root folder.
+    """
+    which: dict[str, Any] = {"directory": directory} if directory else {}
+    return _call(notebook, "files", f"list {directory!r} of notebook {notebook}", **which)
 
 
 def file_exists(notebook: NotebookId, path: str) -> Call:
@@ -131,7 +180,7 @@ def download_file(notebook: NotebookId, path: str, receive: Callable[[Iterator[b
         notebook,
         "file",
         f"download file {path!r} of notebook {notebook}",
-        not_found=f"There is no file {path!r}, or the notebook is not shared with the owner of the token.",
+        **_file_not_found(path),
         filePath=path,
         receive=receive,
     )
@@ -143,7 +192,7 @@ def delete_file(notebook: NotebookId, path: str) -> Call:
         notebook,
         "file/delete",
         f"delete file {path!r} of notebook {notebook}",
-        not_found=f"There is no file {path!r}, or the notebook is not shared with the owner of the token.",
+        **_file_not_found(path),
         filePath=path,
     )
 
@@ -151,15 +200,17 @@ def delete_file(notebook: NotebookId, path: str) -> Call:
 def upload_file(notebook: NotebookId, name: str, directory: str, form: Form) -> Call:
     """The call that writes a file.
 
+    :param directory: the folder; empty for the root folder.
     :param form: its content, as multipart form data.
     """
-    where = urlencode({"ownerId": notebook.owner, "notebookId": notebook.id, "directory": directory})
+    place = {"ownerId": notebook.owner, "notebookId": notebook.id}
+    where = urlencode({**place, "directory": directory} if directory else place)
     return Call(
         "POST",
         f"/api/notebook/v1/file/upload?{where}",
         f"upload file {name!r} to {directory!r} of notebook {notebook}",
         form=form,
-        not_found=notebook_not_found(notebook),
+        **notebook_not_found(notebook),
         repeatable=True,
     )
 
@@ -189,24 +240,28 @@ def request(call: Call) -> Flow[Response]:
         if probe.status != 404:
             raise
         raise DataloreNotebookApiMissingError(
-            f"Could not {call.purpose} on {probe.connection}: the server has no Notebook API; {probe.url} always "
-            "returns 404. Waiting for interactive runs, their parameters, reports and files require Datalore Cloud, or "
-            "Datalore on-premises 2026.2 or later. On an older server, set wait_for_completion=False and use none of "
-            "these, or run an isolated copy of the notebook with DataloreRunNotebookOperator."
+            "This Datalore has no Notebook API: it is older than on-premises 2026.2.\n"
+            f"Could not {call.purpose} on {probe.connection}: {probe.url} always returns 404.\n"
+            "Waiting for interactive runs, their parameters, reports and files require Datalore Cloud, or Datalore "
+            "on-premises 2026.2 or later.",
+            to_do="Set wait_for_completion=False and use none of these, or run an isolated copy of the notebook with "
+            "DataloreRunNotebookOperator.",
         ) from None
     return response
 
 
-def read_cells(call: Call, response: Response) -> list[Cell]:
+def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]:
     """The cells in their order.
 
+    :param worksheet: the worksheet that was requested.
     :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
     cells = (data.get("cellsWithOutputs") or data.get("cells")) if isinstance(data, dict) else None
     if not isinstance(cells, list):
         unexpected(call, response, "contains no list of cells")
-    return [_read(Cell, call, response, cell) for cell in cells]
+    found = [_read(Cell, call, response, cell) for cell in cells]
+    return [cell.model_copy(update={"worksheet": worksheet}) for cell in found] if worksheet else found
 
 
 def read_outcome(call: Call, response: Response) -> CellOutcome:
@@ -244,6 +299,14 @@ def read_flag(call: Call, response: Response, name: str) -> bool:
 _Read = TypeVar("_Read", bound=JsonModel)
 
 
+def _file_not_found(path: str) -> dict[str, Any]:
+    return {
+        "missing": f"File {cut(path, 60)!r} was not found (404)",
+        "not_found": f"There is no file {path!r}, or the notebook is not shared with the owner of the token.",
+        "find": "Correct the path, or share the notebook with edit access.",
+    }
+
+
 def _read(model: type[_Read], call: Call, response: Response, data: object) -> _Read:
     try:
         return model.model_validate(data)
@@ -256,9 +319,12 @@ def _call(
     name: str,
     purpose: str,
     *,
+    missing: str = "",
     not_found: str = "",
+    find: str = "",
     bad_request: str = "",
     repeatable: bool = True,
+    is_poll: bool = False,
     receive: Callable[[Iterator[bytes]], Any] | None = None,
     **fields: Any,
 ) -> Call:
@@ -268,7 +334,8 @@ def _call(
         purpose,
         body={"notebookId": {"ownerId": notebook.owner, "id": notebook.id}, **fields},
         receive=receive,
-        not_found=not_found or notebook_not_found(notebook),
+        **({"missing": missing, "not_found": not_found, "find": find} if missing else notebook_not_found(notebook)),
         bad_request=bad_request,
         repeatable=repeatable,
+        is_poll=is_poll,
     )

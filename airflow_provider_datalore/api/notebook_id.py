@@ -48,7 +48,7 @@ class NotebookId:
         """
         if not isinstance(text, str):
             raise DataloreConfigurationError(
-                f"notebook_id is {text!r}, a {type(text).__name__}, not a string. {_NOTEBOOK_ID_REMEDY}"
+                f"notebook_id is {text!r}, a {type(text).__name__}, not a string.", to_do=_NOTEBOOK_ID_REMEDY
             )
         text = text.strip()
         address = None
@@ -56,7 +56,7 @@ class NotebookId:
         if "://" in text:
             address, segments = _split_notebook_url(text)
         if len(segments) != 2 or not all(_is_id_segment(segment) for segment in segments):
-            raise DataloreConfigurationError(f"{text!r} is not the id of a notebook. {_NOTEBOOK_ID_REMEDY}")
+            raise DataloreConfigurationError(f"{text!r} is not the id of a notebook.", to_do=_NOTEBOOK_ID_REMEDY)
         return cls(segments[0], segments[1], address)
 
 

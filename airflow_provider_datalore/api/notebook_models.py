@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from airflow_provider_datalore.api.models import JsonModel, Lenient, clean
+from airflow_provider_datalore.api.text import one_line
 
 KERNEL_BUSY = "BUSY"
 KERNEL_NOT_STARTED = "NOT_STARTED"
@@ -66,12 +67,14 @@ class Cell(JsonModel):
     """A cell, and the result of its last execution.
 
     :param cell_type: ``CODE``, ``SQL``, ``CONTROL`` or ``MARKDOWN``.
-    :param position: counted from 0.
+    :param worksheet: the worksheet that it is on, counted from 0.
+    :param position: its position on the worksheet, counted from 0.
     :param data: details that depend on its type; for a control ``{"control": {…}}``.
     """
 
     cell_id: str
     cell_type: Lenient[str] = ""
+    worksheet: Lenient[int] = 0
     position: Lenient[int] = 0
     source: Lenient[str] = ""
     execution_status: str = "NONE"
@@ -85,6 +88,22 @@ class Cell(JsonModel):
     def runs(self) -> bool:
         """Whether a run of the notebook executes it: whether it contains code."""
         return self.cell_type in ("CODE", "SQL") and bool(self.source.strip())
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it is in the notebook, to compare it with other cells."""
+        return self.worksheet, self.position
+
+    @property
+    def label(self) -> str:
+        """Its number for users, and its worksheet if that is not the first."""
+        return f"cell {self.position + 1}" + (f" of worksheet {self.worksheet + 1}" if self.worksheet else "")
+
+    @property
+    def language(self) -> str:
+        """Its language, such as ``python`` or ``sql``; empty if Datalore does not report it."""
+        language = "sql" if self.cell_type == "SQL" else self.data.get("language")
+        return one_line(language)[:50].lower() if isinstance(language, str) else ""
 
     @property
     def control(self) -> Mapping[str, Any] | None:
@@ -109,12 +128,37 @@ class Cell(JsonModel):
 
 
 class CellOutcome(JsonModel):
-    """The printed output of a cell and its error; Datalore truncates each after 10,000 characters."""
+    """The printed output of a cell and its error.
+
+    Datalore cuts stdout, stderr and the traceback after 10,000 characters each.
+
+    :param stdout_truncated: whether stdout was cut.
+    :param stderr_truncated: whether stderr was cut.
+    :param error_traceback_truncated: whether the traceback was cut.
+    """
 
     stdout: str | None = None
     stderr: str | None = None
     error_message: str | None = None
     error_traceback: str | None = None
+    stdout_truncated: Lenient[bool] = False
+    stderr_truncated: Lenient[bool] = False
+    error_traceback_truncated: Lenient[bool] = False
+
+    @property
+    def printed(self) -> tuple[str, ...]:
+        """What the cell printed to stdout and to stderr, each with a note at its end if Datalore cut it."""
+        streams = (("stdout", self.stdout, self.stdout_truncated), ("stderr", self.stderr, self.stderr_truncated))
+        return tuple(_noted(text, name, cut=cut) for name, text, cut in streams if text)
+
+    @property
+    def traceback(self) -> str:
+        """The traceback, with a note at its end if Datalore cut it; empty if there is none."""
+        return _noted(self.error_traceback or "", "the traceback", cut=self.error_traceback_truncated)
+
+
+def _noted(text: str, what: str, *, cut: bool) -> str:
+    return f"{text}\n[Datalore cut {what} here, after {len(text):,} characters]" if cut else text
 
 
 class NotebookFile(JsonModel):

@@ -50,14 +50,15 @@ def to_datalore(parameters: object) -> dict[str, ParameterValue]:
         return {}
     if not isinstance(parameters, Mapping):
         raise DataloreConfigurationError(
-            f"parameters is a {type(parameters).__name__}, not a mapping {{variable: value}}. If it is a template, set "
-            "render_template_as_native_obj=True on the DAG, or template each value."
+            f"parameters is a {type(parameters).__name__}, not a mapping {{variable: value}}.",
+            to_do="If it is a template, set render_template_as_native_obj=True on the DAG, or template each value.",
         )
     converted: dict[str, ParameterValue] = {}
     for name, value in parameters.items():
         if not isinstance(name, str) or not name.strip():
             raise DataloreConfigurationError(
-                f"parameter name {name!r} is not the name of a variable; use the control's Variable in Datalore."
+                f"parameter name {name!r} is not the name of a variable.",
+                to_do="Use the control's Variable in Datalore.",
             )
         plain = _plain(name, value)
         if plain is None:
@@ -78,13 +79,13 @@ def _plain(name: str, value: object) -> object:
         return as_scalar(value)
     except MissingValueError as missing:
         raise DataloreConfigurationError(
-            f"parameter {name!r} is {missing}, a missing value, which no control in Datalore accepts. Send None to "
-            "keep the notebook's value, or leave the missing values out."
+            f"parameter {name!r} is {missing}, a missing value, which no control in Datalore accepts.",
+            to_do="Send None to keep the notebook's value, or leave the missing values out.",
         ) from None
     except NoDefaultError as error:
         raise DataloreConfigurationError(
-            f"parameter {name!r} is a Param that has no valid value: {error:.300}. Give it a default, or a value when "
-            "the DAG is triggered."
+            f"parameter {name!r} is a Param that has no valid value: {error:.300}.",
+            to_do="Give it a default, or a value when the DAG is triggered.",
         ) from None
 
 
@@ -100,7 +101,7 @@ def _scalar(name: str, value: object) -> Scalar:
     if isinstance(value, PathLike):
         return str(value)
     raise DataloreConfigurationError(
-        f"parameter {name!r} is a {type(value).__name__}, which no control in Datalore accepts. {_remedy(value)}"
+        f"parameter {name!r} is a {type(value).__name__}, which no control in Datalore accepts.", to_do=_remedy(value)
     )
 
 
@@ -118,8 +119,12 @@ def _number(name: str, value: int | float | Decimal) -> str:
         try:
             return int.__repr__(value)
         except ValueError:
-            raise DataloreConfigurationError(f"parameter {name!r} is a number with too many digits.") from None
+            raise DataloreConfigurationError(
+                f"parameter {name!r} is a number with too many digits.", to_do="Send fewer."
+            ) from None
     digits = Decimal(float.__repr__(value)) if isinstance(value, float) else value
     if not digits.is_finite():
-        raise DataloreConfigurationError(f"parameter {name!r} is {value}; Datalore accepts finite numbers only.")
+        raise DataloreConfigurationError(
+            f"parameter {name!r} is {value}; Datalore accepts finite numbers only.", to_do="Send another number."
+        )
     return format(digits, "f")

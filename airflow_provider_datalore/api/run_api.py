@@ -25,6 +25,7 @@ from airflow_provider_datalore.api.flow import Flow, send
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.api.text import MAX_EXCERPT_CHARS, shorten
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreUnexpectedResponseError
+from airflow_provider_datalore.wording import cut, short_id, short_notebook
 
 _RUN_FIELDS = frozenset({"runId", "notebookId", "startTime", "endTime", "status", "success"})
 
@@ -36,10 +37,10 @@ def start_run(request: RunRequest) -> Call:
         "/api/run/v1/notebook",
         f"start a run of notebook {request.notebook_id}",
         body=request.body(),
-        not_found=notebook_not_found(request.notebook_id),
+        **notebook_not_found(request.notebook_id),
         bad_request=(
-            "Datalore did not understand the request. Check that each parameter has the name of a control's Variable "
-            "in the notebook, and that this Datalore is new enough for every option that is set."
+            "Check that each parameter has the name of a control's Variable in the notebook, and that this Datalore is "
+            "new enough for every option that is set."
         ),
     )
 
@@ -51,7 +52,7 @@ def start_interactive_run(notebook_id: NotebookId) -> Call:
         "/api/computation/v1/notebook",
         f"run notebook {notebook_id} interactively",
         body={"notebookId": str(notebook_id)},
-        not_found=notebook_not_found(notebook_id),
+        **notebook_not_found(notebook_id),
     )
 
 
@@ -65,10 +66,10 @@ def get_run(run_id: object) -> Call:
         "GET",
         f"/api/run/v1/{quote(run_id, safe='')}",
         f"read the status of run {run_id}",
-        not_found=(
-            f"There is no run {run_id}, or it is not shared with the owner of the token. Check that the run was "
-            "started with a token of the same user, on the same Datalore."
-        ),
+        missing=f"Run {short_id(run_id)} was not found (404): Datalore does not know it, or it is not shared",
+        not_found=f"There is no run {run_id}, or it is not shared with the owner of the token.",
+        find="Check that the run was started with a token of the same user, on the same Datalore.",
+        is_poll=True,
     )
 
 
@@ -81,15 +82,18 @@ def get_artifact(artifact: Artifact, receive: Callable[[Iterator[bytes]], Any] |
     path = artifact.path
     if not path.startswith("/") or path.startswith("//") or {".", ".."} & set(re.split(r"[/\\]", path)):
         raise DataloreUnexpectedResponseError(
-            f"Datalore returned {path[:MAX_EXCERPT_CHARS]!r} as the path of artifact {artifact.name!r}. It is not a "
-            "path on Datalore's own host, so it was not requested."
+            f"The path of artifact {artifact.name!r:.40} is not a path on Datalore's own host.\n"
+            f"Datalore returned {path[:MAX_EXCERPT_CHARS]!r}, which was not requested.",
+            to_do="Tell the administrator of Datalore.",
         )
     return Call(
         "GET",
         quote(path, safe="/", errors="replace"),
         f"download artifact {artifact.name!r}",
         receive=receive,
-        not_found="Datalore may have removed the artifacts of this old run; run the notebook again to get them.",
+        missing=f"Artifact {artifact.name!r:.60} was not found (404)",
+        not_found="Datalore may have removed the artifacts of this old run.",
+        find="Run the notebook again to get them.",
     )
 
 
@@ -106,8 +110,9 @@ def check_run_id(run_id: object) -> str:
     if isinstance(run_id, str) and re.fullmatch(r"[!-~]{1,500}", run_id) and run_id.strip("."):
         return run_id
     raise DataloreConfigurationError(
-        f"{shorten(repr(run_id))} is not a run id. Use what DataloreRunNotebookOperator or DataloreHook.run_notebook "
-        "returns, for example {{ ti.xcom_pull(task_ids='<the task that runs it>') }}."
+        f"{cut(shorten(repr(run_id)), 80)} is not a run id.",
+        to_do="Use what DataloreRunNotebookOperator or DataloreHook.run_notebook returns, for example "
+        "{{ ti.xcom_pull(task_ids='<the task that runs it>') }}.",
     )
 
 
@@ -120,7 +125,7 @@ def read_run_id(call: Call, response: Response) -> str:
     try:
         return check_run_id(data.get("runId") if isinstance(data, dict) else None)
     except DataloreConfigurationError:
-        unexpected(call, response, "has no usable runId. A run may have been started: look at the notebook in Datalore")
+        unexpected(call, response, "has no usable runId. A run may have been started")
 
 
 def read_run(call: Call, response: Response, run_id: str) -> Run:
@@ -180,9 +185,11 @@ class StatusReader:
         return self._run
 
 
-def notebook_not_found(notebook_id: NotebookId) -> str:
-    """What a 404 means for a call about a notebook, and what to do."""
-    return (
-        f"Notebook {notebook_id} does not exist, or is not shared with the owner of the token. Compare the id with the "
-        "notebook's address in the browser, and share the notebook with edit access."
-    )
+def notebook_not_found(notebook_id: NotebookId) -> dict[str, Any]:
+    """What a 404 means for a call about a notebook, and what to do: arguments of the call."""
+    shown = short_notebook(str(notebook_id))
+    return {
+        "missing": (f"Notebook {shown} was not found (404): deleted, moved, not shared, or a wrong id"),
+        "not_found": (f"Notebook {notebook_id} does not exist, or is not shared with the owner of the token."),
+        "find": ("Compare the id with the notebook's address in the browser, and share the notebook with edit access."),
+    }

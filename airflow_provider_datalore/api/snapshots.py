@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell, Kernel
-from airflow_provider_datalore.exceptions import DataloreError
+from airflow_provider_datalore.exceptions import DataloreError, RunState
 
 Fingerprint: TypeAlias = tuple[int | None, str | None, str | None]
 
@@ -20,10 +20,23 @@ _NEVER: Fingerprint = (None, None, None)
 
 @dataclass(frozen=True, slots=True)
 class NotebookState:
-    """The present state of a notebook: its kernel and its cells."""
+    """The present state of a notebook.
+
+    :param cells: the cells of all worksheets, in their order.
+    :param worksheets: the number of worksheets.
+    """
 
     kernel: Kernel
     cells: tuple[Cell, ...] = ()
+    worksheets: int = 1
+
+    def on(self, worksheet: int) -> tuple[Cell, ...]:
+        """The cells of one worksheet."""
+        return tuple(cell for cell in self.cells if cell.worksheet == worksheet)
+
+    def worksheet_of(self, cell_id: str | None) -> int | None:
+        """The worksheet of a cell; None if there is no such cell."""
+        return next((cell.worksheet for cell in self.cells if cell.cell_id == cell_id), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,7 @@ class Snapshot:
     :param before: the fingerprint of each cell that had been executed, by its id.
     :param required: the ids of the cells that the run must execute.
     :param highest: the highest execution number in this session.
+    :param worksheets: the number of worksheets.
     :param controls: the controls that were set for this run, by the id of their cell.
     """
 
@@ -72,6 +86,7 @@ class Snapshot:
     required: tuple[str, ...] = ()
     highest: int = 0
     controls: Mapping[str, ControlSeal] = field(default_factory=dict)
+    worksheets: int = 1
 
     @classmethod
     def take(cls, notebook: NotebookId, state: NotebookState, controls: Mapping[str, Mapping[str, Any]]) -> Snapshot:
@@ -87,6 +102,7 @@ class Snapshot:
             required=code or tuple(cell.cell_id for cell in state.cells if cell.control is not None),
             highest=0 if state.kernel.state == KERNEL_NOT_STARTED else max(counts, default=0),
             controls={cell_id: ControlSeal.of(control) for cell_id, control in controls.items()},
+            worksheets=state.worksheets,
         )
 
     def to_text(self) -> str:
@@ -97,6 +113,7 @@ class Snapshot:
                 "before": self.before,
                 "required": self.required,
                 "highest": self.highest,
+                "worksheets": self.worksheets,
                 "controls": {key: [seal.variable, seal.fields, seal.digest] for key, seal in self.controls.items()},
             },
             separators=(",", ":"),
@@ -116,6 +133,7 @@ class Snapshot:
                 before={str(key): (count, at, status) for key, (count, at, status) in data["before"].items()},
                 required=tuple(map(str, data["required"])),
                 highest=int(data["highest"]),
+                worksheets=int(data.get("worksheets", 1)),
                 controls={
                     str(key): ControlSeal(str(variable), tuple(fields), str(digest))
                     for key, (variable, fields, digest) in data["controls"].items()
@@ -123,9 +141,10 @@ class Snapshot:
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataloreError(
-                f"The stored snapshot of an interactive run cannot be read ({error!r:.200}): {text!r:.200}. The "
-                "outcome of the run cannot be determined; look at the notebook in Datalore. Workers and triggerers "
-                "must have the same version of airflow-provider-datalore."
+                f"The stored snapshot of an interactive run cannot be read.\n{error!r:.200}: {text!r:.200}",
+                to_do="Look at the notebook in Datalore. Workers and triggerers must have the same version of "
+                "airflow-provider-datalore.",
+                state=RunState.UNKNOWN,
             ) from None
 
     def has_run(self, cell: Cell) -> bool:

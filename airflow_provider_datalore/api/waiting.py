@@ -13,17 +13,21 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from airflow_provider_datalore import defaults
-from airflow_provider_datalore.api.conditions import Condition
+from airflow_provider_datalore.api.conditions import Condition, state_of_run
 from airflow_provider_datalore.api.flow import Flow, Refresh, Result, Sleep
+from airflow_provider_datalore.api.models import Run
+from airflow_provider_datalore.api.run_api import StatusReader
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
+    DataloreError,
     DataloreNoResponseError,
     DataloreNotFoundError,
     DataloreUnauthorizedError,
     DataloreUnavailableError,
     DataloreUntrustedServerError,
 )
+from airflow_provider_datalore.wording import SUMMARY_CHARS, cut
 
 MIN_POLL_INTERVAL = 1.0
 """Seconds."""
@@ -33,6 +37,8 @@ MAX_BACKOFF = 60.0
 """Seconds between two retries."""
 MAX_START_DELAY = 60.0
 """Seconds until the first request, whose time another machine has set: its clock may be wrong."""
+MAX_PERMANENT_OUTAGE = 15.0
+"""Seconds for which to retry, before the first usable response, after an error that waiting cannot help."""
 MAX_SECONDS = 1e10
 """The largest time limit and the largest epoch second, so that their sum can be converted to a datetime."""
 
@@ -62,12 +68,14 @@ CLOCK = Clock()
 class WaitPolicy:
     """How often to poll and how long to wait; validated on creation.
 
-    :param poll_interval: maximum seconds between two requests; at least 1.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param max_outage: seconds for which Datalore may be unreachable, without one usable response.
     :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; None for now.
     :param not_before: when to send the first request, in epoch seconds; None for soon.
     :param min_interval: minimum seconds between two requests; None for :data:`MIN_POLL_INTERVAL`.
+    :param contacted: whether Datalore has given this task a usable response before. If not, an error that waiting
+        cannot help, such as an unknown host name, ends the wait after :data:`MAX_PERMANENT_OUTAGE`.
     :raises DataloreConfigurationError: for a value that is not a number, or out of range.
     """
 
@@ -77,6 +85,7 @@ class WaitPolicy:
     since: float | None = None
     not_before: float | None = None
     min_interval: float | None = None
+    contacted: bool = False
 
     def __post_init__(self) -> None:
         check_seconds("poll_interval", self.poll_interval, minimum=MIN_POLL_INTERVAL)
@@ -120,7 +129,8 @@ def check_seconds(name: str, value: object, *, minimum: float) -> float:
         return float(value)
     raise DataloreConfigurationError(
         f"{name} is {value!r:.50}; it must be a number of seconds between {minimum:g} and {MAX_SECONDS:g}, or a "
-        "timedelta."
+        "timedelta.",
+        to_do=f"Correct {name}.",
     )
 
 
@@ -130,12 +140,18 @@ class Outage:
 
     :param budget: the seconds that an outage may last.
     :param clock: the source of time.
+    :param contacted: whether there was a usable response before; see :class:`WaitPolicy`.
     """
 
     budget: float
     clock: Clock
+    contacted: bool = False
     began: float | None = None
     failures: int = field(default=0)
+    _created: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self._created = self.clock.monotonic()
 
     def tolerate(self, error: DataloreNoResponseError) -> float:
         """How many more seconds the outage may last after this error.
@@ -146,18 +162,33 @@ class Outage:
         if self.began is None:
             self.began = now
         left = self.began + self.budget - now
+        is_hopeless = error.permanent and not self.contacted
+        if is_hopeless:
+            # An attempt may take long, such as the look-up of a name.
+            left = min(left, self._created + MAX_PERMANENT_OUTAGE - now)
         if left <= 0 and not self.failures:
             raise error
+        if left <= 0 and is_hopeless:
+            error.message += f"\nTried {self.failures + 1} times in {now - self._created:.0f} s: waiting cannot help."
+            raise error
         if left <= 0:
-            raise DataloreUnavailableError(
-                f"Datalore gave no usable response for {now - self.began:.0f} s (max_outage is {self.budget:g} s). "
-                f"The last error: {error}",
-                status=error.status,
-                url=error.url,
-                never_received=error.never_received,
-            ) from error
+            raise self._ended(error, now - self.began) from error
         self.failures += 1
         return left
+
+    def _ended(self, error: DataloreNoResponseError, seconds: float) -> DataloreUnavailableError:
+        cause = error.cause or error.summary.rstrip(".")
+        is_unreachable = error.never_received and error.status is None
+        what = "Datalore could not be reached" if is_unreachable else "Datalore gave no usable response"
+        return DataloreUnavailableError(
+            f"{cut(f'{what} for {seconds:.0f} s: {cause}', SUMMARY_CHARS - 1)}.\n"
+            f"max_outage is {self.budget:g} s. The last error: {error.summary}\n{error.reason}",
+            status=error.status,
+            url=error.url,
+            never_received=error.never_received,
+            cause=cause,
+            to_do=error.to_do,
+        )
 
     def backoff(self, error: DataloreNoResponseError) -> float:
         """Seconds to wait after this error: exponential, at least as long as ``Retry-After``, and within the budget.
@@ -168,14 +199,17 @@ class Outage:
         exponential = min(MAX_BACKOFF, MIN_POLL_INTERVAL * 2.0 ** min(self.failures - 1, 10))
         jittered = exponential * (0.5 + self.clock.chance() / 2)
         delay = min(left, max(error.retry_after or 0.0, jittered, MIN_POLL_INTERVAL / 2))
-        log.warning("%s Retrying in %.1f s; giving up if the outage lasts for another %.0f s.", error, delay, left)
+        log.warning(
+            "%s Retrying in %.1f s; giving up if the outage lasts for another %.0f s.", error.summary, delay, left
+        )
+        log.debug("The error: %s", error)
         return delay
 
     def end(self) -> None:
         """Record a usable response, which ends the outage."""
         if self.began is not None:
             log.info("Datalore responds again after %.0f s.", self.clock.monotonic() - self.began)
-        self.began, self.failures = None, 0
+        self.began, self.failures, self.contacted = None, 0, True
 
 
 def submit(flow: Callable[[], Flow[Result]], max_outage: float, clock: Clock = CLOCK) -> Flow[Result]:
@@ -200,16 +234,22 @@ def submit(flow: Callable[[], Flow[Result]], max_outage: float, clock: Clock = C
 
 
 def retry(
-    flow: Callable[[], Flow[Result]], max_outage: float, clock: Clock = CLOCK, *, grace: float = 0.0
+    flow: Callable[[], Flow[Result]],
+    max_outage: float,
+    clock: Clock = CLOCK,
+    *,
+    grace: float = 0.0,
+    contacted: bool = False,
 ) -> Flow[Result]:
     """Send calls that may arrive twice; retry them until there is a usable response.
 
     :param flow: sends the calls; called once for each attempt.
     :param max_outage: seconds for which to retry while Datalore gives no usable response; 0 for one attempt.
     :param grace: seconds for which to retry while Datalore does not know the run; 0 for one attempt.
+    :param contacted: whether there was a usable response before; see :class:`WaitPolicy`.
     :raises DataloreError: when Datalore refuses a call, or ``max_outage`` is used up.
     """
-    outage = Outage(WaitPolicy(max_outage=max_outage).max_outage, clock)
+    outage = Outage(WaitPolicy(max_outage=max_outage).max_outage, clock, contacted)
     began = clock.monotonic()
     while True:
         try:
@@ -221,6 +261,24 @@ def retry(
         except DataloreNoResponseError as error:
             delay = outage.backoff(error)
         yield Sleep(delay)
+
+
+def read_run(
+    status: StatusReader,
+    run_id: str,
+    max_outage: float,
+    clock: Clock = CLOCK,
+    *,
+    grace: float = 0.0,
+    contacted: bool = False,
+) -> Flow[Run]:
+    """Read the status of a run once; see :func:`retry`. Errors have the state of the run, as far as it is known."""
+    try:
+        return (yield from retry(status.look, max_outage, clock, grace=grace, contacted=contacted))
+    except DataloreError as error:
+        state, words = state_of_run(run_id, None, error)
+        error.set_state(state, words=words)
+        raise
 
 
 def wait_for(
@@ -237,7 +295,7 @@ def wait_for(
         token of the reloaded connection is refused as well.
     """
     since = clock.wall() if policy.since is None else policy.since
-    outage = Outage(policy.max_outage, clock)
+    outage = Outage(policy.max_outage, clock, policy.contacted)
     last: Seen | None = None
 
     def look_now() -> Flow[Seen]:
@@ -258,11 +316,19 @@ def wait_for(
             seen = yield from _with_valid_token(look_now)
         except DataloreNotFoundError as error:
             if not condition.tolerates_not_found(last, clock.wall() - since):
+                condition.interrupted(error, last)
                 raise
-            log.info("Datalore does not list the run yet: %s", error)
+            log.info("Datalore does not list the run yet: %s", error.summary)
             delay = MIN_POLL_INTERVAL
         except DataloreNoResponseError as error:
-            delay = 0.0 if final else outage.backoff(error)
+            try:
+                delay = 0.0 if final else outage.backoff(error)
+            except DataloreNoResponseError as end:
+                condition.interrupted(end, last)
+                raise
+        except DataloreError as error:
+            condition.interrupted(error, last)
+            raise
         else:
             outage.end()
             if condition.is_met(seen, last, clock.wall() - since):
@@ -283,6 +349,6 @@ def _with_valid_token(flow: Callable[[], Flow[Result]]) -> Flow[Result]:
     try:
         return (yield from flow())
     except DataloreUnauthorizedError as error:
-        log.warning("%s Reloading the connection, in case the token was changed.", error)
+        log.warning("%s Reloading the connection, in case the token was changed.", error.summary)
     yield Refresh()
     return (yield from flow())

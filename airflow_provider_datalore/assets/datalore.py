@@ -45,7 +45,8 @@ def create_asset(
         uri = sanitize_uri(urlsplit(address + notebook_id.path)).geturl()
     except ValueError as error:
         raise DataloreConfigurationError(
-            f"Cannot create an asset for notebook {notebook!r} on host {host!r}: {error}"
+            f"Cannot create an asset for notebook {notebook!r} on host {host!r}: {error}",
+            to_do="Correct the notebook or the host.",
         ) from None
     return Asset(uri=uri, extra=extra)
 

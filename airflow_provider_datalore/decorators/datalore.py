@@ -127,8 +127,9 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
             returned = asyncio.run(_result_of(returned))
         if returned is not None and not isinstance(returned, Mapping):
             raise DataloreConfigurationError(
-                f"The function of task {self.task_id!r} returned a {type(returned).__name__}; it must return the "
-                "notebook's parameters as a mapping such as {'region': 'eu'}, or None for no parameters."
+                f"The function of task {self.task_id!r} returned a {type(returned).__name__}, not a mapping.",
+                to_do="It must return the notebook's parameters as a mapping such as {'region': 'eu'}, or None for no "
+                "parameters.",
             )
         masked: Any = redact(to_datalore(returned))
         if reserved := reserved_key(masked):
@@ -145,14 +146,14 @@ class DataloreNotebookDecoratedOperator(DecoratedOperator, DataloreRunNotebookOp
         """Push a value; Airflow 3.0 calls this method on decorated tasks, but does not define it."""
         context["ti"].xcom_push(key=key, value=value)
 
-    def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
+    def _deliver(self, run: Run, hook: DataloreHook, context: Context, public_url: str = "") -> str:
         """Restore the parameters for the asset events, if the function was called in another process."""
         if self.parameters is None:
             from airflow_provider_datalore.tasks.own_xcoms import own_xcom
 
             parameters = own_xcom(context, xcom.PARAMETERS)
             self.parameters = parameters if isinstance(parameters, Mapping) else None
-        return super()._deliver(run, hook, context)
+        return super()._deliver(run, hook, context, public_url)
 
 
 async def _result_of(awaitable: Awaitable[object]) -> object:

@@ -88,6 +88,12 @@ async def list_runs(emulator: CurrentEmulator) -> list[dict[str, Any]]:
     ]
 
 
+@router.delete("/runs/{run_id}", status_code=204, response_model=None)
+async def stop_run(run_id: str, emulator: CurrentEmulator) -> None:
+    """Stop a run that executes or waits; respond when it has ended. Without effect on a run that has ended."""
+    await emulator.stop_run(run_id)
+
+
 @router.get("/log")
 async def get_log(emulator: CurrentEmulator) -> dict[str, Any]:
     """Count what was requested since the last reset.

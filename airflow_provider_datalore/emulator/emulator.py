@@ -14,7 +14,7 @@ from .run_store import Run, RunStore
 from .runner import Runner
 from .scopes import Caller
 from .session_registry import Sessions
-from .settings import Settings
+from .settings import Settings, Variant
 from .tree import NotebookFile
 
 
@@ -23,7 +23,7 @@ class Emulator:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.variant = settings.variant
+        self._variant = settings.variant
         self.access = Access(settings.tokens, settings.viewers, settings.no_access, settings.limits)
         self.library = Library(settings.notebooks, settings.data)
         self.run_store = RunStore(settings.data / "runs")
@@ -31,11 +31,21 @@ class Emulator:
         self.file_areas = FileAreas(self.library, settings.data)
         self.request_log = RequestLog()
         self.faults = FaultRules(RULE_LIST.validate_python(settings.faults))
-        self.runner = Runner(self.library, self.run_store, self.reports, self._max_parallel_runs)
+        self.runner = Runner(
+            self.library, self.run_store, self.reports, settings.max_parallel_runs, settings.abandoned_after
+        )
+        self.variant = settings.variant
         self.sessions = Sessions(self.runner.slots, self.runner.spawn, self.request_log, lambda: self.variant)
 
-    def _max_parallel_runs(self) -> int:
-        return self.variant.parallel_limit or self.settings.max_parallel_runs
+    @property
+    def variant(self) -> Variant:
+        """The variant of Datalore that is simulated now."""
+        return self._variant
+
+    @variant.setter
+    def variant(self, variant: Variant) -> None:
+        self._variant = variant
+        self.runner.slots.resize(variant.parallel_limit or self.settings.max_parallel_runs)
 
     async def reset(self) -> None:
         """End and forget all runs, sessions and reports, and return to the settings."""
@@ -69,6 +79,16 @@ class Emulator:
             raise RefusedError(404, f"There is no run {run_id}")
         self._check_own(caller, run.notebook_id)
         return run
+
+    async def stop_run(self, run_id: str) -> None:
+        """Stop a run of any user and wait for its end. A run that has ended stays as it is.
+
+        :raises RefusedError: 404, there is no such run.
+        """
+        run = self.run_store.get(run_id)
+        if run is None:
+            raise RefusedError(404, f"There is no run {run_id}")
+        await self.runner.stop_run(run)
 
     def editable(self, caller: Caller, notebook_id: str) -> NotebookFile:
         """The notebook with this id, which the user may edit and run.

@@ -37,6 +37,10 @@ async def execute(notebook: NotebookNode, folder: Path) -> str | None:
     except KernelSilentError as error:
         note_failure(notebook.cells[index], "KernelSilentError", str(error))
         return str(error)
+    except asyncio.CancelledError:
+        if executes(notebook.cells[index]):
+            note_failure(notebook.cells[index], "RunStoppedError", "The run was stopped while this cell executed")
+        raise
     finally:
         await asyncio.shield(kernel.stop())
     return None

@@ -23,6 +23,24 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 
+_SEND_BEFORE_EXIT = """
+def _send_before_exit():
+    import os, time
+    exit_at_once, kernel, sleep = os._exit, os.getpid(), time.sleep
+    def _exit(status):
+        if os.getpid() == kernel:
+            sleep(0.2)
+        exit_at_once(status)
+    os._exit = _exit
+_send_before_exit()
+del _send_before_exit
+"""
+"""Python code with which ``os._exit`` does not cut off what a cell has flushed before.
+
+A kernel hands its messages to a thread of ZeroMQ, which sends them some microseconds later and does not report it.
+"""
+
+
 class CellError(Exception):
     """A cell raised an exception."""
 
@@ -91,6 +109,8 @@ class Kernel:
         request = client.kc.kernel_info()
         info = await asyncio.wait_for(client.async_wait_for_reply(request), client.startup_timeout)
         self._language_info = info["content"].get("language_info") if info else None
+        if self._spec.is_python:
+            client.kc.execute(_SEND_BEFORE_EXIT, silent=True, store_history=False, allow_stdin=False)
 
     async def execute(self, notebook: NotebookNode, index: int) -> None:
         """Execute one cell of a notebook; the outputs are written into the cell, and widgets into the metadata.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,17 @@ from pydantic.fields import FieldInfo
 
 from .access import parse_share, parse_token
 from .faults import RULE_LIST
+from .folders import copy_folder
 from .ids import NotebookId
 from .likeness import read_likeness
 from .scopes import Limits, Scope, parse_notebook_token, parse_scope
 from .settings import DEFAULT_USER, MAX_RUN_WINDOW, Settings, Variant
+from .slots import ABANDONED_AFTER
 
 Parsed = TypeVar("Parsed")
+
+DEFAULT_PORT = 8357
+"""Not 8080, Airflow's own default port. IANA has assigned 8357 to no service, and no widespread program uses it."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Namespace]:
@@ -38,9 +44,19 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
         parser.error(f"the folder {options.notebooks} does not exist")
     if options.tls_key and not options.tls_cert:
         parser.error("--tls-key requires --tls-cert")
-    data = options.data or options.notebooks / ".datalore-emulator"
-    if data.resolve() == options.notebooks.resolve():
+    if options.data and options.data.resolve() == options.notebooks.resolve():
         parser.error("--data must not be the folder of the notebooks itself")
+    options.original, options.temporary = options.notebooks, None
+    if options.copy:
+        # Deleted when the process ends, or when the options are.
+        options.temporary = tempfile.TemporaryDirectory(prefix="datalore-emulator-", ignore_cleanup_errors=True)
+        options.notebooks = Path(options.temporary.name, "notebooks")
+        try:
+            copy_folder(options.original, options.notebooks)
+        except OSError as error:
+            parser.error(f"cannot copy {options.original}: {error.strerror}: {error.filename}")
+    beside = Path(options.temporary.name, "data") if options.temporary else options.notebooks / ".datalore-emulator"
+    data = options.data or beside
     try:
         data.mkdir(parents=True, exist_ok=True)
         tokens = dict(options.token or [(_generated_token(data), DEFAULT_USER)])
@@ -57,6 +73,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
             viewers=frozenset(options.viewer),
             no_access=frozenset(options.no_access),
             max_parallel_runs=options.max_parallel_runs,
+            abandoned_after=options.abandoned_after,
             run_window=options.run_window,
             variant=_variant(options, likeness),
             faults=options.faults,
@@ -99,14 +116,19 @@ def _add_serving(group: argparse._ArgumentGroup) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="folder of runs and reports (default: NOTEBOOKS_FOLDER/.datalore-emulator)",
+        help="folder of runs and reports (default: NOTEBOOKS_FOLDER/.datalore-emulator; a temporary one with --copy)",
     )
     add(
         "--host",
         default="127.0.0.1",
         help="address to listen on (default: %(default)s); clients can run any code",
     )
-    add("--port", type=int, default=8080, help="port to listen on, 0 for any free port (default: %(default)s)")
+    add("--port", type=int, default=DEFAULT_PORT, help="port to listen on, 0 for any free port (default: %(default)s)")
+    add(
+        "--copy",
+        action="store_true",
+        help="serve a copy of the folder and delete it at the end, so that nothing changes in the folder itself",
+    )
     add("--stop-at-eof", action="store_true", help="stop when standard input is closed, as when the parent ends")
     add("--tls-cert", type=Path, metavar="PEM", help="serve HTTPS with this certificate chain")
     add("--tls-key", type=Path, metavar="PEM", help="the private key, if the file of --tls-cert does not contain it")
@@ -143,6 +165,13 @@ def _add_runs(group: argparse._ArgumentGroup) -> None:
         default=2,
         metavar="N",
         help="number of notebooks that run at the same time (default: %(default)s)",
+    )
+    add(
+        "--abandoned-after",
+        type=float,
+        default=ABANDONED_AFTER,
+        metavar="SECONDS",
+        help="time without a status request after which a run does not keep others waiting (default: %(default)s)",
     )
     add(
         "--run-window",

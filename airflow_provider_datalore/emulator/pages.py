@@ -30,6 +30,7 @@ _LIST_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
+form { margin: 0; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top; }
 """
 
@@ -55,7 +56,7 @@ def overview(request: Request, emulator: CurrentEmulator, token: str | None = No
     return _page(
         "Datalore emulator",
         f"<h2>Notebooks</h2><ul>{notebooks or '<li>none yet'}</ul><h2>Runs</h2><table>"
-        "<tr><th>Run<th>Notebook<th>Submitted<th>State<th>Artifact</tr>"
+        "<tr><th>Run<th>Notebook<th>Submitted<th>State<th></tr>"
         f"{runs}</table>",
     )
 
@@ -75,7 +76,14 @@ def show_run(run_id: str, emulator: CurrentEmulator) -> Response:
         raise RefusedError(404, f"There is no run {run_id}")
     if run.ended and emulator.has_artifact(run):
         return _notebook_page(emulator.run_store.executed_copy(run), run.title or run.notebook)
-    return _page(f"Run {run_id}", f"<p>{escape(_state(run))}</p>")
+    return _page(f"Run {run_id}", f"<p>{escape(_state(run))}</p>{_stop_button(run)}")
+
+
+@router.post("/runs/{run_id}/stop")
+async def stop_run(run_id: str, emulator: CurrentEmulator) -> Response:
+    """Stop a run, for the button on the pages."""
+    await emulator.stop_run(run_id)
+    return RedirectResponse("/", 303)
 
 
 @router.get("/reports/{owner}/{notebook}")
@@ -124,8 +132,16 @@ def _run_row(emulator: Emulator, run: Run) -> str:
     return (
         f"<tr><td><a href='/runs/{run.run_id}'>{run.run_id[:8]}</a>"
         f"<td><a href='{_notebook_address(run.notebook_id)}'>{escape(str(run.notebook_id))}</a>"
-        f"<td>{run.submitted:%Y-%m-%d %H:%M:%S}<td>{escape(_state(run))}<td>{artifact}</tr>"
+        f"<td>{run.submitted:%Y-%m-%d %H:%M:%S}<td>{escape(_state(run))}"
+        f"<td>{artifact}{_stop_button(run)}</tr>"
     )
+
+
+def _stop_button(run: Run) -> str:
+    """A form, because no scripts run on the pages."""
+    if run.ended:
+        return ""
+    return f"<form method='post' action='/runs/{run.run_id}/stop'><button>Stop</button></form>"
 
 
 def _state(run: Run) -> str:

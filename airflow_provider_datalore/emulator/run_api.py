@@ -70,6 +70,7 @@ async def get_run(run_id: str, caller: CurrentCaller, emulator: CurrentEmulator)
     if not is_visible(run, emulator.variant):
         raise RefusedError(404, f"There is no run {run_id}")
     emulator.request_log.polls[run_id] += 1
+    emulator.runner.slots.note_request(run_id)
     has_artifact = emulator.has_artifact(run) and not has_expired(run, emulator.variant)
     return describe(run, emulator.variant, read_only=emulator.is_read_only(run), has_artifact=has_artifact)
 

@@ -14,13 +14,16 @@ from .isolation import copy_files
 from .library import Library, write_notebook
 from .rendering import Reports
 from .run_store import Run, RunStore, now
-from .slots import Slots
+from .slots import ABANDONED_AFTER, Slots
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 log = logging.getLogger(__name__)
 Arguments = ParamSpec("Arguments")
+
+STOPPED = "The run was stopped"
+"""The failure of a run that was stopped."""
 
 
 class Runner:
@@ -29,22 +32,31 @@ class Runner:
     :param library: finds the files of the notebooks.
     :param run_store: stores the runs.
     :param reports: the reports that a run may update.
-    :param max_parallel: the number of notebooks that execute at the same time, or a function that returns it.
+    :param max_parallel: the number of notebooks that execute at the same time.
+    :param abandoned_after: seconds without a status request after which a run does not keep others waiting.
     """
 
     def __init__(
-        self, library: Library, run_store: RunStore, reports: Reports, max_parallel: int | Callable[[], int]
+        self,
+        library: Library,
+        run_store: RunStore,
+        reports: Reports,
+        max_parallel: int,
+        abandoned_after: float = ABANDONED_AFTER,
     ) -> None:
         self._library = library
         self._run_store = run_store
         self._reports = reports
-        self.slots = Slots(max_parallel if callable(max_parallel) else lambda: max_parallel)
+        self.slots = Slots(max_parallel, abandoned_after)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._stopping: set[str] = set()
 
     @property
     def is_full(self) -> bool:
         """Whether another run would have to wait."""
-        return len(self._tasks) >= self.slots.limit
+        self.slots.reclaim()
+        return len(self._tasks) - self.slots.abandoned >= self.slots.limit
 
     @property
     def is_busy(self) -> bool:
@@ -59,7 +71,20 @@ class Runner:
             writes to the notebook's own files.
         """
         self._run_store.save(run)
-        self.spawn(self._run(run, notebook, folder))
+        self._runs[run.run_id] = task = self.spawn(self._run(run, notebook, folder))
+        task.add_done_callback(lambda _: self._runs.pop(run.run_id, None))
+
+    async def stop_run(self, run: Run) -> None:
+        """Stop a run that executes, with its kernel, or that waits; it then ends as failed."""
+        task = self._runs.get(run.run_id)
+        if task is None:
+            return
+        self._stopping.add(run.run_id)
+        try:
+            task.cancel()
+            await asyncio.wait([task])
+        finally:
+            self._stopping.discard(run.run_id)
 
     async def stop(self) -> None:
         """End everything that executes or waits, and its kernels."""
@@ -77,16 +102,24 @@ class Runner:
     async def _run(self, run: Run, notebook: NotebookNode, folder: Path) -> None:
         failure: str | None = "The emulator stopped before the run ended"
         try:
-            async with self.slots:
+            async with self.slots.hold(run.run_id):
                 run.started = now()
                 self._run_store.save(run)
                 try:
                     failure = await self._execute(run, notebook, folder)
+                except asyncio.CancelledError:
+                    if run.run_id not in self._stopping:
+                        raise
+                    failure = STOPPED
                 except Exception as error:
                     log.exception("Run %s of %s failed in the emulator", run.run_id, run.notebook_id)
                     failure = f"The emulator could not execute the notebook: {error!r}"
                     note_in_first_cell(notebook, "EmulatorError", failure)
                 await _in_thread(self._store_result, run, notebook, failure)
+        except asyncio.CancelledError:
+            if run.run_id not in self._stopping:
+                raise
+            failure = STOPPED if run.started is None else failure
         except Exception as error:
             log.exception("Run %s of %s failed in the emulator", run.run_id, run.notebook_id)
             failure = f"The emulator failed: {error!r}"

@@ -41,7 +41,7 @@ def serve(settings: Settings, options: Namespace) -> None:
     listener = _listen(options.host, options.port)
     with _lock(settings.data):
         allowed = hosts.allowed_hosts(options.host, listener.getsockname()[0])
-        server = _Server(_configure(settings, options, allowed), settings, _address(options, listener))
+        server = _Server(_configure(settings, options, allowed), settings, options, _address(options, listener))
         if options.stop_at_eof:
             threading.Thread(target=server.stop_at_eof, daemon=True).start()
         server.run([listener])
@@ -50,14 +50,15 @@ def serve(settings: Settings, options: Namespace) -> None:
 class _Server(uvicorn.Server):
     """Prints the address and the notebooks as soon as it accepts connections."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings, address: str) -> None:
+    def __init__(self, config: uvicorn.Config, settings: Settings, options: Namespace, address: str) -> None:
         super().__init__(config)
         self._settings = settings
+        self._options = options
         self._address = address
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        print(_announcement(self._settings, self._address), flush=True)  # noqa: T201 - a command prints
+        print(_announcement(self._settings, self._options, self._address), flush=True)  # noqa: T201 - a command prints
 
     def stop_at_eof(self) -> None:
         """Wait for the end of standard input, then stop."""
@@ -66,8 +67,12 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _announcement(settings: Settings, address: str) -> str:
-    lines = [f"Datalore emulator listening on {address}", "", "Notebooks:"]
+def _announcement(settings: Settings, options: Namespace, address: str) -> str:
+    lines = [f"Datalore emulator listening on {address}", ""]
+    if options.copy:
+        original = printable(options.original)
+        lines += [f"Serving a copy of {original} as it is now; the copy is deleted at the end.", ""]
+    lines.append("Notebooks:")
     library = Library(settings.notebooks, settings.data)
     notebooks = library.notebooks().values()
     lines += [f"  {notebook.id}  {address}/notebook/{notebook.id}" for notebook in notebooks]

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .scopes import Limits
+from .slots import ABANDONED_AFTER
 
 DEFAULT_USER = "me"
 """The owner of notebooks directly in the folder, and the user of a token without a user name."""
@@ -177,6 +178,8 @@ class Settings(BaseModel):
     :param viewers: (user, ``owner/id``) pairs: these users may only view these notebooks.
     :param no_access: (user, ``owner/id``) pairs: these notebooks are not shared with these users.
     :param max_parallel_runs: the number of notebooks that execute at the same time; the others wait.
+    :param abandoned_after: seconds without a status request after which a run does not count towards this number while
+        others wait.
     :param run_window: the maximum number of seconds for which a request that runs a cell waits for its end.
     :param variant: the variant of Datalore to simulate.
     :param faults: the initial fault rules, as the JSON that :mod:`.faults` reads.
@@ -191,6 +194,7 @@ class Settings(BaseModel):
     viewers: frozenset[tuple[str, str]] = frozenset()
     no_access: frozenset[tuple[str, str]] = frozenset()
     max_parallel_runs: int = Field(default=2, ge=1)
+    abandoned_after: float = Field(default=ABANDONED_AFTER, ge=0)
     run_window: float = Field(default=MAX_RUN_WINDOW, ge=0, le=MAX_RUN_WINDOW)
     variant: Variant = Variant()
     faults: list[object] = []

@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
+from .folders import copy_folder
+
 DEFAULT_TOKEN = "emulator-token"  # noqa: S105 - it is valid only for the emulators of tests
 """The API token of the user ``me`` if none is given."""
 
@@ -164,6 +166,10 @@ class EmulatorProcess:
         """Accept these tokens (``TOKEN`` or ``USER=TOKEN``) and no others."""
         self.admin("PUT", "tokens", list(tokens))
 
+    def stop_run(self, run_id: str) -> None:
+        """Stop a run that executes or waits, see ``DELETE /emulator/runs/<id>``."""
+        self.admin("DELETE", f"runs/{quote(run_id, safe='')}")
+
     def publish_report(self, notebook_id: str) -> None:
         """Publish a notebook (``owner/id``) as a report."""
         self.admin("POST", f"reports/{quote(notebook_id)}")
@@ -265,7 +271,7 @@ class SharedEmulator:
         target = Path(self._temporary.name, "notebooks")
         if target.exists():
             shutil.rmtree(target)
-        _copy_folder(source, target, source)
+        copy_folder(source, target)
         self._files = _stats(target)
         return target
 
@@ -273,23 +279,6 @@ class SharedEmulator:
         if self._process is not None:
             self._process.stop()
             self._process = None
-
-
-def _copy_folder(source: Path, target: Path, root: Path) -> None:
-    """Copy a folder, without names that begin with a dot. Links keep their targets, and are not followed."""
-    target.mkdir()
-    for path in source.iterdir():
-        copy = target / path.name
-        if path.name.startswith("."):
-            continue
-        if path.is_symlink():
-            link = path.readlink()
-            stays_inside = not link.is_absolute() and path.resolve().is_relative_to(root)
-            copy.symlink_to(link if stays_inside else path.resolve())
-        elif path.is_dir():
-            _copy_folder(path, copy, root)
-        elif path.is_file():
-            shutil.copy2(path, copy)
 
 
 def _stats(folder: Path) -> dict[Path, tuple[int, int, int]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.api.flow import request
 from airflow_provider_datalore.durations import seconds
+from airflow_provider_datalore.exceptions import DataloreOutputError
 from airflow_provider_datalore.hooks.synchronous import SynchronousHook
 
 if TYPE_CHECKING:
@@ -58,7 +59,14 @@ class ArtifactsHook(SynchronousHook):
         """
         from airflow_provider_datalore.hooks.run_outputs import read_outputs
 
-        return read_outputs(run, names, partial(self.receive_artifact, max_outage=max_outage))
+        download = partial(self.receive_artifact, max_outage=max_outage)
+        try:
+            return self.connection.without_token_in(read_outputs(run, names, download))
+        except DataloreOutputError as error:
+            # Its text and the names in it are the notebook's.
+            vars(error).update(self.connection.without_token_in(vars(error)))
+            error.args = (error.message,)
+            raise
 
     def download_artifact(
         self,
@@ -112,7 +120,9 @@ class ArtifactsHook(SynchronousHook):
         :raises DataloreError: any failure, each with its own class.
         """
         call = run_api.get_artifact(artifact, receive)
-        received: Received = self.run_flow(waiting.retry(partial(request, call), seconds(max_outage))).received
+        # Whoever has an artifact has it from a usable response.
+        flow = waiting.retry(partial(request, call), seconds(max_outage), contacted=True)
+        received: Received = self.run_flow(flow).received
         return received
 
     def artifact_url(self, artifact: Artifact) -> str:

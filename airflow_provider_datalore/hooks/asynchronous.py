@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 
-from airflow_provider_datalore import defaults
+from airflow_provider_datalore import defaults, settings
 from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import Run
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.conditions import Condition
     from airflow_provider_datalore.api.flow import Flow, Result
     from airflow_provider_datalore.api.models import NotebookId
-    from airflow_provider_datalore.api.snapshots import NotebookState
+    from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
     from airflow_provider_datalore.transport.aiohttp_client import SharedClient
 
 MIN_LOOKUP_INTERVAL, MAX_LOOKUP_INTERVAL = 1.0, 15.0
@@ -58,16 +58,16 @@ class DataloreAsyncHook(DataloreBaseHook):
         """Read the present state of a run; see :meth:`DataloreHook.get_run`."""
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
-            flow = waiting.retry(status.look, seconds(max_outage), grace=seconds(grace))
+            flow = waiting.read_run(status, run_id, seconds(max_outage), grace=seconds(grace))
             return await self.run_flow(flow)
 
     async def wait_for_run(
         self,
         run_id: str,
         *,
-        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
     ) -> Run:
         """Wait until a run has ended, successfully or not; see :meth:`DataloreHook.wait_for_run`."""
         now = time.time()
@@ -75,7 +75,7 @@ class DataloreAsyncHook(DataloreBaseHook):
             policy = WaitPolicy(seconds(poll_interval), seconds(max_outage), deadline_after(timeout, now), since=now)
         return await self.wait_with_policy(run_id, policy)
 
-    async def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "Datalore") -> Run:
+    async def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "") -> Run:
         """Wait until a run has ended; see :meth:`DataloreHook.wait_with_policy`."""
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
@@ -110,7 +110,7 @@ class DataloreAsyncHook(DataloreBaseHook):
                 failure = not_defined(conn_id) if is_missing else not_looked_up(conn_id, error)
                 if time.monotonic() + interval > until:
                     raise failure from None
-                self.log.warning("%s Retrying the look-up in %.0f s.", failure, interval)
+                self.log.warning("%s Retrying the look-up in %.0f s.", failure.summary, interval)
                 await asyncio.sleep(interval)
                 interval = min(2 * interval, MAX_LOOKUP_INTERVAL)
             else:
@@ -144,7 +144,16 @@ class DataloreAsyncNotebook:
 
     async def wait(self, condition: Condition[NotebookState], policy: WaitPolicy) -> NotebookState:
         """Wait until the notebook meets a condition."""
+        from airflow_provider_datalore.api import looking
+
+        look = partial(looking.look, self.id)
+        return await self.hook.run_flow(waiting.wait_for(look, condition, policy))
+
+    async def wait_for_run(
+        self, snapshot: Snapshot, condition: Condition[NotebookState], policy: WaitPolicy
+    ) -> NotebookState:
+        """Wait until the interactive run that started after the snapshot meets a condition."""
         from airflow_provider_datalore.api import interactive
 
-        look = partial(interactive.look, self.id)
+        look = partial(interactive.look_at_run, snapshot)
         return await self.hook.run_flow(waiting.wait_for(look, condition, policy))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from airflow_provider_datalore import defaults
+from airflow_provider_datalore import settings
 from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import NotebookId, Run, RunOptions, RunRequest
@@ -18,6 +16,7 @@ from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.get_provider_info import connection_type
 from airflow_provider_datalore.hooks.artifacts import ArtifactsHook
 from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
+from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
 from airflow_provider_datalore.transport.connection import naming_connection
 
 if TYPE_CHECKING:
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
 __all__ = ["DataloreAsyncHook", "DataloreHook"]
-
-MAX_LOGGED_CHARS = 1000
-"""Maximum number of characters of the parameters that are logged."""
 
 
 class DataloreHook(ArtifactsHook):
@@ -74,7 +70,7 @@ class DataloreHook(ArtifactsHook):
         self,
         notebook_id: str | NotebookId | CatalogEntry,
         *,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         **options: Unpack[RunOptions],
     ) -> str:
         """Start a run of a notebook.
@@ -95,14 +91,14 @@ class DataloreHook(ArtifactsHook):
         with naming_connection(self.datalore_conn_id):
             request = RunRequest.build(notebook, **options)
         url = self.notebook_url(notebook)
+        if request.parameters:
+            self.log.info("Parameters: %s", shown_parameters(request.parameters))
         run_id = self.submit(notebook, partial(run_api.submit_run, request), seconds(max_outage))
         self.log.info("Started run %s of notebook %s: %s", run_id, notebook, url)
-        if request.parameters:
-            self.log.info("Parameters: %s", _for_log(request.parameters))
         return run_id
 
     def run_notebook_interactively(
-        self, notebook_id: str | NotebookId | CatalogEntry, *, max_outage: float | timedelta = defaults.MAX_OUTAGE
+        self, notebook_id: str | NotebookId | CatalogEntry, *, max_outage: float | timedelta = settings.MAX_OUTAGE
     ) -> None:
         """Start an interactive run: the notebook runs in place, which updates the outputs that users see in it.
 
@@ -115,33 +111,43 @@ class DataloreHook(ArtifactsHook):
         notebook = self.parse_notebook_id(notebook_id)
         self.submit(notebook, partial(run_api.submit_interactive_run, notebook), seconds(max_outage))
 
-    def get_run(self, run_id: str, *, max_outage: float | timedelta = 0.0, grace: float | timedelta = 0.0) -> Run:
+    def get_run(
+        self,
+        run_id: str,
+        *,
+        max_outage: float | timedelta = 0.0,
+        grace: float | timedelta = 0.0,
+        contacted: bool = False,
+    ) -> Run:
         """Read the present state of a run.
 
         :param run_id: the id that :meth:`run_notebook` returned.
         :param max_outage: seconds for which to retry while Datalore gives no usable response; 0 does not retry.
         :param grace: seconds for which to retry while Datalore does not know the run: Datalore may not list a run that
             was just started.
+        :param contacted: whether Datalore has given a usable response before. If not, an error that waiting cannot
+            help, such as an unknown host name, is not retried for longer than 15 seconds.
         :raises DataloreNoResponseError: if Datalore gives no usable response.
         :raises DataloreNotFoundError: if Datalore does not know the run.
         :raises DataloreError: any other failure, each with its own class.
         """
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
-        return self.run_flow(waiting.retry(status.look, seconds(max_outage), grace=seconds(grace)))
+        flow = waiting.read_run(status, run_id, seconds(max_outage), grace=seconds(grace), contacted=contacted)
+        return self.run_flow(flow)
 
     def wait_for_run(
         self,
         run_id: str,
         *,
-        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
     ) -> Run:
         """Wait until a run has ended, successfully or not; :meth:`.Run.raise_for_failure` raises if it failed.
 
         :param run_id: the id that :meth:`run_notebook` returned.
-        :param poll_interval: maximum seconds between two status requests; shorter at the start.
+        :param poll_interval: seconds between two status requests (1 or more); more often at the start.
         :param timeout: seconds to wait; None for no limit.
         :param max_outage: seconds for which Datalore may be unreachable.
         :return: the finished run.
@@ -154,10 +160,10 @@ class DataloreHook(ArtifactsHook):
             policy = WaitPolicy(seconds(poll_interval), seconds(max_outage), deadline_after(timeout, now), since=now)
         return self.wait_with_policy(run_id, policy)
 
-    def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "Datalore") -> Run:
+    def wait_with_policy(self, run_id: str, policy: WaitPolicy, *, where: str = "") -> Run:
         """Wait until a run has ended, successfully or not; see :meth:`wait_for_run`.
 
-        :param where: where an error tells users to look, such as the notebook's address.
+        :param where: the notebook's address, for errors; empty if it is unknown.
         """
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
@@ -188,12 +194,3 @@ class DataloreHook(ArtifactsHook):
         except DataloreError as error:
             return False, without_id(self.datalore_conn_id, str(error))
         return True, f"Datalore at {self.connection.base_url} accepts the token."
-
-
-def _for_log(parameters: Mapping[str, Any]) -> str:
-    """Format parameters for the log: shortened, and with the secrets that Airflow knows masked."""
-    from airflow.providers.common.compat.sdk import redact
-
-    masked: Any = redact(dict(parameters))
-    text = json.dumps(masked, ensure_ascii=False, default=str)
-    return text if len(text) <= MAX_LOGGED_CHARS else f"{text[:MAX_LOGGED_CHARS]}…"

@@ -7,15 +7,13 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import defaults
-from airflow_provider_datalore.api import interactive, notebook_api, run_api, waiting
+from airflow_provider_datalore.api import interactive, looking, notebook_api, run_api, waiting
 from airflow_provider_datalore.api.controls import settings_for
 from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
 from airflow_provider_datalore.api.waiting import WaitPolicy
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import (
-    DataloreBadRequestError,
     DataloreConfigurationError,
-    DataloreNotFoundError,
 )
 from airflow_provider_datalore.transport.connection import naming_connection
 
@@ -31,13 +29,14 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.notebook_files import NotebookFiles
     from airflow_provider_datalore.hooks.synchronous import SynchronousHook
 
-MAX_WORKSHEETS = 100
-
 
 class DataloreNotebook:
     """A notebook on Datalore Cloud, or on-premises 2026.2 or later; returned by :meth:`.DataloreHook.notebook`.
 
     Every method raises ``DataloreNotebookApiMissingError`` if the server has no Notebook API.
+
+    ``contacted`` is whether Datalore has given a usable response before: if not, an error that waiting cannot help,
+    such as an unknown host name, is not retried for longer than 15 seconds.
 
     :param hook: the hook of the Airflow connection.
     :param notebook: the notebook.
@@ -51,6 +50,7 @@ class DataloreNotebook:
         self.hook = hook
         self.id = notebook
         self.max_outage = seconds(max_outage)
+        self.contacted = False
 
     @property
     def url(self) -> str:
@@ -70,27 +70,15 @@ class DataloreNotebook:
 
     def kernel(self) -> Kernel:
         """Read what the kernel is doing."""
-        return self.run_flow(partial(interactive.look_at_kernel, self.id))
+        return self.run_flow(partial(looking.look_at_kernel, self.id))
 
     def look(self) -> NotebookState:
-        """Read the state of the kernel and of the cells, with the results of their last executions."""
-        return self.run_flow(partial(interactive.look, self.id))
+        """Read the state of the kernel and of all worksheets' cells, with the results of their last executions."""
+        return self.run_flow(partial(looking.look, self.id))
 
     def cells(self) -> list[Cell]:
         """Read the cells of all worksheets without their outputs: their code, text and controls."""
-        cells: list[Cell] = []
-        for worksheet in range(MAX_WORKSHEETS):
-            call = notebook_api.list_cells(self.id, with_outputs=False, worksheet=worksheet)
-            try:
-                read = notebook_api.read_cells(call, self.send(call))
-            except (DataloreBadRequestError, DataloreNotFoundError):
-                if not worksheet:
-                    raise
-                break  # Datalore reports nowhere how many worksheets there are.
-            if worksheet and {cell.cell_id for cell in read} <= {cell.cell_id for cell in cells}:
-                break
-            cells += read
-        return cells
+        return self.run_flow(partial(looking.read_code, self.id))
 
     def cell_outcome(self, cell: Cell) -> CellOutcome:
         """Read the printed output of a cell and its error."""
@@ -108,7 +96,8 @@ class DataloreNotebook:
             try:
                 return settings_for(state.cells, parameters)
             except DataloreConfigurationError as error:
-                raise DataloreConfigurationError(f"Notebook {self.id}: {error}") from None
+                error.message = f"Notebook {self.id}: {error.message}"
+                raise
 
     def set_parameters(self, parameters: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
         """Set the notebook's controls, as in the editor: the notebook keeps the values.
@@ -156,13 +145,28 @@ class DataloreNotebook:
         """Stop the notebook's session and its machine, and everything that is running in the session."""
         self.send(notebook_api.stop_session(self.id))
 
-    def publish_report(self, report_type: str, mode: str = "UPDATE") -> None:
-        """Publish the notebook as a report.
+    def publish_report(
+        self,
+        report_type: str,
+        mode: str = "UPDATE",
+        *,
+        full_width: bool | None = None,
+        computation_mode: str | None = None,
+        can_download_and_edit_copy: bool | None = None,
+    ) -> None:
+        """Publish the notebook as a report, whose layout must have been built in Datalore.
 
         :param report_type: ``"STATIC"`` or ``"INTERACTIVE"``.
         :param mode: ``"CREATE"``, or ``"UPDATE"`` for a report that is already published.
+        :param full_width: whether the report takes the full width of the page; None for Datalore's default, True.
+        :param computation_mode: how an interactive report computes, ``"REACTIVE"`` or ``"JUPYTER"``; None for
+            Datalore's default.
+        :param can_download_and_edit_copy: whether viewers may download the report and edit a copy; None for Datalore's
+            default, False.
+        :raises DataloreBadRequestError: if there is no report to update, or no layout.
         """
-        self.send(notebook_api.publish_report(self.id, report_type, mode))
+        options = {"full_width": full_width, "can_download_and_edit_copy": can_download_and_edit_copy}
+        self.send(notebook_api.publish_report(self.id, report_type, mode, computation_mode=computation_mode, **options))
 
     def start(self, max_outage: float) -> None:
         """Start an interactive run; see :meth:`.DataloreHook.run_notebook_interactively`."""
@@ -187,14 +191,19 @@ class DataloreNotebook:
         :param start_timeout: seconds within which its first cell must run.
         :return: the state of the notebook afterwards.
         :raises DataloreKernelLostError: if the kernel does not start, dies, or is restarted or stopped by a user.
+        :raises DataloreWorksheetsNotRunError: if only some of the worksheets run.
         :raises DataloreRunOverlapError: if the notebook may show the results of another run.
         :raises DataloreInteractiveRunTimeoutError: if the deadline passes before that.
         """
-        return self._wait(InteractiveRunEnded(snapshot, seconds(start_timeout), self.url), policy)
+        condition = InteractiveRunEnded(snapshot, seconds(start_timeout), self.url)
+        look = partial(interactive.look_at_run, snapshot)
+        return self.hook.run_flow(waiting.wait_for(look, condition, policy))
 
     def run_flow(self, flow: Callable[[], Flow[Result]]) -> Result:
         """Send calls that depend on one another; all of them are retried while Datalore gives no usable response."""
-        return self.hook.run_flow(waiting.retry(flow, self.max_outage))
+        result = self.hook.run_flow(waiting.retry(flow, self.max_outage, contacted=self.contacted))
+        self.contacted = True
+        return result
 
     def send(self, call: Call) -> Response:
         """Send a call, with retries; a call that must not arrive twice is retried only if it did not arrive."""
@@ -204,4 +213,4 @@ class DataloreNotebook:
         return self.hook.run_flow(waiting.submit(flow, self.max_outage))
 
     def _wait(self, condition: Condition[NotebookState], policy: WaitPolicy) -> NotebookState:
-        return self.hook.run_flow(waiting.wait_for(partial(interactive.look, self.id), condition, policy))
+        return self.hook.run_flow(waiting.wait_for(partial(looking.look, self.id), condition, policy))

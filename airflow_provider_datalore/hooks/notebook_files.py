@@ -29,8 +29,9 @@ class NotebookFiles:
     """The files of a notebook; returned by :attr:`.DataloreNotebook.files`.
 
     Paths are those of Datalore, such as ``"data/notebook_files/sales.csv"``, which the cells open as ``"sales.csv"``. A
-    path without a folder, such as ``"sales.csv"``, is in ``data/notebook_files``. Some servers give access to files
-    only while the notebook has a session, and return 409 otherwise.
+    path without a folder, such as ``"sales.csv"``, is in ``data/notebook_files``. The files in ``data/workspace_files``
+    are those of the workspace, for all its notebooks. ``"/sales.csv"`` is at the root, beside ``data``. Some servers
+    give access to files only while the notebook has a session, and return 409 otherwise.
 
     :param hook: the hook of the Airflow connection.
     :param notebook: the notebook.
@@ -48,7 +49,7 @@ class NotebookFiles:
 
         :param directory: the folder; ``""`` for the root folder.
         """
-        call = notebook_api.list_files(self._notebook, directory)
+        call = notebook_api.list_files(self._notebook, directory.strip("/"))
         return notebook_api.read_files(call, self._send(call))
 
     def exists(self, path: str) -> bool:
@@ -112,7 +113,7 @@ class NotebookFiles:
         Whether it replaces a file of the same name depends on Datalore.
 
         :param source: the file, any ``ObjectStoragePath``.
-        :param directory: the folder in Datalore.
+        :param directory: the folder in Datalore; ``""`` for the root folder.
         :param name: the file's name in Datalore; default: that of the source.
         :return: its path in Datalore.
         """
@@ -125,12 +126,14 @@ class NotebookFiles:
             size = int(origin.stat().st_size)
             with storage.reading(origin) as pieces:
                 form = MultipartFile(file_name, size, pieces)
-                yield from notebook_api.request(notebook_api.upload_file(self._notebook, file_name, directory, form))
+                yield from notebook_api.request(
+                    notebook_api.upload_file(self._notebook, file_name, directory.strip("/"), form)
+                )
             return size
 
         began = time.monotonic()
         size = self._hook.run_flow(waiting.retry(upload, self._max_outage))
-        path = f"{directory.rstrip('/')}/{file_name}".lstrip("/")
+        path = f"{directory.rstrip('/')}/{file_name}"
         self._hook.log.info("Uploaded %s as %r, %d bytes in %.1f s.", origin, path, size, time.monotonic() - began)
         return path
 
@@ -146,4 +149,4 @@ class NotebookFiles:
 
 def full_path(path: str) -> str:
     """The path of a file in Datalore; a path without a folder is in the folder of the notebook's own files."""
-    return path if "/" in path else f"{NOTEBOOK_FILES}/{path}"
+    return path.lstrip("/") if "/" in path else f"{NOTEBOOK_FILES}/{path}"

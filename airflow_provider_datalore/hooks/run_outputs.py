@@ -16,10 +16,12 @@ from airflow_provider_datalore.exceptions import (
     DataloreMissingOutputError,
     DataloreOutputError,
     DataloreUnexpectedResponseError,
+    RunState,
 )
 from airflow_provider_datalore.notebooks.outputs import MissingOutputError, UnusableOutputError
 from airflow_provider_datalore.notebooks.outputs import read_outputs as read_from_notebook
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES, NotANotebookError
+from airflow_provider_datalore.wording import short_id, short_notebook
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Artifact, Run
@@ -39,12 +41,14 @@ def check_names(names: object) -> list[str]:
     ):
         if reserved := RESERVED_KEYS.intersection(listed_names):
             raise DataloreConfigurationError(
-                f"outputs contains the name {min(reserved)!r}, which Airflow reserves for itself in XComs. Rename it."
+                f"outputs contains the name {min(reserved)!r}, which Airflow reserves for itself in XComs.",
+                to_do="Rename it.",
             )
         return [str.__str__(name) for name in listed_names]
     raise DataloreConfigurationError(
-        f"outputs is {names!r:.300}; it must be a list of different names, such as ['revenue'], of values that the "
-        "notebook glues with scrapbook or that are the output of a cell tagged xcom:revenue; or None for no outputs."
+        f"outputs is {names!r:.300}; it must be a list of different names.",
+        to_do="Use names such as ['revenue'], of values that the notebook glues with scrapbook or that are the output "
+        "of a cell tagged xcom:revenue; or None for no outputs.",
     )
 
 
@@ -119,36 +123,70 @@ def read_outputs(run: Run, names: Sequence[str], download: Receive) -> dict[str,
     :param download: downloads the executed notebook.
     """
     names = check_names(names)
-    failed = f"The outputs {', '.join(map(repr, names))} of run {run.run_id} cannot be read"
+    shown = f"notebook {short_notebook(run.notebook_id)}" if run.notebook_id else f"run {short_id(run.run_id)}"
+    failed = f"Outputs of {shown.removeprefix('notebook ')} cannot be read"
+    which = f"The outputs {listed(names, limit=20)} of run {run.run_id} cannot be read"
     notebook = run.executed_notebook
     if notebook is None:
-        raise DataloreOutputError(f"{failed}: its artifacts contain no executed notebook.")
+        raise DataloreOutputError(
+            f"{failed}: its artifacts contain no executed notebook.\n{which}.",
+            to_do="Ask why Datalore keeps no executed notebook of this run, or remove outputs.",
+            state=RunState.SUCCEEDED,
+        )
 
     def join(pieces: Iterator[bytes]) -> bytes:
         content = bytearray()
+        length: int | None = getattr(pieces, "length", None)
+        size = _size(length) if length else f"more than {_size(MAX_NOTEBOOK_BYTES)}"
         for piece in pieces:
             content += piece
             if len(content) > MAX_NOTEBOOK_BYTES:
-                raise DataloreOutputError(f"{failed}: its notebook is larger than {MAX_NOTEBOOK_BYTES} bytes.")
+                raise DataloreOutputError(
+                    f"{failed}: the executed notebook has {size}, {_size(MAX_NOTEBOOK_BYTES)} are read.\n"
+                    f"{which}: its notebook is larger than {MAX_NOTEBOOK_BYTES} bytes.",
+                    to_do="Print less in the notebook, or remove outputs.",
+                    state=RunState.SUCCEEDED,
+                )
         if content[:1000].lstrip().startswith(b"<"):
             # From a gateway in front of Datalore that failed, or that requires a login.
-            raise DataloreUnexpectedResponseError(f"{failed}: a web page was returned instead of {notebook.name!r}.")
+            raise DataloreUnexpectedResponseError(
+                f"{failed}: a web page was returned instead of {notebook.name!r:.40}.\n{which}.",
+                to_do="Check whether a gateway or a login page responds in place of Datalore.",
+                cause="a web page was returned instead of the notebook",
+                state=RunState.SUCCEEDED,
+            )
         return bytes(content)
 
     content = download(notebook, join)
     try:
         return read_from_notebook(content, names)
     except NotANotebookError as error:
-        raise DataloreOutputError(f"{failed}: artifact {notebook.name!r} is not a notebook, {error}.") from None
+        raise DataloreOutputError(
+            f"{failed}: artifact {notebook.name!r:.40} is not a notebook.\n"
+            f"{which}: artifact {notebook.name!r} is not a notebook, {error}.",
+            to_do="Look at the artifact, or remove outputs.",
+            state=RunState.SUCCEEDED,
+        ) from None
     except MissingOutputError as error:
         left = listed(error.available, limit=50) or "none"
         raise DataloreMissingOutputError(
-            f"Run {run.run_id} returned no output {error.name!r}. It returned: {left}. Glue the value with "
-            f"scrapbook.glue({error.name!r}, …), tag a cell xcom:{error.name}, or correct outputs.",
+            f"{shown[:1].upper()}{shown[1:]} returned no output {error.name!r:.50}.\n"
+            f"Run {run.run_id} returned no output {error.name!r}. It returned: {left}.",
+            to_do=f"Glue the value with scrapbook.glue({error.name!r}, …), tag a cell xcom:{error.name}, or correct "
+            "outputs.",
             output=error.name,
             available=tuple(error.available),
+            state=RunState.SUCCEEDED,
         ) from None
     except UnusableOutputError as error:
         raise DataloreOutputError(
-            f"Output {error.name!r} of run {run.run_id} cannot be used: it {error.problem}.", output=error.name
+            f"Output {error.name!r:.50} of {shown} cannot be used.\n"
+            f"Output {error.name!r} of run {run.run_id} cannot be used: it {error.problem}.",
+            output=error.name,
+            to_do="Correct the value in the notebook, or remove its name from outputs.",
+            state=RunState.SUCCEEDED,
         ) from None
+
+
+def _size(number: int) -> str:
+    return f"{number / 2**20:.0f} MiB" if number >= 2**20 else f"{number} bytes"

@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_datalore import defaults
+from airflow_provider_datalore import defaults, metrics
 from airflow_provider_datalore.api import waiting
 from airflow_provider_datalore.api.notebook_id import NotebookId
-from airflow_provider_datalore.exceptions import DataloreNoResponseError, DataloreSubmissionUnknownError
+from airflow_provider_datalore.exceptions import (
+    DataloreError,
+    DataloreNoResponseError,
+    DataloreSubmissionUnknownError,
+    DataloreUnauthorizedError,
+    DataloreUnexpectedResponseError,
+    RunState,
+)
 from airflow_provider_datalore.transport import drivers
 from airflow_provider_datalore.transport.connection import (
     DataloreConnection,
@@ -18,6 +25,7 @@ from airflow_provider_datalore.transport.connection import (
     naming_connection,
     not_defined,
 )
+from airflow_provider_datalore.wording import SUMMARY_CHARS, cut, short_notebook
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.calls import Call, Response
@@ -50,6 +58,7 @@ class SynchronousHook(DataloreBaseHook):
 
     def __init__(self, datalore_conn_id: str = defaults.CONN_ID) -> None:
         super().__init__(datalore_conn_id)
+        self.operator = ""
         self._connection: DataloreConnection | None = None
         self._client: RequestsClient | None = None
 
@@ -85,6 +94,11 @@ class SynchronousHook(DataloreBaseHook):
             self._client = RequestsClient(self.connection)
         return self._client
 
+    def used_by(self, task: object) -> Self:
+        """The same hook, which names the class of a task in its metrics."""
+        self.operator = type(task).__name__
+        return self
+
     def separate(self) -> Self:
         """A hook with the same connection and a separate client, for use while this one waits for a response."""
         hook = type(self)(self.datalore_conn_id)
@@ -113,19 +127,35 @@ class SynchronousHook(DataloreBaseHook):
         :raises DataloreSubmissionUnknownError: if it is unknown whether the notebook is running.
         :raises DataloreError: any other failure, each with its own class.
         """
+        shown = short_notebook(str(notebook))
+        url = self.notebook_url(notebook)
         try:
-            return self.run_flow(waiting.submit(flow, max_outage))
+            started = self.run_flow(waiting.submit(flow, max_outage))
         except DataloreNoResponseError as error:
-            if error.never_received:
-                raise
-            url = self.notebook_url(notebook)
-            raise DataloreSubmissionUnknownError(
-                f"Notebook {notebook} may be running in Datalore: a run was requested, but Datalore did not confirm "
-                "it. The request is not repeated, because that could run the notebook twice. Check whether it is "
-                f"running: {url}. If it is not, clear this task. The error: {error}",
-                notebook_id=str(notebook),
-                notebook_url=url,
-            ) from error
+            if not error.never_received:
+                metrics.count("submissions.unknown", self.datalore_conn_id, self.operator)
+                what = f"It is unknown whether notebook {shown} was started"
+                why = cut(error.cause or "Datalore did not confirm it", max(30, SUMMARY_CHARS - len(what) - 3))
+                raise DataloreSubmissionUnknownError(
+                    f"{what}: {why}.\n"
+                    f"Notebook {notebook} may be running: the request was sent, but Datalore did not confirm it.\n"
+                    "It is not repeated, because that could run the notebook twice.\n"
+                    f"{error.summary}\n{error.reason}",
+                    notebook_id=str(notebook),
+                    notebook_url=url,
+                    to_do="Check at this address whether it is running. If it is not, clear this task."
+                    + (f" {error.to_do}" if isinstance(error, DataloreUnexpectedResponseError) else ""),
+                    state=RunState.MAY_BE_RUNNING,
+                ) from error
+            error.set_state(RunState.NOT_STARTED, url)
+            raise
+        except DataloreError as error:
+            if isinstance(error, DataloreUnauthorizedError):
+                error.add_context(f": run of {shown} was not started.")
+            error.set_state(RunState.NOT_STARTED, url)
+            raise
+        metrics.count("runs.started", self.datalore_conn_id, self.operator)
+        return started
 
     def parse_notebook_id(self, notebook_id: str | NotebookId | CatalogEntry) -> NotebookId:
         """Parse a notebook id, or the pasted address of a notebook on this server; or take the id from the catalog.

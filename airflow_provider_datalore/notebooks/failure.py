@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from airflow_provider_datalore.api.text import one_line, plain
 from airflow_provider_datalore.notebooks.reading import CodeCell, as_displayed, code_cells, is_printed, text
+from airflow_provider_datalore.wording import unlike_log_line
 
 _MAX_TRACEBACK_CHARS = 4000
 _MAX_OUTPUT_LINES = 20
@@ -74,7 +75,7 @@ class CellFailure:
     def __str__(self) -> str:
         parts = [
             # A line that is not indented would look like a line of the log.
-            self.error.replace("\n", "\n    "),
+            unlike_log_line(self.error.replace("\n", "\n    ")),
             f"in {self.cell}:",
             _indented(self.source),
         ]

@@ -30,7 +30,10 @@ _SCRAP = re.compile(r"application/scrapbook\.scrap\.([\w.-]+)\+json")
 _NOT_FINITE = frozenset({"nan", "inf", "-inf", "NaN", "Infinity", "-Infinity"})
 _MISSING = re.compile(r"NaT|<NA>|np\.(?:datetime|timedelta)64\('NaT'(?:, ?'\w+')?\)")
 _ENUM_MEMBER = re.compile(r"<[\w.]+\.\w+: (?P<value>[^\n]+)>")
-_OBJECT = re.compile(r"<(?:class )?[\w.'\"]+(?: object| at 0x)[^\n]*>")
+_OBJECT = re.compile(
+    r"<(?:class )?[\w.'\"]+(?: object| at 0x)[^\n]*>"
+    r"|<(?:function|bound method|built-in (?:function|method)|method|module|class|coroutine|async_generator)[ -][^\n]+>"
+)
 """An object that has no text form of its own, as IPython shows it, such as ``<IPython.core.display.HTML object>``."""
 _RICH_MEDIA = re.compile(
     r"(?:image|audio|video)/.*|application/(?:pdf|javascript|geo\+json|vnd\.(?:jupyter\.widget|plotly|vega|bokeh|holo).*)"

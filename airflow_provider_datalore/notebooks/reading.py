@@ -16,6 +16,7 @@ from airflow_provider_datalore.notebooks.terminal import MAX_CHARS, displayed
 MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
 """Maximum size of a file that is read. In memory it takes about five times as much, 25 times if it is hostile."""
 
+_USUAL_LANGUAGE = "python"
 _SHORT_NAMES = {"text": "text/plain", "html": "text/html", "png": "image/png", "svg": "image/svg+xml"}
 
 
@@ -34,6 +35,7 @@ class CodeCell:
     :param execution_count: the kernel's execution counter, if the cell was executed.
     :param language: the notebook's language, such as ``python``; empty if the file does not contain it.
     :param timing: when which message of the kernel came, as Jupyter records it; empty if it was not recorded.
+    :param worksheet: its worksheet in Datalore, counted from 0, if ``number`` is its position on that worksheet.
     """
 
     number: int
@@ -43,15 +45,21 @@ class CodeCell:
     execution_count: int | None
     language: str
     timing: Mapping[str, Any] = field(default_factory=dict)
+    worksheet: int = 0
 
     @property
     def label(self) -> str:
-        """A description for users: the number, the execution count as in tracebacks, and a tag or the first line."""
+        """A description for users: the number, the execution count as in tracebacks, and a tag or the first line.
+
+        The language is named if it is not Python.
+        """
         lines = (line.strip() for line in self.source.splitlines())
         first_line = next((line for line in lines if line), "")
         name = one_line((self.tags[0] if self.tags else first_line)[:80])
         count = "" if self.execution_count is None else f" (In[{self.execution_count}])"
-        position = f"cell {self.number}{count}"
+        sheet = f" of worksheet {self.worksheet + 1}" if self.worksheet else ""
+        kind = f", in {self.language}" if self.language not in ("", _USUAL_LANGUAGE) else ""
+        position = f"cell {self.number}{sheet}{count}{kind}"
         if not name:
             return position
         return f"{position}, {'tagged' if self.tags else 'starting with'} {name!r}"
@@ -76,7 +84,7 @@ def code_cells(content: bytes) -> Iterator[CodeCell]:
                 tags=tags_of(cell),
                 outputs=tuple(_mappings(cell.get("outputs"))),
                 execution_count=count if isinstance(count, int) else None,
-                language=text(cell.get("language")) or language,
+                language=_cell_language(cell, metadata) or language,
                 timing=timing if isinstance(timing, Mapping) else {},
             )
 
@@ -145,6 +153,16 @@ def _language(notebook: Mapping[str, Any]) -> str:
         if isinstance(section, Mapping) and (language := text(section.get(name))):
             return one_line(language)[:50].lower()
     return ""
+
+
+def _cell_language(cell: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    """The language of a cell, if it is another than the notebook's: nbformat 3 has it, and Datalore for SQL cells."""
+    own = metadata.get("datalore")
+    own = own if isinstance(own, Mapping) else {}
+    found = text(cell.get("language")) or text(own.get("language"))
+    if not found and text(own.get("type")).upper() == "SQL":
+        found = "sql"
+    return one_line(found)[:50].lower()
 
 
 def _mappings(value: object) -> list[Mapping[str, Any]]:

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
+from airflow_provider_datalore.tasks.failing import fails_in_lines
+from airflow_provider_datalore.wording import short_id
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.tasks.next_step import Facts
 
 
 class DataloreDownloadArtifactsOperator(BaseOperator):
@@ -39,6 +44,8 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
     operator_extra_links = (DataloreNotebookLink(),)
     ui_color = "#e4f6ee"
 
+    _run: Run | None = None
+
     def __init__(
         self,
         *,
@@ -46,7 +53,7 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         destination: str | ObjectStoragePath,
         names: str | list[str] | None = None,
         max_bytes: int | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -58,12 +65,13 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         self.max_outage = seconds(max_outage)
         self.datalore_conn_id = datalore_conn_id
 
+    @fails_in_lines
     def execute(self, context: Context) -> list[str]:
         """Save the artifacts, one after another.
 
         :return: the paths, in the order of the run's artifacts.
         """
-        from airflow_provider_datalore.exceptions import DataloreConfigurationError
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError, RunState
         from airflow_provider_datalore.hooks.datalore import DataloreHook
         from airflow_provider_datalore.tasks.artifacts import download
 
@@ -77,11 +85,23 @@ class DataloreDownloadArtifactsOperator(BaseOperator):
         if not run.is_finished:
             reported = repr(run.status) if run.status else run.reported_status
             raise DataloreConfigurationError(
-                f"Run {run.run_id} has not ended ({reported}), so it has no artifacts yet. "
-                "Wait for it first, with wait_for_completion=True on the task that runs it or with DataloreRunSensor."
+                f"Run {short_id(run.run_id)} has not ended ({reported:.30}), so it has no artifacts yet.",
+                to_do="Wait for it first, with wait_for_completion=True on the task that runs it or with "
+                "DataloreRunSensor.",
+                state=RunState.RUNNING,
             )
+        self._run = run
         return list(
             download(
                 run, hook, self.destination, names=self.names, max_bytes=self.max_bytes, max_outage=self.max_outage
             )
         )
+
+    def facts(self, context: Context) -> Facts:
+        """What is known of the run, for the text of an error."""
+        from airflow_provider_datalore.tasks.next_step import Facts, Kind
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
+
+        url = own_text(context, xcom.NOTEBOOK_URL)
+        run_id = self.run_id if isinstance(self.run_id, str) else ""
+        return Facts(Kind.READS, notebook_url=url, run_id=run_id, is_started=True, run=self._run)

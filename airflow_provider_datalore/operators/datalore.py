@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
@@ -19,6 +19,7 @@ from airflow_provider_datalore.operators.dag_params import params_of_run
 from airflow_provider_datalore.operators.files import DataloreDownloadFileOperator, DataloreUploadFileOperator
 from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
 from airflow_provider_datalore.tasks.catalog_task import CatalogTask
+from airflow_provider_datalore.tasks.failing import fails_in_lines
 from airflow_provider_datalore.tasks.output_values import OutputValues
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.waiting import WaitPolicy
     from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.tasks.next_step import Facts
     from airflow_provider_datalore.tasks.run_store import RunStore
 
 __all__ = [
@@ -62,8 +64,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         section ``operators`` of Airflow's configuration.
     :param defer_after: seconds for which a deferrable task waits on its worker before it defers, so that a run that
         ends by then costs no deferral; 0 defers at once.
-    :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start, so that
-        the end of a short run is noticed soon.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param timeout: seconds to wait for the run; None for no limit. The notebook keeps running in Datalore after that.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
@@ -88,6 +89,8 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
     ui_color = "#e4f6ee"
 
     _waiting_for: tuple[str, str] | None = None
+    _is_stored = False
+    _is_requested = False
 
     def __init__(
         self,
@@ -99,9 +102,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         defer_after: float | timedelta = 0.0,
-        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         durable: bool = True,
         artifacts_to: str | ObjectStoragePath | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
@@ -132,19 +135,23 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         """The hook for the task's connection."""
         from airflow_provider_datalore.hooks.datalore import DataloreHook
 
-        return DataloreHook(self.datalore_conn_id)
+        return DataloreHook(self.datalore_conn_id).used_by(self)
 
+    @fails_in_lines
     def execute(self, context: Context) -> str:
         """Start the run, or find the one that an earlier try started, and wait for it.
 
         :return: the run id.
         """
+        # Airflow's execution_timeout counts from here.
+        began = time.time()
         from airflow_provider_datalore.tasks import outcome
-        from airflow_provider_datalore.tasks.deferral import defer
-        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
+        from airflow_provider_datalore.tasks.deferral import defer, log_deferral
+        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link, take_over_links
         from airflow_provider_datalore.tasks.run_store import RunStore
 
-        policy = self._wait_policy()
+        take_over_links(self)
+        policy = self._wait_policy(began)
         hook = self.hook
         notebook = hook.parse_notebook_id(self.notebook_id)
         if not self.wait_for_completion:
@@ -153,8 +160,6 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         outcome.check_writable(self)
         self.notebook_url = url = hook.notebook_url(notebook)
         push_link(context, xcom.NOTEBOOK_URL, url)
-        # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
-        push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
         store = RunStore(context, self.durable)
         parameters = cache(lambda: self._typed(self.parameters_for(context)))
         outage = policy.outage_before_start(time.time())
@@ -167,44 +172,55 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
             run_id = self._start(hook, notebook, store, values, policy)
         else:
             run_id = earlier
-        policy = replace(policy, since=time.time())
+        policy = replace(policy, since=time.time(), contacted=True)
         push_for_tab(context, xcom.RUN_ID, run_id)
         self.started_run_id = run_id
         if not self.wait_for_completion:
             store.forget()
             outcome.describe_started(run_id, notebook, context, self, self.parameters or ())
             return run_id
+        self._is_stored = store.holds(run_id)
         if (run := self._wait_here(hook, run_id, policy, url)) is not None:
             return self._deliver(run, hook, context)
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
-        self.log.info("Deferring: the triggerer waits for run %s.", run_id)
-        defer(self, DataloreRunTrigger, policy, run_id=run_id, notebook_url=url)
+        log_deferral(f"run {run_id}")
+        known = {"notebook_url": url, "public_url": hook.connection.public_url}
+        waits: dict[str, Any] = {"run_id": run_id, "notebook_url": url, "is_stored": self._is_stored}
+        defer(self, DataloreRunTrigger, policy, kwargs=known, **waits)
 
     def parameters_for(self, context: Context) -> Mapping[str, Any] | None:
         """The parameters of the run that is about to be started."""
         return self.parameters
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+    @fails_in_lines
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, notebook_url: str = "", public_url: str = ""
+    ) -> str:
         """Resume when the trigger has sent its event.
 
         :return: the run id.
         """
         from airflow_provider_datalore.exceptions import DataloreError
+        from airflow_provider_datalore.tasks.lazy_hook import hook_when_needed
         from airflow_provider_datalore.triggers.event import read
 
+        self.notebook_url = notebook_url
         try:
             run = read(event)
         except DataloreError:
             self._restore(context)
             raise
-        return self._deliver(run, self.hook, context)
+        return self._deliver(run, hook_when_needed(self), context, public_url)
 
+    @fails_in_lines
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the status of the run."""
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, run_after_lost_trigger
+        from airflow_provider_datalore.tasks.pushing import take_over_links
 
+        take_over_links(self)
         if next_method != LOST_TRIGGER_METHOD:
             return super().resume_execution(next_method, next_kwargs, context)
         hook = self.hook
@@ -227,7 +243,19 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         from airflow_provider_datalore.tasks.deferral import run_left_running
 
         if self._waiting_for is not None:
-            self.log.warning(run_left_running(*self._waiting_for))
+            self.log.warning(run_left_running(*self._waiting_for, is_stored=self._is_stored))
+
+    def facts(self, context: Context) -> Facts:
+        """What is known of the run, for the text of an error."""
+        from airflow_provider_datalore.tasks.next_step import facts_of_runner
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
+        from airflow_provider_datalore.tasks.run_store import RunStore
+
+        store = RunStore(context, self.durable)
+        started = self.started_run_id or own_text(context, xcom.RUN_ID)
+        url = self.notebook_url or own_text(context, xcom.NOTEBOOK_URL)
+        is_started = bool(started) or self._is_requested
+        return facts_of_runner(self, store, started or store.stored_run, url, is_started=is_started)
 
     def _restore(self, context: Context) -> None:
         """Restore what was known before the deferral."""
@@ -235,12 +263,11 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
 
         self.started_run_id, self.notebook_url = (own_text(context, key) for key in (xcom.RUN_ID, xcom.NOTEBOOK_URL))
 
-    def _wait_policy(self) -> WaitPolicy:
+    def _wait_policy(self, now: float) -> WaitPolicy:
         from airflow_provider_datalore.api.waiting import WaitPolicy, check_seconds
         from airflow_provider_datalore.tasks.deferral import earliest_deadline
 
         check_seconds("defer_after", self.defer_after, minimum=0)
-        now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=now)
 
@@ -262,6 +289,8 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
     ) -> str:
         from airflow_provider_datalore.tasks.no_retry import no_retry_if_unknown
 
+        # An interruption can come at any time from here on, also before the run's id is stored.
+        self._is_requested = True
         with no_retry_if_unknown():
             run_id = hook.run_notebook(
                 notebook,
@@ -294,7 +323,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self._waiting_for = None
         return run
 
-    def _deliver(self, run: Run, hook: DataloreHook, context: Context) -> str:
+    def _deliver(self, run: Run, hook: DataloreHook, context: Context, public_url: str = "") -> str:
         from airflow_provider_datalore.exceptions import (
             DataloreNotebookEditedError,
             DataloreNotFoundError,
@@ -306,8 +335,8 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         from airflow_provider_datalore.tasks.run_store import RunStore
 
         store = RunStore(context, self.durable)
-        parameters = self.parameters or ()
-        self.outcome = deliver(run, hook, context, self, parameters=parameters, notebook_url=self.notebook_url)
+        known = {"notebook_url": self.notebook_url, "public_url": public_url}
+        self.outcome = deliver(run, hook, context, self, parameters=self.parameters or (), **known)
         # A run whose artifacts could not be saved or whose outputs could not be read stays in the store: a retry uses
         # it.
         match self.outcome.error:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 from airflow_provider_datalore.tasks.catalog_task import CatalogTask
+from airflow_provider_datalore.tasks.failing import fails_in_lines
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+    from airflow_provider_datalore.tasks.next_step import Facts
 
 
 class _FileOperator(CatalogTask, BaseOperator):
@@ -31,7 +33,7 @@ class _FileOperator(CatalogTask, BaseOperator):
         self,
         *,
         notebook_id: str | CatalogEntry,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -40,6 +42,13 @@ class _FileOperator(CatalogTask, BaseOperator):
         self.max_outage = seconds(max_outage)
         self.datalore_conn_id = datalore_conn_id
         self._use_catalog()
+
+    def facts(self, context: Context) -> Facts:
+        """What is known of the notebook, for the text of an error."""
+        from airflow_provider_datalore.tasks.next_step import Facts, Kind
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
+
+        return Facts(Kind.FILES, notebook_url=own_text(context, xcom.NOTEBOOK_URL))
 
     def _notebook(self, context: Context) -> DataloreNotebook:
         from airflow_provider_datalore.hooks.datalore import DataloreHook
@@ -81,6 +90,7 @@ class DataloreUploadFileOperator(_FileOperator):
         self.directory = directory
         self.name = name
 
+    @fails_in_lines
     def execute(self, context: Context) -> str:
         """Upload the file.
 
@@ -124,6 +134,7 @@ class DataloreDownloadFileOperator(_FileOperator):
         self.name = name
         self.max_bytes = max_bytes
 
+    @fails_in_lines
     def execute(self, context: Context) -> str:
         """Download the file.
 

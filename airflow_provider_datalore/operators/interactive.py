@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 from airflow_provider_datalore.operators.dag_params import params_of_run
 from airflow_provider_datalore.tasks.catalog_task import CatalogTask
+from airflow_provider_datalore.tasks.failing import fails_in_lines
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+    from airflow_provider_datalore.tasks.next_step import Facts
     from airflow_provider_datalore.tasks.run_store import RunStore
 
 WHEN_BUSY = ("wait", "fail")
@@ -35,7 +37,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
     By default, the task ends as soon as the run has started, on any version of Datalore. To wait for the run and for
     all other options, the Notebook API is required: Datalore Cloud, or on-premises 2026.2 or later. The operator then
-    returns the finished run as JSON, also in XCom ``run``, and a cell that ends in an error fails the task.
+    returns the finished run as JSON, also in XCom ``run``, and a cell that ends in an error fails the task. The run has
+    succeeded only if all worksheets of the notebook ran: a worksheet that Datalore leaves out fails the task too.
 
     :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the :class:`.Catalog`. (templated)
     :param parameters: values by the *Variable* of the notebook's controls, as for ``DataloreRunNotebookOperator``. The
@@ -44,7 +47,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         started.
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
-    :param poll_interval: maximum seconds between two status requests, at least 1; more often at the start.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param timeout: seconds to wait, including the time until the notebook is idle; None for no limit.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails.
     :param start_timeout: seconds within which the first cell must start; Datalore may have to start a machine first.
@@ -77,9 +80,9 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         parameters: Mapping[str, Any] | None = None,
         wait_for_completion: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float | timedelta = defaults.POLL_INTERVAL,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
         timeout: float | timedelta | None = None,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         start_timeout: float | timedelta = defaults.START_TIMEOUT,
         when_busy: str = "wait",
         update_report: str | None = None,
@@ -113,17 +116,21 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         """The hook for the task's connection."""
         from airflow_provider_datalore.hooks.datalore import DataloreHook
 
-        return DataloreHook(self.datalore_conn_id)
+        return DataloreHook(self.datalore_conn_id).used_by(self)
 
+    @fails_in_lines
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Start the run, or find the run that an earlier try started, and wait for it if requested.
 
         :return: the finished run as JSON; None if the task does not wait.
         """
+        # Airflow's execution_timeout counts from here.
+        began = time.time()
         from airflow_provider_datalore.tasks.interactive import run_of_earlier_try, start
-        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
+        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link, take_over_links
 
-        policy = self._wait_policy()
+        take_over_links(self)
+        policy = self._wait_policy(began)
         self._check_options()
         notebook = self._notebook()
         push_link(context, xcom.NOTEBOOK_URL, notebook.url)
@@ -137,6 +144,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             return self._wait(snapshot, notebook, context, policy, from_earlier_try=True)
         return self._run_when_idle(notebook, context, policy)
 
+    @fails_in_lines
     def execute_when_idle(
         self, context: Context, event: dict[str, Any] | None = None, deadline: float | None = None
     ) -> dict[str, Any]:
@@ -144,8 +152,10 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         from airflow_provider_datalore.triggers.event import read_idle
 
         read_idle(event)
-        return self._run_when_idle(self._notebook(), context, self._wait_policy_until(deadline), has_waited=True)
+        policy = self._wait_policy_until(deadline)
+        return self._run_when_idle(self._notebook(contacted=True), context, policy, has_waited=True)
 
+    @fails_in_lines
     def execute_complete(
         self,
         context: Context,
@@ -163,27 +173,30 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         return self._conclude(
             lambda: read_interactive(event),
             own_text(context, xcom.INTERACTIVE_RUN),
-            self._notebook(),
+            self._notebook(contacted=True),
             context,
             self._wait_policy_until(deadline),
             from_earlier_try=from_earlier_try,
         )
 
+    @fails_in_lines
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the state of the notebook."""
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, interactive_run_after_lost_trigger
         from airflow_provider_datalore.tasks.own_xcoms import own_text
+        from airflow_provider_datalore.tasks.pushing import take_over_links
 
+        take_over_links(self)
         if next_method != LOST_TRIGGER_METHOD:
             return super().resume_execution(next_method, next_kwargs, context)
-        notebook = self._notebook()
+        notebook = self._notebook(contacted=True)
         snapshot = own_text(context, xcom.INTERACTIVE_RUN)
         return self._conclude(
             lambda: interactive_run_after_lost_trigger(next_kwargs, notebook, snapshot),
             snapshot,
             notebook,
             context,
-            self._wait_policy(),
+            self._wait_policy(time.time()),
         )
 
     def on_kill(self) -> None:
@@ -197,6 +210,16 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             notebook, snapshot = self._waiting_for
             end_killed(notebook.separate(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
 
+    def facts(self, context: Context) -> Facts:
+        """What is known of the run, for the text of an error."""
+        from airflow_provider_datalore.tasks.next_step import facts_of_runner
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
+
+        store = self._store(context)
+        started = own_text(context, xcom.INTERACTIVE_RUN)
+        url = own_text(context, xcom.NOTEBOOK_URL)
+        return facts_of_runner(self, store, started or store.stored_run, url, is_started=bool(started))
+
     def _check_options(self) -> None:
         """Check the options before the notebook runs.
 
@@ -208,7 +231,9 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
         if self.when_busy not in WHEN_BUSY:
-            raise DataloreConfigurationError(f"when_busy is {self.when_busy!r}; it must be {choices(WHEN_BUSY)}.")
+            raise DataloreConfigurationError(
+                f"when_busy is {self.when_busy!r}; it must be {choices(WHEN_BUSY)}.", to_do="Correct when_busy."
+            )
         check_seconds("start_timeout", self.start_timeout, minimum=1)
         if self.update_report is not None:
             check_report_type(self.update_report, "update_report")
@@ -221,8 +246,9 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         names = ", ".join(name for name, value in needs_waiting.items() if value)
         if names and not self.wait_for_completion:
             raise DataloreConfigurationError(
-                f"{names} can only be used with wait_for_completion=True (notebook {self.notebook_id}): without it, "
-                "the task ends as soon as the run has started. Set it, or remove these arguments."
+                f"{names} can only be used with wait_for_completion=True.\n"
+                f"Without it, the task ends as soon as the run of notebook {self.notebook_id} has started.",
+                to_do="Set it, or remove these arguments.",
             )
 
     def _check_code(self, notebook: DataloreNotebook, context: Context) -> None:
@@ -242,18 +268,21 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
         return fingerprint(self.parameters, self.update_report)
 
-    def _notebook(self) -> DataloreNotebook:
-        return self.hook.notebook(self.notebook_id, max_outage=self.max_outage)
+    def _notebook(self, *, contacted: bool = False) -> DataloreNotebook:
+        notebook = self.hook.notebook(self.notebook_id, max_outage=self.max_outage)
+        notebook.contacted = contacted
+        return notebook
 
-    def _wait_policy(self) -> WaitPolicy:
+    def _wait_policy(self, now: float) -> WaitPolicy:
         from airflow_provider_datalore.tasks.deferral import earliest_deadline
 
-        return self._wait_policy_until(earliest_deadline(self.timeout, self.execution_timeout, time.time()))
+        return self._wait_policy_until(earliest_deadline(self.timeout, self.execution_timeout, now))
 
     def _wait_policy_until(self, deadline: float | None) -> WaitPolicy:
         from airflow_provider_datalore.api.waiting import WaitPolicy
 
-        return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=time.time())
+        # Each wait follows upon a request that succeeded: it starts when the notebook has been looked at.
+        return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=time.time(), contacted=True)
 
     def _run_when_idle(
         self, notebook: DataloreNotebook, context: Context, policy: WaitPolicy, *, has_waited: bool = False
@@ -302,10 +331,10 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     def _defer(
         self, notebook: DataloreNotebook, snapshot: str, policy: WaitPolicy, method: str, **kwargs: Any
     ) -> NoReturn:
-        from airflow_provider_datalore.tasks.deferral import defer
+        from airflow_provider_datalore.tasks.deferral import defer, log_deferral
         from airflow_provider_datalore.triggers.interactive import DataloreInteractiveRunTrigger
 
-        self.log.info("Deferring: the triggerer waits for notebook %s.", notebook.id)
+        log_deferral(f"notebook {notebook.id}")
         defer(
             self,
             DataloreInteractiveRunTrigger,
@@ -339,6 +368,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             DataloreInteractiveRunFailedError,
             DataloreKernelLostError,
             DataloreRunOverlapError,
+            DataloreWorksheetsNotRunError,
         )
         from airflow_provider_datalore.tasks.interactive import (
             deliver_interactive,
@@ -352,7 +382,12 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
                 run = deliver_interactive(outcome(), notebook, context)
                 if self.update_report is not None:
                     notebook.publish_report(self.update_report)
-        except (DataloreInteractiveRunFailedError, DataloreKernelLostError, DataloreRunOverlapError) as error:
+        except (
+            DataloreInteractiveRunFailedError,
+            DataloreKernelLostError,
+            DataloreRunOverlapError,
+            DataloreWorksheetsNotRunError,
+        ) as error:
             store.forget()
             if not (from_earlier_try and was_interrupted(error)):
                 raise

@@ -38,16 +38,17 @@ class Bulkhead:
         self._changed = threading.Condition()
 
     @contextmanager
-    def slot(self, *holders: Hashable) -> Iterator[None]:
+    def slot(self, *holders: Hashable, alone: Hashable = None) -> Iterator[None]:
         """Occupy a slot.
 
         :param holders: on whose behalf, such as a user and a notebook; None is nobody in particular.
+        :param alone: what only one call at a time may work on, such as a page; None does not limit this.
         :raises BusyError: if no slot is free.
         """
-        counted = [_TOTAL, *(holder for holder in holders if holder is not None)]
+        counted = [_TOTAL, *(holder for holder in (*holders, alone) if holder is not None)]
         with self._changed:
-            if not self._has_room(self._running, self._max_concurrent, counted):
-                self._wait_in_queue(counted)
+            if not self._may_run(counted, alone):
+                self._wait_in_queue(counted, alone)
             self._running.update(counted)
         try:
             yield
@@ -56,17 +57,22 @@ class Bulkhead:
                 _subtract(self._running, counted)
                 self._changed.notify_all()
 
-    def _wait_in_queue(self, counted: list[Hashable]) -> None:
+    def _wait_in_queue(self, counted: list[Hashable], alone: Hashable) -> None:
         if not self._has_room(self._queued, self._max_queued, counted):
             raise _busy()
         self._queued.update(counted)
         try:
             deadline = time.monotonic() + self._queue_timeout
-            while not self._has_room(self._running, self._max_concurrent, counted):
+            while not self._may_run(counted, alone):
                 if not self._changed.wait(deadline - time.monotonic()):
                     raise _busy()
         finally:
             _subtract(self._queued, counted)
+
+    def _may_run(self, counted: list[Hashable], alone: Hashable) -> bool:
+        if alone is not None and self._running[alone]:
+            return False
+        return self._has_room(self._running, self._max_concurrent, counted)
 
     @staticmethod
     def _has_room(used: Counter[Hashable], limit: int, counted: Iterable[Hashable]) -> bool:

@@ -18,11 +18,15 @@ HOW_TO_INSTALL = "pip install 'airflow-provider-datalore[ui]' where Airflow's AP
 FAILED_CELL_TAG = "datalore-failed"
 """The tag and the id of the cell that failed; the tab scrolls to it."""
 
+DIED_CELL_TAG = "datalore-died"
+"""The further tag of such a cell if it has no error."""
+
 MAX_PAGE_BYTES = 40 * 1024**2
 """Maximum size of a page: enough for the largest notebook that is read, if it consists mostly of pictures."""
 EXIT_PAGE_TOO_LARGE = 3
 """Exit code of the program if the page is larger."""
 
+NICENESS = 5
 _MAX_MEMORY_BYTES = 2 * 1024**3
 _MAX_CPU_SECONDS = 30
 _REFUSE_TO_BE_THE_WINDOW = """<!DOCTYPE html>
@@ -60,6 +64,9 @@ body[data-jp-theme-light="false"] { --jp-cell-editor-background: rgb(128 128 128
   content: "The notebook failed in this cell"; display: inline-block; margin: 4px 0; padding: 2px 10px;
   border-radius: 999px; background: #c62a2f; color: #fff; font: 600 12px/1.6 system-ui, sans-serif
 }
+.celltag_datalore-failed.celltag_datalore-died::before {
+  content: "The kernel died in this cell, or the run was stopped there"
+}
 </style>
 {%- endblock -%}
 """
@@ -73,14 +80,15 @@ def render(content: bytes, theme: str, *, failed: bool) -> str:
     :param failed: whether the run failed.
     """
     import nbformat
-    from nbconvert import HTMLExporter
+
+    from airflow_provider_datalore.plugin.exporter import ACCESSIBLE_TEMPLATE, PageExporter
 
     notebook: Any = nbformat.from_dict(displayable.read(content))
     if failed:
         _mark_failed_cell(notebook, content)
-    exporter: Any = HTMLExporter(
+    exporter: Any = PageExporter(
         theme=theme,
-        raw_template=_TEMPLATE,
+        raw_template=_TEMPLATE + ACCESSIBLE_TEMPLATE,
         exclude_anchor_links=True,
         # Nothing is fetched from the network: not by this program, and not by the page, whose policy forbids it.
         embed_images=False,
@@ -95,12 +103,17 @@ def _mark_failed_cell(notebook: Any, content: bytes) -> None:
     failure = find_failure(content)
     if failure is not None:
         cell = notebook.cells[failure.number - 1]
-        cell.metadata.tags.append(FAILED_CELL_TAG)
+        cell.metadata.tags += [FAILED_CELL_TAG] if failure.error_name else [FAILED_CELL_TAG, DIED_CELL_TAG]
         cell.id = FAILED_CELL_TAG
 
 
 def _limit_resources() -> None:
+    import os
     import resource
+
+    # The API server that waits for the page has other users to respond to.
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
 
     for kind, limit in ((resource.RLIMIT_AS, _MAX_MEMORY_BYTES), (resource.RLIMIT_CPU, _MAX_CPU_SECONDS)):
         with contextlib.suppress(ValueError, OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -12,8 +13,10 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore.api import run_api
+from airflow_provider_datalore import settings
+from airflow_provider_datalore.api import looking, run_api
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
+from airflow_provider_datalore.api.snapshots import NotebookState
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -26,6 +29,7 @@ from airflow_provider_datalore.plugin.cache import BoundedCache
 from airflow_provider_datalore.plugin.limits import Bulkhead
 from airflow_provider_datalore.plugin.render import EXIT_PAGE_TOO_LARGE, HOW_TO_INSTALL
 from airflow_provider_datalore.transport.connection import DataloreConnection, not_defined
+from airflow_provider_datalore.transport.drivers import run_flow
 from airflow_provider_datalore.transport.requests_client import RequestsClient, StreamedBody
 
 if TYPE_CHECKING:
@@ -35,10 +39,10 @@ DATALORE_TIMEOUT = 15.0
 """Time limit of a request to Datalore while a user waits, in seconds."""
 NOTEBOOK_READ_TIMEOUT = 60.0
 """Time limit for reading a notebook, in seconds."""
-RENDER_TIMEOUT = 30.0
+RENDER_TIMEOUT = settings.RENDERING_TIMEOUT
 """Time limit for rendering a notebook, in seconds."""
-MAX_CONCURRENT_RENDERINGS = 2
-"""Maximum number of concurrent renderings: one for each user and notebook. Each is a process of up to 2 GiB."""
+MAX_CONCURRENT_RENDERINGS = 3
+"""Maximum number of concurrent renderings: two for each user and notebook. Each is a process of up to 2 GiB."""
 RENDER_PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
 """Arguments of Python that run the renderer."""
 MAX_CONCURRENT_REQUESTS = 4
@@ -61,6 +65,7 @@ FINISHED_RUN_TTL = 600.0
 _REMOVAL_HINT = "Datalore may remove the artifacts of old runs; artifacts_to=… on the task copies them to your storage."
 
 _runs: BoundedCache[Run] = BoundedCache(1000)
+_notebooks: BoundedCache[tuple[NotebookState, float]] = BoundedCache(1000)
 _unreachable: BoundedCache[str] = BoundedCache(1000)
 _pages: BoundedCache[bytes] = BoundedCache(64 * 1024 * 1024, len)
 _unrenderable: BoundedCache[str] = BoundedCache(1000)
@@ -79,6 +84,13 @@ class Links:
 
     notebook: str | None = None
     executed: str | None = None
+
+
+class _Client(RequestsClient):
+    """Sends the calls of one request of a user."""
+
+    def refresh(self) -> None:
+        """Do nothing: the connection was loaded for this request."""
 
 
 class TabClient:
@@ -129,6 +141,28 @@ class TabClient:
             )
         return run
 
+    def notebook_state(self, notebook: NotebookId, run: Hashable) -> NotebookState:
+        """The present state of a notebook; the cells are requested only if another cell is running than before.
+
+        :param run: identifies the interactive run: in the next one, the same cell may be running.
+        :raises DataloreError: if Datalore does not return it, or has no Notebook API.
+        """
+        key = (*self._key, str(notebook), run)
+        recent_error = _unreachable.get(key)
+        if recent_error is not None:
+            raise DataloreUnavailableError(recent_error)
+        last, read_at = _notebooks.get(key) or (None, 0.0)
+        if last is not None and time.monotonic() - read_at < RUNNING_RUN_TTL:
+            return last
+        try:
+            with self._client() as client:
+                state = run_flow(looking.look(notebook, last), client)
+        except DataloreUnavailableError as error:
+            _unreachable.put(key, str(error), UNREACHABLE_TTL)
+            raise
+        _notebooks.put(key, (state, time.monotonic()), FINISHED_RUN_TTL)
+        return state
+
     def page(self, run: Run, theme: str) -> bytes:
         """The executed notebook of a finished run as an HTML page, compressed with gzip.
 
@@ -144,7 +178,8 @@ class TabClient:
         if page is not None:
             return page
         # Without the theme: a notebook that is slow in one is slow in the other.
-        with _rendering_limit.slot(self._user, (*self._key, run.notebook_id or run.run_id)):
+        # All who wait for the same page share one rendering.
+        with _rendering_limit.slot(self._user, (*self._key, run.notebook_id or run.run_id), alone=key):
             # The previous owner of the slot may have rendered the same page.
             page = _cached_page(key, theme)
             if page is not None:
@@ -206,8 +241,8 @@ class TabClient:
                 ) from None
 
     @contextmanager
-    def _client(self, limit: Bulkhead | None = None) -> Iterator[RequestsClient]:
-        with (limit or _request_limit).slot(self._user), closing(RequestsClient(self.connection)) as client:
+    def _client(self, limit: Bulkhead | None = None) -> Iterator[_Client]:
+        with (limit or _request_limit).slot(self._user), closing(_Client(self.connection)) as client:
             yield client
 
 

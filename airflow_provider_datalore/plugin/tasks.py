@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore.plugin import triggerers, xcoms
+from airflow_provider_datalore.plugin.task_errors import TaskError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _UNFINISHED_STATES = frozenset({None, "scheduled", "queued", "running", "deferred", "restarting", "up_for_reschedule"})
 _CUT = "Truncated. You can change this behaviour in [core]max_templated_field_length."
-_MAX_XCOM_CHARS = 1024 * 1024
-"""Maximum size of an XCom that is read, as JSON."""
 _MASK = "***"
 """What Airflow replaces secrets by, also in rendered fields."""
 _NOT_STARTED_STATES = frozenset({None, "scheduled", "queued"})
+_FAILED_STATES = frozenset({"failed", "up_for_retry"})
+_SHOWN_ERROR_STATES = _FAILED_STATES | {"skipped"}
+"""A sensor with ``soft_fail`` is skipped by an error. XComs of a try that is running again are not yet deleted."""
+
+
+_XCOMS = (xcom.RUN_ID, xcom.RUN, xcom.PARAMETERS, xcom.INTERACTIVE_RUN, xcom.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,14 @@ class TaskKey:
     run_id: str
     task_id: str
     map_index: int
+
+
+class TaskKind(enum.Enum):
+    """What a task does with Datalore, as far as the names of its fields show."""
+
+    RUN = "waits for a run of a notebook, or starts one"
+    INTERACTIVE = "runs the notebook itself"
+    OTHER = "runs no notebook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,10 @@ class NotebookTask:
         task.
     :param team: the team that owns the connection; None for a connection of all teams.
     :param reported_run: XCom ``run``: the finished run as the task received it.
+    :param kind: what it does with Datalore.
+    :param snapshot: XCom ``interactive_run``: the notebook before this try's interactive run; None before that.
+    :param error: the error that failed this try; None if it has not failed, or not with an error of this package.
+    :param is_abandoned: whether it is deferred, and no triggerer is alive that would resume it.
     """
 
     state: str | None
@@ -67,6 +87,10 @@ class NotebookTask:
     run_id: str | None = None
     team: str | None = None
     reported_run: Mapping[str, Any] | None = None
+    kind: TaskKind = TaskKind.RUN
+    snapshot: str | None = None
+    error: TaskError | None = None
+    is_abandoned: bool = False
 
     @property
     def is_unfinished(self) -> bool:
@@ -77,6 +101,11 @@ class NotebookTask:
     def has_started(self) -> bool:
         """Whether a worker has started it."""
         return self.state not in _NOT_STARTED_STATES
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether this try has failed; a retry may follow."""
+        return self.state in _FAILED_STATES
 
 
 def find(key: TaskKey, session: Session) -> NotebookTask | None:
@@ -106,16 +135,17 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     masked = {name for name in ("notebook_id", "run_id", "datalore_conn_id") if _MASK in str(rendered.get(name, ""))}
     known = {name: value for name, value in rendered.items() if name not in masked}
     fields = {**_declared_fields(instance, session), **known} if masked or not rendered else known
+    pushed = xcoms.read(key, _XCOMS, session)
     # The parameters of a decorated function are known only after it was called.
     parameters = fields.get("parameters")
     if not parameters or _was_cut(parameters):
-        parameters = _xcom(key, xcom.PARAMETERS, session) or parameters
-    reported_run = _xcom(key, xcom.RUN, session)
+        parameters = pushed.get(xcom.PARAMETERS) or parameters
+    reported_run = pushed.get(xcom.RUN)
     notebook_id = _text(fields.get("notebook_id"))
     was_cut = _was_cut(fields.get("parameters"))
     run_id, first_start = fields.get("run_id"), None
     if not run_id and notebook_id and (first_start := _first_start(instance, session)) is not None:
-        run_id = _xcom(key, xcom.RUN_ID, session)
+        run_id = pushed.get(xcom.RUN_ID)
     state = None if instance.state is None else str(instance.state)
     return NotebookTask(
         state=state,
@@ -131,6 +161,10 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
         run_id=_text(run_id),
         team=_team(key.dag_id, session),
         reported_run=reported_run if isinstance(reported_run, Mapping) else None,
+        kind=_kind({*rendered} or _field_names(instance, session)),
+        snapshot=_json_text(pushed.get(xcom.INTERACTIVE_RUN)),
+        error=TaskError.read(pushed.get(xcom.ERROR)) if state in _SHOWN_ERROR_STATES else None,
+        is_abandoned=state == "deferred" and not triggerers.any_is_alive(session),
     )
 
 
@@ -165,8 +199,14 @@ def _rendered_fields(key: TaskKey, session: Session) -> Mapping[str, Any] | None
     )
 
 
-def _declared_fields(instance: Any, session: Session) -> Mapping[str, Any]:
-    """The fields in the DAG's definition, except those that contain templates."""
+def _kind(field_names: AbstractSet[str]) -> TaskKind:
+    if field_names & {"artifacts_to", "run_id"}:
+        return TaskKind.RUN
+    return TaskKind.INTERACTIVE if field_names >= {"notebook_id", "parameters"} else TaskKind.OTHER
+
+
+def _definition(instance: Any, session: Session) -> Any:
+    """The task in the DAG's definition; None if Airflow no longer has it."""
     from airflow.models.serialized_dag import SerializedDagModel
     from sqlalchemy import select
 
@@ -174,8 +214,21 @@ def _declared_fields(instance: Any, session: Session) -> Mapping[str, Any]:
         select(SerializedDagModel).where(SerializedDagModel.dag_version_id == instance.dag_version_id)
     )
     if serialized is None or not serialized.dag.has_task(instance.task_id):
+        return None
+    return serialized.dag.get_task(instance.task_id)
+
+
+def _field_names(instance: Any, session: Session) -> AbstractSet[str]:
+    """The names of the fields in the DAG's definition."""
+    task = _definition(instance, session)
+    return set() if task is None else {*task.template_fields}
+
+
+def _declared_fields(instance: Any, session: Session) -> Mapping[str, Any]:
+    """The fields in the DAG's definition, except those that contain templates."""
+    task = _definition(instance, session)
+    if task is None:
         return {}
-    task = serialized.dag.get_task(instance.task_id)
     declared = getattr(task, "partial_kwargs", None)
     if declared is None:
         declared = {name: getattr(task, name, None) for name in task.template_fields}
@@ -194,50 +247,13 @@ def _team(dag_id: str, session: Session) -> str | None:
     return _text(DagModel.get_team_name(dag_id, session=session))
 
 
-def _xcom(key: TaskKey, name: str, session: Session) -> Any:
-    """An XCom of the task: text or a mapping; None if it is missing, too large or something else.
-
-    With an XCom backend, what the task stored for the tab is read: the XCom itself may be only a path.
-    """
-    from airflow.models.xcom import XComModel
-    from sqlalchemy import Text, cast, func, select
-
-    # As text: SQLAlchemy would decode what is nested too deeply for Python.
-    text = cast(XComModel.value, Text)
-    found = {
-        row.key: _decoded(row.text)
-        for row in session.execute(
-            select(XComModel.key, text.label("text")).where(
-                XComModel.dag_id == key.dag_id,
-                XComModel.run_id == key.run_id,
-                XComModel.task_id == key.task_id,
-                XComModel.map_index == key.map_index,
-                XComModel.key.in_([name, xcom.TAB_PREFIX + name]),
-                func.length(text) <= _MAX_XCOM_CHARS,
-            )
-        )
-    }
-    return _plain(found.get(xcom.TAB_PREFIX + name, found.get(name)))
-
-
-def _plain(value: Any) -> str | dict[str, Any] | None:
-    """A value as plain JSON; text may be JSON once more, as Airflow's API stores it. An id of digits stays text."""
-    if isinstance(value, str):
-        decoded = _decoded(value)
-        return decoded if isinstance(decoded, (str, dict)) else value
-    return value if isinstance(value, dict) else None
-
-
-def _decoded(text: str) -> Any:
-    """What a JSON text contains; None if it is not JSON that Python can read."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value and not _was_cut(value) else None
+
+
+def _json_text(value: object) -> str | None:
+    """JSON that a task pushed as text, which may have been decoded already."""
+    return json.dumps(value) if isinstance(value, dict) else _text(value)
 
 
 def _was_cut(value: object) -> bool:

@@ -1,38 +1,46 @@
-"""The content of the tab: the state of a task and its run, as text."""
+"""The content of the tab: the state of a task and its run, as text. It shows only what is known."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
-
-from pydantic import ValidationError
 
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import DataloreError
+from airflow_provider_datalore.plugin import interactive, run_status
+from airflow_provider_datalore.plugin.interactive import KNOWN_STATES, InteractiveStatus
+from airflow_provider_datalore.plugin.run_status import RunStatus
 from airflow_provider_datalore.plugin.runs import Links, TabClient
-from airflow_provider_datalore.plugin.tasks import NotebookTask
+from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
+from airflow_provider_datalore.run_state import RunState
 
 _MAX_VALUE_CHARS = 300
 """Maximum number of characters that are shown of a parameter's name or value."""
 _MAX_PARAMETERS = 50
 """Maximum number of parameters that are shown."""
+_NO_TRIGGERER = (
+    "The task is deferred, and no triggerer is alive, so the task will not notice that the notebook has ended. Start a "
+    "triggerer (airflow triggerer)."
+)
+_NO_ERROR_STORED = "The task failed. Its log has the reason."
 
 
 @dataclass(frozen=True, slots=True)
 class TabView:
     """The tab of a task at one point in time.
 
-    :param state: the run's state: ``running``, ``success``, ``failed``, ``unknown``, or ``none`` if there is no run.
+    :param state: the run's state: ``queued``, ``running``, ``success``, ``failed``, ``unknown``, ``waiting`` if the
+        task waits before it runs the notebook, or ``none`` if there is no run.
     :param label: the state as text; Datalore's own status while the run is not finished.
     :param task: the task instance.
     :param run: the run; None if there is none, or Datalore did not return it.
     :param problem: the reason why the tab cannot show more; empty if there is none.
     :param links: addresses in Datalore.
+    :param interactive: the status of an interactive run; None if the task runs no notebook in this way.
     """
 
     state: str
@@ -41,6 +49,7 @@ class TabView:
     run: Run | None = None
     problem: str = ""
     links: Links = field(default_factory=Links)
+    interactive: InteractiveStatus | None = None
 
     @classmethod
     def of(cls, task: NotebookTask, user: str | None = None) -> TabView:
@@ -49,36 +58,60 @@ class TabView:
         :param user: the user who views it.
         """
         if task.conn_id is None:
-            return cls("none", "No run", task, problem=_no_connection(task))
+            return cls("none", "No run", task, problem=run_status.no_connection(task))
         try:
             datalore = TabClient(task.conn_id, task.team, user)
         except DataloreError as error:
-            return cls("unknown", "Unknown", task, run=_reported_run(task), problem=str(error))
+            return cls("unknown", "Unknown", task, run=run_status.reported_run(task), problem=str(error))
+        if task.kind is TaskKind.INTERACTIVE and task.notebook_id is not None:
+            return cls._of_interactive_run(task, datalore)
+        links = datalore.links(task, None)
         if task.run_id is None:
-            return cls("none", "No run", task, problem=_no_run(task), links=datalore.links(task, None))
+            known = KNOWN_STATES[task.error.state] if task.error else ("none", "No run")
+            return cls(*known, task, problem=run_status.no_run(task), links=links)
         try:
             run = datalore.run(task)
         except DataloreError as error:
-            reported = _reported_run(task)
-            state, label = _state_of(reported) if reported else ("unknown", "Unknown")
-            return cls(state, label, task, run=reported, problem=str(error), links=datalore.links(task, None))
-        state, label = _state_of(run)
-        return cls(state, label, task, run=run, links=datalore.links(task, run))
+            reported = run_status.reported_run(task)
+            known = KNOWN_STATES[task.error.state] if task.error else KNOWN_STATES[RunState.UNKNOWN]
+            badge = RunStatus.of(reported).badge if reported else known
+            return cls(*badge, task, run=reported, problem=str(error), links=links)
+        return cls(*RunStatus.of(run).badge, task, run=run, links=datalore.links(task, run))
+
+    @classmethod
+    def _of_interactive_run(cls, task: NotebookTask, datalore: TabClient) -> TabView:
+        links, problem = datalore.links(task, None), ""
+        try:
+            notebook = datalore.connection.notebook_id(task.notebook_id)
+        except DataloreError as error:
+            return cls("unknown", "Unknown", task, problem=str(error))
+        snapshot = interactive.snapshot_of(task, str(notebook))
+        if not task.is_unfinished:
+            status = interactive.ended(task, str(notebook))
+        elif snapshot is None:
+            status = interactive.not_requested(task)
+        else:
+            try:
+                status = interactive.seen(snapshot, datalore.notebook_state(notebook, snapshot.to_text()))
+            except DataloreError as error:
+                status, problem = interactive.not_seen(), str(error)
+        return cls(status.state, status.label, task, problem=problem, links=links, interactive=status)
 
     @property
     def refreshes(self) -> bool:
         """Whether the content may still change."""
-        if self.state in ("none", "unknown"):
-            return self.task.is_unfinished
-        return self.state == "running" or self.task.state == "up_for_retry"
+        if self.task.is_unfinished or self.task.state == "up_for_retry":
+            return True
+        return self.interactive is None and self.state in ("queued", "running")
 
     @property
     def version(self) -> str:
         """Changes whenever the content of the tab changes."""
-        task = self.task
-        content = json.dumps(
-            [self.state, self.label, self.problem, task.state, task.run_id, task.try_number], default=str
-        )
+        task, shown = self.task, self.interactive
+        progress = [shown.text, shown.cells, shown.failed_cell] if shown else []
+        ids = [task.state, task.run_id, task.try_number]
+        texts = [self.state, self.label, self.problem, self.task_problem, self.to_do, self.warning]
+        content = json.dumps([*texts, *progress, *ids], default=str)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
@@ -87,21 +120,57 @@ class TabView:
         return not self.problem and self.run is not None and self.run.is_finished
 
     @property
-    def started_at(self) -> datetime | None:
-        """The start of the run; the start of the task if Datalore does not report it."""
-        return (self.run.start_time if self.run else None) or self.task.start_date
+    def task_problem(self) -> str:
+        """The error that failed the task, in one line; empty if it has not failed, or only its notebook shows why."""
+        if self.task.error is not None:
+            return self.task.error.summary
+        # The executed notebook, or the text in its place, says why a run failed.
+        return _NO_ERROR_STORED if self.task.has_failed and self.state not in ("failed", "none") else ""
 
     @property
-    def ended_at(self) -> datetime | None:
-        """The end of the run."""
-        return self.run.end_time if self.run else None
+    def to_do(self) -> str:
+        """What to do about the error, and what a clear or a retry of the task does."""
+        return self.task.error.to_do if self.task.error is not None else ""
 
     @property
-    def duration(self) -> str:
-        """The duration of the run until its end, or until now."""
-        if self.started_at is None or self.state == "none":
-            return ""
-        return _duration(((self.ended_at or datetime.now(UTC)) - self.started_at).total_seconds())
+    def has_failed_task(self) -> bool:
+        """Whether the task failed although its notebook did not, as far as is known."""
+        return self.task.has_failed and self.state != "failed"
+
+    @property
+    def warning(self) -> str:
+        """What keeps the task from going on; empty if nothing does."""
+        return _NO_TRIGGERER if self.task.is_abandoned else ""
+
+    @property
+    def notice(self) -> str:
+        """The text in place of the executed notebook."""
+        if self.problem or self.interactive is None:
+            return self.problem or RunStatus.of(self.run).notice
+        return self.interactive.text
+
+    @property
+    def times(self) -> list[tuple[str, datetime]]:
+        """When what happened, each with a label that claims no more than is known."""
+        task = self.task
+        named = RunStatus.of(self.run).times
+        if self.run is None:
+            named = ("Task started", task.start_date), ("Task ended", task.end_date)
+        elif not named:
+            named = (("Task started", task.start_date),)
+        return [(label, moment) for label, moment in named if moment is not None and self.state != "none"]
+
+    @property
+    def duration(self) -> tuple[str, str, datetime | None]:
+        """A label, the time between the times, and the time since which it grows, if it does; empty if unknown."""
+        times = [moment for _, moment in self.times]
+        if not times or (self.run is not None and not RunStatus.of(self.run).has_duration):
+            return "", "", None
+        since = times[0] if len(times) == 1 else None
+        if since is not None and not self.refreshes:
+            return "", "", None
+        label = "Duration" if since is None else "Waiting" if self.state in ("queued", "waiting") else "Elapsed"
+        return label, _duration(((datetime.now(UTC) if since else times[1]) - times[0]).total_seconds()), since
 
     @property
     def parameters(self) -> Iterable[tuple[str, str]]:
@@ -126,45 +195,6 @@ class TabView:
         if not self.has_notebook or self.run is None:
             return []
         return list(enumerate(distinct_names(artifact.name for artifact in self.run.artifacts)))
-
-
-def _state_of(run: Run) -> tuple[str, str]:
-    if not run.is_finished:
-        return "running", (run.status or "running").replace("_", " ").capitalize()
-    return ("success", "Succeeded") if run.succeeded else ("failed", "Failed")
-
-
-def _reported_run(task: NotebookTask) -> Run | None:
-    """The run that the task pushed as an XCom: it is shown, and never used for a request."""
-    reported: Mapping[str, Any] | None = task.reported_run
-    try:
-        return Run.model_validate(reported) if reported and reported.get("run_id") == task.run_id else None
-    except ValidationError:
-        return None
-
-
-def _no_connection(task: NotebookTask) -> str:
-    if not task.has_started:
-        return "The task has not started yet."
-    if task.is_masked:
-        return "Airflow masked the connection's id in the rendered fields of this task, so its run cannot be shown."
-    return "This task does not run a Datalore notebook, or Airflow no longer has its rendered fields."
-
-
-def _no_run(task: NotebookTask) -> str:
-    if task.is_masked:
-        return (
-            "Airflow masked a part of the notebook's or the run's id in the rendered fields of this task: it contains "
-            "a text that is also a secret, such as a password. So the tab cannot check which run is this task's. "
-            "The task's log has the links to Datalore."
-        )
-    if task.is_unfinished:
-        return "The notebook has not been started yet."
-    if task.notebook_id is None:
-        return "Airflow no longer has the rendered fields of this task, so its run cannot be shown."
-    if task.state == "success":
-        return "This task has no run in Datalore. The outputs of an interactive run are in the notebook itself."
-    return "This try of the task did not start a run in Datalore. See the task's log for the reason."
 
 
 def _duration(seconds: float) -> str:

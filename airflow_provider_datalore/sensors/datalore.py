@@ -15,10 +15,11 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_datalore import defaults, xcom
+from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
+from airflow_provider_datalore.tasks.failing import fails_in_lines
 from airflow_provider_datalore.tasks.mapping import checked_partial
 from airflow_provider_datalore.tasks.output_values import OutputValues
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.waiting import Outage
     from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
     from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.tasks.next_step import Facts
 
 
 class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
@@ -42,6 +44,8 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
     :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned. (templated)
     :param deferrable: whether the triggerer waits instead of the worker; the default is ``default_deferrable`` in
         section ``operators`` of Airflow's configuration.
+    :param poll_interval: another name of Airflow's ``poke_interval``, as the operators have it: seconds between two
+        status requests. In mode ``reschedule``, the interval is at least a few seconds, whatever is set.
     :param defer_after: seconds for which a deferrable sensor waits on its worker before it defers, so that a run that
         ends by then costs no deferral; 0 defers at once.
     :param max_outage: seconds for which Datalore may be unreachable before the task fails. In mode
@@ -62,13 +66,17 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         *,
         run_id: str,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float | timedelta | None = None,
         defer_after: float | timedelta = 0.0,
-        max_outage: float | timedelta = defaults.MAX_OUTAGE,
+        max_outage: float | timedelta = settings.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
+        if poll_interval is not None:
+            _check_same(poll_interval, kwargs.get("poke_interval"), kwargs.get("task_id", ""))
+            kwargs["poke_interval"] = poll_interval
         super().__init__(**kwargs)
         self.run_id = run_id
         self.deferrable = deferrable
@@ -91,8 +99,9 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         """The hook for the task's connection."""
         from airflow_provider_datalore.hooks.datalore import DataloreHook
 
-        return DataloreHook(self.datalore_conn_id)
+        return DataloreHook(self.datalore_conn_id).used_by(self)
 
+    @fails_in_lines
     def execute(self, context: Context) -> Any:
         """Wait, in any mode; if a time limit passes, report that the run keeps running, and where.
 
@@ -100,10 +109,12 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         :raises AirflowSensorTimeout: if the run is still running when the limit passes; with ``soft_fail`` the task is
             skipped.
         """
+        from airflow_provider_datalore.api.conditions import RunEnded
         from airflow_provider_datalore.api.waiting import check_seconds
-        from airflow_provider_datalore.tasks.deferral import still_running
         from airflow_provider_datalore.tasks.outcome import check
+        from airflow_provider_datalore.tasks.pushing import take_over_links
 
+        take_over_links(self)
         check_seconds("defer_after", self.defer_after, minimum=0)
         check(self)
         try:
@@ -114,7 +125,8 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
                 self._raise_output_error(error.__cause__)
                 raise
             run = self._last_seen
-            raise type(error)(f"{error} {still_running(self.run_id, run, self._url(run))}") from error
+            passed = RunEnded(self.run_id, self._url(run)).timeout_error(run, time.time())
+            raise type(error)(str(passed)) from passed
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Check whether the run has ended; if it has not and the sensor is deferrable, let the triggerer wait."""
@@ -126,7 +138,10 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
             return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         return PokeReturnValue(is_done=False)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+    @fails_in_lines
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, notebook_url: str = "", public_url: str = ""
+    ) -> dict[str, Any]:
         """Resume when the trigger has sent its event.
 
         :return: the finished run as JSON.
@@ -135,17 +150,21 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
         from airflow_provider_datalore.triggers.event import read
 
+        self.notebook_url = notebook_url
         try:
             run = read(event)
         except DataloreRunTimeoutError as error:
             self._fail_by_timeout(error)
-        return self._deliver(run, context)
+        return self._deliver(run, context, public_url)
 
+    @fails_in_lines
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the status of the run."""
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
+        from airflow_provider_datalore.tasks.pushing import take_over_links
 
+        take_over_links(self)
         try:
             if next_method != LOST_TRIGGER_METHOD:
                 return super().resume_execution(next_method, next_kwargs, context)
@@ -153,7 +172,8 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         except AirflowSkipException as error:
             self._raise_output_error(error.__cause__)
             # Airflow 3.3 replaces the exception by one without its message.
-            raise (error.__cause__ if isinstance(error.__cause__, AirflowSkipException) else error) from None
+            skip = error.__cause__ if isinstance(error.__cause__, AirflowSkipException) else error
+            raise skip from skip.__cause__
         except (DataloreError, AirflowSensorTimeout) as error:
             if self.never_fail:
                 raise AirflowSkipException(str(error)) from error
@@ -165,7 +185,25 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
 
         run = self._last_seen
         if run is not None and not run.is_finished:
-            self.log.warning(run_left_running(self.run_id, self._url(run)))
+            self.log.warning(run_left_running(self.run_id, self._url(run), is_stored=True))
+
+    def facts(self, context: Context) -> Facts:
+        """What is known of the run, for the text of an error."""
+        from airflow_provider_datalore.tasks.limits import earliest_limit
+        from airflow_provider_datalore.tasks.next_step import Facts, Kind
+        from airflow_provider_datalore.tasks.own_xcoms import own_text
+
+        url = self._url(self._last_seen) if self._last_seen else own_text(context, xcom.NOTEBOOK_URL)
+        run_id = self.run_id if isinstance(self.run_id, str) else ""
+        limit = earliest_limit(self.timeout, self.execution_timeout)
+        return Facts(Kind.WAITS, notebook_url=url, run_id=run_id, is_started=True, is_stored=True, limit=limit)
+
+    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
+        """Airflow's interval; in mode ``reschedule``, long enough that Airflow notices the end of each poke."""
+        from airflow_provider_datalore.tasks.deferral import earliest_event
+
+        interval = float(super()._get_next_poke_interval(*args, **kwargs))
+        return max(interval, earliest_event(0.0)) if self.reschedule else interval
 
     def _raise_output_error(self, error: BaseException | None) -> None:
         """Raise an output error of which Airflow made a skip: ``soft_fail`` skips when a time limit passes only."""
@@ -203,17 +241,16 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
             run = self.hook.get_run(self.run_id, grace=NEW_RUN_GRACE if self._last_seen is None else 0.0)
         except DataloreNoResponseError as error:
             self._outage.tolerate(error)
-            self.log.warning("The status of run %s could not be read: %s", self.run_id, error)
+            self.log.warning("The status of run %s could not be read: %s", self.run_id, error.summary)
             return None
         self._outage.end()
         self._last_seen = run
         url = self._url(run)
         if not run.is_finished:
             self.log.info("Run %s is %r: %s", self.run_id, run.status or "running", url)
-        # Airflow 3 logs an error if the XCom of a link does not exist when it creates the links of a task.
-        push_link(context, xcom.EXECUTED_NOTEBOOK_URL, "")
-        push_link(context, xcom.NOTEBOOK_URL, url)
-        self.notebook_url = url
+        if url != self.notebook_url:
+            push_link(context, xcom.NOTEBOOK_URL, url)
+            self.notebook_url = url
         return run
 
     def _url(self, run: Run | None) -> str:
@@ -229,12 +266,19 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         """Wait on the worker for ``defer_after`` seconds; if the run is still running then, let the triggerer wait."""
         from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
-        from airflow_provider_datalore.tasks.deferral import defer, earliest_deadline, run_before_deferral
+        from airflow_provider_datalore.tasks.deferral import (
+            defer,
+            earliest_deadline,
+            log_deferral,
+            run_before_deferral,
+        )
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
         now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
-        policy = WaitPolicy(max(MIN_POLL_INTERVAL, self.poke_interval), self.max_outage, deadline, since=now)
+        contacted = self._last_seen is not None
+        interval = max(MIN_POLL_INTERVAL, self.poke_interval)
+        policy = WaitPolicy(interval, self.max_outage, deadline, since=now, contacted=contacted)
         if self.defer_after:
             try:
                 run = run_before_deferral(self.hook, self.run_id, policy, self.defer_after, url)
@@ -242,17 +286,36 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
                 self._fail_by_timeout(error)
             if run is not None:
                 return run
-        self.log.info("Deferring: the triggerer waits for run %s.", self.run_id)
-        defer(self, DataloreRunTrigger, policy, run_id=self.run_id, notebook_url=url)
+        log_deferral(f"run {self.run_id}")
+        known = {"notebook_url": url, "public_url": self.hook.connection.public_url}
+        waits: dict[str, Any] = {"notebook_url": url, "contacted": contacted, "is_stored": True}
+        defer(self, DataloreRunTrigger, policy, kwargs=known, run_id=self.run_id, **waits)
 
-    def _deliver(self, run: Run, context: Context) -> dict[str, Any]:
+    def _deliver(self, run: Run, context: Context, public_url: str = "") -> dict[str, Any]:
         from airflow_provider_datalore.exceptions import DataloreOutputError
+        from airflow_provider_datalore.tasks.lazy_hook import hook_when_needed
         from airflow_provider_datalore.tasks.no_retry import without_retry
         from airflow_provider_datalore.tasks.outcome import deliver
 
-        self.outcome = deliver(run, self.hook, context, self, parameters=(), notebook_url=self.notebook_url)
+        known = {"notebook_url": self.notebook_url, "public_url": public_url}
+        self.outcome = deliver(run, hook_when_needed(self), context, self, parameters=(), **known)
         if isinstance(self.outcome.error, DataloreOutputError):
             raise without_retry(self.outcome.error)
         if self.outcome.error is not None:
             raise self.outcome.error
         return run.to_json()
+
+
+def _check_same(poll_interval: float | timedelta, poke_interval: float | timedelta | None, task_id: str) -> None:
+    """Check that an option that was set under both of its names has one value.
+
+    :raises DataloreConfigurationError: if it has two.
+    """
+    from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+    polls, pokes = seconds(poll_interval), seconds(poke_interval)
+    if pokes is not None and polls != pokes:
+        raise DataloreConfigurationError(
+            f"Sensor {task_id} has poll_interval={polls} and poke_interval={pokes} seconds. These are two names of the "
+            "same option: set only one of them."
+        )

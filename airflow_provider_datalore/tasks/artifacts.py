@@ -13,6 +13,7 @@ from airflow_provider_datalore.api.text import listed
 from airflow_provider_datalore.api.values import as_list
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.storage import folder
+from airflow_provider_datalore.wording import short_id
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -59,13 +60,16 @@ def choose(run: Run, names: object = None) -> list[tuple[Artifact, str]]:
     if not globs or not all(isinstance(glob, str) and glob for glob in globs):
         raise DataloreConfigurationError(
             f"names is {names!r:.300}; it must be a glob such as '*.ipynb' or a list of globs, or None for all "
-            "artifacts."
+            "artifacts.",
+            to_do="Correct the argument names.",
         )
     for glob in globs:
         if not any(fnmatchcase(artifact.name, glob) for artifact, _ in named):
             made = listed([artifact.name for artifact in run.artifacts], limit=20) or "none"
             raise DataloreConfigurationError(
-                f"No artifact of run {run.run_id} matches {glob!r}. Its artifacts: {made}. Correct the argument names."
+                f"No artifact of run {short_id(run.run_id)} matches {glob!r:.60}.\n"
+                f"The artifacts of run {run.run_id}: {made}.",
+                to_do="Correct the argument names.",
             )
     return [(artifact, name) for artifact, name in named if any(fnmatchcase(artifact.name, glob) for glob in globs)]
 

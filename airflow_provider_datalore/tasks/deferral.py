@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeoutError
+from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeoutError, RunState
+from airflow_provider_datalore.tasks.limits import head_start
+from airflow_provider_datalore.wording import short_id, short_notebook
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,9 @@ BACKSTOP_DELAY = 60.0
 
 SCHEDULER_LOOP_TIME = 2.0
 """Seconds within which the scheduler notices that a worker has finished with a task."""
+
+
+log = logging.getLogger(__name__)
 
 
 class DeferringTask(Protocol):
@@ -77,6 +82,15 @@ def defer(
     task.defer(trigger=trigger, method_name=method, kwargs=dict(kwargs or {}), timeout=backstop(policy.deadline))
 
 
+def log_deferral(what: str) -> None:
+    """Log that a task defers.
+
+    :param what: what the triggerer waits for: ``run r1``.
+    """
+    log.info("Deferring: the triggerer waits for %s.", what)
+    log.info("Deferred: the triggerer waits from here on. If none runs, the task stays deferred (airflow triggerer).")
+
+
 def run_before_deferral(
     hook: DataloreHook, run_id: str, policy: WaitPolicy, defer_after: float, notebook_url: str
 ) -> Run | None:
@@ -92,12 +106,12 @@ def run_before_deferral(
         try:
             run = hook.get_run(run_id)
         except DataloreError as error:
-            log.info("Could not read the status of the run yet: %s", error)
+            log.info("Could not read the status of the run yet: %s", error.summary)
             return None
         return run if run.is_finished else None
     before = policy.until(time.time() + defer_after)
     try:
-        return hook.wait_with_policy(run_id, before, where=notebook_url or "the notebook there")
+        return hook.wait_with_policy(run_id, before, where=notebook_url)
     except DataloreRunTimeoutError:
         if before.deadline == policy.deadline:
             raise
@@ -113,7 +127,7 @@ def deadline_before(execution_timeout: timedelta | None, now: float) -> float | 
     if execution_timeout is None:
         return None
     seconds = execution_timeout.total_seconds()
-    return now + seconds - min(10.0, seconds / 10)
+    return now + seconds - head_start(seconds)
 
 
 def earliest_deadline(timeout: object, execution_timeout: timedelta | None, now: float) -> float | None:
@@ -134,33 +148,26 @@ def backstop(deadline: float | None) -> timedelta | None:
 
 
 def earliest_event(now: float) -> float:
-    """When a trigger may resume its task at the earliest, in epoch seconds.
+    """When a task that has deferred or rescheduled itself may resume at the earliest, in epoch seconds.
 
-    Airflow 3 may notice up to one heartbeat interval late (5 seconds by default) that a worker has deferred a task. If
+    Airflow 3 may notice up to one heartbeat interval late (5 seconds by default) that a worker is done with a task. If
     the task is resumed before that, Airflow assumes that it was killed, and fails it: "Executor … reported that the
     task instance … finished with state success, but the task instance's state attribute is queued".
     """
     return now + float(conf.getint("workers", "min_heartbeat_interval", fallback=0)) + SCHEDULER_LOOP_TIME
 
 
-def still_running(run_id: str, run: Run | None, notebook_url: str) -> str:
-    """A message for a run that is still running after the time limit.
+def run_left_running(run_id: str, notebook_url: str | None, *, is_stored: bool = False) -> str:
+    """A message for the run of a task that was killed: a clear kills it too, and the next try may need the run.
 
-    :param run: the run as Datalore last reported it; None if it never did.
-    :param notebook_url: the address of the notebook; may be empty.
+
+    :param is_stored: whether the next try of the task waits for this run.
     """
-    reported = f"Datalore last reported {run.reported_status}" if run else "Datalore never reported its status"
+    where = notebook_url or "open the notebook in Datalore"
+    next_try = "If it was cleared, its next try waits for this run. Otherwise, stop" if is_stored else "Stop"
     return (
-        f"Run {run_id} had not ended by then; {reported}. The notebook keeps running in Datalore, see "
-        f"{notebook_url or 'the notebook there'}."
-    )
-
-
-def run_left_running(run_id: str, notebook_url: str | None) -> str:
-    """A message for the run of a task that was killed."""
-    return (
-        f"The task was killed, but run {run_id} keeps running in Datalore, which has no call to stop it. To stop it, "
-        f"open {notebook_url or 'the notebook in Datalore'} and stop it there."
+        f"The task was cleared, marked or killed, but run {run_id} keeps running in Datalore: {where}\n"
+        f"{next_try} it there if it is not needed: Datalore has no call for that."
     )
 
 
@@ -174,21 +181,30 @@ def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, ru
     :raises DataloreRunTimeoutError: if it is still running and the time limit passed.
     :raises DataloreError: if it is still running and the trigger failed.
     """
-    state = "its status is unknown"
+    from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT
+
+    reported = "Datalore did not report its status"
     run: Run | None = None
     try:
         run = hook.get_run(run_id)
     except DataloreError as error:
-        state += f" ({error})"
+        reported += f" ({error.summary})"
     else:
         if run.is_finished:
             return run
-        state = f"Datalore reports {run.reported_status}"
-    message = (
-        f"The task no longer waits for run {run_id}: {_why(reason)}. The notebook probably keeps running in Datalore: "
-        f"{state}. See {notebook_url or 'the notebook in Datalore'}."
-    )
-    _give_up(reason, message, DataloreRunTimeoutError(message, run=run))
+        reported = f"Datalore last reported {run.reported_status}"
+    name = f"Run {short_id(run_id)}" + (f" of {short_notebook(run.notebook_id)}" if run and run.notebook_id else "")
+    state = RunState.RUNNING if run else RunState.MAY_BE_RUNNING
+    if _is_timeout(reason):
+        raise DataloreRunTimeoutError(
+            f"{name} was {'still running' if run else 'not seen'} {AT_LIMIT}.\n"
+            f"{reported}. The run keeps running in Datalore.",
+            run=run,
+            state=state,
+            notebook_url=notebook_url,
+            to_do=f"Stop it in Datalore, or wait for it: {run_id} is its id. {RAISE_LIMIT}",
+        )
+    raise _lost(reason, name, reported).set_state(state, notebook_url)
 
 
 def interactive_run_after_lost_trigger(
@@ -202,35 +218,49 @@ def interactive_run_after_lost_trigger(
     :raises DataloreInteractiveRunTimeoutError: if it has not ended and the time limit passed.
     :raises DataloreError: if it has not ended and the trigger failed.
     """
-    from airflow_provider_datalore.api.interactive import InteractiveRun, check_own, is_over, stage
+    from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT
+    from airflow_provider_datalore.api.interactive import InteractiveRun, Stage, check_own, is_over, stage
     from airflow_provider_datalore.api.snapshots import Snapshot
     from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError
 
-    state = "this task has not run the notebook"
+    state, reported = RunState.NOT_STARTED, "This task has not run the notebook"
     if snapshot:
-        before = Snapshot.from_text(snapshot)
+        state, before = RunState.MAY_BE_RUNNING, Snapshot.from_text(snapshot)
         try:
             seen = notebook.look()
         except DataloreError as error:
-            state = f"the outcome of its run cannot be determined ({error})"
+            reported = f"The outcome of its run cannot be determined ({error.summary})"
         else:
             if is_over(before, seen):
                 check_own(before, seen)
                 return InteractiveRun.of(before, seen)
-            state = f"its run {stage(before, seen).value}"
-    message = (
-        f"The task no longer waits for notebook {notebook.id}: {_why(reason)}. The last known state: {state}. See "
-        f"{notebook.url}."
-    )
-    _give_up(reason, message, DataloreInteractiveRunTimeoutError(message))
+            reached = stage(before, seen)
+            state = RunState.RUNNING if reached is Stage.RUNNING else RunState.MAY_BE_RUNNING
+            reported = f"Its run {reached.value}"
+    shown = short_notebook(str(notebook.id))
+    if _is_timeout(reason):
+        raise DataloreInteractiveRunTimeoutError(
+            f"The interactive run of {shown} had not ended {AT_LIMIT}.\n{reported}.",
+            state=state,
+            notebook_url=notebook.url,
+            to_do=f"Interrupt it in Datalore, or wait for it. {RAISE_LIMIT}",
+        )
+    raise _lost(reason, f"the interactive run of {shown}", reported).set_state(state, notebook.url)
 
 
 def _why(reason: dict[str, Any] | None) -> str:
     return str((reason or {}).get("error", "Airflow reports no reason"))
 
 
-def _give_up(reason: dict[str, Any] | None, message: str, timeout_error: DataloreError) -> NoReturn:
-    """Raise the error for Airflow's report: that the time limit passed, or that the trigger failed."""
-    if "timeout" in _why(reason).lower():
-        raise timeout_error
-    raise DataloreError(" ".join([message, *(str(line) for line in (reason or {}).get("traceback") or [])]))
+def _is_timeout(reason: dict[str, Any] | None) -> bool:
+    return "timeout" in _why(reason).lower()
+
+
+def _lost(reason: dict[str, Any] | None, name: str, reported: str) -> DataloreError:
+    """The error for a trigger that failed; its traceback, of a bug or of the triggerer, goes to the log."""
+    if traceback := (reason or {}).get("traceback"):
+        log.error("The trigger failed:\n%s", "".join(f"{line}".rstrip("\n") + "\n" for line in traceback))
+    return DataloreError(
+        f"The trigger that waited for {name[:1].lower()}{name[1:]} was lost.\n{_why(reason)}. {reported}.",
+        to_do="Look for the reason in the triggerer's log, and whether a triggerer is running.",
+    )

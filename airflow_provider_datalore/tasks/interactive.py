@@ -10,13 +10,17 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore import xcom
+from airflow_provider_datalore import metrics, xcom
 from airflow_provider_datalore.exceptions import (
     DataloreConflictError,
     DataloreError,
     DataloreInteractiveRunFailedError,
     DataloreNotebookBusyError,
+    RunState,
 )
+from airflow_provider_datalore.tasks.explaining import failure_lines, masked
+from airflow_provider_datalore.tasks.pushing import push_for_tab
+from airflow_provider_datalore.wording import short_notebook
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -50,11 +54,14 @@ def start_when_idle(
     :return: the state of the notebook right before the run.
     """
     from airflow_provider_datalore.api.snapshots import Snapshot
+    from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
 
     while True:
         state = notebook.look()
         settings = notebook.settings_for(parameters, state)
         if not state.kernel.is_busy and (has_waited or notebook.is_idle(state, policy.poll_interval)):
+            if parameters:
+                log.info("Parameters: %s", shown_parameters(parameters))
             state = notebook.set_controls(settings, policy) if settings else state
             snapshot = Snapshot.take(notebook.id, state, settings)
             try:
@@ -84,8 +91,10 @@ def start(notebook: DataloreNotebook, max_outage: float) -> None:
 def busy_error(notebook: DataloreNotebook) -> DataloreNotebookBusyError:
     """The error for a notebook that is already running."""
     return DataloreNotebookBusyError(
-        f"Notebook {notebook.id} is already running, so this task has not run it. See {notebook.url}. To wait until it "
-        'is idle, set when_busy="wait".'
+        f"Notebook {short_notebook(str(notebook.id))} is already running, so this task has not run it.",
+        to_do='Wait until it is idle, or set when_busy="wait", with which the task waits.',
+        state=RunState.NOT_STARTED,
+        notebook_url=notebook.url,
     )
 
 
@@ -153,14 +162,20 @@ def deliver_interactive(run: InteractiveRun, notebook: DataloreNotebook, context
     :return: the run, if it succeeded.
     :raises DataloreInteractiveRunFailedError: if it failed; describes the cell that failed.
     """
-    context["ti"].xcom_push(key=xcom.RUN, value=run.to_json())
+    metrics.run_ended(notebook.hook.datalore_conn_id, notebook.hook.operator, success=run.success)
+    push_for_tab(context, xcom.RUN, run.to_json())
     if run.success:
         log.info("The interactive run of notebook %s succeeded: %d cells.", run.notebook_id, len(run.cells))
         return run
-    message = f"The interactive run of notebook {run.notebook_id} failed in Datalore, see {notebook.url}."
     failure = _explained(run, notebook)
+    summary, reason = failure_lines(run.notebook_id, failure)
     raise DataloreInteractiveRunFailedError(
-        f"{message}\n{failure}" if failure is not None else message, failure=failure, notebook_id=run.notebook_id
+        "\n".join([summary or f"The interactive run of {short_notebook(run.notebook_id)} failed.", *reason]),
+        failure=failure,
+        notebook_id=run.notebook_id,
+        state=RunState.FAILED,
+        notebook_url=notebook.url,
+        to_do="Correct the notebook.",
     )
 
 
@@ -191,8 +206,6 @@ def _stop_session(notebook: DataloreNotebook, snapshot: str) -> None:
 
 def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:
     """The cell that failed, if it can be read. Never fails, so that the run's own failure is always reported."""
-    from airflow_provider_datalore.tasks.outcome import masked
-
     try:
         failure = _read_failure(run, notebook)
     except Exception as problem:
@@ -201,7 +214,7 @@ def _explained(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure |
     if failure is None:
         log.warning("The cell in which the run failed, %s, is no longer in the notebook.", run.failed_cell_id)
         return None
-    return masked(failure)
+    return masked(failure, notebook.hook.connection)
 
 
 def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailure | None:
@@ -213,17 +226,17 @@ def _read_failure(run: InteractiveRun, notebook: DataloreNotebook) -> CellFailur
         return None
     outcome = notebook.cell_outcome(failed)
     control = failed.control or {}
-    printed = [{"output_type": "stream", "text": text} for text in (outcome.stdout, outcome.stderr) if text]
     cell = CodeCell(
         number=failed.position + 1,
         source=failed.source or f"control of variable {control.get('variable')}",
         tags=(),
-        outputs=tuple(printed),
+        outputs=tuple({"output_type": "stream", "text": text} for text in outcome.printed),
         execution_count=failed.execution_count,
-        language="",
+        language=failed.language,
+        worksheet=failed.worksheet,
     )
     name, value = _name_and_value(outcome.error_message or "")
-    return describe(cell, error_name=name, error_value=value, traceback=outcome.error_traceback or "")
+    return describe(cell, error_name=name, error_value=value, traceback=outcome.traceback)
 
 
 def _name_and_value(message: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -30,15 +31,16 @@ class DataloreNotebookEditedError(exceptions.DataloreNotebookEditedError, Airflo
     """Not retried: the code is the same on the next try."""
 
 
+_Error = TypeVar("_Error", bound=exceptions.DataloreError)
+
+
 @contextmanager
 def no_retry_if_unknown() -> Iterator[None]:
     """Prevent a retry if Datalore may have received the request to run the notebook."""
     try:
         yield
     except exceptions.DataloreSubmissionUnknownError as error:
-        raise DataloreSubmissionUnknownError(
-            error.message, notebook_id=error.notebook_id, notebook_url=error.notebook_url
-        ) from error.__cause__
+        raise _copied(error, DataloreSubmissionUnknownError) from error.__cause__
 
 
 def without_retry(
@@ -46,11 +48,16 @@ def without_retry(
 ) -> DataloreOutputError | DataloreNotFoundError | DataloreNotebookEditedError:
     """The same error, in the subclass for which Airflow does not retry the task."""
     if isinstance(error, exceptions.DataloreNotebookEditedError):
-        edited = DataloreNotebookEditedError(error.message)
-        vars(edited).update(vars(error))
-        return edited
+        return _copied(error, DataloreNotebookEditedError)
     if isinstance(error, exceptions.DataloreNotFoundError):
-        return DataloreNotFoundError(error.message, status=error.status, url=error.url, detail=error.detail)
+        return _copied(error, DataloreNotFoundError)
     if isinstance(error, exceptions.DataloreMissingOutputError):
-        return DataloreMissingOutputError(error.message, output=error.output, available=error.available)
-    return DataloreOutputError(error.message, output=error.output)
+        return _copied(error, DataloreMissingOutputError)
+    return _copied(error, DataloreOutputError)
+
+
+def _copied(error: exceptions.DataloreError, error_class: type[_Error]) -> _Error:
+    """The error in another class, with all that it knows."""
+    copy = error_class(error.message)
+    vars(copy).update(vars(error))
+    return copy

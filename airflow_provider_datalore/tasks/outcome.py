@@ -5,18 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_datalore import xcom
-from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError, DataloreRunFailedError
+from airflow_provider_datalore import metrics, xcom
+from airflow_provider_datalore.exceptions import (
+    DataloreConfigurationError,
+    DataloreError,
+    DataloreRunFailedError,
+    DataloreStorageError,
+    RunState,
+)
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
+from airflow_provider_datalore.tasks.explaining import failure_lines, masked
 from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.api.models import Artifact, Run
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.notebooks.failure import CellFailure
@@ -93,13 +100,20 @@ def check_nothing_awaited(task: RunTask, notebook: NotebookId) -> None:
     for name in ("artifacts_to", "outputs"):
         if getattr(task, name) is not None:
             raise DataloreConfigurationError(
-                f"{name} is set for notebook {notebook}, but the task does not wait for the run. Remove "
-                f"wait_for_completion=False, or set {name} on the DataloreRunSensor that waits for the run."
+                f"{name} is set for notebook {notebook}, but the task does not wait for the run.",
+                to_do=f"Remove wait_for_completion=False, or set {name} on the DataloreRunSensor that waits for it.",
             )
 
 
 def deliver(
-    run: Run, hook: DataloreHook, context: Context, task: RunTask, *, parameters: Iterable[str], notebook_url: str = ""
+    run: Run,
+    hook: DataloreHook,
+    context: Context,
+    task: RunTask,
+    *,
+    parameters: Iterable[str],
+    notebook_url: str = "",
+    public_url: str = "",
 ) -> Outcome:
     """Deliver the finished run.
 
@@ -108,12 +122,14 @@ def deliver(
 
     :param parameters: the names of the run's parameters.
     :param notebook_url: the address of the notebook; empty if it is unknown.
+    :param public_url: where users open Datalore, as stored when the task deferred; empty to load the connection.
     """
     notebook_url = notebook_url or _notebook_url(run, hook)
+    metrics.run_ended(hook.datalore_conn_id, hook.operator, success=run.succeeded, seconds=run.duration)
     push_for_tab(context, xcom.RUN, run.to_json())
     if (notebook := run.executed_notebook) is not None:
         try:
-            push_link(context, xcom.EXECUTED_NOTEBOOK_URL, hook.artifact_url(notebook))
+            push_link(context, xcom.EXECUTED_NOTEBOOK_URL, _artifact_url(notebook, hook, public_url))
         except DataloreError as error:
             log.warning("There is no link to the executed notebook: %s", error)
     try:
@@ -131,6 +147,9 @@ def deliver(
         if task.outputs is not None:
             _hand_on(hook.read_outputs(run, task.outputs, max_outage=task.max_outage), run, context, task)
     except DataloreError as error:
+        error.set_state(RunState.SUCCEEDED, notebook_url, f"the notebook succeeded: run {run.run_id}.")
+        if isinstance(error, DataloreStorageError):
+            error.message = f"The notebook succeeded, but {error.message[:1].lower()}{error.message[1:]}"
         return Outcome(run, error, notebook_url=notebook_url)
     _describe(run, context, task, parameters)
     return Outcome(run, notebook_url=notebook_url)
@@ -156,16 +175,16 @@ def explained(error: DataloreRunFailedError, hook: DataloreHook, notebook_url: s
     if run is None:
         return error
     failure = _find_failure(run, hook)
-    lines = [str(error), *_links(run, hook, notebook_url), *([str(failure)] if failure else [])]
-    return DataloreRunFailedError("\n".join(lines), run=run, failure=failure)
-
-
-def masked(failure: CellFailure) -> CellFailure:
-    """The same failure, without the secrets that Airflow knows."""
-    from airflow.providers.common.compat.sdk import redact
-
-    without_secrets: Any = redact(asdict(failure))
-    return replace(failure, **without_secrets)
+    summary, reason = failure_lines(run.notebook_id, failure)
+    lines = [summary or error.summary, error.reason, *reason, *_executed_notebook(run, hook)]
+    return DataloreRunFailedError(
+        "\n".join(filter(None, lines)),
+        run=run,
+        failure=failure,
+        state=RunState.FAILED,
+        notebook_url=notebook_url,
+        to_do="Correct the notebook." if failure else error.to_do,
+    )
 
 
 def _describe(run: Run, context: Context, task: RunTask, parameters: Iterable[str]) -> None:
@@ -207,12 +226,16 @@ def _notebook_url(run: Run, hook: DataloreHook) -> str:
         return ""
 
 
-def _links(run: Run, hook: DataloreHook, notebook_url: str) -> Iterator[str]:
-    if notebook_url:
-        yield f"Notebook: {notebook_url}"
+def _executed_notebook(run: Run, hook: DataloreHook) -> Iterator[str]:
     if (executed := run.executed_notebook) is not None:
         with suppress(DataloreError):
             yield f"Executed notebook: {hook.artifact_url(executed)}"
+
+
+def _artifact_url(artifact: Artifact, hook: DataloreHook, public_url: str) -> str:
+    from airflow_provider_datalore.api.run_api import get_artifact
+
+    return public_url + get_artifact(artifact).path if public_url else hook.artifact_url(artifact)
 
 
 def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
@@ -229,4 +252,4 @@ def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
     if failure is None:
         log.warning("Cannot tell why run %s failed: its executed notebook contains no code.", run.run_id)
         return None
-    return masked(failure)
+    return masked(failure, hook.connection)

@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
+def take_over_links(task: Any) -> None:
+    """Keep Airflow 3 from reading and pushing every link of a task again when its process ends.
+
+    The task pushes each address once, with :func:`push_link`, when it knows it. What the UI shows is not affected: the
+    scheduler and the API server have the links of the DAG file.
+    """
+    task.operator_extra_links = ()
+
+
 def push_link(context: Context, key: str, address: str) -> None:
     """Push the address of a link: past the XCom backend, as Airflow itself does when the task ends."""
     if not _push_past_backend(context, key, address):

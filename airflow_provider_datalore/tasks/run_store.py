@@ -51,6 +51,7 @@ class RunStore:
         task_instance = context["ti"]
         self._is_wanted = durable
         self._has_failed = False
+        self._saved_run: object = None
         self._store = self._open(context) if durable else None
         self._key = key
         # Airflow increases max_tries when a task is cleared, and at no other time.
@@ -73,13 +74,28 @@ class RunStore:
             log.warning("The run store cannot be used, so a retry would run the notebook again: %s", error)
             return None
 
-    def holds(self, run_id: str) -> bool:
-        """Whether this run is stored, so that a retry or a clear uses it. Never fails."""
+    @property
+    def why_not(self) -> str:
+        """Why this task does not remember its run, as the end of a sentence; empty if it does."""
+        if self.remembers:
+            return ""
+        return (
+            ", since this Airflow does not remember runs" if self._is_wanted else ", since the task has durable=False"
+        )
+
+    @property
+    def stored_run(self) -> str:
+        """The run that is stored; empty if there is none. Never fails."""
         try:
-            return bool(run_id) and self._load().get("run_id") == run_id
+            run_id = self._load().get("run_id")
         except Exception as error:
             log.debug("Could not read the stored run: %s", error)
-            return False
+            return ""
+        return run_id if isinstance(run_id, str) else ""
+
+    def holds(self, run_id: str) -> bool:
+        """Whether this run is stored, so that a retry or a clear uses it. Never fails."""
+        return bool(run_id) and run_id in (self._saved_run, self.stored_run if self._saved_run is None else None)
 
     def remember(self, notebook: NotebookId, run_id: str, requested: str) -> None:
         """Store the run, as soon as Datalore has returned its id.
@@ -119,7 +135,7 @@ class RunStore:
             return None
         try:
             # Datalore may not list a run yet that was started a moment ago.
-            run = hook.get_run(run_id, max_outage=max_outage, grace=NEW_RUN_GRACE)
+            run = hook.get_run(run_id, max_outage=max_outage, grace=NEW_RUN_GRACE, contacted=True)
         except DataloreNotFoundError:
             log.warning("An earlier try started run %s, which Datalore no longer knows; starting a new run.", run_id)
             return None
@@ -196,6 +212,7 @@ class RunStore:
             return
         try:
             self._store.set(self._key, stored)
+            self._saved_run = stored.get("run_id")
         except Exception as error:
             # The run has started: an error of the store must not fail the task.
             self._has_failed = True

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import aiohttp
+from aiohttp.hdrs import DATE
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -28,6 +29,7 @@ from airflow_provider_datalore.transport.errors import (
     too_slow,
     untrusted,
 )
+from airflow_provider_datalore.transport.request_metrics import RequestMetrics
 from airflow_provider_datalore.transport.tls import tls_context
 
 KEEP_ALIVE_TIMEOUT = 120.0
@@ -57,6 +59,7 @@ class AiohttpClient:
         self._proxy = connection.proxy()
         # With the limit of aiohttp's pool, the time in its queue would count towards the request's timeout.
         self._limit = ConcurrencyLimit(connection.max_connections)
+        self._metrics = RequestMetrics.of(connection.conn_id)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=tls_context(connection) or True,
@@ -80,7 +83,8 @@ class AiohttpClient:
         """
         connection = self.connection
         url = connection.url(call.path)
-        await self._limit.acquire()
+        waited = await self._limit.acquire()
+        status: int | None = None
         try:
             async with self._session.request(
                 call.method,
@@ -91,17 +95,22 @@ class AiohttpClient:
                 allow_redirects=False,
             ) as response:
                 body = await self._read_all(call, response)
+                status = response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._translate(call, error) from None
         finally:
             self._limit.release()
+            if self._metrics is not None:
+                self._metrics.record(call, status)
+                if waited:
+                    self._metrics.waited_for_slot(waited)
         good = 200 <= response.status < 300
         return Response(
             connection=self._name,
             status=response.status,
             url=url,
             received_at=time.time(),
-            headers={} if good else lower_case_headers(connection, response.headers),
+            headers=_time_of(response) if good else lower_case_headers(connection, response.headers),
             body=connection.without_token_bytes(body),
             proxy="" if good else connection.responding_proxy,
         )
@@ -134,6 +143,12 @@ class AiohttpClient:
         if isinstance(error, TimeoutError):
             return too_slow(connection, call, connection.timeout)
         return no_response(connection, call, text)
+
+
+def _time_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
+    """The server's time, the only header of a successful response that is read."""
+    moment = response.headers.get(DATE)
+    return {"date": moment} if moment else {}
 
 
 @lru_cache(maxsize=20_000)
@@ -205,6 +220,11 @@ class SharedClient:
         self._pool = pool
         self._client = client
         self._load_connection = load_connection
+
+    @property
+    def connection(self) -> DataloreConnection:
+        """The connection that is used at present."""
+        return self._client.connection
 
     async def send(self, call: Call) -> Response:
         """Send a call; see :meth:`AiohttpClient.send`."""

@@ -38,14 +38,18 @@ class ConcurrencyLimit:
         self._timer: asyncio.TimerHandle | None = None
         self._adjusted_at = self._cpu_time = 0.0
 
-    async def acquire(self) -> None:
-        """Wait until this request may be sent."""
+    async def acquire(self) -> float:
+        """Wait until this request may be sent.
+
+        :return: the seconds that it waited.
+        """
         if self._in_flight < self._limit and not self._queue:
             self._in_flight += 1
-            return
+            return 0.0
         loop = asyncio.get_running_loop()
         admitted = loop.create_future()
-        self._queue.append((loop.time(), admitted))
+        queued_at = loop.time()
+        self._queue.append((queued_at, admitted))
         if self._timer is None:
             self._schedule_adjustment(loop)
         try:
@@ -54,6 +58,7 @@ class ConcurrencyLimit:
             if admitted.done() and not admitted.cancelled():
                 self.release()
             raise
+        return loop.time() - queued_at
 
     def release(self) -> None:
         """Record the end of a request, and admit the one that has waited longest."""

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.transport import redaction
 from airflow_provider_datalore.transport.connection_fields import FieldReader, is_host
+
+Value = TypeVar("Value")
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_CONNECTIONS = 100
@@ -116,9 +118,10 @@ class DataloreConnection:
         known = {_origin(self.base_url), _origin(self.public_url)}
         if notebook.address is not None and _origin(notebook.address) not in known:
             raise DataloreConfigurationError(
-                f"The notebook's address {notebook_id!r} points to {notebook.address}, but {self} is for "
-                f"{self.public_url}. Use a connection to that server; or, if both are the same server, "
-                f"set public_url in the connection's extra to {notebook.address}, or pass only the id {notebook}."
+                f"The notebook's address points to another server than {self}.\n"
+                f"The address {notebook_id!r} points to {notebook.address}, but {self} is for {self.public_url}.",
+                to_do="Use a connection to that server; or, if both are the same server, set public_url in the "
+                f"connection's extra to {notebook.address}, or pass only the id {notebook}.",
             )
         return notebook
 
@@ -176,6 +179,11 @@ class DataloreConnection:
         """Replace the token in a text, in any form that a server may return it in."""
         return redaction.without(self.token, text)
 
+    def without_token_in(self, value: Value) -> Value:
+        """Replace the token in all texts of a JSON value."""
+        replaced: Value = redaction.without_in(self.token, value)
+        return replaced
+
     def without_token_bytes(self, body: bytes) -> bytes:
         """Replace the token in the body of a response."""
         return redaction.without_bytes(self.token, body)
@@ -198,24 +206,25 @@ def naming_connection(conn_id: str) -> Iterator[None]:
     try:
         yield
     except DataloreConfigurationError as error:
-        if repr(conn_id) in error.message:
-            raise
-        raise DataloreConfigurationError(f"{error} (connection {conn_id!r})") from None
+        if repr(conn_id) not in f"{error.message}{error.to_do}":
+            error.add_context(f" (connection {conn_id!r}).")
+        raise
 
 
 def not_looked_up(conn_id: str, error: Exception) -> DataloreConfigurationError:
     """The error for a connection that Airflow could not look up."""
     return DataloreConfigurationError(
-        f"Airflow could not look up connection {conn_id!r} ({type(error).__name__}: {error}). Check that Airflow's "
-        "database and its secrets backend are available."
+        f"Airflow could not look up connection {conn_id!r}.\n{type(error).__name__}: {error}",
+        to_do="Check that Airflow's database and its secrets backend are available.",
     )
 
 
 def not_defined(conn_id: str) -> DataloreConfigurationError:
     """The error for a connection that is not defined in Airflow."""
     return DataloreConfigurationError(
-        f"Airflow has no connection {conn_id!r}. Create one of type Datalore under Admin | Connections with the API "
-        "token as its password, or set datalore_conn_id to the id of another connection."
+        f"Airflow has no connection {conn_id!r}.",
+        to_do="Create one of type Datalore under Admin | Connections with the API token as its password, or set "
+        "datalore_conn_id to the id of another connection.",
     )
 
 
@@ -229,8 +238,9 @@ def _proxy_url(url: str, connection: DataloreConnection) -> str:
     if not usable:
         # The message does not contain the value: a proxy's address may contain a password.
         raise DataloreConfigurationError(
-            f"The proxy of {connection} (from proxies in its extra, or from the environment) is not the address of an "
-            "HTTP proxy. Use the form http://proxy.example.com:3128."
+            f"The proxy of {connection} is not the address of an HTTP proxy.\n"
+            "It is from proxies in the connection's extra, or from the environment.",
+            to_do="Use the form http://proxy.example.com:3128.",
         )
     return url
 

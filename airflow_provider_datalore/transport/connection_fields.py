@@ -75,6 +75,9 @@ def _meant(url: str) -> str:
         scheme, address = found[1].lower(), address[found.end() :]
     host = _PAGES.split(address, maxsplit=1)[0].rstrip("/")
     meant = f"{scheme}://{host}"
+    if ":/" in host:
+        # Another scheme, such as ftp.
+        return ""
     return f" Did you mean {meant}?" if host and meant != url and is_host(urlsplit(meant).hostname) else ""
 
 
@@ -87,7 +90,10 @@ class FieldReader:
         self.extra = self._fields(extra)
 
     def fail(self, field_name: str, problem: str) -> NoReturn:
-        raise DataloreConfigurationError(f"Connection {self.conn_id!r}: {field_name} {problem}")
+        raise DataloreConfigurationError(
+            f"Connection {self.conn_id!r}: {field_name} {problem}",
+            to_do=f"Correct {field_name} of connection {self.conn_id!r} (Admin | Connections).",
+        )
 
     def _fields(self, extra: object) -> dict[str, Any]:
         """The fields of the extra by their names here, without empty ones: a form saves those as null or as ``""``.

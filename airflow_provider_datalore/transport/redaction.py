@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from html.entities import codepoint2name
+from typing import Any
 
 MIN_SECRET_CHARS = 8
 """Minimum length of a token that is masked: shorter strings occur in ordinary words. Datalore's tokens are longer."""
@@ -17,6 +18,17 @@ MASK = "***"
 def without(token: str, text: str) -> str:
     """Replace the token in a text: plain, percent-encoded, escaped as in JSON or HTML, or in Base64."""
     return text if len(token) < MIN_SECRET_CHARS else _pattern(token).sub(MASK, text)
+
+
+def without_in(token: str, value: Any) -> Any:
+    """Replace the token in all texts of a JSON value, names included."""
+    if isinstance(value, str):
+        return without(token, value)
+    if isinstance(value, dict):
+        return {without_in(token, name): without_in(token, inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(without_in(token, inner) for inner in value)
+    return value
 
 
 def without_bytes(token: str, body: bytes) -> bytes:

@@ -30,9 +30,11 @@ from airflow_provider_datalore.transport.errors import (
     too_slow,
     untrusted,
 )
+from airflow_provider_datalore.transport.errors import speaks_tls as plain_to_tls
 from airflow_provider_datalore.transport.read_ahead import ReadAhead
+from airflow_provider_datalore.transport.request_metrics import RequestMetrics
 from airflow_provider_datalore.transport.sent_tracking import TrackedSession
-from airflow_provider_datalore.transport.tls import tls_context
+from airflow_provider_datalore.transport.tls import speaks_tls, tls_context
 
 CHUNK_BYTES = 256 * 1024
 _URLLIB3_PREFIX = re.compile(r"^<?\w+\(host=[^)]*\)(?: at 0x[0-9a-f]+>)?: ")
@@ -64,6 +66,7 @@ class RequestsClient:
     def __init__(self, connection: DataloreConnection) -> None:
         self.connection = connection
         self._session: TrackedSession | None = None
+        self._metrics = RequestMetrics.of(connection.conn_id)
 
     def send(self, call: Call) -> Response:
         """Send a call and read the whole response, whatever its status.
@@ -76,6 +79,17 @@ class RequestsClient:
             outcome of the call is unknown matters more than the interruption.
         :raises DataloreUnexpectedResponseError: if the response is too long to be one of Datalore's.
         """
+        status: int | None = None
+        try:
+            response = self._send_any(call)
+            status = response.status
+        finally:
+            if self._metrics is not None:
+                self._metrics.record(call, status)
+        return response
+
+    def _send_any(self, call: Call) -> Response:
+        """Send a call; see :meth:`send`."""
         if call.receive is not None:
             return self._receive(call, call.receive)
         if call.form is not None:
@@ -174,7 +188,13 @@ class RequestsClient:
             # The content of the upload could not be read.
             raise
         except Exception as error:
-            raise self._translate(call, error, has_left=session.sent_tracker.has_left) from None
+            has_left = session.sent_tracker.has_left
+            # A port that speaks TLS closes the connection after plain HTTP, without having read the request.
+            is_plain = connection.base_url.startswith("http:") and not connection.shown_proxy
+            was_closed = has_left and isinstance(error, requests.ConnectionError)
+            if is_plain and was_closed and speaks_tls(connection.base_url):
+                raise plain_to_tls(connection, call) from None
+            raise self._translate(call, error, has_left=has_left) from None
 
     def _open_session(self) -> TrackedSession:
         if self._session is None:
@@ -247,7 +267,9 @@ class RequestsClient:
         connection = self.connection
         reason = getattr(error.args[0], "reason", None) if error.args else None
         described = reason.args[-1] if isinstance(reason, Exception) and reason.args else reason or error
-        text = _URLLIB3_PREFIX.sub("", str(described)) or type(error).__name__
+        if isinstance(described, Exception) and isinstance(_first(described), Exception):
+            described = _first(described)
+        text = _URLLIB3_PREFIX.sub("", str(_last(described))) or type(error).__name__
         if has_left:
             if isinstance(error, (failures.ReadTimeout, ReadTimeoutError)) or isinstance(reason, ReadTimeoutError):
                 return too_slow(connection, call, connection.timeout)
@@ -259,7 +281,9 @@ class RequestsClient:
             and not isinstance(error, (failures.RequestException, ConnectionError, TimeoutError))
         ):
             return DataloreConfigurationError(
-                f"Could not {call.purpose} on {connection}: {connection.without_token(text)}"
+                f"The request could not be sent: {connection.without_token(text)}\n"
+                f"Could not {call.purpose} on {connection}.",
+                to_do=f"Correct the fields of {connection} that are named here.",
             )
         if isinstance(error, (failures.RequestException, HTTPError, OSError)):
             return never_connected(connection, call, text)
@@ -302,6 +326,17 @@ class RequestsClient:
                 raise
             why = f"the task was interrupted during the request by {type(error).__name__} {error}"
             raise no_response(self.connection, call, why) from error
+
+
+def _first(error: Exception) -> object:
+    return error.args[0] if error.args else None
+
+
+def _last(error: object) -> object:
+    """The innermost of exceptions that are the last argument of one another, as in ``('Aborted.', OSError(…))``."""
+    while isinstance(error, Exception) and len(error.args) > 1 and isinstance(error.args[-1], Exception):
+        error = error.args[-1]
+    return error
 
 
 def _is_good(response: requests.Response) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.transport.connection import DataloreConnection
@@ -30,7 +32,27 @@ def tls_context(connection: DataloreConnection) -> ssl.SSLContext | None:
             context.load_cert_chain(*connection.cert)
     except (OSError, ValueError) as error:
         raise DataloreConfigurationError(
-            f"The certificates of {connection} cannot be used: {error}. Check verify and cert in its extra, and "
-            "REQUESTS_CA_BUNDLE in the environment."
+            f"The certificates of {connection} cannot be used: {error}.",
+            to_do="Check verify and cert in its extra, and REQUESTS_CA_BUNDLE in the environment.",
         ) from None
     return context
+
+
+def speaks_tls(base_url: str, timeout: float = 3.0) -> bool:
+    """Whether the port of a server completes a TLS handshake. Nothing is sent but the handshake.
+
+    :param base_url: the address of the server, ``http://…``.
+    :param timeout: seconds for the handshake.
+    """
+    parts = urlsplit(base_url)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or 80), timeout) as connection,
+            context.wrap_socket(connection, server_hostname=parts.hostname),
+        ):
+            return True
+    except (OSError, ValueError):
+        return False

@@ -14,6 +14,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnexpectedResponseError,
 )
 from airflow_provider_datalore.transport.requests_client import RequestsClient
+from airflow_provider_datalore.wording import cut
 
 _UNKNOWN_RUN_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -27,7 +28,8 @@ def check_token(client: RequestsClient) -> None:
     workspaces = run_api.list_workspaces()
     response = client.send(workspaces)
     if response.status not in (403, 404):
-        calls.read_json(workspaces, response)
+        if not isinstance(calls.read_json(workspaces, response), list):
+            calls.unexpected(workspaces, response, "is not a list of workspaces")
         return
     # Older servers do not have this call, and some tokens are not allowed to use it. Get a run that does not exist:
     # Datalore returns 404 for a valid token, and 401 for a made-up one.
@@ -44,14 +46,15 @@ def check_token(client: RequestsClient) -> None:
     finally:
         without_access.close()
     raise DataloreUnexpectedResponseError(
-        f"{client.connection.base_url} responds, but it is not Datalore: it accepts any token. Check the host of "
-        f"{client.connection}."
+        f"{cut(client.connection.base_url, 50)} responds, but it is not Datalore: it accepts any token.",
+        to_do=f"Check the host of {client.connection}.",
     )
 
 
 def without_id(conn_id: str, message: str) -> str:
     """The message for users who are looking at this connection: without its id, except if it does not exist."""
+    text = re.sub(r"\n +", " ", message)
     shortened = re.sub(
-        rf"(?<!no )connection {re.escape(repr(conn_id))}", "this connection", message, flags=re.IGNORECASE
+        rf"(?<!no )connection\s+{re.escape(repr(conn_id))}", "this connection", text, flags=re.IGNORECASE
     )
     return shortened[:1].upper() + shortened[1:]

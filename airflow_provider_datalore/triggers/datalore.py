@@ -1,4 +1,4 @@
-"""The trigger that waits for a run in the triggerer, without a worker slot."""
+"""The triggers: one waits for a run without a worker slot, the other starts DAGs when a notebook changes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.durations import seconds
+from airflow_provider_datalore.triggers.notebook import DataloreNotebookTrigger
+
+__all__ = ["DataloreNotebookTrigger", "DataloreRunTrigger"]
 
 
 class DataloreRunTrigger(BaseTrigger):
@@ -19,12 +22,14 @@ class DataloreRunTrigger(BaseTrigger):
 
     :param run_id: the id that ``DataloreRunNotebookOperator`` or ``DataloreHook.run_notebook`` returned.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param poll_interval: maximum seconds between two requests.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param max_outage: seconds for which Datalore may be unreachable without one usable response.
     :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; the longer ago, the less frequent the requests.
     :param not_before: when to send the first request, in epoch seconds; None for soon.
     :param notebook_url: the address of the notebook, for messages.
+    :param contacted: whether Datalore has given the task a usable response before.
+    :param is_stored: whether the next try of the task waits for this run, for messages.
     :param unknown: arguments that another version of this package stored; they are ignored.
     """
 
@@ -38,6 +43,8 @@ class DataloreRunTrigger(BaseTrigger):
         since: float | None = None,
         not_before: float | None = None,
         notebook_url: str | None = None,
+        contacted: bool = True,
+        is_stored: bool = False,
         **unknown: Any,
     ) -> None:
         super().__init__()
@@ -49,6 +56,8 @@ class DataloreRunTrigger(BaseTrigger):
         self.since = since
         self.not_before = not_before
         self.notebook_url = notebook_url
+        self.contacted = contacted
+        self.is_stored = is_stored
         if unknown:
             self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
 
@@ -65,21 +74,26 @@ class DataloreRunTrigger(BaseTrigger):
                 "since": self.since,
                 "not_before": self.not_before,
                 "notebook_url": self.notebook_url,
+                "contacted": self.contacted,
+                "is_stored": self.is_stored,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
+        from airflow_provider_datalore import metrics
         from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
         from airflow_provider_datalore.triggers import event
 
         try:
-            policy = WaitPolicy(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
-            run = await DataloreAsyncHook(
-                self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT
-            ).wait_with_policy(self.run_id, policy, where=self.notebook_url or "the notebook there")
+            policy = WaitPolicy(
+                self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, self.contacted
+            )
+            hook = DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT)
+            with metrics.waiting(self.datalore_conn_id, type(self).__name__):
+                run = await hook.wait_with_policy(self.run_id, policy, where=self.notebook_url or "")
         except DataloreError as error:
             yield TriggerEvent(event.failed(error))
         else:
@@ -92,4 +106,4 @@ class DataloreRunTrigger(BaseTrigger):
         """
         from airflow_provider_datalore.tasks.deferral import run_left_running
 
-        self.log.warning(run_left_running(self.run_id, self.notebook_url))
+        self.log.warning(run_left_running(self.run_id, self.notebook_url, is_stored=self.is_stored))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, RootModel, ValidationError
 
 from airflow_provider_datalore import exceptions
-from airflow_provider_datalore.api.interactive import InteractiveRun
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.text import storable
 from airflow_provider_datalore.exceptions import DataloreError, RunState
 
+if TYPE_CHECKING:
+    from airflow_provider_datalore.api.interactive import InteractiveRun
+
 VERSION = 1
 
-_KNOWN = frozenset({"state", "state_words", "notebook_url", "to_do", "cause", "permanent"})
+_TEXTS = frozenset({"state", "state_words", "notebook_url", "to_do", "cause"})
+_KNOWN = _TEXTS | {"permanent"}
 """Attributes that an error has only where they are known."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -59,6 +62,8 @@ def read_interactive(event: object) -> InteractiveRun:
 
     :raises DataloreError: as in :func:`read`.
     """
+    from airflow_provider_datalore.api.interactive import InteractiveRun
+
     return _read(event, "interactive_run", InteractiveRun)
 
 
@@ -84,9 +89,9 @@ def _read(event: object, key: str, model: type[_Model]) -> _Model:
         elif isinstance(event.get("fields"), dict):
             raise _read_error(event.get("error"), event["fields"])
     raise DataloreError(
-        f"The trigger sent an event that this version of airflow-provider-datalore does not know: {event!r:.300}. "
-        "The outcome of the run cannot be determined; look at the notebook in Datalore before you run it again. "
-        "Workers and triggerers must have the same version of the package."
+        f"The trigger sent an event that this version of airflow-provider-datalore does not know.\n{event!r:.300}",
+        to_do="Look at the notebook in Datalore before you run it again: the outcome of the run cannot be determined. "
+        "Workers and triggerers must have the same version of the package.",
     )
 
 
@@ -97,6 +102,8 @@ def _read_error(name: object, fields: dict[str, Any]) -> DataloreError:
     error = error_class(str(fields.get("message", "The trigger reported no reason.")))
     for field in (vars(error).keys() | _KNOWN) & fields.keys() - {"message"}:
         value = fields[field]
+        if field in _TEXTS and not isinstance(value, str):
+            continue
         if field == "state":
             value = RunState(value) if value in list(RunState) else RunState.UNKNOWN
         if field == "run" and value is not None:

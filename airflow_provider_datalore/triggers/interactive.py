@@ -23,7 +23,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
     :param notebook_id: ``owner/id``.
     :param snapshot: the state of the notebook before the run, as text; empty to wait until the notebook is idle.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param poll_interval: maximum seconds between two requests.
+    :param poll_interval: seconds between two status requests (1 or more); more often at the start.
     :param max_outage: seconds for which Datalore may be unreachable without one usable response.
     :param deadline: when to stop waiting, whatever the state of the run, in epoch seconds; None for never.
     :param since: when the wait began, in epoch seconds; the longer ago, the less frequent the requests.
@@ -89,14 +89,17 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
+        from airflow_provider_datalore import metrics
         from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.triggers import event
 
         try:
-            payload = await self._wait(
-                WaitPolicy(self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before)
+            policy = WaitPolicy(
+                self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, contacted=True
             )
+            with metrics.waiting(self.datalore_conn_id, type(self).__name__):
+                payload = await self._wait(policy)
         except DataloreError as error:
             payload = event.failed(error)
         yield TriggerEvent(payload)
@@ -136,7 +139,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         from airflow_provider_datalore.triggers import event
 
         hook = DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT)
-        where = self.notebook_url or "the notebook there"
+        where = self.notebook_url or ""
         if not self.snapshot:
             notebook = NotebookId.parse(self.notebook_id)
             idle = NotebookIdle.for_turn(notebook, where, policy.poll_interval)
@@ -144,5 +147,5 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
             return event.idle()
         snapshot = Snapshot.from_text(self.snapshot)
         run = InteractiveRunEnded(snapshot, self.start_timeout, where)
-        seen = await hook.notebook(snapshot.notebook).wait(run, policy)
+        seen = await hook.notebook(snapshot.notebook).wait_for_run(snapshot, run, policy)
         return event.interactive_finished(InteractiveRun.of(snapshot, seen))

@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_datalore.api.controls import settings_for
 from airflow_provider_datalore.api.notebook_models import Cell
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from tests.lines import wrapped
 
 CHECKBOX = {"controlType": "CHECKBOX", "value": False}
 SLIDER = {"controlType": "SLIDER", "value": "0", "min": "0", "max": "10", "step": "1"}
@@ -83,13 +84,13 @@ def test_a_control_keeps_all_but_its_value(control: dict[str, Any], value: objec
 def test_what_a_control_cannot_take_is_named_with_what_it_takes(
     control: dict[str, Any], value: object, takes: str
 ) -> None:
-    with pytest.raises(DataloreConfigurationError, match=f"Parameter 'x0' .* must be .*{takes}"):
+    with pytest.raises(DataloreConfigurationError, match=wrapped(f"Parameter 'x0' .*must be .*{takes}")):
         settings_for(cells(control), {"x0": value})
 
 
 def test_a_variable_without_a_control_is_named_with_those_that_there_are() -> None:
     with pytest.raises(
-        DataloreConfigurationError, match=r"'y'.*'x0' \(SLIDER from 0 to 10\), 'x1' \(DROPDOWN of 'a', 'b'\)"
+        DataloreConfigurationError, match=wrapped(r"'y'.*'x0' \(SLIDER from 0 to 10\), 'x1' \(DROPDOWN of 'a', 'b'\)")
     ):
         settings_for(cells(SLIDER, ONE), {"x0": 1, "y": 2})
     with pytest.raises(DataloreConfigurationError, match="It has no controls"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.api import interactive, interactive_conditions
+from airflow_provider_datalore.api import interactive, interactive_conditions, looking
 from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.interactive import InteractiveRun, Stage
 from airflow_provider_datalore.api.interactive_conditions import IDLE_GRACE, InteractiveRunEnded, NotebookIdle
@@ -135,7 +135,7 @@ def test_a_run_that_nobody_disturbed_is_the_tasks_own(snapshot: Snapshot, now: N
     ],
 )
 def test_a_run_that_may_be_someone_elses_is_not_taken_for_the_tasks_own(snapshot: Snapshot, now: NotebookState) -> None:
-    with pytest.raises(DataloreRunOverlapError, match="another user or task executed"):
+    with pytest.raises(DataloreRunOverlapError, match="Another user or task executed"):
         interactive.check_own(snapshot, now)
 
 
@@ -297,25 +297,25 @@ class TestLooking:
     def test_while_the_same_cell_runs_only_the_kernel_is_asked(self) -> None:
         last = ran(None, state="BUSY", running=0)
         body = '{"state": "BUSY", "runningCellId": "c0"}'
-        asked, seen = self.answers(interactive.look(NOTEBOOK, last), self.answer(body=body))
+        asked, seen = self.answers(looking.look(NOTEBOOK, last), self.answer(body=body))
         assert [call.path for call in asked] == ["/api/notebook/v1/kernel/status"]
         assert seen == last
 
     def test_a_404_of_the_whole_api_is_told_from_one_of_the_notebook(self) -> None:
         with pytest.raises(DataloreNotebookApiMissingError, match=r"on-premises 2026\.2"):
-            self.answers(interactive.look(NOTEBOOK), self.answer(404), self.answer(404))
+            self.answers(looking.look(NOTEBOOK), self.answer(404), self.answer(404))
         with pytest.raises(DataloreNotFoundError, match="ann/sales does not exist, or is not shared"):
-            self.answers(interactive.look(NOTEBOOK), self.answer(404), self.answer(400))
+            self.answers(looking.look(NOTEBOOK), self.answer(404), self.answer(400))
 
     @pytest.mark.parametrize("body", ["[]", "{}", '{"state": 7}', "null", "1"])
     def test_an_answer_that_tells_no_state_is_not_datalores(self, body: str) -> None:
         with pytest.raises(DataloreUnexpectedResponseError):
-            self.answers(interactive.look(NOTEBOOK), self.answer(body=body))
+            self.answers(looking.look(NOTEBOOK), self.answer(body=body))
 
     @pytest.mark.parametrize("body", ["{}", '{"cellsWithOutputs": null}', '{"cellsWithOutputs": [1]}', "[]"])
     def test_an_answer_that_tells_no_cells_is_not_datalores(self, body: str) -> None:
         with pytest.raises(DataloreUnexpectedResponseError):
-            self.answers(interactive.look(NOTEBOOK), self.answer(body='{"state": "READY"}'), self.answer(body=body))
+            self.answers(looking.look(NOTEBOOK), self.answer(body='{"state": "READY"}'), self.answer(body=body))
 
     def test_what_only_informs_may_be_anything(self) -> None:
         body = (
@@ -323,7 +323,7 @@ class TestLooking:
             ' "executionStatus": "VALID", "executionCount": "many", "timing": {"lastExecutedAt": []}, "news": 1}]}'
         )
         _, seen = self.answers(
-            interactive.look(NOTEBOOK), self.answer(body='{"state": "SLEEPING"}'), self.answer(body=body)
+            looking.look(NOTEBOOK), self.answer(body='{"state": "SLEEPING"}'), self.answer(body=body), self.answer(404)
         )
         assert seen.cells == (Cell(cell_id="c0", execution_status="VALID"),)
         assert not seen.kernel.is_busy

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreRunFailedError
+from tests.lines import wrapped
 
 END = datetime(2026, 1, 31, 12, 30, tzinfo=UTC)
 NOTEBOOK = NotebookId("ann", "sales")
@@ -194,7 +195,7 @@ def test_each_direct_file_storage_write_is_sent(value: bool) -> None:
 
 @pytest.mark.parametrize("value", ["true", "False", 1, 0, [], ""])
 def test_a_direct_file_storage_write_that_is_no_boolean_is_refused(value: object) -> None:
-    with pytest.raises(DataloreConfigurationError, match=r"ann/sales.*True or False") as caught:
+    with pytest.raises(DataloreConfigurationError, match=wrapped(r"ann/sales.*True or False")) as caught:
         RunRequest.build(NOTEBOOK, direct_file_storage_write=value)
     assert f"direct_file_storage_write is {value!r}" in str(caught.value)
 
@@ -368,7 +369,7 @@ def test_a_failure_names_run_notebook_end_and_artifact() -> None:
 
 
 def test_a_failure_without_artifact_says_where_to_look() -> None:
-    with pytest.raises(DataloreRunFailedError, match="open the notebook in Datalore"):
+    with pytest.raises(DataloreRunFailedError, match="Open the notebook in Datalore"):
         Run(run_id="r1", end_time=END).raise_for_failure()
 
 

@@ -163,7 +163,7 @@ def test_none_in_a_list_is_refused_since_a_list_has_no_place_that_keeps_its_valu
 
 @pytest.mark.parametrize("name", ["", " ", "\n", None, 5, ("a",), b"a"])
 def test_a_name_that_no_variable_can_have_is_refused(name: object) -> None:
-    with pytest.raises(DataloreConfigurationError, match="use the control's Variable") as caught:
+    with pytest.raises(DataloreConfigurationError, match="Use the control's Variable") as caught:
         to_datalore({name: "x"})
     assert repr(name) in str(caught.value)
 

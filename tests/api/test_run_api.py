@@ -191,10 +191,10 @@ def test_a_status_of_2xx_passes(status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "error_class", "phrase", "remedy"),
     [
-        (400, DataloreBadRequestError, "Bad Request", "Datalore is new enough"),
-        (401, DataloreUnauthorizedError, "Unauthorized", "connection's password"),
+        (400, DataloreBadRequestError, "Bad Request", "Correct what Datalore names"),
+        (401, DataloreUnauthorizedError, "Unauthorized", "into the password of connection 'dl'"),
         (403, DataloreForbiddenError, "Forbidden", "edit access"),
-        (404, DataloreNotFoundError, "Not Found", "Check that the connection's host"),
+        (404, DataloreNotFoundError, "Not Found", "Check that the host of connection 'dl'"),
     ],
 )
 def test_a_documented_error_is_a_class_of_its_own_and_says_what_to_do(

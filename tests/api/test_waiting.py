@@ -34,6 +34,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUntrustedServerError,
 )
 from tests.api.fake_time import FINISHED, RUNNING, START, Answers, FakeTime, finishes_at, in_turn, look
+from tests.lines import in_one
 
 CHANCES = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.999_999]
 REFUSALS: list[DataloreError] = [
@@ -372,7 +373,7 @@ def test_the_error_carries_the_run_as_it_was_reported_last(time: FakeTime) -> No
 def test_the_error_says_when_and_that_the_notebook_goes_on(time: FakeTime) -> None:
     waited(time, always(RUNNING), deadline=START + 100)
     for part in ("Run r1", "2023-11-14 22:15:00 UTC", "keeps running in Datalore"):
-        assert part in str(time.error)
+        assert part in in_one(time.error)
 
 
 def test_the_error_says_where_to_look(time: FakeTime) -> None:

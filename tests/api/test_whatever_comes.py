@@ -259,7 +259,7 @@ def test_a_request_for_a_run_is_built_or_refused(
 
 @given(ANYTHING)
 def test_what_is_no_event_of_this_package_fails(anything: object) -> None:
-    with pytest.raises(DataloreError, match="look at the notebook in Datalore"):
+    with pytest.raises(DataloreError, match="Look at the notebook in Datalore"):
         event.read(anything)
 
 

@@ -21,6 +21,7 @@ from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOper
 from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
 from airflow_provider_datalore.triggers import event
 from tests.artifacts.conftest import LocalPlace, Place
+from tests.lines import wrapped
 from tests.scripted_server import Reply, reply
 from tests.tasks.conftest import Context, Datalore, Logged, TaskInstance, TaskStateStore
 
@@ -181,7 +182,7 @@ class TestArtifactsThatDataloreHasNoMore:
     ) -> None:
         options = {"artifacts_to": local.destination} if wanted == "artifacts_to" else {"outputs": ["total"]}
         ran.route("GET", ARTIFACT, status=404)
-        with pytest.raises(DataloreNotFoundError, match="run the notebook again") as gone:
+        with pytest.raises(DataloreNotFoundError, match=wrapped("run the notebook again")) as gone:
             DataloreRunNotebookOperator(task_id="t", notebook_id="ann/sales", **options).execute(context)  # type: ignore[arg-type]
         assert isinstance(gone.value, AirflowFailException)
         assert gone.value.status == 404
@@ -198,7 +199,7 @@ class TestBeforeTheNotebookRuns:
     def test_a_destination_that_cannot_be_used_fails_the_task(
         self, ran: Datalore, context: Context, destination: str
     ) -> None:
-        with pytest.raises(DataloreConfigurationError, match="cannot be used"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped("cannot be used")):
             operator(destination).execute(context)
         assert ran.requests == []
 
@@ -206,7 +207,7 @@ class TestBeforeTheNotebookRuns:
         self, ran: Datalore, context: Context, tmp_path: Path
     ) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(DataloreStorageError, match="Could not write a test file to "):
+        with pytest.raises(DataloreStorageError, match=wrapped("Could not write a test file to ")):
             operator(str(tmp_path / "file" / "below")).execute(context)
         assert ran.requests == []
 

@@ -31,6 +31,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.storage import BLOCK_BYTES
 from tests.artifacts.conftest import LocalPlace, Place, S3Place, artifact
+from tests.lines import wrapped
 from tests.scripted_server import Reply
 from tests.tasks.conftest import TOKEN, Datalore, Logged
 
@@ -118,7 +119,7 @@ class TestWhatGoesWrong:
         self, datalore: Datalore, hook: DataloreHook, place: Place, body: bytes, cut: int
     ) -> None:
         datalore.truncate(body=body, cut=cut)
-        with pytest.raises(DataloreUnavailableError, match=r"sales\.ipynb.*no complete response"):
+        with pytest.raises(DataloreUnavailableError, match=wrapped(r"sales\.ipynb.*no complete response")):
             hook.download_artifact(artifact(), place.destination)
         assert place.files() == {}
         assert place.leftovers() == []
@@ -148,7 +149,7 @@ class TestWhatGoesWrong:
         self, datalore: Datalore, hook: DataloreHook, local: LocalPlace
     ) -> None:
         datalore.answer(status=404)
-        with pytest.raises(DataloreNotFoundError, match="removed the artifacts"):
+        with pytest.raises(DataloreNotFoundError, match=wrapped("removed the artifacts")):
             hook.download_artifact(artifact(), local.destination)
         assert not Path(local.destination).exists()
 
@@ -178,13 +179,15 @@ class TestWhatGoesWrong:
     ) -> None:
         (tmp_path / "file").touch()
         datalore.answer(body=b"{}", times=5)
-        with pytest.raises(DataloreStorageError, match=r"artifact 'sales\.ipynb' to .*/file/sales\.ipynb.*Check"):
+        with pytest.raises(
+            DataloreStorageError, match=wrapped(r"artifact 'sales\.ipynb' to .*/file/sales\.ipynb.*Check")
+        ):
             hook.download_artifact(artifact(), f"{tmp_path}/file", max_outage=60)
         assert len(datalore.requests) == 1
 
     def test_more_than_max_bytes_leaves_nothing(self, datalore: Datalore, hook: DataloreHook, place: Place) -> None:
         datalore.answer(body=LONG, times=2)
-        with pytest.raises(DataloreConfigurationError, match=r"sales\.ipynb.*max_bytes"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped(r"sales\.ipynb.*max_bytes")):
             hook.download_artifact(artifact(), place.destination, max_bytes=len(LONG) - 1)
         assert place.files() == {}
         assert place.leftovers() == []
@@ -195,7 +198,7 @@ class TestWhatGoesWrong:
     def test_a_limit_that_is_none_is_an_error(
         self, datalore: Datalore, hook: DataloreHook, local: LocalPlace, limit: Any
     ) -> None:
-        with pytest.raises(DataloreConfigurationError, match="max_bytes is"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped("max_bytes is")):
             hook.download_artifact(artifact(), local.destination, max_bytes=limit)
         assert datalore.requests == []
 

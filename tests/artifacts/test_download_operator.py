@@ -14,6 +14,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.operators.datalore import DataloreDownloadArtifactsOperator
 from tests.artifacts.conftest import LocalPlace, Place
+from tests.lines import wrapped
 from tests.tasks.conftest import Context, Datalore, TaskInstance
 
 FILES = {"sales.ipynb": b"{}", "a.csv": b"1,2", "b.csv": b"3,4", "plot.png": b"\x89PNG"}
@@ -90,20 +91,20 @@ class TestWhichOnes:
         self, datalore: Datalore, context: Context, local: LocalPlace, names: Any
     ) -> None:
         made(datalore, *FILES)
-        with pytest.raises(DataloreConfigurationError, match=r"run-1.*'\*\.IPYNB'.*'sales\.ipynb', 'a\.csv'"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped(r"run-1.*'\*\.IPYNB'.*'sales\.ipynb', 'a\.csv'")):
             operator(local, names=names).execute(context)
         assert local.files() == {}
 
     def test_what_there_is_may_be_a_lot(self, datalore: Datalore, context: Context, local: LocalPlace) -> None:
         made(datalore, *(f"{number}.txt" for number in range(1000)))
-        with pytest.raises(DataloreConfigurationError, match=r"'19\.txt', and 980 more") as failed:
+        with pytest.raises(DataloreConfigurationError, match=wrapped(r"'19\.txt', and 980 more")) as failed:
             operator(local, names="*.csv").execute(context)
         assert len(str(failed.value)) < 1000
 
     @pytest.mark.parametrize("names", ["", [], [""], [1], {"a"}, 1], ids=repr)
     def test_what_is_no_glob_fails(self, datalore: Datalore, context: Context, local: LocalPlace, names: Any) -> None:
         made(datalore, *FILES)
-        with pytest.raises(DataloreConfigurationError, match="names is"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped("names is")):
             operator(local, names=names).execute(context)
 
 
@@ -112,7 +113,9 @@ class TestWhatGoesWrong:
         self, datalore: Datalore, context: Context, local: LocalPlace
     ) -> None:
         datalore.reports(status="RUNNING")
-        with pytest.raises(DataloreConfigurationError, match=r"run-1 has not ended \('RUNNING'\).*DataloreRunSensor"):
+        with pytest.raises(
+            DataloreConfigurationError, match=wrapped(r"run-1 has not ended \('RUNNING'\).*DataloreRunSensor")
+        ):
             operator(local).execute(context)
 
     def test_a_run_that_datalore_does_not_know_fails(
@@ -124,7 +127,7 @@ class TestWhatGoesWrong:
 
     def test_an_artifact_over_the_limit_fails(self, datalore: Datalore, context: Context, place: Place) -> None:
         made(datalore, *FILES)
-        with pytest.raises(DataloreConfigurationError, match=r"a\.csv.*max_bytes"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped(r"a\.csv.*max_bytes")):
             operator(place, max_bytes=2).execute(context)
         assert place.files() == {"sales.ipynb": b"{}"}
 

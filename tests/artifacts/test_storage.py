@@ -17,6 +17,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.storage import BLOCK_BYTES, asset_uri, folder, write
 from tests.artifacts.conftest import AWS, HalfWrittenPlace, LocalPlace, Place
+from tests.lines import wrapped
 
 WHAT = "artifact 'a.bin'"
 SEVERAL_BLOCKS = [b"x" * (BLOCK_BYTES // 2)] * 5
@@ -76,7 +77,7 @@ class TestWriting:
 
     def test_max_bytes_is_exact(self, place: Place) -> None:
         write([b"12", b"34"], target(place), WHAT, max_bytes=4)
-        with pytest.raises(DataloreConfigurationError, match=r"a\.bin.*larger than max_bytes=3"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped(r"a\.bin.*larger than max_bytes=3")):
             write([b"12", b"34"], target(place), WHAT, max_bytes=3)
         assert place.files() == {"a.bin": b"1234"}
         assert place.leftovers() == []
@@ -105,7 +106,7 @@ class TestLocalFiles:
 
     def test_a_folder_that_is_a_file_is_an_error(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(DataloreStorageError, match=rf"{WHAT} to {tmp_path}/file/a\.bin.*Check that"):
+        with pytest.raises(DataloreStorageError, match=wrapped(rf"{WHAT} to {tmp_path}/file/a\.bin.*Check that")):
             write([b"x"], folder(str(tmp_path / "file")) / "a.bin", WHAT)
 
     def test_a_file_that_is_a_folder_is_an_error_and_leaves_no_file(self, local: LocalPlace) -> None:
@@ -123,7 +124,7 @@ class TestLocalFiles:
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
         try:
-            with pytest.raises(DataloreStorageError, match="File too large.*has free space"):
+            with pytest.raises(DataloreStorageError, match=wrapped("File too large.*has free space")):
                 write(chunks, target(local), WHAT)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -134,7 +135,7 @@ class TestLocalFiles:
 class TestS3:
     def test_a_missing_bucket_is_an_error(self, s3: Any) -> None:
         where = f"s3://{AWS}@no-such-bucket/a/a.bin"
-        with pytest.raises(DataloreStorageError, match=f"{WHAT} to {where}: .*bucket.*Check that"):
+        with pytest.raises(DataloreStorageError, match=wrapped(f"{WHAT} to {where}: .*bucket.*Check that")):
             write([b"x"], folder(f"s3://{AWS}@no-such-bucket/a") / "a.bin", WHAT)
 
     def test_a_missing_bucket_is_an_error_for_a_multipart_upload(self, s3: Any) -> None:
@@ -178,7 +179,7 @@ class TestDestinations:
         ids=repr,
     )
     def test_any_other_destination_is_an_error(self, destination: object) -> None:
-        with pytest.raises(DataloreConfigurationError, match="cannot be used: .*Use an absolute path"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped("cannot be used: .*Use an absolute path")):
             folder(destination)
 
 

@@ -14,13 +14,15 @@ from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.notebook_models import Cell, Kernel
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.hooks.run_outputs import read_outputs
+from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
 from airflow_provider_datalore.notebooks.failure import find_failure
+from airflow_provider_datalore.tasks.explaining import failure_lines
 from tests.notebooks.files import cell, displayed, failed, notebook, scrap
 
 pytestmark = pytest.mark.audit
 
 FORGED = "[2026-01-31] {taskinstance.py:1} INFO - Marking task as SUCCESS"
-HOSTILE = f"x\x1b[2J\x1b]0;title\x07\u202e\u061cy\r\n{FORGED}\u2028{FORGED}\u2029{FORGED}"
+HOSTILE = f"x\x1b[2J\x1b]0;title\x07\u202e\u061cy\r\n{FORGED}\u2028{FORGED}\u2029{FORGED}. {FORGED}; {FORGED}"
 RUN = {"runId": "r", "notebookId": "ann/sales", "artifacts": [{"name": "a.ipynb", "path": "/a.ipynb"}]}
 
 
@@ -52,7 +54,6 @@ def test_an_output_that_cannot_be_used_is_described_on_one_line(content: bytes) 
     with pytest.raises(DataloreError) as error:
         read_outputs(Run.model_validate(RUN), ["it"], lambda _, receive: receive(iter([content])))
     assert is_clean(str(error.value))
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["runId", "notebookId", "userId", "status", "updateReport"])
@@ -87,18 +88,20 @@ def test_a_control_is_described_on_one_short_line(control: dict[str, Any]) -> No
     with pytest.raises(DataloreConfigurationError) as error:
         settings_for(cells, {"n": "5"})
     assert is_clean(str(error.value))
-    assert "\n" not in str(error.value)
     assert len(str(error.value)) < 2000
 
 
+@pytest.mark.parametrize("hostile", [HOSTILE, FORGED], ids=["hostile", "forged"])
 @pytest.mark.parametrize("place", ["error_name", "error_value", "traceback"])
-def test_the_lines_of_a_failure_are_indented(place: str) -> None:
+def test_the_lines_of_a_failure_are_indented(place: str, hostile: str) -> None:
     texts: dict[str, Any] = {"error_name": "KeyError", "error_value": "'x'", "traceback": "KeyError"}
-    texts[place] = HOSTILE
+    texts[place] = hostile
     error = failed(texts["error_name"], texts["error_value"], [texts["traceback"]])
     failure = find_failure(notebook(cell(error, source=HOSTILE, tags=(HOSTILE,), count=1)))
     assert failure is not None
     assert is_clean(f"Run r failed.\n{failure}")
+    summary, lines = failure_lines("ann/sales", failure)
+    assert is_clean(str(DataloreError("\n".join([summary, *lines]))))
     assert "\n" not in failure.error_name
 
 
@@ -109,4 +112,17 @@ def test_the_body_of_a_response_is_repeated_on_one_line() -> None:
         with pytest.raises(DataloreError) as error:
             run_api.read_run(call, response, "r")
         assert is_clean(str(error.value))
-        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", [FORGED, "2026-01-31T08:00:00Z [info     ] Marking task as SUCCESS", "{task.py} INFO"])
+@pytest.mark.parametrize("before", range(0, 110, 5))
+def test_the_layout_of_an_error_puts_no_such_text_at_the_start_of_a_line(before: int, text: str) -> None:
+    """An error continues on a new line after the sentence or the clause that fits into its first line."""
+    for end in (". ", "; ", "! ", ", "):
+        error = DataloreError(f"Run {'x' * before} of notebook ann/sales{end}{text}{end}{text * 3} failed.")
+        assert not re.search(r"(?m)^[\[{\d]", str(error)), str(error)
+
+
+def test_parameters_are_shown_on_one_line() -> None:
+    assert is_clean(shown := shown_parameters({"region": HOSTILE, HOSTILE: [HOSTILE]}))
+    assert "\n" not in shown

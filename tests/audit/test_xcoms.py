@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_datalore.api.interactive import InteractiveRun
 from airflow_provider_datalore.api.models import Run
@@ -14,6 +15,8 @@ from airflow_provider_datalore.api.notebook_models import Cell, Kernel
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.api.text import RESERVED_KEYS, reserved_key
 from airflow_provider_datalore.assets.events import describe_run
+from airflow_provider_datalore.decorators.datalore import datalore_notebook_task
+from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.notebooks.outputs import UnusableOutputError, read_outputs
 from tests.notebooks.files import cell, notebook, printed, scrap, shown
 
@@ -89,3 +92,12 @@ def test_neither_does_the_extra_of_an_asset_event() -> None:
     describe_run(run, context, [outlet], sorted(RESERVED_KEYS))
     assert accessor.extra["artifacts"]
     assert reserved_key(accessor.extra) is None
+
+
+@pytest.mark.parametrize("key", sorted(RESERVED_KEYS))
+def test_neither_do_the_parameters_of_a_decorated_function(key: str) -> None:
+    decorate: Any = datalore_notebook_task
+    with DAG("decorated", schedule=None):
+        task = decorate(notebook_id="ann/sales", task_id="run")(lambda: {key: "x", "region": "eu"})().operator
+    with pytest.raises(DataloreConfigurationError, match=f"returned the parameter '{key}'"):
+        task.parameters_for({})

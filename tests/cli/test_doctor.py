@@ -21,7 +21,7 @@ import trustme
 from airflow_provider_datalore.cli.__main__ import main
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.cli.conftest import Connect
-from tests.emulator.emulator_client import wait_until
+from tests.emulator.emulator_client import wait_until, write_notebook
 from tests.scripted_server import ScriptedServer, server_tls
 
 Examine = Callable[..., "Result"]
@@ -103,7 +103,18 @@ def test_everything_works(emulator: EmulatorProcess, connect: Connect, examine: 
     assert result.json["ok"] is True
     assert result.json["address"] == emulator.url
     assert result.json["notebook"] == "me/sales"
-    for check in ("Address", "TLS", "Proxy", "Token", "Run API", "Notebook API", "Notebook", "Version", "Clock"):
+    for check in (
+        "Address",
+        "TLS",
+        "Proxy",
+        "Token",
+        "Run API",
+        "Notebook API",
+        "Workspace API",
+        "Notebook",
+        "Version",
+        "Clock",
+    ):
         assert result[check].startswith("ok: "), check
     assert result.works("run a notebook") is True
     assert result.works("wait for an interactive run") is True
@@ -213,6 +224,35 @@ def test_viewer(emulator: EmulatorProcess, connect: Connect, examine: Examine) -
     assert result.works("run a notebook") is False
 
 
+def test_notebook_token_of_another_notebook(
+    datalore_notebooks: Path, tmp_path: Path, connect: Connect, examine: Examine
+) -> None:
+    write_notebook(datalore_notebooks, "other", "1")
+    options = ("--token", "a-notebooks-token", "--notebook-token", "a-notebooks-token=me/other")
+    with EmulatorProcess(datalore_notebooks, *options, data=tmp_path) as emulator:
+        connect(emulator.url, "a-notebooks-token")
+        result = examine("--notebook", "me/sales")
+        own = examine("--notebook", "me/other")
+        emulator.set_variant(notebook_token_elsewhere="404")
+        not_found = examine("--notebook", "me/sales")
+    assert result.code == 1
+    assert "failed: The token is for another notebook only, not for me/sales" in result["Notebook"]
+    assert own["Notebook"].startswith("ok")
+    assert "or the token is for another notebook only" in not_found["Notebook"]
+
+
+def test_scope_that_is_too_narrow(datalore_notebooks: Path, tmp_path: Path, connect: Connect, examine: Examine) -> None:
+    options = ("--token", "a-lesser-token", "--scope", "a-lesser-token=USER_BASIC")
+    with EmulatorProcess(datalore_notebooks, *options, data=tmp_path) as emulator:
+        connect(emulator.url, "a-lesser-token")
+        result = examine("--notebook", "me/sales")
+    assert result.code == 1
+    assert "a token of scope NOTEBOOK_API is required" in result["Run API"]
+    assert "Less than NOTEBOOK_API" in result["Token scope"]
+    assert "a token of scope WORKSPACE with access READ is required" in result["Workspace API"]
+    assert result.works("run a notebook") is False
+
+
 def test_missing_notebook(emulator: EmulatorProcess, connect: Connect, examine: Examine) -> None:
     connect(emulator.url, emulator.token)
     result = examine("--notebook", "me/gone")
@@ -223,8 +263,8 @@ def test_missing_notebook(emulator: EmulatorProcess, connect: Connect, examine: 
 def test_notebook_on_another_server(emulator: EmulatorProcess, connect: Connect, examine: Examine) -> None:
     connect(emulator.url, emulator.token)
     result = examine("--notebook", "https://datalore.jetbrains.com/notebook/me/sales")
-    assert result.code == 1
-    assert "points to https://datalore.jetbrains.com" in json.dumps(result.json)
+    assert (result.code, result.failed) == (1, {"Notebook"})
+    assert "points to https://datalore.jetbrains.com" in result["Notebook"]
 
 
 def test_old_server(emulator: EmulatorProcess, connect: Connect, examine: Examine) -> None:

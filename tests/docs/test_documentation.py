@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import textwrap
 import tomllib
@@ -22,8 +23,8 @@ from airflow_provider_datalore.operators.datalore import (
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.transport.connection_fields import _NOT_HEADERS
-from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
-from dev import diagram
+from airflow_provider_datalore.triggers.datalore import DataloreNotebookTrigger, DataloreRunTrigger
+from dev import diagram, snippets
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -57,20 +58,40 @@ def anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_python_on_a_page_is_quoted_from_what_the_tests_run(page: Path) -> None:
-    written_there = [kind for kind in ("python", "{code-block} python", "py", "python3") for _ in blocks(page, kind)]
-    assert not written_there, "Put it into an example DAG, and quote it with literalinclude"
-    for quoted in re.findall(r"^[`:]{3,}\{literalinclude\} (\S+)", page.read_text(), re.MULTILINE):
-        path = (page.parent / quoted).resolve()
-        assert path.is_file()
-        assert path.parent in RUN_BY_TESTS
+def test_python_on_a_page_is_the_present_code_of_what_the_tests_run(page: Path) -> None:
+    text = page.read_text()
+    assert "literalinclude" not in text, "The page would show no code where nothing renders it"
+    shown = list(snippets.snippets(text))
+    unnamed = {block for kind in ("python", "{code-block} python", "py", "python3") for block in blocks(page, kind)}
+    assert unnamed <= {snippet.code for snippet in shown}, "Name its source: see dev/snippets.py"
+    for snippet in shown:
+        assert (ROOT / snippet.path).parent in RUN_BY_TESTS
+        assert snippet.code == snippets.region(snippet.path, snippet.name), "Update it with: python -m dev.snippets"
+        assert snippet.code.strip()
+
+
+def test_each_region_of_an_example_is_on_a_page() -> None:
+    shown = {snippet[:2] for page in PAGES for snippet in snippets.snippets(page.read_text())}
+    files = [path for folder in RUN_BY_TESTS for path in folder.glob("*.py")]
+    regions = {(relative(path), name) for path in files for name in re.findall(r"# \[START (\w+)\]", path.read_text())}
+    assert regions == shown
+
+
+def test_a_page_is_updated_where_its_code_has_changed() -> None:
+    page = "Text.\n\n<!-- code: docs/dags/sales_asset_by_id.py by_id -->\n\n```python\nold\n```\n\nMore text.\n"
+    [snippet] = snippets.snippets(snippets.updated(page))
+    assert "host=" in snippet.code
+    assert snippets.updated(page) == page.replace("old\n", snippet.code)
+    with pytest.raises(ValueError, match="has no region gone"):
+        snippets.updated(page.replace(" by_id", " gone"))
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "howto").glob("*.md")), ids=relative)
 def test_a_page_that_quotes_a_dag_leads_to_all_of_it(page: Path) -> None:
     text = page.read_text()
-    for quoted in re.findall(r"^[`:]{3,}\{literalinclude\} (\S+)", text, re.MULTILINE):
-        assert f"[{Path(quoted).name}]({quoted})" in text
+    for snippet in snippets.snippets(text):
+        target = os.path.relpath(ROOT / snippet.path, page.parent)
+        assert f"[{Path(snippet.path).name}]({target})" in text
 
 
 @pytest.mark.parametrize("page", FRONT, ids=relative)
@@ -80,9 +101,9 @@ def test_python_on_a_page_of_the_repository_is_a_part_of_what_the_tests_run(page
         assert any(block in text or textwrap.indent(block, "    ") in text for text in run), block
 
 
-@pytest.mark.parametrize("page", FRONT, ids=relative)
-def test_a_link_of_the_repository_leads_somewhere(page: Path) -> None:
-    """Those of the documentation are checked by ``make docs``."""
+@pytest.mark.parametrize("page", [*FRONT, *PAGES], ids=relative)
+def test_a_link_in_the_repository_leads_somewhere(page: Path) -> None:
+    """Also where nothing renders the pages; ``make docs`` checks the rendered ones."""
     for target in LINK.findall(page.read_text()):
         if "://" in target or target.startswith("mailto:"):
             continue
@@ -122,6 +143,7 @@ def test_an_option_of_the_emulator_that_is_named_is_one(page: Path) -> None:
         (DataloreDownloadFileOperator, "howto/notebook-files.md"),
         (DataloreRunSensor, "howto/wait-for-run.md"),
         (DataloreRunTrigger, "howto/own-operator.md"),
+        (DataloreNotebookTrigger, "howto/start-dags-from-datalore.md"),
     ],
 )
 def test_each_argument_has_a_line_on_its_page(documented: type, page: str) -> None:

@@ -56,7 +56,7 @@ def test_the_table_has_all_kinds() -> None:
 def test_a_value_becomes_the_parameter_that_the_page_names(expression: str, sent: str) -> None:
     parameters = {"it": value_of(expression)}
     if sent.startswith("error: "):
-        with pytest.raises(DataloreConfigurationError, match=f"'it.*{re.escape(sent.removeprefix('error: '))}"):
+        with pytest.raises(DataloreConfigurationError, match=f"(?s)'it.*{re.escape(sent.removeprefix('error: '))}"):
             to_datalore(parameters)
     else:
         assert to_datalore(parameters) == ({} if sent == "not sent" else {"it": expected(sent)})

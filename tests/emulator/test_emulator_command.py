@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ import requests
 import trustme
 
 from airflow_provider_datalore.emulator.access import parse_share, parse_token
-from airflow_provider_datalore.emulator.options import parse
+from airflow_provider_datalore.emulator.options import DEFAULT_PORT, _parser, parse
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import Client, code, write_notebook
 
@@ -165,15 +166,39 @@ def test_it_serves_only_after_it_imported_all_that_runs_need(tmp_path: Path) -> 
     assert not packages & {"papermill", "nbclient", "nbformat", "jupyter_client", "IPython", "zmq", "traitlets"}
 
 
-def test_the_first_runs_at_the_same_time_succeed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", range(3))
+def test_the_first_runs_at_the_same_time_succeed(tmp_path: Path, start: int) -> None:
+    """Twenty requests arrive before the first has been handled, so imports in several threads would deadlock."""
     cell = code("n = 1", "parameters")
-    for number in range(4):
-        write_notebook(tmp_path, f"n{number}", cell)
-    with EmulatorProcess(tmp_path, "--max-parallel-runs", "4") as process, ThreadPoolExecutor(4) as threads:
+    notebook_ids = [write_notebook(tmp_path, f"n{number}", cell, "assert n == 2") for number in range(20)]
+    n_is_2 = [{"name": "n", "value": 2}]
+    with EmulatorProcess(tmp_path, "--max-parallel-runs", "6") as process, ThreadPoolExecutor(20) as threads:
+        together = Barrier(20)
+
+        def submit(notebook_id: str) -> requests.Response:
+            client = Client(process)
+            together.wait(30)
+            return client.submit(notebook_id, parameters=n_is_2)
+
+        responses = list(threads.map(submit, notebook_ids))
+        assert [response.status_code for response in responses] == [200] * 20, [each.text for each in responses]
         client = Client(process)
-        n_is_2 = [{"name": "n", "value": "2"}]
-        runs = list(threads.map(lambda number: client.run(f"me/n{number}", parameters=n_is_2), range(4)))
-    assert [run["success"] for run in runs] == [True] * 4
+        ended = [client.wait(response.json()["runId"]) for response in responses]
+        assert [run["success"] for run in ended] == [True] * 20, [run["failure"] for run in process.runs()]
+
+
+def test_its_default_port_is_not_that_of_airflow(tmp_path: Path) -> None:
+    _, options = parse([str(tmp_path)])
+    assert options.port == DEFAULT_PORT == 8357
+    assert f"port to listen on, 0 for any free port (default: {DEFAULT_PORT})" in _parser().format_help()
+
+
+def test_the_documentation_and_the_command_have_the_same_default_port() -> None:
+    root = Path(__file__).parents[2]
+    pages = {path.name: path.read_text() for path in (*root.glob("*.md"), *root.glob("docs/**/*.md"))}
+    assert f"http://datalore:{DEFAULT_PORT}" in pages["emulator.md"]
+    lines = [line for text in pages.values() for line in text.splitlines() if "datalore-emulator" in line]
+    assert [line for line in lines if "8080" in line or "8090" in line] == []
 
 
 @pytest.mark.parametrize("token", ["it's", "a$b`c`", 'say"it"', "a\\b"])

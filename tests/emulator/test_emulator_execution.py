@@ -37,6 +37,22 @@ def test_a_kernel_that_dies_fails_the_run_and_keeps_the_outputs_so_far(
     assert datalore.runs()[-1]["failure"] == "The kernel died while cell 2 executed (exit code 1)"
 
 
+@pytest.mark.parametrize("number", range(5))
+def test_output_that_was_flushed_right_before_the_kernel_dies_is_kept(
+    client: Client, notebook: Write, number: int
+) -> None:
+    flushes = "import os, sys\nprint('one', flush=True)\nsys.stderr.write('two')\nsys.stderr.flush()\nos._exit(3)"
+    run = client.run(notebook(flushes))
+    assert run["success"] is False
+    assert printed(client.executed(run)) == "one\ntwo"
+
+
+def test_child_processes_exit_as_usual(client: Client, notebook: Write) -> None:
+    forks = "import os, time\nbegan = time.monotonic()\nfor _ in range(20):\n    if not os.fork():\n        os._exit(0)"
+    waits = "for _ in range(20):\n    os.wait()\nprint(time.monotonic() - began < 3, '_send_before_exit' in globals())"
+    assert printed(client.executed(client.run(notebook(f"{forks}\n{waits}")))) == "True False\n"
+
+
 def test_a_notebook_can_read_the_files_in_its_folder(
     client: Client, notebook: Write, datalore: EmulatorProcess
 ) -> None:

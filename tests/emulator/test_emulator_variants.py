@@ -15,7 +15,7 @@ from airflow_provider_datalore.emulator.run_store import Run
 from airflow_provider_datalore.emulator.settings import Variant
 from airflow_provider_datalore.emulator.slots import Slots
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
-from tests.emulator.emulator_client import Client, Write, code, printed
+from tests.emulator.emulator_client import Client, Write, code, printed, wait_until
 
 SUBMITTED = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
@@ -190,21 +190,29 @@ def test_an_unknown_field_of_the_variant_is_refused(datalore: EmulatorProcess) -
         datalore.set_variant(colour="blue")
 
 
-def test_an_interrupted_wait_for_a_place_gives_none_away() -> None:
+def test_the_number_of_slots_can_grow_and_shrink() -> None:
     async def scenario() -> None:
-        slots = Slots(lambda: 1)
+        slots = Slots(1)
         async with slots:
-            waiting = asyncio.create_task(slots.__aenter__())
+            waiting = asyncio.create_task(slots.acquire())
             await asyncio.sleep(0)
-            waiting.cancel()
-            await asyncio.wait([waiting])
+            slots.resize(2)
+            assert await waiting
+            slots.resize(1)
+        assert slots.locked()
+        slots.release()
         async with asyncio.timeout(5), slots:
-            pass
+            assert slots.locked()
+        slots.resize(3)
+        for _ in range(3):
+            await slots.acquire()
+        assert slots.locked()
 
     asyncio.run(scenario())
 
 
 def test_the_number_of_parallel_runs_can_change(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
+    wait_until(lambda: all(run["state"] in ("succeeded", "failed") for run in datalore.runs()))
     datalore.set_variant(parallel_limit=1, over_limit="429", retry_after=7)
     notebook_id = notebook("import time; time.sleep(2)")
     first = client.start(notebook_id)

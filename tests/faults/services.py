@@ -37,9 +37,13 @@ def install() -> None:
 
 
 class Services:
-    """A PostgreSQL and a Redis, for as long as the ``with`` lasts."""
+    """A PostgreSQL and a Redis, for as long as the ``with`` lasts.
 
-    def __init__(self) -> None:
+    :param redis: whether Redis is needed.
+    """
+
+    def __init__(self, *, redis: bool = True) -> None:
+        self._has_redis = redis
         self.postgres_port = free_port()
         self.redis_port = free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="airflow-services-"))
@@ -48,7 +52,8 @@ class Services:
     def __enter__(self) -> Self:
         try:
             self._start_postgres()
-            self._start_redis()
+            if self._has_redis:
+                self._start_redis()
         except BaseException:
             self._stop()
             raise

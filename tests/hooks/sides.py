@@ -50,7 +50,7 @@ class Connect(Protocol):
 async def until(happened: Callable[[], object], seconds: float = 30.0) -> None:
     """Let the event loop go on until something has happened in another thread."""
     async with asyncio.timeout(seconds):
-        while not happened():  # noqa: ASYNC110  (no other thread can set an asyncio.Event)
+        while not happened():
             await asyncio.sleep(0.01)
 
 

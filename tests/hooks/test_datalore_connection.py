@@ -17,6 +17,7 @@ from airflow_provider_datalore.get_provider_info import connection_type
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook
 from airflow_provider_datalore.transport.connection import DataloreConnection
 from tests.hooks.sides import TOKEN, Connect, Fields, connection_to
+from tests.lines import in_one
 
 HOST = "https://dl.example.com"
 
@@ -25,7 +26,7 @@ def rejection(extra: dict[str, Any] | None = None, **fields: Any) -> str:
     """The message with which a connection is rejected; it does not contain the token."""
     with pytest.raises(DataloreConfigurationError) as caught:
         DataloreConnection.read(Fields(**{"host": HOST, **fields}), extra or {})
-    message = str(caught.value)
+    message = in_one(caught.value)
     assert message.startswith("Connection 'dl': ")
     assert TOKEN not in message
     return message
@@ -499,7 +500,7 @@ def test_a_notebook_of_another_server_is_rejected(url: str) -> None:
     with pytest.raises(DataloreConfigurationError) as caught:
         connection.notebook_id(url)
     for part in (repr(url), "connection 'dl' is for https://dl.example.com", "public_url", "ann/sales"):
-        assert part in str(caught.value)
+        assert part in in_one(caught.value)
 
 
 # The complete Airflow connection

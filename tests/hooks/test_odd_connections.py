@@ -11,6 +11,7 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.transport.connection import DataloreConnection
 from tests.hooks.sides import TOKEN, Fields, connection_to
+from tests.lines import wrapped
 
 HOST = "https://dl.example.com"
 
@@ -20,7 +21,7 @@ def read(extra: Any, **fields: Any) -> DataloreConnection:
 
 
 def rejection(extra: Any = None, **fields: Any) -> str:
-    with pytest.raises(DataloreConfigurationError, match="Connection 'dl': ") as caught:
+    with pytest.raises(DataloreConfigurationError, match=wrapped("Connection 'dl': ")) as caught:
         read(extra, **fields)
     return str(caught.value)
 
@@ -118,3 +119,8 @@ def test_a_user_and_password_are_not_repeated() -> None:
     message = rejection(host="https://ann:hunter2@dl.example.com/notebook/a/b")
     assert "hunter2" not in message
     assert "Did you mean" not in message
+
+
+@pytest.mark.parametrize("host", ["ftp://dl.example.com", "file:///etc/hosts", "ws://dl.example.com/api"])
+def test_an_address_of_another_scheme_is_refused_without_a_guess(host: str) -> None:
+    assert "Did you mean" not in rejection(host=host)

@@ -27,6 +27,7 @@ from airflow_provider_datalore.hooks.notebook_files import MultipartFile
 from airflow_provider_datalore.transport.requests_client import RequestsClient
 from tests.hooks.sides import DOWN, Connect, connection_to, seconds_at_most
 from tests.hooks.test_clients import unanswered_port
+from tests.lines import in_one, wrapped
 from tests.scripted_server import Reply, Request, ScriptedServer, reply, server_tls
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -115,7 +116,7 @@ class TestAHostWithSeveralAddresses:
         with unanswered_port() as url:
             addresses += [("127.0.0.1", int(url.rpartition(":")[2]))] * 2
             connect("http://datalore.test", extra={"timeout": 1})
-            with pytest.raises(DataloreUnavailableError, match="no connection.*could be made") as caught:
+            with pytest.raises(DataloreUnavailableError, match=wrapped("no connection.*could be made")) as caught:
                 DataloreHook().run_notebook("ann/sales", max_outage=0)
         assert caught.value.never_received
 
@@ -143,7 +144,7 @@ class TestATaskWhoseTimeIsUp:
         connect(server)
         with seconds_at_most(30), pytest.raises(DataloreSubmissionUnknownError) as caught:
             DataloreHook().run_notebook("ann/sales")
-        assert "interrupted during the request by TimeIsUp the time is up" in str(caught.value)
+        assert "interrupted during the request by TimeIsUp the time is up" in in_one(caught.value)
         assert len(server.requests) == 1
 
     def test_before_a_start_has_left_it_has_not_been_made(self, connect: Connect) -> None:
@@ -223,7 +224,7 @@ def test_a_file_that_cannot_be_read_while_it_is_uploaded_is_no_fault_of_datalore
 
     form = MultipartFile("sales.csv", 12, pieces())
     upload = notebook_api.upload_file(NotebookId("ann", "sales"), "sales.csv", "data/notebook_files", form)
-    with pytest.raises(DataloreConfigurationError, match="access denied"):
+    with pytest.raises(DataloreConfigurationError, match=wrapped("access denied")):
         RequestsClient(connection_to(server.url)).send(upload)
 
 

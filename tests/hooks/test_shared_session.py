@@ -19,6 +19,7 @@ from airflow_provider_datalore.hooks import asynchronous
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
 from airflow_provider_datalore.transport import aiohttp_client
 from tests.hooks.sides import TOKEN, Connect, until
+from tests.lines import wrapped
 from tests.scripted_server import Reply, Request, ScriptedServer, reply
 
 RUNNING = reply(json={"runId": "r1", "status": "RUNNING"})
@@ -361,7 +362,9 @@ async def test_a_backend_that_breaks_is_named(monkeypatch: pytest.MonkeyPatch) -
         raise OSError("no route to the vault")
 
     monkeypatch.setattr(DataloreAsyncHook, "_look_up", broken)
-    with pytest.raises(DataloreConfigurationError, match=r"look up connection 'dl' \(OSError: no route to the vault\)"):
+    with pytest.raises(
+        DataloreConfigurationError, match=wrapped(r"look up connection 'dl' \(OSError: no route to the vault\)")
+    ):
         await DataloreAsyncHook("dl").get_run("r1")
 
 

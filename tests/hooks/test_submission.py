@@ -26,6 +26,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from tests.hooks.sides import DOWN, TOKEN, Connect, seconds_at_most
 from tests.hooks.test_clients import unanswered_port
+from tests.lines import in_one, wrapped
 from tests.scripted_server import ScriptedServer, reply
 
 Submit = Callable[..., Any]
@@ -120,7 +121,7 @@ def test_a_notebook_that_is_none_is_refused_before_anything_is_sent(
 ) -> None:
     with pytest.raises(DataloreConfigurationError, match="'datalore_default'") as caught:
         submit(notebook_id)
-    assert repr(notebook_id) in str(caught.value)
+    assert repr(notebook_id) in in_one(caught.value)
     assert server.connections == 0
 
 
@@ -140,8 +141,8 @@ def test_an_option_that_cannot_be_is_refused_before_anything_is_sent(
 ) -> None:
     with pytest.raises(DataloreConfigurationError, match="'datalore_default'") as caught:
         hook.run_notebook("ann/sales", **options)
-    assert named in str(caught.value)
-    assert "ann/sales" in str(caught.value)
+    assert named in in_one(caught.value)
+    assert "ann/sales" in in_one(caught.value)
     assert server.connections == 0
 
 
@@ -149,7 +150,7 @@ def test_a_connection_without_token_is_refused_before_anything_is_sent(
     server: ScriptedServer, connect: Connect
 ) -> None:
     connect(server, password="")
-    with pytest.raises(DataloreConfigurationError, match="'datalore_default': password is empty"):
+    with pytest.raises(DataloreConfigurationError, match=wrapped("'datalore_default': password is empty")):
         DataloreHook().run_notebook("ann/sales")
     assert server.connections == 0
 
@@ -202,10 +203,10 @@ def test_a_submission_without_a_clear_answer_is_never_repeated(
         "https://dl.example.com/notebook/ann/sales",
     )
     for part in ("Notebook ann/sales may be running", "not repeated", "https://dl.example.com/notebook/ann/sales"):
-        assert part in str(caught.value)
+        assert part in in_one(caught.value)
     assert isinstance(caught.value.__cause__, DataloreUnavailableError)
-    assert str(caught.value.__cause__) in str(caught.value)
-    assert TOKEN not in str(caught.value)
+    assert caught.value.__cause__.summary in in_one(caught.value)
+    assert TOKEN not in in_one(caught.value)
 
 
 def test_a_submission_that_is_unclear_after_others_were_turned_away_is_not_repeated(
@@ -318,7 +319,9 @@ def test_after_a_good_answer_without_a_run_id_nobody_knows_whether_a_run_was_sta
     server: ScriptedServer, hook: DataloreHook, answer: Any
 ) -> None:
     server.answer(answer).otherwise(json={"runId": "r1"})
-    with pytest.raises(DataloreSubmissionUnknownError, match="ann/sales may be running .*host is a Datalore") as caught:
+    with pytest.raises(
+        DataloreSubmissionUnknownError, match=wrapped("ann/sales may be running .*host is a Datalore")
+    ) as caught:
         hook.run_notebook("ann/sales")
     assert isinstance(caught.value.__cause__, DataloreUnexpectedResponseError)
     assert len(server.requests) == 1

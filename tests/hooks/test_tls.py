@@ -21,6 +21,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUntrustedServerError,
 )
 from tests.hooks.sides import TOKEN, Connect, Side, connection_to
+from tests.lines import in_one, wrapped
 from tests.scripted_server import ScriptedServer, server_tls
 
 STATUS = run_api.get_run("r1")
@@ -79,7 +80,7 @@ def mtls_server(trusted_ca: CertificateAuthority) -> Iterator[ScriptedServer]:
 def test_nothing_is_sent_to_a_server_with_an_unknown_ca(
     side: Side, datalore: ScriptedServer, extra: dict[str, Any], call: calls.Call
 ) -> None:
-    with pytest.raises(DataloreUntrustedServerError, match="is not trusted") as caught:
+    with pytest.raises(DataloreUntrustedServerError, match=wrapped("is not trusted")) as caught:
         side.send(connection_to(datalore.url, extra), call)
     assert caught.value.never_received
     assert datalore.requests == []
@@ -89,7 +90,7 @@ def test_nothing_is_sent_to_a_server_with_an_unknown_ca(
         "set verify in the connection's extra",
         "the path of that CA's certificate",
     ):
-        assert part in str(caught.value)
+        assert part in in_one(caught.value)
 
 
 def test_the_hooks_do_not_trust_an_unknown_ca(side: Side, datalore: ScriptedServer, connect: Connect) -> None:

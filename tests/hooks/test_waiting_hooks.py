@@ -25,6 +25,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook
 from airflow_provider_datalore.transport.drivers import run_flow, run_flow_async
 from tests.hooks.sides import DOWN, TOKEN, Connect, Side, seconds_at_most, until
+from tests.lines import in_one, wrapped
 from tests.scripted_server import Reply, Request, ScriptedServer, reply
 
 RUNNING = reply(json={"runId": "r1", "status": "RUNNING", "success": None})
@@ -124,9 +125,9 @@ def test_a_wait_lives_through_a_server_that_is_away_for_a_while(
 @quick
 def test_a_wait_gives_up_a_server_that_stays_away(side: Side, connect: Connect) -> None:
     connect(DOWN)
-    with pytest.raises(DataloreUnavailableError, match="max_outage is 0.3 s") as caught:
+    with pytest.raises(DataloreUnavailableError, match=wrapped("max_outage is 0.3 s")) as caught:
         side.wait_for_run("r1", poll_interval=0.05, max_outage=0.3)
-    assert "'datalore_default'" in str(caught.value)
+    assert "'datalore_default'" in in_one(caught.value)
 
 
 @quick
@@ -136,7 +137,10 @@ def test_a_wait_ends_at_its_time_limit_with_the_run_as_it_was(
     server.otherwise(RUNNING)
     connect(server)
     began = time.monotonic()
-    with seconds_at_most(20), pytest.raises(DataloreRunTimeoutError, match="keeps running in Datalore") as caught:
+    with (
+        seconds_at_most(20),
+        pytest.raises(DataloreRunTimeoutError, match=wrapped("keeps running in Datalore")) as caught,
+    ):
         side.wait_for_run("r1", poll_interval=60, timeout=0.4)
     assert time.monotonic() - began >= 0.4
     assert caught.value.run is not None
@@ -216,7 +220,7 @@ def test_a_token_that_was_taken_out_of_the_connection_ends_the_wait(
 
     connect(server)
     server.otherwise(says)
-    with pytest.raises(DataloreConfigurationError, match="password is empty"):
+    with pytest.raises(DataloreConfigurationError, match=wrapped("password is empty")):
         side.wait_for_run("r1", poll_interval=0.05)
     assert len(server.requests) == 1
 
@@ -293,9 +297,9 @@ def test_what_is_no_run_id_is_refused_naming_the_connection_before_anything_is_s
 ) -> None:
     connect(server)
     for ask in (side.get_run, side.wait_for_run):
-        with pytest.raises(DataloreConfigurationError, match="is not a run id") as caught:
+        with pytest.raises(DataloreConfigurationError, match=wrapped("is not a run id")) as caught:
             ask(run_id)
-        assert "'datalore_default'" in str(caught.value)
+        assert "'datalore_default'" in in_one(caught.value)
     assert server.connections == 0
 
 
@@ -309,7 +313,7 @@ def test_an_impossible_patience_is_refused_naming_the_connection_before_anything
     connect(server)
     with pytest.raises(DataloreConfigurationError, match=next(iter(options))) as caught:
         side.wait_for_run("r1", **options)
-    assert "'datalore_default'" in str(caught.value)
+    assert "'datalore_default'" in in_one(caught.value)
     assert server.connections == 0
 
 

@@ -7,6 +7,7 @@ import pytest
 from airflow_provider_datalore.api import calls, run_api
 from airflow_provider_datalore.exceptions import DataloreApiError, DataloreForbiddenError, DataloreUnavailableError
 from tests.hooks.sides import DOWN, Side, connection_to
+from tests.lines import in_one, wrapped
 from tests.scripted_server import ScriptedServer
 
 STATUS = run_api.get_run("r1")
@@ -42,7 +43,7 @@ def test_a_response_through_a_proxy_names_the_proxy(side: Side, monkeypatch: pyt
         response = side.send(connection_to("http://dl.example.com"), STATUS)
         with pytest.raises((DataloreApiError, DataloreUnavailableError)) as caught:
             calls.raise_for_status(STATUS, response)
-    message = str(caught.value)
+    message = in_one(caught.value)
     assert f"through proxy {proxy.url} (from the environment)" in message
     assert f"Proxy {proxy.url} may have responded instead of Datalore" in message
     assert "hunter2" not in message
@@ -51,5 +52,5 @@ def test_a_response_through_a_proxy_names_the_proxy(side: Side, monkeypatch: pyt
 
 @pytest.mark.parametrize("host", ["http://dl.example.com", "https://dl.example.com"])
 def test_a_dead_proxy_is_named(side: Side, host: str) -> None:
-    with pytest.raises(DataloreUnavailableError, match=f"through proxy {DOWN} .from proxies in the extra"):
+    with pytest.raises(DataloreUnavailableError, match=wrapped(f"through proxy {DOWN} .from proxies in the extra")):
         side.send(connection_to(host, {"proxies": DOWN}), STATUS)

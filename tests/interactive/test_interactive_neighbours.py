@@ -31,6 +31,7 @@ from tests.interactive.conftest import (
     sent_by,
     trigger_of,
 )
+from tests.lines import wrapped
 
 Written = Callable[..., Notebook]
 Logged = Callable[[], str]
@@ -100,7 +101,7 @@ class TestABusyNotebook:
         sales = notebook(gate(tmp_path / "go"))
         sales.run()
         gate_pid(tmp_path / "go")
-        with pytest.raises(DataloreNotebookBusyError, match="is already running, so this task has not run it"):
+        with pytest.raises(DataloreNotebookBusyError, match=wrapped("is already running, so this task has not run it")):
             operator(sales, deferrable=deferrable, when_busy="fail").execute(context)
         assert started(emulator, sales) == 1
         (tmp_path / "go").touch()
@@ -111,7 +112,7 @@ class TestABusyNotebook:
         sales = notebook(gate(tmp_path / "go"))
         sales.run()
         gate_pid(tmp_path / "go")
-        with pytest.raises(DataloreInteractiveRunTimeoutError, match="was busy until .* has not run it"):
+        with pytest.raises(DataloreInteractiveRunTimeoutError, match=wrapped("was busy until .* has not run it")):
             operator(sales, deferrable=False, timeout=0.5).execute(context)
         (tmp_path / "go").touch()
 
@@ -153,7 +154,9 @@ class TestAnotherRunAtTheSameTime:
         sales.wait_while_busy()
         assert counted(sales) == [3, 4]
         event = asyncio.run(sent_by(trigger_of(waits)))
-        with pytest.raises(DataloreRunOverlapError, match="another user or task executed its cells at the same time"):
+        with pytest.raises(
+            DataloreRunOverlapError, match=wrapped("another user or task executed its cells at the same time")
+        ):
             resume(task, context, waits, event)
 
     def test_one_that_failed_at_the_same_time_is_not_taken_for_the_tasks_own(
@@ -185,7 +188,7 @@ class TestAnotherRunAtTheSameTime:
         sales.wait_while_busy()
         sales.json("cell/controls/update", cellId=cell["cellId"], control={**cell["data"]["control"], "value": "Bob"})
         event = asyncio.run(sent_by(trigger_of(waits)))
-        with pytest.raises(DataloreRunOverlapError, match="control of variable 'name' was changed meanwhile"):
+        with pytest.raises(DataloreRunOverlapError, match=wrapped("control of variable 'name' was changed meanwhile")):
             resume(task, context, waits, event)
 
     def test_cells_that_were_executed_before_and_deleted_are_no_other_run(
@@ -451,14 +454,14 @@ class TestATriggerThatIsLost:
         task = operator(sales, deferrable=True)
         deferral(task, context)
         gate_pid(tmp_path / "go")
-        with pytest.raises(DataloreInteractiveRunTimeoutError, match="its run is running"):
+        with pytest.raises(DataloreInteractiveRunTimeoutError, match=wrapped("its run is running")):
             self.lost(task, context, "Trigger timeout")
         with pytest.raises(Exception, match="Trigger failure.*its run is running.*a line"):
             self.lost(task, context, "Trigger failure")
         (tmp_path / "go").touch()
 
     def test_a_turn_that_had_not_come_is_named(self, notebook: Written, context: Context) -> None:
-        with pytest.raises(Exception, match="this task has not run the notebook"):
+        with pytest.raises(Exception, match=wrapped("this task has not run the notebook")):
             self.lost(operator(notebook("1"), deferrable=True), context, "Trigger failure")
 
 

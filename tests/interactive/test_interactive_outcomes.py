@@ -38,6 +38,7 @@ from tests.interactive.conftest import (
     sent_by,
     trigger_of,
 )
+from tests.lines import in_one, wrapped
 
 Written = Callable[..., Notebook]
 
@@ -115,7 +116,10 @@ def test_a_cell_that_fails_fails_the_task_and_is_told(
     assert "KeyError" in failure.traceback
     assert "\x1b" not in failure.traceback
     assert failure.output == "so far"
-    assert str(failure) in str(failed.value)
+    shown = in_one(failed.value)
+    assert "failed in cell 2: KeyError: 'sold'" in shown
+    assert "->   3 values['sold']" in str(failed.value)
+    assert "It printed last: so far" in shown
     assert isinstance(failed.value, DataloreRunFailedError)
     assert failed.value.notebook_id == sales.id
     assert task_instance.xcoms["run"]["success"] is False
@@ -146,7 +150,7 @@ def test_a_kernel_that_is_killed_is_noticed(
     emulator.set_variant(crashed_cell=status)
     sales = notebook("1", gate(tmp_path / "never"), "3")
     with pytest.raises(
-        DataloreKernelLostError, match=r"2 of 3 cells have not run, cell 2 first.*died, or a user restarted it"
+        DataloreKernelLostError, match=wrapped(r"2 of 3 cells have not run, cell 2 first.*died, or a user restarted it")
     ):
         meanwhile(play, operator(sales), context, lambda: os.kill(gate_pid(tmp_path / "never"), signal.SIGKILL))
 
@@ -156,7 +160,7 @@ def test_a_cell_that_a_killed_kernel_leaves_as_an_error_fails_the_task(
 ) -> None:
     emulator.set_variant(crashed_cell="ERROR")
     sales = notebook(gate(tmp_path / "never"))
-    with pytest.raises(DataloreInteractiveRunFailedError, match="an error without a name"):
+    with pytest.raises(DataloreInteractiveRunFailedError, match=wrapped("an error without a name")):
         meanwhile(play, operator(sales), context, lambda: os.kill(gate_pid(tmp_path / "never"), signal.SIGKILL))
 
 
@@ -167,7 +171,7 @@ def test_a_kernel_that_someone_restarts_or_stops_is_noticed(
     play: Play, notebook: Written, context: Context, tmp_path: Path, call: str, words: str
 ) -> None:
     sales = notebook("1", gate(tmp_path / "never"))
-    with pytest.raises(DataloreKernelLostError, match=words):
+    with pytest.raises(DataloreKernelLostError, match=wrapped(words)):
         meanwhile(play, operator(sales), context, lambda: (gate_pid(tmp_path / "never"), sales.call(call)))
 
 
@@ -197,7 +201,9 @@ def test_a_kernel_that_never_starts_is_given_up(
         )
         other.start("me/held")
         gate_pid(tmp_path / "never")
-        with pytest.raises(DataloreKernelLostError, match=r"ran within 1 s \(start_timeout\): its kernel is READY"):
+        with pytest.raises(
+            DataloreKernelLostError, match=wrapped(r"ran within 1 s \(start_timeout\): its kernel is READY")
+        ):
             play(operator(Notebook(other, "me/sales"), start_timeout=1), context)
 
 
@@ -217,7 +223,7 @@ def test_the_time_limit_ends_the_wait_and_says_where_the_notebook_goes_on(
     sales.run_to_end()
     # Its kernel is there now: it need not boot within the time limit.
     go.unlink()
-    with pytest.raises(DataloreInteractiveRunTimeoutError, match=f"it is running. See .*/notebook/{sales.id}"):
+    with pytest.raises(DataloreInteractiveRunTimeoutError, match=wrapped(f"it is running.*/notebook/{sales.id}")):
         play(operator(sales, timeout=4), context)
     go.touch()
 
@@ -278,7 +284,9 @@ def test_a_server_without_the_notebook_api_is_named_before_anything_runs(
 ) -> None:
     emulator.set_variant(notebook_api=False)
     sales = notebook("1")
-    with pytest.raises(DataloreNotebookApiMissingError, match=r"Datalore Cloud, or Datalore on-premises 2026\.2"):
+    with pytest.raises(
+        DataloreNotebookApiMissingError, match=wrapped(r"Datalore Cloud, or Datalore on-premises 2026\.2")
+    ):
         play(operator(sales), context)
     assert started(emulator, sales) == 0
 
@@ -308,7 +316,7 @@ def test_what_needs_waiting_is_refused_without_it(
     emulator: EmulatorProcess, notebook: Written, context: Context, options: dict[str, Any]
 ) -> None:
     sales = notebook("1")
-    with pytest.raises(DataloreConfigurationError, match=f"{next(iter(options))}.*wait_for_completion=True"):
+    with pytest.raises(DataloreConfigurationError, match=wrapped(f"{next(iter(options))}.*wait_for_completion=True")):
         operator(sales, wait_for_completion=False, **options).execute(context)
     assert started(emulator, sales) == 0
 
@@ -400,4 +408,4 @@ def test_the_token_is_nowhere_in_what_is_logged_or_kept(
 ) -> None:
     with pytest.raises(DataloreInteractiveRunFailedError) as failed:
         play(operator(notebook("1 / 0")), context)
-    assert TOKEN not in str(failed.value) + repr(failed.value.failure) + logged() + str(task_instance.xcoms)
+    assert TOKEN not in in_one(failed.value) + repr(failed.value.failure) + logged() + str(task_instance.xcoms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import pytest
@@ -65,3 +66,29 @@ def test_a_progress_that_is_overwritten_is_not_a_part_of_the_value() -> None:
 
 def test_a_long_progress_does_not_make_a_value_too_large() -> None:
     assert read(printed("".join(f"\r{done} of 50000 rows" for done in range(50_000)) + "\r\x1b[K7")) == 7
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<function total at 0x7f0c>",
+        "<function <lambda> at 0x7f0c>",
+        "<function __main__.total(rows)>",
+        "<bound method Frame.sum of    a\n0  1>".replace("\n", " "),
+        "<built-in function print>",
+        "<built-in method append of list object at 0x7f0c>",
+        "<method 'append' of 'list' objects>",
+        "<module 'os' from '/usr/lib/os.py'>",
+        "<class 'int'>",
+        "<coroutine object main at 0x7f0c>",
+        "<generator object <genexpr> at 0x7f0c>",
+    ],
+)
+def test_neither_is_a_function_that_was_not_called(text: str) -> None:
+    with pytest.raises(UnusableOutputError, match="an object that has no value as text"):
+        read(shown(text))
+
+
+def test_text_in_angle_brackets_stays_a_value() -> None:
+    for text in ("'<function total>'", "'<class a>'", "['<module x>']"):
+        assert read(shown(text)) == ast.literal_eval(text)

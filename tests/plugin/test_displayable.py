@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_datalore.plugin import displayable
-from airflow_provider_datalore.plugin.render import FAILED_CELL_TAG, render
+from airflow_provider_datalore.plugin.render import DIED_CELL_TAG, FAILED_CELL_TAG, render
 
 
 def page(*cells: Any, failed: bool = False, **metadata: Any) -> str:
@@ -76,7 +76,17 @@ def test_old_or_invalid_widgets_in_the_metadata_do_not_matter(widgets: Any) -> N
 
 
 def test_a_failed_cell_with_odd_metadata_is_marked() -> None:
-    assert f'id="cell-id={FAILED_CELL_TAG}"' in page(None, code(outputs=[ERROR], metadata=None), failed=True)
+    shown = page(None, code(outputs=[ERROR], metadata=None), failed=True)
+    assert f'id="cell-id={FAILED_CELL_TAG}"' in shown
+    assert DIED_CELL_TAG not in shown
+
+
+def test_the_cell_in_which_the_kernel_died_is_marked_as_such() -> None:
+    printed = {"output_type": "stream", "name": "stdout", "text": "last words"}
+    shown = page(code(), code(outputs=[printed]), code(execution_count=None), failed=True)
+    assert f'id="cell-id={FAILED_CELL_TAG}"' in shown
+    assert shown.count(f"celltag_{DIED_CELL_TAG}") == 1
+    assert shown.index(DIED_CELL_TAG) < shown.index("last words")
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,17 @@ def test_one_user_or_notebook_leaves_a_slot_to_others(holder: str) -> None:
         assert is_free(limit, "bob", "another notebook")
 
 
+def test_what_only_one_may_work_on_leaves_all_other_slots_free() -> None:
+    limit = Bulkhead(3, 2, 0.01)
+    with limit.slot("ann", alone="a page"):
+        with pytest.raises(BusyError), limit.slot("bob", alone="a page"):
+            pytest.fail("two work on the same page")
+        with limit.slot("bob", alone="another page"):
+            pass
+    with limit.slot("bob", alone="a page"):
+        pass
+
+
 def test_nobody_in_particular_is_not_limited() -> None:
     limit = Bulkhead(2, 2, 0.01)
     with occupied(limit, (None,)):

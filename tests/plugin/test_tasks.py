@@ -14,11 +14,17 @@ from sqlalchemy import create_engine, insert
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 
-from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+from airflow_provider_datalore.operators.datalore import (
+    DataloreInteractiveRunOperator,
+    DataloreRunNotebookOperator,
+    DataloreUploadFileOperator,
+)
 from airflow_provider_datalore.plugin import tasks
 from airflow_provider_datalore.plugin.runs import TabClient
-from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
+from airflow_provider_datalore.plugin.task_errors import TaskError
+from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey, TaskKind
 from airflow_provider_datalore.plugin.view import TabView
+from airflow_provider_datalore.run_state import RunState
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 
 pytestmark = pytest.mark.skipif(
@@ -63,6 +69,8 @@ def add_dag(session: Session) -> None:
         DataloreRunNotebookOperator(task_id="templated", notebook_id="ann/{{ params.notebook }}")
         DataloreRunNotebookOperator.partial(task_id="mapped").expand(notebook_id=["ann/sales", "ann/stock"])
         DataloreRunSensor(task_id="waits", run_id="{{ params.run }}")
+        DataloreInteractiveRunOperator(task_id="in_place", notebook_id="ann/sales")
+        DataloreUploadFileOperator(task_id="upload", notebook_id="ann/sales", source="/data/sales.csv")
     # A separate class since Airflow 3.2.
     serialization = getattr(serialized_objects, "DagSerialization", serialized_objects.SerializedDAG)
     add(
@@ -81,8 +89,10 @@ def finished_task(session: Session, task_id: str, **rendered: Any) -> NotebookTa
     return task_with_xcoms(session, task_id, {"run_id": "a-run"}, **rendered)
 
 
-def task_with_xcoms(session: Session, task_id: str, xcoms: dict[str, Any], **rendered: Any) -> NotebookTask:
-    """A finished task with these values in the table of XComs."""
+def task_with_xcoms(
+    session: Session, task_id: str, xcoms: dict[str, Any], state: str = "success", **rendered: Any
+) -> NotebookTask:
+    """A finished task with these values in the table of XComs, or one in another state."""
     from airflow.models.renderedtifields import RenderedTaskInstanceFields
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
@@ -90,7 +100,7 @@ def task_with_xcoms(session: Session, task_id: str, xcoms: dict[str, Any], **ren
     key = {"dag_id": "d", "run_id": "r", "task_id": task_id, "map_index": 0 if task_id == "mapped" else -1}
     unneeded = {"max_tries": 0, "pool": "default_pool", "span_status": "ended"}
     times = {"start_date": SOME_DATE, "end_date": SOME_DATE + HOUR}
-    add(session, TaskInstance, **key, id=UUID(int=3), state="success", dag_version_id=VERSION, **times, **unneeded)
+    add(session, TaskInstance, **key, id=UUID(int=3), state=state, dag_version_id=VERSION, **times, **unneeded)
     for name, value in xcoms.items():
         add(session, XComModel, **key, key=name, value=value, dag_run_id=1, timestamp=SOME_DATE)
     if rendered:
@@ -247,6 +257,69 @@ class TestOwnTime:
 
     def test_a_sensor_waits_for_a_run_that_began_before(self, session: Session) -> None:
         assert finished_task(session, "waits", run_id="its-own", **CONNECTION).first_start is None
+
+
+class TestErrors:
+    STORED: ClassVar[dict[str, Any]] = {"summary": "It failed.", "state": "running", "to_do": "Wait.", "more": 1}
+    READ = TaskError("It failed.", RunState.RUNNING, "Wait.")
+
+    @pytest.mark.parametrize("stored", [STORED, json.dumps(STORED)])
+    @pytest.mark.parametrize("state", ["failed", "up_for_retry", "skipped"])
+    def test_the_error_of_a_failed_try_is_read(self, session: Session, stored: Any, state: str) -> None:
+        assert task_with_xcoms(session, "plain", {"error": stored}, state).error == self.READ
+
+    @pytest.mark.parametrize("state", ["running", "deferred", "success"])
+    def test_that_of_an_earlier_try_is_not(self, session: Session, state: str) -> None:
+        assert task_with_xcoms(session, "plain", {"error": self.STORED}, state).error is None
+
+    def test_with_a_backend_the_tab_s_own_error_is_read(self, session: Session) -> None:
+        xcoms = {"error": "s3://xcoms/error", "datalore_tab_error": json.dumps(self.STORED)}
+        assert task_with_xcoms(session, "plain", xcoms, "failed").error == self.READ
+
+
+@pytest.mark.parametrize(
+    ("task_id", "kind"),
+    [
+        ("plain", TaskKind.RUN),
+        ("mapped", TaskKind.RUN),
+        ("waits", TaskKind.RUN),
+        ("in_place", TaskKind.INTERACTIVE),
+        ("upload", TaskKind.OTHER),
+    ],
+)
+def test_the_fields_show_what_a_task_does(session: Session, task_id: str, kind: TaskKind) -> None:
+    assert finished_task(session, task_id).kind is kind
+
+
+def test_so_do_the_rendered_fields(session: Session) -> None:
+    fields = dict.fromkeys(DataloreInteractiveRunOperator.template_fields)
+    found = finished_task(session, "in_place", **{**fields, "notebook_id": "ann/sales", **CONNECTION})
+    assert (found.kind, found.notebook_id) == (TaskKind.INTERACTIVE, "ann/sales")
+
+
+@pytest.mark.parametrize("encode", [lambda text: text, json.dumps])
+def test_the_snapshot_of_an_interactive_run_is_read_as_text(session: Session, encode: Any) -> None:
+    text = '{"notebook": ["ann", "sales"]}'
+    found = task_with_xcoms(session, "in_place", {"interactive_run": encode(text)}, "deferred")
+    assert found.snapshot == text
+
+
+class TestTriggerers:
+    @pytest.mark.parametrize(
+        ("state", "age", "is_alive"), [("running", 1, True), ("running", 600, False), ("success", 1, False)]
+    )
+    def test_a_deferred_task_is_abandoned_unless_one_is_alive(
+        self, session: Session, state: str, age: float, is_alive: bool
+    ) -> None:
+        from airflow.jobs.job import Job
+
+        beat = datetime.now(UTC) - timedelta(seconds=age)
+        add(session, Job, id=1, job_type="TriggererJob", state=state, latest_heartbeat=beat)
+        add(session, Job, id=2, job_type="SchedulerJob", state="running", latest_heartbeat=datetime.now(UTC))
+        assert task_with_xcoms(session, "plain", {"run_id": "r"}, "deferred").is_abandoned is not is_alive
+
+    def test_no_other_task_is(self, session: Session) -> None:
+        assert not task_with_xcoms(session, "plain", {"run_id": "r"}, "running").is_abandoned
 
 
 def test_a_sensor_has_the_run_id_of_its_rendered_fields(session: Session) -> None:

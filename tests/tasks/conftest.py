@@ -53,6 +53,8 @@ class Supervisor:
     def send(request: Any) -> Any:
         from airflow.sdk.execution_time.comms import XComResult
 
+        if type(request).__name__ == "MaskSecret":  # Airflow before 3.3 sends it for each connection
+            return None
         assert type(request).__name__ == "GetXCom"
         of = _TASK_INSTANCES[request.run_id]
         assert (request.dag_id, request.task_id, request.map_index) == (of.dag_id, of.task_id, of.map_index)

@@ -14,6 +14,7 @@ from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOper
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.tasks import outcome
 from airflow_provider_datalore.triggers import event
+from tests.lines import in_one, wrapped
 from tests.tasks.conftest import TOKEN, Context, Datalore, Logged
 
 ARTIFACT = "/notebook/ann/sales/artifacts/run-1/sales.ipynb"
@@ -58,29 +59,30 @@ def test_the_cell_its_source_the_error_and_what_it_printed_are_told(failed_run: 
     assert (error.failure.error_name, error.failure.error_value) == ("KeyError", "'nope'")
     assert "->   3 sales['nope']" in error.failure.source
     assert error.failure.output == "loading"
-    assert "KeyError: 'nope'" in str(error)
-    assert "\x1b" not in str(error)
+    assert "KeyError: 'nope'" in in_one(error)
+    assert "\x1b" not in in_one(error)
 
 
 def test_the_runs_times_and_the_links_are_told(failed_run: Datalore, context: Context) -> None:
     failed_run.route("GET", ARTIFACT, json=notebook())
-    told = str(run(context))
+    error = run(context)
+    told = in_one(error)
     assert "ran from 2026-01-31 08:00:00 to 2026-01-31 08:05:00 UTC, 300 seconds, with success=False" in told
-    assert f"Notebook: {failed_run.url}/notebook/ann/sales\n" in told
-    assert f"Executed notebook: {failed_run.url}{ARTIFACT}\n" in told
+    assert f"State: the notebook failed.\n    {failed_run.url}/notebook/ann/sales\n" in str(error)
+    assert f"Executed notebook: {failed_run.url}{ARTIFACT} " in told
 
 
 def test_they_are_told_where_nothing_else_is_known(datalore: Datalore, context: Context, logged: Logged) -> None:
     datalore.starts("run-1").finishes(success=False, artifacts=[])
     error = run(context)
     assert error.failure is None
-    assert f"Notebook: {datalore.url}/notebook/ann/sales" in str(error)
+    assert f"State: the notebook failed. {datalore.url}/notebook/ann/sales" in in_one(error)
     assert "its artifacts contain no executed notebook" in logged()
 
 
 def test_a_run_that_tells_nothing_of_itself_leaves_its_failure(datalore: Datalore, context: Context) -> None:
     datalore.starts("run-1").finishes(success=False, artifacts=[], notebookId="?", startTime=None)
-    assert "ended at 2026-01-31 08:05:00 UTC with success=False" in str(run(context))
+    assert "ended at 2026-01-31 08:05:00 UTC with success=False" in in_one(run(context))
 
 
 def test_the_error_keeps_its_data_when_it_is_pickled(failed_run: Datalore, context: Context) -> None:
@@ -96,7 +98,7 @@ def test_a_resumed_task_and_a_sensor_tell_the_same(datalore: Datalore, context: 
     finished = event.finished(operator.hook.get_run("run-1"))
     sensor = DataloreRunSensor(task_id="run_notebook", run_id="run-1")
     for resume in (operator.execute_complete, sensor.execute_complete):
-        with pytest.raises(DataloreRunFailedError, match="KeyError: 'nope'"):
+        with pytest.raises(DataloreRunFailedError, match=wrapped("KeyError: 'nope'")):
             resume(context, finished)
 
 
@@ -139,8 +141,8 @@ def test_what_is_told_is_bounded_and_cannot_disturb_a_terminal(failed_run: Datal
     failed_run.route("GET", ARTIFACT, json=notebook(evalue=long, traceback=[long] * 3))
     error = run(context)
     assert len(str(error)) < 20_000
-    assert "\x1b" not in str(error)
-    assert "owned" not in str(error)
+    assert "\x1b" not in in_one(error)
+    assert "owned" not in in_one(error)
 
 
 def test_the_token_is_not_told(failed_run: Datalore, context: Context) -> None:

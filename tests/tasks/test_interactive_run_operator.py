@@ -10,6 +10,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreSubmissionUnknownError,
 )
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
+from tests.lines import wrapped
 from tests.tasks.conftest import Context, Datalore, TaskInstance
 
 
@@ -31,18 +32,18 @@ def test_it_starts_the_notebook_in_place_whatever_datalore_says_to_it(
 
 def test_a_refusal_is_typed(datalore: Datalore, context: Context) -> None:
     datalore.answer(status=403)
-    with pytest.raises(DataloreForbiddenError, match="run notebook ann/sales interactively"):
+    with pytest.raises(DataloreForbiddenError, match=wrapped("run notebook ann/sales interactively")):
         operator().execute(context)
 
 
 def test_a_request_that_may_have_arrived_is_not_repeated(datalore: Datalore, context: Context) -> None:
     datalore.answer(status=502)
-    with pytest.raises(DataloreSubmissionUnknownError, match="ann/sales may be running"):
+    with pytest.raises(DataloreSubmissionUnknownError, match=wrapped("ann/sales may be running")):
         operator().execute(context)
     assert len(datalore.requests) == 1
 
 
 def test_a_wrong_id_fails_before_anything_is_sent(datalore: Datalore, context: Context) -> None:
-    with pytest.raises(DataloreConfigurationError, match="'sales'.*datalore_default"):
+    with pytest.raises(DataloreConfigurationError, match=wrapped("'sales'.*datalore_default")):
         operator("sales").execute(context)
     assert datalore.requests == []

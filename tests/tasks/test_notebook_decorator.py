@@ -13,6 +13,7 @@ from airflow_provider_datalore.decorators.datalore import DataloreNotebookDecora
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.triggers import event
+from tests.lines import wrapped
 from tests.tasks.conftest import Context, Datalore, TaskInstance, TaskStateStore
 
 
@@ -66,7 +67,7 @@ class TestParameters:
 
     @pytest.mark.parametrize("returned", [["eu"], "eu", 3])
     def test_anything_else_is_an_error_before_a_run(self, datalore: Datalore, context: Context, returned: Any) -> None:
-        with pytest.raises(DataloreConfigurationError, match="'run_notebook' returned a .* mapping"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped("'run_notebook' returned a .* mapping")):
             made(lambda: returned).execute(context)
         assert datalore.asked("POST") == []
 

@@ -23,6 +23,7 @@ from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOper
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
 from airflow_provider_datalore.triggers import event
+from tests.lines import wrapped
 from tests.notebooks.files import cell, notebook, scrap, shown
 from tests.scripted_server import reply
 from tests.tasks.conftest import Context, Datalore, TaskInstance, TaskStateStore
@@ -141,19 +142,21 @@ class TestOneThatCannotBeHandedOn:
     def test_a_missing_one_says_what_there_is(self, ran: Datalore, context: Context) -> None:
         for task in (operator("profit"), sensor("profit")):
             with pytest.raises(
-                DataloreMissingOutputError, match=r"no output 'profit'. It returned: 'revenue', 'level'"
+                DataloreMissingOutputError, match=wrapped(r"no output 'profit'. It returned: 'revenue', 'level'")
             ) as error:
                 task.execute(context)
             assert (error.value.output, error.value.available) == ("profit", ("revenue", "level"))
 
     def test_a_notebook_that_leaves_none_says_so(self, ran: Datalore, context: Context) -> None:
         ran.route("GET", ARTIFACT, body=notebook())
-        with pytest.raises(DataloreMissingOutputError, match="It returned: none"):
+        with pytest.raises(DataloreMissingOutputError, match=wrapped("It returned: none")):
             operator("profit").execute(context)
 
     def test_what_is_no_json_is_named(self, ran: Datalore, context: Context, task_instance: TaskInstance) -> None:
         ran.route("GET", ARTIFACT, body=notebook(cell(scrap("revenue", float("nan")), scrap("level", "high"))))
-        with pytest.raises(DataloreOutputError, match="Output 'revenue' of run run-1 cannot be used: it is nan"):
+        with pytest.raises(
+            DataloreOutputError, match=wrapped("Output 'revenue' of run run-1 cannot be used: it is nan")
+        ):
             operator("level", "revenue").execute(context)
         assert "outputs" not in task_instance.xcoms
 
@@ -163,7 +166,9 @@ class TestOneThatCannotBeHandedOn:
         self, ran: Datalore, context: Context, task_instance: TaskInstance, task: Any
     ) -> None:
         ran.route("GET", ARTIFACT, body=notebook(cell(scrap("it", {"__type": "x", "__var": {}}))))
-        with pytest.raises(DataloreOutputError, match="it contains the key '__type', by which Airflow") as error:
+        with pytest.raises(
+            DataloreOutputError, match=wrapped("it contains the key '__type', by which Airflow")
+        ) as error:
             task.execute(context)
         assert isinstance(error.value, AirflowFailException)
         assert "outputs" not in task_instance.xcoms
@@ -180,27 +185,27 @@ class TestOneThatCannotBeHandedOn:
     def test_one_that_is_too_long_is_named(self, ran: Datalore, context: Context) -> None:
         ran.route("GET", ARTIFACT, body=notebook(cell(scrap("rows", ["x" * 100] * 10_000))))
         with pytest.raises(
-            DataloreOutputError, match="Output 'rows' of run run-1 cannot be used: it has 1040000 bytes"
+            DataloreOutputError, match=wrapped("Output 'rows' of run run-1 cannot be used: it has 1040000 bytes")
         ):
             operator("rows").execute(context)
 
     def test_a_notebook_that_is_none(self, ran: Datalore, context: Context) -> None:
         ran.route("GET", ARTIFACT, text="%PDF-1.7")
         with pytest.raises(
-            DataloreOutputError, match=r"'revenue' of run run-1 cannot be read: artifact 'sales\.ipynb' is no"
+            DataloreOutputError, match=wrapped(r"'revenue' of run run-1 cannot be read: artifact 'sales\.ipynb' is no")
         ):
             operator("revenue").execute(context)
 
     def test_a_run_without_a_notebook(self, ran: Datalore, context: Context) -> None:
         ran.finishes(artifacts=[])
-        with pytest.raises(DataloreOutputError, match="its artifacts contain no executed notebook"):
+        with pytest.raises(DataloreOutputError, match=wrapped("its artifacts contain no executed notebook")):
             operator("revenue").execute(context)
 
     def test_a_notebook_that_is_too_long_is_given_up_at_once(
         self, ran: Datalore, context: Context, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(reading, "MAX_NOTEBOOK_BYTES", 100)
-        with pytest.raises(DataloreOutputError, match="larger than 100 bytes"):
+        with pytest.raises(DataloreOutputError, match=wrapped("larger than 100 bytes")):
             operator("revenue").execute(context)
         assert len(ran.asked("GET", ARTIFACT)) == 1
 
@@ -302,17 +307,17 @@ class TestBeforeTheNotebookRuns:
             DataloreRunSensor(task_id="run_notebook", run_id="run-1", outputs=outputs),
         ]
         for task in tasks:
-            with pytest.raises(DataloreConfigurationError, match="it must be a list of different names"):
+            with pytest.raises(DataloreConfigurationError, match=wrapped("it must be a list of different names")):
                 task.execute(context)
         assert ran.requests == []
 
     def test_a_name_that_airflow_reserves_fails_the_task(self, ran: Datalore, context: Context) -> None:
         for task in (operator("__type", "__var"), sensor("__type", "__var")):
-            with pytest.raises(DataloreConfigurationError, match="'__type', which Airflow reserves"):
+            with pytest.raises(DataloreConfigurationError, match=wrapped("'__type', which Airflow reserves")):
                 task.execute(context)
         assert ran.requests == []
 
     def test_not_waiting_for_the_run_fails_the_task(self, ran: Datalore, context: Context) -> None:
-        with pytest.raises(DataloreConfigurationError, match="set outputs on the DataloreRunSensor"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped("set outputs on the DataloreRunSensor")):
             operator("revenue", wait_for_completion=False).execute(context)
         assert ran.requests == []

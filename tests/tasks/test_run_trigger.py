@@ -18,6 +18,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.triggers import event
 from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
+from tests.lines import wrapped
 from tests.tasks.conftest import TOKEN, Datalore, Logged
 
 
@@ -43,7 +44,7 @@ async def test_a_failed_run_is_a_finished_run(datalore: Datalore) -> None:
 
 async def test_an_error_goes_through_the_event_whole(datalore: Datalore) -> None:
     datalore.otherwise(status=404, json={"error": "no such run"})
-    with pytest.raises(DataloreNotFoundError, match="no such run") as error:
+    with pytest.raises(DataloreNotFoundError, match=wrapped("no such run")) as error:
         event.read(await sent_by(DataloreRunTrigger("run-1", since=time.time() - 3600, poll_interval=1)))
     assert (error.value.status, error.value.detail) == (404, "no such run")
 
@@ -70,7 +71,7 @@ async def test_a_changed_token_is_picked_up(datalore: Datalore) -> None:
 
 
 async def test_a_connection_that_does_not_exist_is_looked_up_for_a_while_and_named(logged: Logged) -> None:
-    with pytest.raises(DataloreConfigurationError, match="no connection 'gone'.*Admin"):
+    with pytest.raises(DataloreConfigurationError, match=wrapped("no connection 'gone'.*Admin")):
         event.read(await sent_by(DataloreRunTrigger("run-1", datalore_conn_id="gone")))
     assert logged().count("Retrying the look-up") > 1
 

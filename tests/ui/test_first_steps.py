@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser
+from dev.demo import connection_to as connection_of_the_demo
 from dev.screenshots import fill_connection_form
 from tests.shared_airflow import EXAMPLES_CONN_ID, EXAMPLES_TOKEN, SharedAirflow, connection_to
 from tests.ui.conftest import TIMEOUT, Tab
@@ -76,6 +77,20 @@ def test_a_test_of_the_connection_says_that_the_token_is_taken(page: Page, new_a
     result = tested.value.json()
     assert result["status"] is True, result
     assert result["message"].endswith("accepts the token.")
+
+
+def test_the_connection_of_make_ui_can_be_tested(
+    page: Page, new_airflow: SharedAirflow, emulator: EmulatorProcess
+) -> None:
+    stored = {"connection_id": "of_make_ui", **connection_of_the_demo(emulator.url, EXAMPLES_TOKEN)}
+    new_airflow.remove_connection("of_make_ui")
+    new_airflow.request("POST", "/connections", json=stored)
+    page.goto(f"{new_airflow.url}/connections")
+    row = page.get_by_role("row").filter(has_text="of_make_ui")
+    with page.expect_response(lambda answer: answer.url.endswith("/connections/test"), timeout=SHOWN) as tested:
+        row.get_by_role("button", name=re.compile("Test")).click()
+    assert tested.value.status == 200
+    assert tested.value.json()["status"] is True, tested.value.json()
 
 
 @pytest.mark.usefixtures("connected")

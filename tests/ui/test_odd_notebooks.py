@@ -35,8 +35,9 @@ def page(*cells: Any, **fields: Any) -> str:
     return render(json.dumps(notebook).encode(), "light", failed=False)
 
 
-PLOTLY, VEGA = ({"data": [], "layout": {}}, {"$schema": "https://vega.github.io/schema/vega-lite/v5.json"})
-SHOWN = {
+PLOTLY: dict[str, Any] = {"data": [], "layout": {}}
+VEGA = {"$schema": "https://vega.github.io/schema/vega-lite/v5.json"}
+SHOWN: dict[str, tuple[dict[str, Any], str]] = {
     "Plotly 6": (cell(output(**{"application/vnd.plotly.v1+json": PLOTLY, "text/html": CDN})), HOW_TO_SHOW_PLOTLY),
     "Plotly without HTML": (cell(output(**{"application/vnd.plotly.v1+json": PLOTLY})), HOW_TO_SHOW_PLOTLY),
     "Vega-Lite 5": (cell(output(**{"application/vnd.vegalite.v5+json": VEGA})), HOW_TO_SHOW_VEGA),

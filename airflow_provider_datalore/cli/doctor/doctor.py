@@ -46,7 +46,7 @@ def examine(conn_id: str, notebook_id: str | None = None) -> Report:
     try:
         connection = hook.connection
         report.address = connection.base_url
-        report.findings += _same_server(connection, notebook_id)
+        elsewhere = _on_another_server(connection, notebook_id)
     except DataloreConfigurationError as error:
         report.findings.append(Finding("Connection", State.FAILED, one_line(str(error))))
         facts.reasons |= dict.fromkeys(("run_api", "notebook_api", "workspace_api"), "the connection is not valid")
@@ -55,8 +55,8 @@ def examine(conn_id: str, notebook_id: str | None = None) -> Report:
         report.findings.append(reaching.proxy(connection))
         client = hook.client
         try:
-            checks = _Server(client, notebook)
-            report.findings += checks.run()
+            checks = _Server(client, None if elsewhere else notebook)
+            report.findings += [*checks.run(), *elsewhere]
             facts = checks.facts
         finally:
             client.close()
@@ -131,7 +131,7 @@ def _parse(notebook_id: str | None) -> NotebookId | None:
         raise UsageError(f"--notebook: {error}") from None
 
 
-def _same_server(connection: DataloreConnection, notebook_id: str | None) -> list[Finding]:
+def _on_another_server(connection: DataloreConnection, notebook_id: str | None) -> list[Finding]:
     """The finding for a notebook's address on another server than the connection's."""
     try:
         if notebook_id is not None:

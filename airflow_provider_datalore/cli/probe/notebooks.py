@@ -37,6 +37,8 @@ class Notebooks:
         self.exchange = exchange
         self.record = record
         self.notebook = notebook
+        self.token_is_below_notebook_api = False
+        """Whether the scope of the token does not cover the Notebook API."""
 
     def has_api(self) -> bool:
         """Whether the server has a Notebook API."""
@@ -45,6 +47,7 @@ class Notebooks:
         self.record.set("notebook_api", found)
         if response.status == 403:
             note_challenge(response, self.record)
+            self.token_is_below_notebook_api = True
         return found and response.status in (200, 400, 422)
 
     def elsewhere(self) -> None:

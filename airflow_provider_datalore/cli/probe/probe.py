@@ -12,7 +12,8 @@ from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.cli.command import FAILED, OK, UsageError
 from airflow_provider_datalore.cli.probe import consent, parameters, words
-from airflow_provider_datalore.cli.probe.exchange import Exchange
+from airflow_provider_datalore.cli.probe.artifact_watch import ArtifactWatch
+from airflow_provider_datalore.cli.probe.exchange import UNKNOWN_RUN, Exchange
 from airflow_provider_datalore.cli.probe.notebooks import Notebooks, note_challenge
 from airflow_provider_datalore.cli.probe.record import Record
 from airflow_provider_datalore.cli.probe.runs import Runs, Watched
@@ -47,10 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     probe = Probe(Exchange(hook.client, record), record, notebook)
     try:
         probe.run(failing, arguments.parallel)
+    except (DataloreError, KeyboardInterrupt):
+        print(f"What was found out until now is in {output}.")
+        raise
     finally:
         hook.client.close()
-        if any(value is not None for value in record.fields().values()):
-            record.write(output)
+        record.write(output)
     print("\n".join(words.report(record)))
     print(f"\nWritten to {output}. `datalore-emulator NOTEBOOKS_FOLDER --like {output}` behaves like this Datalore.")
     return OK
@@ -64,7 +67,6 @@ class Probe:
         self.runs = Runs(exchange, record, notebook)
         self.notebooks = Notebooks(exchange, record, notebook)
         self.exchange = exchange
-        self._first: tuple[Watched, float] | None = None
 
     def run(self, failing: NotebookId | None, parallel: int | None) -> None:
         """All experiments.
@@ -77,9 +79,24 @@ class Probe:
         has_api = self.notebooks.has_api()
         _say("Running the notebook ...")
         first = self._run_once()
-        known = self.notebooks.known_parameter() if has_api else None
-        self._try("artifacts", partial(self._keep_artifact, first))
-        known = known or self._parameter_in_artifact(first)
+        if self.notebooks.token_is_below_notebook_api:
+            self.record.set("run_api_scope", "USER_BASIC")
+        known = (self.notebooks.known_parameter() if has_api else None) or self._parameter_in_artifact(first)
+        succeeded, artifacts = first.parsed().succeeded, first.parsed().artifacts
+        connection = self.exchange.client.connection
+        with ArtifactWatch(connection, first.run_id, artifacts, time.monotonic()) as watch:
+            self._isolated_runs(first, known, failing, parallel)
+            if has_api:
+                self._try("the notebook", self._notebook_api)
+            else:
+                _say("Running it interactively ...")
+                self._try("an interactive run", partial(self.notebooks.interactive, watched=False))
+        if succeeded and watch.expired_after is not None:
+            self.record.set("artifacts_expire_after", watch.expired_after)
+
+    def _isolated_runs(
+        self, first: Watched, known: parameters.Known | None, failing: NotebookId | None, parallel: int | None
+    ) -> None:
         _say("Running it with odd parameters and fields ...")
         self._try("direct_file_storage_write", partial(self.runs.direct_file_storage_write, first))
         self._try("unknown_field", self.runs.unknown_field)
@@ -90,12 +107,6 @@ class Probe:
         if parallel is not None:
             _say(f"Starting {parallel} runs at once ...")
             self._try("parallel runs", partial(self.runs.parallel, parallel))
-        if has_api:
-            self._try("the notebook", self._notebook_api)
-        else:
-            _say("Running it interactively ...")
-            self._try("an interactive run", partial(self.notebooks.interactive, watched=False))
-        self._check_artifact()
 
     def _run_once(self) -> Watched:
         try:
@@ -106,7 +117,7 @@ class Probe:
 
     def _note_scope(self) -> None:
         """Record the scope that the Run API requires, if that is why a run was refused."""
-        response = self.exchange.run("00000000-0000-0000-0000-000000000000")
+        response = self.exchange.run(UNKNOWN_RUN)
         if response.status == 403:
             note_challenge(response, self.record)
             scope = run_api_scope(response.headers.get("www-authenticate", ""))
@@ -135,21 +146,6 @@ class Probe:
             experiment()
         except DataloreError as error:
             self.record.remark(f"Not found out, {what}: {shorten(one_line(str(error)))}")
-        self._check_artifact()
-
-    def _keep_artifact(self, first: Watched) -> None:
-        """Remember the first run, whose artifacts may expire."""
-        if first.parsed().succeeded:
-            self._first = (first, time.monotonic())
-
-    def _check_artifact(self) -> None:
-        """Record when the artifacts of the first run are gone."""
-        if self._first is None or self.record.get("artifacts_expire_after") is not None:
-            return
-        first, ended_at = self._first
-        elapsed = time.monotonic() - ended_at
-        if not self.runs.has_artifacts(first):
-            self.record.set("artifacts_expire_after", 0.0 if elapsed < 1 else round(elapsed, 1))
 
     def _parameter_in_artifact(self, first: Watched) -> parameters.Known | None:
         notebook = first.parsed().executed_notebook

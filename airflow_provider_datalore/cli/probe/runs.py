@@ -13,7 +13,7 @@ from airflow_provider_datalore.api import run_api
 from airflow_provider_datalore.api.calls import Response
 from airflow_provider_datalore.api.models import Artifact, Run
 from airflow_provider_datalore.api.notebook_id import NotebookId
-from airflow_provider_datalore.cli.probe.exchange import UNKNOWN_RUN, Exchange, checked, object_in, wait_until
+from airflow_provider_datalore.cli.probe.exchange import UNKNOWN_RUN, Exchange, checked, wait_until
 from airflow_provider_datalore.cli.probe.parameters import Known
 from airflow_provider_datalore.cli.probe.record import Record
 from airflow_provider_datalore.exceptions import DataloreError
@@ -119,11 +119,11 @@ class Runs:
         self._accepted("direct_file_storage_write", response, True, False)
 
     def unknown_field(self) -> None:
-        """Find out what becomes of a field that Datalore does not document."""
+        """Find out whether a field that Datalore does not document is refused."""
         self._accepted("unknown_field", self.exchange.start(self.notebook, airflowProbe=True), "ignore", "reject")
 
     def parameters(self, known: Known | None) -> None:
-        """Find out what becomes of parameters: unknown ones, numbers, and values of the wrong type.
+        """Find out which parameters are refused: unknown ones, numbers, and values of the wrong type.
 
         :param known: a parameter of the notebook; None if none was found.
         """
@@ -157,7 +157,7 @@ class Runs:
             self.record.set("failed_artifacts", "kept" if run.artifacts else "dropped")
 
     def parallel(self, number: int) -> None:
-        """Find out how many runs Datalore executes at once, and what becomes of more."""
+        """Find out how many runs Datalore executes at once, and whether it queues or refuses more."""
         started: list[Watched] = []
         for _ in range(number):
             response = self.exchange.start(self.notebook)
@@ -170,13 +170,6 @@ class Runs:
         wait_until(lambda: sum(self._look(each) for each in started) == len(started))
         ended = [each for each in started if each.has_ended]
         self._queue(ended, refused=len(started) < number)
-
-    def has_artifacts(self, watched: Watched) -> bool:
-        """Whether the artifacts of a run can still be downloaded."""
-        response = self.exchange.run(watched.run_id)
-        data = object_in(response.body) or {}
-        artifacts = Run.model_validate({**data, "runId": watched.run_id}).artifacts if response.status == 200 else ()
-        return bool(artifacts) and self.download(artifacts[0]).status == 200
 
     def download(self, artifact: Artifact) -> Response:
         """Download an artifact."""

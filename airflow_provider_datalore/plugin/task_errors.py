@@ -1,0 +1,44 @@
+"""The error that failed a task, as the task stored it for the tab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_datalore.api.text import one_line, plain
+from airflow_provider_datalore.run_state import RunState
+
+_MAX_SUMMARY_CHARS = 300
+_MAX_TO_DO_CHARS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TaskError:
+    """XCom ``error``, as text. Users may have edited it: addresses in it are not made links.
+
+    :param summary: what failed, in one line.
+    :param state: what was known of the run.
+    :param to_do: what to do, and what a retry or a clear of the task does; empty if it says nothing.
+    """
+
+    summary: str
+    state: RunState = RunState.UNKNOWN
+    to_do: str = ""
+
+    @classmethod
+    def read(cls, stored: object) -> TaskError | None:
+        """Read what a task stored; None if it stored no error."""
+        error: Mapping[str, Any] = stored if isinstance(stored, Mapping) else {}
+        summary = one_line(_text(error.get("summary")))[:_MAX_SUMMARY_CHARS]
+        if not summary:
+            return None
+        try:
+            state = RunState(_text(error.get("state")))
+        except ValueError:
+            state = RunState.UNKNOWN
+        return cls(summary, state, plain(_text(error.get("to_do"))).strip()[:_MAX_TO_DO_CHARS])
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,205 @@
+"""Measures what a notebook costs end to end: `make bench-e2e`. All ways are measured alternately, in one Airflow."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.e2e.airflow import SETTLING_TIME, BenchAirflow
+from benchmarks.e2e.observed import by_name
+from dev import markdown
+
+WAYS = {
+    "datalore": "ours, deferrable",
+    "datalore_defer_after": "ours, `defer_after=10`",
+    "datalore_worker": "ours, on the worker",
+    "datalore_sensor": "our sensor, deferrable",
+    "dbt_cloud": "dbt Cloud, deferrable",
+    "databricks": "Databricks, deferrable",
+    "http_sensor": "HTTP sensor, deferrable",
+    "task_loop": "`@task` with a loop",
+}
+BEGIN = "<!-- measured end to end, written by: make bench-e2e ARGS=--write-table=docs/performance.md -->"
+END = "<!-- end of measured end to end -->"
+
+Row = dict[str, Any]
+
+
+def measure_single(airflow: BenchAirflow, way: str, seconds: Sequence[float]) -> Row:
+    """One run for each length, one after the other: overhead, CPU and calls."""
+    overhead: dict[str, float] = {}
+    lost = 0
+    cpu = airflow.cpu()
+    with airflow.log.calls() as calls:
+        for length in seconds:
+            tasks = airflow.run(f"e2e_{way}", length)
+            overhead[f"{length:g}"] = tasks.span - length
+            lost += tasks.lost
+        time.sleep(SETTLING_TIME)
+    used = airflow.cpu() - cpu
+    return {
+        "overhead": overhead,
+        "lost": lost,
+        "runs": len(seconds),
+        "cpu": used / len(seconds),
+        "calls": sum(calls.values()) / len(seconds),
+        "calls_by_name": by_name(calls),
+    }
+
+
+def measure_mapped(airflow: BenchAirflow, way: str, count: int, seconds: float) -> Row:
+    """Many mapped runs at once: how many are lost, the time until all have ended, slot seconds, CPU and calls."""
+    cpu = airflow.cpu()
+    with airflow.log.calls() as calls:
+        tasks = airflow.run(f"e2e_{way}_mapped", seconds)
+        time.sleep(SETTLING_TIME)
+    return {
+        "lost": tasks.lost,
+        "runs": count,
+        "span": tasks.span,
+        "slot_seconds": tasks.slot_seconds / count,
+        "cpu": (airflow.cpu() - cpu) / count,
+        "calls": sum(calls.values()) / count,
+    }
+
+
+def report(results: dict[str, Any]) -> str:
+    """The tables as Markdown: sums of lost tasks, medians of everything else over the rounds."""
+    options = results["options"]
+    lines = [
+        f"Measured on {results['date']} by `make bench-e2e{results['arguments']}`: Airflow {results['airflow']}, "
+        f"PostgreSQL, LocalExecutor with {options['slots']} slots, `[workers] min_heartbeat_interval` "
+        f"{options['heartbeat']}, {results['cores']} cores, Python {results['python']}; rounds: {options['rounds']}.",
+        "Single runs, one after the other. Overhead is the time from the start of the task to its end, without the "
+        "run itself:",
+        _single(results["single"]),
+    ]
+    if results["mapped"]:
+        lines += [
+            f"{options['mapped']} mapped runs of {options['mapped_seconds']:g} s at once:",
+            _mapped(results["mapped"]),
+        ]
+    return "\n\n".join(lines)
+
+
+def _single(rows: dict[str, list[Row]]) -> str:
+    lengths = list(next(iter(rows.values()))[0]["overhead"])
+    header = [
+        "",
+        "tasks lost",
+        *(f"overhead of a {length} s run, s" for length in lengths),
+        "CPU per run, s",
+        "API calls per run",
+    ]
+    return markdown.table(
+        header,
+        [
+            [
+                WAYS[way],
+                f"{sum(row['lost'] for row in found)} of {sum(row['runs'] for row in found)}",
+                *(f"{statistics.median(row['overhead'][length] for row in found):.1f}" for length in lengths),
+                f"{_median(found, 'cpu'):.2f}",
+                f"{_median(found, 'calls'):.1f}",
+            ]
+            for way, found in rows.items()
+        ],
+    )
+
+
+def _mapped(rows: dict[str, list[Row]]) -> str:
+    header = [
+        "",
+        "tasks lost",
+        "until all have ended, s",
+        "slot seconds per run",
+        "CPU per run, s",
+        "API calls per run",
+    ]
+    return markdown.table(
+        header,
+        [
+            [
+                WAYS[way],
+                f"{sum(row['lost'] for row in found)} of {sum(row['runs'] for row in found)}",
+                f"{_median(found, 'span'):.0f}",
+                f"{_median(found, 'slot_seconds'):.1f}",
+                f"{_median(found, 'cpu'):.2f}",
+                f"{_median(found, 'calls'):.1f}",
+            ]
+            for way, found in rows.items()
+        ],
+    )
+
+
+def _median(rows: Sequence[Row], name: str) -> float:
+    return statistics.median(row[name] for row in rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(prog="make bench-e2e", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, nargs="*", default=[1, 5, 20, 60], help="lengths of the single runs (%(default)s)"
+    )
+    parser.add_argument("--mapped", type=int, default=100, help="number of mapped runs; 0 for none (%(default)s)")
+    parser.add_argument("--mapped-seconds", type=float, default=2, help="length of a mapped run (%(default)s)")
+    parser.add_argument("--slots", type=int, default=8, help="tasks that run at a time (%(default)s)")
+    parser.add_argument("--heartbeat", type=int, default=5, help="[workers] min_heartbeat_interval (%(default)s)")
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), help="what to measure (all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured to this file")
+    parser.add_argument("--write-table", type=Path, metavar="FILE", help="write the tables between their markers")
+    options = parser.parse_args(given)
+    single: dict[str, list[Row]] = defaultdict(list)
+    mapped: dict[str, list[Row]] = defaultdict(list)
+    with BenchAirflow(
+        options.ways, max(options.mapped, 1), options.mapped_seconds, options.slots, options.heartbeat
+    ) as airflow:
+        for number in range(options.rounds):
+            # Each round begins with another way, so that none is always the first.
+            shift = number % len(options.ways)
+            for way in options.ways[shift:] + options.ways[:shift]:
+                if options.seconds:
+                    single[way].append(measure_single(airflow, way, options.seconds))
+                    _say(number, way, single[way][-1])
+                if options.mapped:
+                    mapped[way].append(measure_mapped(airflow, way, options.mapped, options.mapped_seconds))
+                    _say(number, way, mapped[way][-1])
+    shown = [it for it in given if not it.startswith(("--write-table", "--json"))]
+    results = {
+        "date": time.strftime("%Y-%m-%d"),
+        "arguments": f' ARGS="{" ".join(shown)}"' if shown else "",
+        "airflow": version("apache-airflow"),
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+        "options": {
+            name: getattr(options, name) for name in ("rounds", "slots", "heartbeat", "mapped", "mapped_seconds")
+        },
+        "single": {way: single[way] for way in options.ways if single[way]},
+        "mapped": {way: mapped[way] for way in options.ways if mapped[way]},
+    }
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+    text = report(results)
+    print(text)
+    if options.write_table:
+        markdown.write_between(options.write_table, BEGIN, END, text)
+
+
+def _say(number: int, way: str, row: Row) -> None:
+    shown = {name: value for name, value in row.items() if not isinstance(value, (Counter, dict))}
+    print(f"round {number + 1}, {way}: {shown}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""A real Airflow with watchers, on a Datalore in which somebody works."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dev.processes import Child, free_port
+from tests.emulator.emulator_client import Client, write_notebook
+from tests.emulator.notebook_client import Notebook
+from tests.faults.airflows import PATIENCE, FaultyAirflow
+from tests.faults.datalore import CONN_ID, FaultyDatalore
+
+DAGS = Path(__file__).parent / "dags"
+NOTEBOOK = "me/watched"
+EVENTS = ("report_published", "file_changed", "notebook_edited", "run_ended")
+SECOND = "triggerer-2"
+Payload = dict[str, Any]
+
+
+class WatchingAirflow(FaultyAirflow):
+    """An Airflow with a DAG for each event.
+
+    :param datalore: what its watchers watch.
+    :param env: more settings.
+    """
+
+    def __init__(self, datalore: FaultyDatalore, env: Mapping[str, str] | None = None) -> None:
+        # An outage in a test is longer than the budget, as one of an hour is than the default.
+        super().__init__(DAGS, env={"AIRFLOW__DATALORE__MAX_OUTAGE": "3", **(env or {})})
+        self.datalore = datalore
+
+    def start(self) -> None:
+        """Start, and wait until all watchers have their baseline."""
+        super().start()
+        self.add_connection(CONN_ID, self.datalore.connection)
+        self.wait_for_dags([*(f"on_{event}" for event in EVENTS), "run_watched"], timeout=PATIENCE)
+        self.wait_until_watched()
+
+    def wait_until_watched(self) -> None:
+        """Wait until each kind of look was taken several times from now on."""
+        paths = ("/api/workspaces/v1/reports", "/api/notebook/v1/files", "/api/notebook/v1/cells")
+        before = self._requests()
+        wanted = {path: before.get(path, 0) + 6 for path in paths}
+
+        def watched() -> bool:
+            now = self._requests()
+            return all(now.get(path, 0) >= count for path, count in wanted.items())
+
+        self.wait("All watchers look", watched)
+
+    def start_second_triggerer(self) -> None:
+        """Start another triggerer beside the first."""
+        port = {"AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port())}
+        command = [sys.executable, "-m", "airflow", "triggerer"]
+        log = self.home / f"{SECOND}.log"
+        self._children[SECOND] = Child(SECOND, command, {**self._env, **port}, log)
+
+    def stop_second_triggerer(self) -> None:
+        """End the other triggerer."""
+        self._children.pop(SECOND).kill()
+
+    @contextmanager
+    def frozen_triggerer(self) -> Iterator[None]:
+        """Stop the first triggerer and its runner as a machine does that hangs, and let both continue afterwards."""
+        first = psutil.Process(self._children["triggerer"].pid)
+        processes = [first, *first.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    def _requests(self) -> dict[str, int]:
+        requests: dict[str, int] = {}
+        for request, count in self.datalore.emulator.log()["requests"].items():
+            path = request.split(" ", 1)[1].split("?")[0]
+            requests[path] = requests.get(path, 0) + count
+        return requests
+
+    def payloads(self, event: str) -> list[Payload]:
+        """The payloads of all events of a kind that Airflow has stored, the oldest first."""
+        assets = self.request("GET", "/assets", params={"name_pattern": event})["assets"]
+        found = [asset["id"] for asset in assets if asset["name"] == event]
+        if not found:
+            return []
+        query = {"asset_id": found[0], "limit": 100, "order_by": "timestamp"}
+        stored = self.request("GET", "/assets/events", params=query)["asset_events"]
+        return [each["extra"]["payload"] for each in stored]
+
+    def wait_for_events(self, event: str, count: int) -> list[Payload]:
+        """Wait until so many events of a kind are stored."""
+        self.wait(f"{count} events {event}", lambda: len(self.payloads(event)) >= count)
+        return self.payloads(event)
+
+    def wait_until_received(self, event: str, payloads: list[Payload]) -> None:
+        """Wait until the runs of the DAG have ended, and got these events."""
+        self.wait(f"on_{event} has run", lambda: self.received(event) == payloads)
+
+    def received(self, event: str) -> list[Payload]:
+        """The payloads that the runs of the DAG got, all of which have ended."""
+        dag_id = f"on_{event}"
+        got: list[Payload] = []
+        for dag_run in self.dag_runs(dag_id):
+            if self.run_state(dag_id, dag_run) != "success":
+                return []
+            got += self.xcom(dag_id, dag_run, "payloads")
+        return got
+
+
+class Analyst:
+    """Somebody who works in Datalore."""
+
+    def __init__(self, datalore: FaultyDatalore) -> None:
+        self.datalore = datalore
+        self.folder = datalore.emulator.folder
+        self.notebook = Notebook(Client(datalore.emulator), NOTEBOOK)
+        self.write("1 + 1", "'a figure'")
+        self.notebook.run_to_end()
+        self.write_file("1")
+        self.publish()
+
+    def write(self, *cells: str) -> None:
+        """Edit the notebook."""
+        write_notebook(self.folder, "watched", *cells, owner="me")
+
+    def write_file(self, text: str) -> None:
+        """Write the file that is watched, by the Notebook API."""
+        response = self.notebook.client.post(
+            "/api/notebook/v1/file/upload?ownerId=me&notebookId=watched&directory=data/notebook_files",
+            files={"file": ("figures.csv", text)},
+        )
+        assert response.status_code == 200, response.text
+
+    def publish(self) -> None:
+        """Press Publish."""
+        # Reports have modification times in milliseconds.
+        time.sleep(0.002)
+        self.datalore.emulator.publish_report(NOTEBOOK)
+
+    def do(self, event: str) -> None:
+        """Do what causes an event."""
+        match event:
+            case "report_published":
+                self.publish()
+            case "file_changed":
+                self.write_file(f"{time.time_ns()}")
+            case "notebook_edited":
+                self.write("1 + 1", f"'a figure' # {time.time_ns()}")
+            case "run_ended":
+                self.notebook.run_to_end()

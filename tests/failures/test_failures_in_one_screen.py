@@ -1,0 +1,106 @@
+"""Each failure in a real Airflow, its log opened in a real browser at 1400 x 900: what it says is on the screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.browser import Browser, find_browser
+from tests.failures import play
+from tests.failures.hosts import Hosts
+from tests.failures.screen import SIZE, one_line
+from tests.failures.table import TABLE, Failure
+from tests.shared_airflow import HAS_USERS, SharedAirflow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One failed task.
+
+    :param screen: the text that is visible in its log.
+    :param error: XCom ``error``.
+    :param state: the state of the task.
+    """
+
+    screen: str
+    error: Mapping[str, str]
+    state: str | None
+
+
+@dataclass(frozen=True)
+class AllSeen:
+    """All failed tasks by their ids, and where the token showed."""
+
+    tasks: Mapping[str, Seen]
+    leaks: list[str]
+
+
+@pytest.fixture(scope="module")
+def seen(shared_airflow: SharedAirflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AllSeen]:
+    """Every failure, provoked in one run of the DAG, with its log opened."""
+    if not HAS_USERS:
+        pytest.skip("Airflow before 3.1 has another log view")
+    executable = find_browser()
+    if executable is None:
+        pytest.skip("no browser is installed: apt-get install chromium")
+    airflow = shared_airflow
+    with Hosts(tmp_path_factory.mktemp("failures")) as hosts:
+        run_id = play.provoke(airflow, hosts)
+        states = play.wait_until_all_failed(airflow, run_id)
+        token = play.log_in(airflow)
+        with Browser(executable) as browser, browser.page(airflow.url, token=token, viewport=SIZE) as page:
+            tasks = {
+                failure.task_id: look(airflow, page, run_id, failure, states.get(failure.task_id)) for failure in TABLE
+            }
+        yield AllSeen(tasks, airflow.places_of([hosts.token]))
+
+
+def look(airflow: SharedAirflow, page: Page, run_id: str, failure: Failure, state: str | None) -> Seen:
+    """Open the log of a task, and read what is visible."""
+    screen = play.open_log(airflow, page, run_id, failure)
+    error = airflow.xcom(play.DAG_ID, run_id, failure.task_id, "error")
+    return Seen(screen, error, state)
+
+
+def test_there_are_at_least_thirty_failures() -> None:
+    assert len({failure.task_id for failure in TABLE}) >= 30
+
+
+@pytest.mark.parametrize("failure", TABLE, ids=lambda failure: failure.task_id)
+def test_a_failure_reads_in_one_screen(seen: AllSeen, failure: Failure) -> None:
+    found = seen.tasks[failure.task_id]
+    screen, error = found.screen, found.error
+    assert found.state == ("up_for_retry" if failure.retries else "failed")
+    assert error["state"] == failure.state
+    assert failure.summary in error["summary"]
+    assert failure.to_do in error["to_do"]
+    assert len(error["summary"]) <= 100
+    # All of it is visible: the class, the whole summary, the state with the address, and what to do.
+    assert failure.error_class in screen.split()
+    assert one_line(error["summary"]) in screen
+    assert re.search(rf"State: [^:]*{failure.state.value}", screen), screen
+    assert error["notebook_url"] in screen
+    assert one_line(f"To do: {error['to_do']}") in screen
+
+
+@pytest.mark.parametrize("failure", TABLE, ids=lambda failure: failure.task_id)
+def test_no_inner_frame_and_no_cause_follow(seen: AllSeen, failure: Failure) -> None:
+    screen = seen.tasks[failure.task_id].screen
+    frames = re.findall(r'File "([^"]+)", line \d+ in (\w+)', screen)
+    own = [(Path(file).name, name) for file, name in frames if "airflow_provider_datalore" in file]
+    assert own in ([], [("failing.py", "wrapper")])
+    assert len(re.findall(r"\b(?:Datalore\w*Error|AirflowSensorTimeout)(?= ?: )", screen)) == 1
+
+
+def test_the_token_shows_nowhere(seen: AllSeen) -> None:
+    assert seen.leaks == []
