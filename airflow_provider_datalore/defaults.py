@@ -22,6 +22,8 @@ MAX_OUTAGE = 1800.0
 RENDERING_TIMEOUT = 30.0
 """Seconds that the tab of a task may take to render a notebook."""
 
-REPORT_PUBLISHED, FILE_CHANGED = "report_published", "file_changed"
-NOTEBOOK_EDITED, RUN_ENDED = "notebook_edited", "run_ended"
-"""The events that start DAGs."""
+REPORT_PUBLISHED = "report_published"
+FILE_CHANGED = "file_changed"
+NOTEBOOK_EDITED = "notebook_edited"
+RUN_ENDED = "run_ended"
+"""The four events that start DAGs."""

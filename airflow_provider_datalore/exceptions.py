@@ -118,7 +118,7 @@ class DataloreError(Exception):
         """
         summary, reason = self.summary, self.reason
         longer = summary.rstrip(".") + context
-        if len(longer) <= SUMMARY_CHARS:
+        if len(longer) <= SUMMARY_CHARS and summary[-1:] in ".'\")":
             self.message = "\n".join(filter(None, [longer, reason]))
         else:
             line = context.strip(" :")

@@ -16,9 +16,10 @@ MAX_LINES = 12
 
 _ID_CHARS = 20
 _SHOWN_ID_CHARS = 8
+_NAME_CHARS = 30
 _SENTENCE_END = re.compile(r"[.!?…](?=\s)")
 _CLAUSE_END = re.compile(r"[;:,)](?=\s)|\s(?=\()")
-_MIN_HEAD_CHARS = 25
+_MIN_HEAD_CHARS = 40
 
 
 def short_id(value: str) -> str:
@@ -28,7 +29,7 @@ def short_id(value: str) -> str:
 
 def short_notebook(notebook_id: str) -> str:
     """``owner/id``, each part shortened if it is long."""
-    return "/".join(map(short_id, notebook_id.split("/")))
+    return "/".join(short_id(part) if part.isalnum() else cut(part, _NAME_CHARS) for part in notebook_id.split("/"))
 
 
 def cut(text: str, max_chars: int) -> str:

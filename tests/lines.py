@@ -11,5 +11,8 @@ def in_one(error: object) -> str:
 
 
 def wrapped(pattern: str) -> str:
-    """The regular expression for a text that may be wrapped anywhere, and may have lines in between."""
-    return "(?s)" + re.sub(r"(?<!\\) ", r"\\s+", pattern)
+    """The regular expression for a text that may be wrapped anywhere, and may have lines in between.
+
+    Its case does not matter: what was in a sentence may begin a line.
+    """
+    return "(?si)" + re.sub(r"(?<!\\) ", r"\\s+", pattern)

@@ -279,7 +279,9 @@ def _sentence(text: str) -> str:
     return text if text[-1:] in ".!?…" else f"{text}."
 
 
-def _documented_error(call: Call, response: Response, why: str, detail: str) -> DataloreApiError:
+def _documented_error(  # noqa: PLR0911  (one for each status)
+    call: Call, response: Response, why: str, detail: str
+) -> DataloreApiError:
     """The error for a status from 400 to 499.
 
     :param why: the lines after the first.
@@ -316,11 +318,13 @@ def _documented_error(call: Call, response: Response, why: str, detail: str) -> 
                 to_do="Look at the notebook: it may have no session, or may already be running.",
                 **known,
             )
-    to_do = PROXY_LOGIN if response.status == 407 else f"Check the host of {response.connection}."
+    if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        proxy = response.proxy or "in front of Datalore"
+        return DataloreApiError(f"The proxy {proxy} refused the request (407).\n{why}", to_do=PROXY_LOGIN, **known)
     return DataloreApiError(
         f"The server at {server(response)} returned {_status_line(response.status)}.\n{why}\n"
         "Datalore does not document this status.",
-        to_do=to_do,
+        to_do=f"Check the host of {response.connection}.",
         **known,
     )
 
@@ -330,7 +334,7 @@ def _forbidden(challenge: str) -> tuple[str, str]:
     needed = {name.lower(): quoted or bare for name, quoted, bare in _CHALLENGE.findall(challenge[:1000])}
     if "scope" not in needed:
         return (
-            "Datalore denied access (403): the token's owner or its scope may not do this.",
+            "Datalore denied access (403): the token's owner may only view it, or its scope is too narrow.",
             "Ask the notebook's owner for edit access, or use the token of a user who has it. A token that was made in "
             "a notebook is for that notebook only, and a scope can be too narrow.",
         )

@@ -73,8 +73,8 @@ class InteractiveRunEnded:
             self._check_idle(seen, waited)
         elif waited > self.start_timeout:
             raise DataloreKernelLostError(
-                f"No cell of notebook {_short(self.snapshot.notebook)} ran within start_timeout={self.start_timeout:g} "
-                f"s.\nIts kernel is {seen.kernel.state}.",
+                f"No cell of notebook {_short(self.snapshot.notebook)} ran in time.\n"
+                f"None ran within {self.start_timeout:g} s (start_timeout): its kernel is {seen.kernel.state}.",
                 to_do="Check whether its machine starts. If it needs more time, raise start_timeout.",
                 state=RunState.FAILED,
                 notebook_url=_url(self.where),
@@ -90,7 +90,7 @@ class InteractiveRunEnded:
         reached = stage(self.snapshot, last).value if last is not None else "was never seen"
         return DataloreInteractiveRunTimeoutError(
             f"The interactive run of {_short(self.snapshot.notebook)} had not ended {AT_LIMIT}.\n"
-            f"The limit passed at {format_moment(deadline)}; the run {reached}.",
+            f"The limit passed at {format_moment(deadline)}; it {reached}.",
             to_do=f"Interrupt it in Datalore, or wait for it. {RAISE_LIMIT}",
             notebook_url=_url(self.where),
             state=self._state(last),
@@ -122,13 +122,13 @@ class InteractiveRunEnded:
         was_stopped = seen.kernel.state == KERNEL_NOT_STARTED
         if not was_stopped:
             self._check_worksheets(seen, missing)
-        cause = "its session was stopped" if was_stopped else "its kernel died or was restarted"
+        cause = "its session was stopped" if was_stopped else "its kernel died, or a user restarted it"
         first = f", {missing[0].label} first" if missing else ""
         raise DataloreKernelLostError(
             f"Notebook {_short(self.snapshot.notebook)} stopped: probably {cause}.\n"
             f"Nothing has run for {waited - self._idle_since:.0f} s, and {len(missing)} of "
-            f"{len(self.snapshot.required)} cells have not run{first}. A kernel that runs out of memory dies in this "
-            "way.",
+            f"{len(self.snapshot.required)} cells have not run{first}. Probably {cause}.\n"
+            "A kernel that runs out of memory dies in this way.",
             to_do="Look at the cell that has not run: does it need more memory? Then run the notebook again.",
             state=RunState.FAILED,
             notebook_url=_url(self.where),
@@ -222,7 +222,7 @@ class NotebookIdle:
         """The error for a notebook that was still busy at the deadline."""
         return DataloreInteractiveRunTimeoutError(
             f"Notebook {_short(self.notebook)} was still busy {AT_LIMIT}, so it was not run.\n"
-            f"The limit passed at {format_moment(deadline)}. Another user or task was running it.",
+            f"It was busy until the limit passed at {format_moment(deadline)}, so this task has not run it.",
             to_do=f"Look at what is running there. {RAISE_LIMIT}",
             notebook_url=_url(self.where),
             state=RunState.NOT_STARTED,

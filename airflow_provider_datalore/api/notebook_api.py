@@ -242,8 +242,8 @@ def request(call: Call) -> Flow[Response]:
         raise DataloreNotebookApiMissingError(
             "This Datalore has no Notebook API: it is older than on-premises 2026.2.\n"
             f"Could not {call.purpose} on {probe.connection}: {probe.url} always returns 404.\n"
-            "Waiting for interactive runs, their parameters, reports and files require Datalore Cloud, or on-premises "
-            "2026.2 or later.",
+            "Waiting for interactive runs, their parameters, reports and files require Datalore Cloud, or Datalore "
+            "on-premises 2026.2 or later.",
             to_do="Set wait_for_completion=False and use none of these, or run an isolated copy of the notebook with "
             "DataloreRunNotebookOperator.",
         ) from None

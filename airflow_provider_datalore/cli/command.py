@@ -45,9 +45,11 @@ def execute(command: Command, arguments: argparse.Namespace) -> int:
 
     :return: the exit code: 0, 1 if something is wrong, 2 if the arguments are not valid.
     """
+    from airflow_provider_datalore.cli.quiet import prepare_airflow
     from airflow_provider_datalore.exceptions import DataloreError
 
     try:
+        prepare_airflow()
         return command.run(arguments)
     except UsageError as error:
         return _stopped(command, str(error), USAGE)

@@ -14,6 +14,7 @@ from . import admin_api, cells_api, notebook_api, notebook_files, other_api, pag
 from .emulator import Emulator
 from .errors import RefusedError, error_response
 from .fault_middleware import FaultMiddleware
+from .header_middleware import HeaderMiddleware
 from .hosts import LOOPBACK_NAMES, HostMiddleware, OriginMiddleware
 from .request_log import RequestLogMiddleware
 from .settings import Settings
@@ -49,6 +50,7 @@ def create_app(settings: Settings, allowed: Collection[str] | None = LOOPBACK_NA
         app.include_router(router)
     for part in (admin_api, pages):
         app.include_router(part.router, include_in_schema=False)
+    app.add_middleware(HeaderMiddleware, variant=lambda: emulator.variant)
     # The middleware that is added last sees a request first.
     app.add_middleware(other_api.VersionMiddleware)
     app.add_middleware(FaultMiddleware, faults=emulator.faults)

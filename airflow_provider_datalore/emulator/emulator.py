@@ -14,7 +14,7 @@ from .run_store import Run, RunStore
 from .runner import Runner
 from .scopes import Caller
 from .session_registry import Sessions
-from .settings import Settings
+from .settings import Settings, Variant
 from .tree import NotebookFile
 
 
@@ -23,7 +23,7 @@ class Emulator:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.variant = settings.variant
+        self._variant = settings.variant
         self.access = Access(settings.tokens, settings.viewers, settings.no_access, settings.limits)
         self.library = Library(settings.notebooks, settings.data)
         self.run_store = RunStore(settings.data / "runs")
@@ -34,7 +34,18 @@ class Emulator:
         self.runner = Runner(
             self.library, self.run_store, self.reports, settings.max_parallel_runs, settings.abandoned_after
         )
+        self.variant = settings.variant
         self.sessions = Sessions(self.runner.slots, self.runner.spawn, self.request_log, lambda: self.variant)
+
+    @property
+    def variant(self) -> Variant:
+        """The variant of Datalore that is simulated now."""
+        return self._variant
+
+    @variant.setter
+    def variant(self, variant: Variant) -> None:
+        self._variant = variant
+        self.runner.slots.resize(variant.parallel_limit or self.settings.max_parallel_runs)
 
     async def reset(self) -> None:
         """End and forget all runs, sessions and reports, and return to the settings."""

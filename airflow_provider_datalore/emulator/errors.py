@@ -41,8 +41,10 @@ class RefusedError(Exception):
 def error_response(refusal: RefusedError, variant: Variant) -> Response:
     """The response to a refused request, in the form that this variant uses."""
     status, message = refusal.status, refusal.message
-    asks = status == 401 or refusal.challenge
-    headers = {"WWW-Authenticate": f"Bearer {refusal.challenge}".rstrip()} if asks else None
+    asks = (status == 401 and variant.unauthorized_challenge) or refusal.challenge
+    headers = {"WWW-Authenticate": f"Bearer {refusal.challenge}".rstrip()} if asks else {}
+    if status in (429, 503) and variant.retry_after is not None:
+        headers["Retry-After"] = f"{variant.retry_after:g}"
     match variant.error_form:
         case "json":
             state = {} if refusal.state is None else {"state": refusal.state}

@@ -65,6 +65,7 @@ async def kernel_status(request: Request, caller: CurrentCaller, emulator: Curre
     body = await read_body(request, NotebookBody, emulator.variant)
     notebook, session = session_of(emulator, caller, body.notebook_id)
     emulator.request_log.kernel_polls[notebook.id] += 1
+    session.note_request()
     return {"state": session.state, "runningCellId": session.running_cell}
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -18,6 +18,7 @@ from .access import parse_share, parse_token
 from .faults import RULE_LIST
 from .folders import copy_folder
 from .ids import NotebookId
+from .likeness import read_likeness
 from .scopes import Limits, Scope, parse_notebook_token, parse_scope
 from .settings import DEFAULT_USER, MAX_RUN_WINDOW, Settings, Variant
 from .slots import ABANDONED_AFTER
@@ -35,6 +36,10 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    try:
+        likeness = read_likeness(options.like) if options.like else {}
+    except ValueError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
     if not options.notebooks.is_dir():
         parser.error(f"the folder {options.notebooks} does not exist")
     if options.tls_key and not options.tls_cert:
@@ -70,7 +75,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Settings, argparse.Na
             max_parallel_runs=options.max_parallel_runs,
             abandoned_after=options.abandoned_after,
             run_window=options.run_window,
-            variant=Variant(**{name: getattr(options, name) for name in Variant.model_fields}),
+            variant=_variant(options, likeness),
             faults=options.faults,
         )
     except ValidationError as error:
@@ -95,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_sharing(parser.add_argument_group("users and permissions"))
     _add_runs(parser.add_argument_group("runs"))
     variant = parser.add_argument_group("variants of Datalore: behaviour that its documentation leaves open")
+    variant.add_argument(
+        "--like",
+        metavar="JSON",
+        help="file that `airflow datalore probe` has written; other options override it",
+    )
     for name, field in Variant.model_fields.items():
         _add_switch(variant, name, field)
     return parser
@@ -180,22 +190,32 @@ def _add_runs(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_switch(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
-    option, kind = "--" + name.replace("_", "-"), field.annotation
-    text = f"{field.description} (default: %(default)s)"
+    """Add an option for a field of the variant; it is set only if it is given, and then overrides ``--like``."""
+    kind = field.annotation
+    given: dict[str, Any]
     if kind is bool:
-        flag = argparse.BooleanOptionalAction
-        group.add_argument(option, action=flag, default=field.default, help=text)
+        given = {"action": argparse.BooleanOptionalAction}
     elif get_origin(kind) is Literal:
-        group.add_argument(option, choices=get_args(kind), default=field.default, help=text)
+        given = {"choices": get_args(kind)}
+    elif kind is str:
+        given = {"metavar": "NAME"}
+    elif get_origin(kind) is tuple:
+        given = {"type": _names, "metavar": "NAME,…"}
+    elif int in get_args(kind):
+        given = {"type": int, "metavar": "N"}
     else:
-        is_number = kind is not str
-        group.add_argument(
-            option,
-            type=float if is_number else str,
-            metavar="SECONDS" if is_number else "NAME",
-            default=field.default,
-            help=text,
-        )
+        given = {"type": float, "metavar": "SECONDS"}
+    option, text = "--" + name.replace("_", "-"), f"{field.description} (default: {field.default})"
+    group.add_argument(option, default=argparse.SUPPRESS, help=text, **given)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _variant(options: argparse.Namespace, likeness: dict[str, Any]) -> Variant:
+    given = {name: value for name, value in vars(options).items() if name in Variant.model_fields}
+    return Variant(**{**likeness, **given})
 
 
 def _limits(options: argparse.Namespace) -> dict[str, Limits]:

@@ -36,28 +36,40 @@ def variables(notebook: NotebookNode, kernel: KernelSpec = _PYTHON) -> Types:
 
 
 def values(
-    notebook: NotebookNode, given: Iterable[tuple[str, Any]], *, ignore_unknown: bool, kernel: KernelSpec = _PYTHON
+    notebook: NotebookNode,
+    given: Iterable[tuple[str, Any]],
+    *,
+    ignore_unknown: bool,
+    ignore_wrong: bool = False,
+    kernel: KernelSpec = _PYTHON,
 ) -> dict[str, Any]:
     """Convert the parameters of a request to the types of the notebook's variables, and set its controls.
 
     A request may contain only strings, but a control in Datalore has a value of its variable's type.
 
+    :param ignore_wrong: whether a value of the wrong type leaves the notebook's own value as it is.
     :param kernel: the kernel that executes the notebook.
-    :raises ParameterError: a value has the wrong type, or a name is unknown and unknown names are not ignored.
+    :raises ParameterError: a value has the wrong type, or a name is unknown, and that is not ignored.
     """
     known = variables(notebook, kernel)
     control_cells = controls(notebook)
     converted: dict[str, Any] = {}
     for name, value in given:
-        if name in control_cells:
-            converted[name] = value
-            try:
+        try:
+            if name in control_cells:
                 set_value(control_cells[name], value)
-            except ControlError as error:
+                converted[name] = value
+            elif name in known:
+                converted[name] = _convert(name, value, known[name])
+        except ControlError as error:
+            if not ignore_wrong:
                 raise ParameterError(f"Parameter {name!r}: {error}") from None
-        elif name in known:
-            converted[name] = _convert(name, value, known[name])
-        elif not ignore_unknown:
+        except ParameterError:
+            if not ignore_wrong:
+                raise
+        if name in control_cells or name in known:
+            continue
+        if not ignore_unknown:
             names = [*known, *control_cells]
             available = f"the notebook has {', '.join(names)}" if names else "the notebook has no parameters"
             raise ParameterError(f"Unknown parameter {name!r}: {available}")

@@ -122,7 +122,10 @@ def _prepare(path: Path, requested: Iterable[Parameter], variant: Variant) -> tu
         notebook = read_notebook(path)
         kernel = kernel_of(notebook)
         ignore_unknown = variant.unknown_parameter == "ignore"
-        values = parameters.values(notebook, pairs, ignore_unknown=ignore_unknown, kernel=kernel)
+        ignore_wrong = variant.wrong_type == "ignore"
+        values = parameters.values(
+            notebook, pairs, ignore_unknown=ignore_unknown, ignore_wrong=ignore_wrong, kernel=kernel
+        )
         return parameters.inject(notebook, values, kernel), values
     except (ValueError, NotExecutableError, parameters.ParameterError) as error:
         raise RefusedError(400, str(error)) from error

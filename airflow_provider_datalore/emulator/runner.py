@@ -47,7 +47,6 @@ class Runner:
         self._library = library
         self._run_store = run_store
         self._reports = reports
-        self._max_parallel = max_parallel
         self.slots = Slots(max_parallel, abandoned_after)
         self._tasks: set[asyncio.Task[None]] = set()
         self._runs: dict[str, asyncio.Task[None]] = {}
@@ -57,7 +56,7 @@ class Runner:
     def is_full(self) -> bool:
         """Whether another run would have to wait."""
         self.slots.reclaim()
-        return len(self._tasks) - self.slots.abandoned >= self._max_parallel
+        return len(self._tasks) - self.slots.abandoned >= self.slots.limit
 
     @property
     def is_busy(self) -> bool:

@@ -11,6 +11,7 @@ from .ids import NotebookId
 from .request_log import RequestLog
 from .sessions import Session, Spawn
 from .settings import Variant
+from .slots import Slots
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -25,9 +26,7 @@ class Sessions:
     :param variant: returns the variant of Datalore to simulate.
     """
 
-    def __init__(
-        self, slots: asyncio.Semaphore, spawn: Spawn, request_log: RequestLog, variant: Callable[[], Variant]
-    ) -> None:
+    def __init__(self, slots: Slots, spawn: Spawn, request_log: RequestLog, variant: Callable[[], Variant]) -> None:
         self._slots = slots
         self._spawn = spawn
         self._request_log = request_log

@@ -16,6 +16,7 @@ from .library import cell_id, executes, read_notebook
 from .open_notebook import Changed, OpenNotebook
 from .run_store import now
 from .settings import Variant
+from .slots import Slots
 from .worksheets import in_order, worksheet_of
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ class Session:
     :param variant: returns the variant of Datalore to simulate.
     """
 
-    def __init__(self, path: Path, slots: asyncio.Semaphore, spawn: Spawn, variant: Callable[[], Variant]) -> None:
+    def __init__(self, path: Path, slots: Slots, spawn: Spawn, variant: Callable[[], Variant]) -> None:
         self.path = path
         self._results: dict[str, CellResult] = {}
         self._slots = slots
+        self._holder = f"the session of {path}"
         self._spawn = spawn
         self._variant = variant
         self._open = False
@@ -74,6 +76,10 @@ class Session:
         if self._executing or self._writing or self._boots_hidden:
             return self._executing or self._writing
         return next((cell for batch in self._batches for cell in batch.cells), None)
+
+    def note_request(self) -> None:
+        """Note that a client has requested the state of the kernel."""
+        self._slots.note_request(self._holder)
 
     def status(self, cell: str) -> str:
         """The execution status of a cell."""
@@ -198,7 +204,7 @@ class Session:
         while self._batches:
             batch = self._batches[0]
             try:
-                async with self._slots:
+                async with self._slots.hold(self._holder):
                     kernel = await self._live_kernel()
                     if batch.cells:
                         await self._execute(kernel, batch)

@@ -16,6 +16,25 @@ MAX_RUN_WINDOW = 30.0
 """Seconds for which Datalore waits at most for the end of a cell that a request runs."""
 
 
+ResponseHeader = Literal[
+    "Cache-Control",
+    "ETag",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Set-Cookie",
+    "Strict-Transport-Security",
+    "Vary",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-Id",
+]
+"""Headers that a response may have and that say nothing of the server's place: not those of one company's gateway."""
+
+
 class Variant(BaseModel):
     """Behaviour that Datalore's documentation leaves open.
 
@@ -64,6 +83,25 @@ class Variant(BaseModel):
     )
     parameter_values: Literal["any", "strings"] = Field(
         default="any", description="whether the value of a parameter may be any JSON or only a string"
+    )
+    wrong_type: Literal["reject", "ignore"] = Field(
+        default="reject",
+        description="treatment of a value that the notebook's variable or control does not accept: refuse the run, or "
+        "keep the notebook's own value",
+    )
+    parallel_limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="number of notebooks that run at the same time; overrides --max-parallel-runs",
+    )
+    retry_after: float | None = Field(
+        default=None, ge=0, description="seconds in the header Retry-After of responses with status 429 and 503"
+    )
+    unauthorized_challenge: bool = Field(
+        default=True, description="whether a response with status 401 has the header WWW-Authenticate"
+    )
+    headers: tuple[ResponseHeader, ...] = Field(
+        default=(), description="more headers of responses of the APIs, without values that mean anything"
     )
     over_limit: Literal["queue", "400", "403", "409", "429", "503"] = Field(
         default="queue",

@@ -110,7 +110,7 @@ class DataloreAsyncHook(DataloreBaseHook):
                 failure = not_defined(conn_id) if is_missing else not_looked_up(conn_id, error)
                 if time.monotonic() + interval > until:
                     raise failure from None
-                self.log.warning("%s Retrying the look-up in %.0f s.", failure, interval)
+                self.log.warning("%s Retrying the look-up in %.0f s.", failure.summary, interval)
                 await asyncio.sleep(interval)
                 interval = min(2 * interval, MAX_LOOKUP_INTERVAL)
             else:

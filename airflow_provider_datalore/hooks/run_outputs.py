@@ -124,7 +124,7 @@ def read_outputs(run: Run, names: Sequence[str], download: Receive) -> dict[str,
     """
     names = check_names(names)
     shown = f"notebook {short_notebook(run.notebook_id)}" if run.notebook_id else f"run {short_id(run.run_id)}"
-    failed = f"Outputs of {shown} cannot be read"
+    failed = f"Outputs of {shown.removeprefix('notebook ')} cannot be read"
     which = f"The outputs {listed(names, limit=20)} of run {run.run_id} cannot be read"
     notebook = run.executed_notebook
     if notebook is None:

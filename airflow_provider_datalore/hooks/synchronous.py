@@ -15,6 +15,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreNoResponseError,
     DataloreSubmissionUnknownError,
     DataloreUnauthorizedError,
+    DataloreUnexpectedResponseError,
     RunState,
 )
 from airflow_provider_datalore.transport import drivers
@@ -24,7 +25,7 @@ from airflow_provider_datalore.transport.connection import (
     naming_connection,
     not_defined,
 )
-from airflow_provider_datalore.wording import cut, short_notebook
+from airflow_provider_datalore.wording import SUMMARY_CHARS, cut, short_notebook
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.calls import Call, Response
@@ -133,14 +134,17 @@ class SynchronousHook(DataloreBaseHook):
         except DataloreNoResponseError as error:
             if not error.never_received:
                 metrics.count("submissions.unknown", self.datalore_conn_id, self.operator)
+                what = f"It is unknown whether notebook {shown} was started"
+                why = cut(error.cause or "Datalore did not confirm it", max(30, SUMMARY_CHARS - len(what) - 3))
                 raise DataloreSubmissionUnknownError(
-                    f"It is unknown whether notebook {shown} was started: {_unconfirmed(error)}.\n"
+                    f"{what}: {why}.\n"
                     f"Notebook {notebook} may be running: the request was sent, but Datalore did not confirm it.\n"
                     "It is not repeated, because that could run the notebook twice.\n"
                     f"{error.summary}\n{error.reason}",
                     notebook_id=str(notebook),
                     notebook_url=url,
-                    to_do="Check at this address whether it is running. If it is not, clear this task.",
+                    to_do="Check at this address whether it is running. If it is not, clear this task."
+                    + (f" {error.to_do}" if isinstance(error, DataloreUnexpectedResponseError) else ""),
                     state=RunState.MAY_BE_RUNNING,
                 ) from error
             error.set_state(RunState.NOT_STARTED, url)
@@ -166,7 +170,3 @@ class SynchronousHook(DataloreBaseHook):
             notebook_id = notebook_id.id_for(self.datalore_conn_id)
         with naming_connection(self.datalore_conn_id):
             return self.connection.notebook_id(notebook_id)
-
-
-def _unconfirmed(error: DataloreNoResponseError) -> str:
-    return cut(error.cause, 35) or "Datalore did not confirm it"

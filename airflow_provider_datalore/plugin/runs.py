@@ -141,12 +141,13 @@ class TabClient:
             )
         return run
 
-    def notebook_state(self, notebook: NotebookId) -> NotebookState:
+    def notebook_state(self, notebook: NotebookId, run: Hashable) -> NotebookState:
         """The present state of a notebook; the cells are requested only if another cell is running than before.
 
+        :param run: identifies the interactive run: in the next one, the same cell may be running.
         :raises DataloreError: if Datalore does not return it, or has no Notebook API.
         """
-        key = (*self._key, "notebook", str(notebook))
+        key = (*self._key, str(notebook), run)
         recent_error = _unreachable.get(key)
         if recent_error is not None:
             raise DataloreUnavailableError(recent_error)

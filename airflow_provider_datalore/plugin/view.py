@@ -92,7 +92,7 @@ class TabView:
             status = interactive.not_requested(task)
         else:
             try:
-                status = interactive.seen(snapshot, datalore.notebook_state(notebook))
+                status = interactive.seen(snapshot, datalore.notebook_state(notebook, snapshot.to_text()))
             except DataloreError as error:
                 status, problem = interactive.not_seen(), str(error)
         return cls(status.state, status.label, task, problem=problem, links=links, interactive=status)

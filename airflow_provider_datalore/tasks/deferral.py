@@ -197,7 +197,8 @@ def run_after_lost_trigger(reason: dict[str, Any] | None, hook: DataloreHook, ru
     state = RunState.RUNNING if run else RunState.MAY_BE_RUNNING
     if _is_timeout(reason):
         raise DataloreRunTimeoutError(
-            f"{name} was {'still running' if run else 'not seen'} {AT_LIMIT}.\n{reported}.",
+            f"{name} was {'still running' if run else 'not seen'} {AT_LIMIT}.\n"
+            f"{reported}. The run keeps running in Datalore.",
             run=run,
             state=state,
             notebook_url=notebook_url,

@@ -68,7 +68,8 @@ def _own_error(error: BaseException) -> DataloreError | None:
     if isinstance(error, AirflowTaskTimeout):
         # Airflow's own, if the task is late: it is raised in whatever the task is doing.
         return DataloreRunTimeoutError(f"Airflow ended the task {AT_LIMIT}.\n{error}", to_do=RAISE_LIMIT)
-    if isinstance(error, (AirflowSensorTimeout, AirflowSkipException)) and isinstance(error.__cause__, DataloreError):
+    is_limit = isinstance(error, (AirflowSensorTimeout, AirflowSkipException))
+    if is_limit and isinstance(error.__cause__, DataloreRunTimeoutError):
         return error.__cause__
     return None
 
@@ -101,7 +102,8 @@ def _report(task: FailingTask, raised: BaseException, error: DataloreError, cont
     except Exception:
         log.warning("Could not complete the text of the error.", exc_info=True)
     if not _fits_beside_class(raised, error.summary):
-        log.error("%s", error.summary)
+        # On a line of its own, which nothing precedes.
+        log.error("The task fails:\n%s", error.summary)
 
 
 def push_error(context: Context, error: DataloreError) -> None:
@@ -122,5 +124,10 @@ def push_error(context: Context, error: DataloreError) -> None:
 
 
 def _fits_beside_class(raised: BaseException, summary: str) -> bool:
-    """Whether Airflow's log view shows the whole first line: it precedes it with the name of the class."""
-    return len(type(raised).__name__) + len(": ") + len(summary) <= LINE_CHARS
+    """Whether Airflow's log view shows the whole first line: the class precedes it, on Airflow 2 with its module."""
+    from airflow import __version__
+
+    name = type(raised).__name__
+    if __version__.startswith("2."):
+        name = f"{type(raised).__module__}.{name}"
+    return len(name) + len(": ") + len(summary) <= LINE_CHARS

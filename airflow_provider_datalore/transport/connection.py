@@ -142,7 +142,7 @@ class DataloreConnection:
     @cached_property
     def route(self) -> str:
         """The connection and the proxy in use, for messages."""
-        return f"{self} through proxy {self.shown_proxy} ({self._proxy_source})" if self.shown_proxy else str(self)
+        return f"{self} through proxy {self.shown_proxy} ({self.proxy_source})" if self.shown_proxy else str(self)
 
     @cached_property
     def responding_proxy(self) -> str:
@@ -160,7 +160,7 @@ class DataloreConnection:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if url else ""
 
     @property
-    def _proxy_source(self) -> str:
+    def proxy_source(self) -> str:
         return "from proxies in the extra" if self.proxies else "from the environment"
 
     def ca_certificates(self) -> str | None:

@@ -75,6 +75,9 @@ def _meant(url: str) -> str:
         scheme, address = found[1].lower(), address[found.end() :]
     host = _PAGES.split(address, maxsplit=1)[0].rstrip("/")
     meant = f"{scheme}://{host}"
+    if ":/" in host:
+        # Another scheme, such as ftp.
+        return ""
     return f" Did you mean {meant}?" if host and meant != url and is_host(urlsplit(meant).hostname) else ""
 
 

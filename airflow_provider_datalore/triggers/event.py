@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
-_KNOWN = frozenset({"state", "state_words", "notebook_url", "to_do", "cause", "permanent"})
+_TEXTS = frozenset({"state", "state_words", "notebook_url", "to_do", "cause"})
+_KNOWN = _TEXTS | {"permanent"}
 """Attributes that an error has only where they are known."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -101,6 +102,8 @@ def _read_error(name: object, fields: dict[str, Any]) -> DataloreError:
     error = error_class(str(fields.get("message", "The trigger reported no reason.")))
     for field in (vars(error).keys() | _KNOWN) & fields.keys() - {"message"}:
         value = fields[field]
+        if field in _TEXTS and not isinstance(value, str):
+            continue
         if field == "state":
             value = RunState(value) if value in list(RunState) else RunState.UNKNOWN
         if field == "run" and value is not None:

@@ -44,6 +44,7 @@ FIELDS: dict[type[DataloreError], dict[str, object]] = {
     DataloreInteractiveRunFailedError: {"run": None, "failure": FAILURE, "notebook_id": "ann/sales"},
     DataloreRunFailedError: {"run": RUN, "failure": FAILURE},
     DataloreRunTimeoutError: {"run": RUN},
+    exceptions.DataloreNotebookEditedError: {"edits": ()},
     DataloreMissingOutputError: {"output": "revenue", "available": ("rows", "level")},
     DataloreOutputError: {"output": "revenue"},
 }

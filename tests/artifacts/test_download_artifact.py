@@ -187,7 +187,7 @@ class TestWhatGoesWrong:
 
     def test_more_than_max_bytes_leaves_nothing(self, datalore: Datalore, hook: DataloreHook, place: Place) -> None:
         datalore.answer(body=LONG, times=2)
-        with pytest.raises(DataloreConfigurationError, match=r"sales\.ipynb.*max_bytes"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped(r"sales\.ipynb.*max_bytes")):
             hook.download_artifact(artifact(), place.destination, max_bytes=len(LONG) - 1)
         assert place.files() == {}
         assert place.leftovers() == []

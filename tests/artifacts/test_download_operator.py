@@ -127,7 +127,7 @@ class TestWhatGoesWrong:
 
     def test_an_artifact_over_the_limit_fails(self, datalore: Datalore, context: Context, place: Place) -> None:
         made(datalore, *FILES)
-        with pytest.raises(DataloreConfigurationError, match=r"a\.csv.*max_bytes"):
+        with pytest.raises(DataloreConfigurationError, match=wrapped(r"a\.csv.*max_bytes")):
             operator(place, max_bytes=2).execute(context)
         assert place.files() == {"sales.ipynb": b"{}"}
 

@@ -23,7 +23,7 @@ from airflow_provider_datalore.operators.datalore import (
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.transport.connection_fields import _NOT_HEADERS
-from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
+from airflow_provider_datalore.triggers.datalore import DataloreNotebookTrigger, DataloreRunTrigger
 from dev import diagram, snippets
 
 ROOT = Path(__file__).parents[2]
@@ -143,6 +143,7 @@ def test_an_option_of_the_emulator_that_is_named_is_one(page: Path) -> None:
         (DataloreDownloadFileOperator, "howto/notebook-files.md"),
         (DataloreRunSensor, "howto/wait-for-run.md"),
         (DataloreRunTrigger, "howto/own-operator.md"),
+        (DataloreNotebookTrigger, "howto/start-dags-from-datalore.md"),
     ],
 )
 def test_each_argument_has_a_line_on_its_page(documented: type, page: str) -> None:

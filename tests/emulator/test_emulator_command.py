@@ -220,3 +220,39 @@ def test_tokens_in_the_documentation_are_long_and_not_words() -> None:
     tokens += [token for text in texts for token in re.findall(r"API token is `([^`]+)`", text)]
     assert tokens
     assert [token for token in tokens if not re.fullmatch(r"(?=.*\d)[\w-]{12,}", token)] == []
+
+
+def test_it_can_start_like_a_datalore_that_was_probed(tmp_path: Path) -> None:
+    file = tmp_path / "like.json"
+    file.write_text(json.dumps({"workspaces_api": False, "times": "epoch-ms", "headers": ["Vary"], "booting": None}))
+    with EmulatorProcess(tmp_path, "--like", str(file), "--times", "iso-offset") as process:
+        assert Client(process).get("/api/user_public/v1/workspaces").status_code == 404
+        variant = process.admin("GET", "variant")
+    assert (variant["times"], variant["headers"], variant["booting"]) == ("iso-offset", ["Vary"], "busy")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot read .*: No such file or directory"),
+        ("{", "is not JSON: "),
+        ("\xff", "is not JSON: "),
+        ("[]", "is not a JSON object with the fields of a variant"),
+        ('{"colour": "blue"}', "'colour' is not a field of a variant"),
+        ('{"times": "late"}', "times: Input should be 'iso', "),
+        ('{"notebook_api": "no"}', "notebook_api: Input should be a valid boolean"),
+        ('{"run_appears_after": NaN}', "run_appears_after: "),
+        ('{"headers": ["X-Company-Gateway"]}', "headers.0: Input should be "),
+    ],
+)
+def test_a_bad_file_of_a_probed_datalore_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, reason: str
+) -> None:
+    file = tmp_path / "like.json"
+    if content is not None:
+        file.write_bytes(content.encode("latin-1"))
+    with pytest.raises(SystemExit) as ended:
+        parse([str(tmp_path), "--like", str(file)])
+    assert ended.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert re.match(f"datalore-emulator: .*{reason}", line)

@@ -15,6 +15,7 @@ from airflow_provider_datalore.emulator.slots import Slots
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser, find_browser
 from tests.emulator.emulator_client import Client, gate, gate_pid, printed, wait_until, write_notebook
+from tests.emulator.notebook_client import Notebook
 
 
 @pytest.fixture
@@ -158,6 +159,17 @@ class TestAbandonedRuns:
             assert [client.poll(run_id)["status"] for run_id in abandoned] == ["RUNNING", "RUNNING"]
             (tmp_path / "go").touch()
             assert [client.wait(run_id)["success"] for run_id in abandoned] == [True, True]
+
+    def test_an_interactive_run_that_nobody_polls_does_not_either(self, tmp_path: Path) -> None:
+        write_notebook(tmp_path / "notebooks", "quick", "print('done')")
+        write_notebook(tmp_path / "notebooks", "forever", gate(tmp_path / "go"))
+        options = ["--max-parallel-runs", "1", "--abandoned-after", "3"]
+        with EmulatorProcess(tmp_path / "notebooks", *options) as process:
+            client = Client(process)
+            Notebook(client, "me/forever").run()
+            gate_pid(tmp_path / "go")
+            assert client.run("me/quick")["success"] is True
+            (tmp_path / "go").touch()
 
     @staticmethod
     async def _takes_slot(slots: Slots, within: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 from airflow_provider_datalore.emulator.run_json import describe
 from airflow_provider_datalore.emulator.run_store import Run
 from airflow_provider_datalore.emulator.settings import Variant
+from airflow_provider_datalore.emulator.slots import Slots
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
-from tests.emulator.emulator_client import Client, Write, code
+from tests.emulator.emulator_client import Client, Write, code, printed, wait_until
 
 SUBMITTED = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
@@ -186,3 +188,58 @@ def test_the_response_to_an_interactive_run_can_be_an_object(
 def test_an_unknown_field_of_the_variant_is_refused(datalore: EmulatorProcess) -> None:
     with pytest.raises(RuntimeError, match="400"):
         datalore.set_variant(colour="blue")
+
+
+def test_the_number_of_slots_can_grow_and_shrink() -> None:
+    async def scenario() -> None:
+        slots = Slots(1)
+        async with slots:
+            waiting = asyncio.create_task(slots.acquire())
+            await asyncio.sleep(0)
+            slots.resize(2)
+            assert await waiting
+            slots.resize(1)
+        assert slots.locked()
+        slots.release()
+        async with asyncio.timeout(5), slots:
+            assert slots.locked()
+        slots.resize(3)
+        for _ in range(3):
+            await slots.acquire()
+        assert slots.locked()
+
+    asyncio.run(scenario())
+
+
+def test_the_number_of_parallel_runs_can_change(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
+    wait_until(lambda: all(run["state"] in ("succeeded", "failed") for run in datalore.runs()))
+    datalore.set_variant(parallel_limit=1, over_limit="429", retry_after=7)
+    notebook_id = notebook("import time; time.sleep(2)")
+    first = client.start(notebook_id)
+    refused = client.submit(notebook_id)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "7")
+    datalore.set_variant(parallel_limit=2, over_limit="429")
+    second = client.start(notebook_id)
+    assert client.wait(first)["success"] is client.wait(second)["success"] is True
+
+
+def test_a_value_of_the_wrong_type_can_be_ignored(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
+    notebook_id = notebook(code("n = 5", "parameters"), "print(n)")
+    wrong = [{"name": "n", "value": "many"}]
+    assert client.submit(notebook_id, parameters=wrong).status_code == 400
+    datalore.set_variant(wrong_type="ignore")
+    assert printed(client.executed(client.run(notebook_id, parameters=wrong))) == "5\n"
+
+
+def test_the_header_of_a_refused_token_can_be_missing(datalore: EmulatorProcess) -> None:
+    anonymous = Client(datalore, token="")
+    assert "WWW-Authenticate" in anonymous.get("/api/run/v1/some-run").headers
+    datalore.set_variant(unauthorized_challenge=False)
+    assert "WWW-Authenticate" not in anonymous.get("/api/run/v1/some-run").headers
+
+
+def test_responses_can_have_more_headers(client: Client, datalore: EmulatorProcess) -> None:
+    datalore.set_variant(headers=["X-Request-Id", "Cache-Control"])
+    headers = client.get("/api/run/v1/some-run").headers
+    assert "X-Request-Id" in headers
+    assert "Cache-Control" in headers

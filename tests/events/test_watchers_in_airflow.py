@@ -9,6 +9,7 @@ from airflow import __version__ as AIRFLOW  # noqa: N812
 
 from tests.events.watching import EVENTS, Analyst, WatchingAirflow
 from tests.faults.datalore import FaultyDatalore
+from tests.metrics.metrics_listener import StatsdServer
 
 pytestmark = [
     pytest.mark.skipif(AIRFLOW.startswith("2."), reason="Airflow 2 has no event triggers"),
@@ -28,18 +29,26 @@ def analyst(datalore: FaultyDatalore) -> Analyst:
 
 
 @pytest.fixture(scope="module")
-def airflow(datalore: FaultyDatalore, analyst: Analyst) -> Iterator[WatchingAirflow]:
-    with WatchingAirflow(datalore) as process:
+def statsd() -> Iterator[StatsdServer]:
+    with StatsdServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def airflow(datalore: FaultyDatalore, analyst: Analyst, statsd: StatsdServer) -> Iterator[WatchingAirflow]:
+    with WatchingAirflow(datalore, statsd.settings) as process:
         yield process
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_a_change_starts_a_dag_once(airflow: WatchingAirflow, analyst: Analyst, event: str) -> None:
+def test_a_change_starts_a_dag_once(
+    airflow: WatchingAirflow, analyst: Analyst, statsd: StatsdServer, event: str
+) -> None:
     others = {other: airflow.payloads(other) for other in EVENTS if other != event}
     before = airflow.payloads(event)
     analyst.do(event)
     stored = airflow.wait_for_events(event, len(before) + 1)
-    airflow.wait("The DAG has run", lambda: airflow.received(event) == stored)
+    airflow.wait_until_received(event, stored)
     airflow.wait_until_watched()
     assert airflow.payloads(event) == stored
     assert {other: airflow.payloads(other) for other in others} == others
@@ -48,10 +57,26 @@ def test_a_change_starts_a_dag_once(airflow: WatchingAirflow, analyst: Analyst, 
     expected |= {"report_published": {"report_id"}, "file_changed": {"file"}, "run_ended": {"success"}}.get(
         event, set()
     )
+    assert statsd.heard("events.sent")
     payload = stored[-1]
     assert set(payload) == expected
     assert payload["notebook_id"] == "me/watched"
     assert payload["url"].endswith("/notebook/me/watched")
+
+
+def test_a_statsd_server_hears_the_triggerer_and_the_tasks(
+    airflow: WatchingAirflow, analyst: Analyst, statsd: StatsdServer
+) -> None:
+    # The run ends while the triggerer waits for it.
+    analyst.write("import time; time.sleep(15)")
+    dag_run = airflow.trigger("run_watched")
+    airflow.wait("The DAG has run", lambda: airflow.run_state("run_watched", dag_run) == "success")
+    operator = {"connection": "datalore_faults", "operator": "DataloreRunNotebookOperator"}
+    for name in ("runs.started", "runs.ended.succeeded", "runs.duration"):
+        assert statsd.wait_for(name)[0].tags == operator
+    (waiting, *_) = statsd.wait_for("runs.waiting", 2)
+    assert waiting.tags == {"connection": "datalore_faults", "operator": "DataloreRunTrigger"}
+    assert {"polls", "requests.200"} <= statsd.names()
 
 
 def test_the_token_shows_nowhere(airflow: WatchingAirflow, datalore: FaultyDatalore) -> None:

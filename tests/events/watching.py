@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import psutil
 from dev.processes import Child, free_port
 from tests.emulator.emulator_client import Client, write_notebook
 from tests.emulator.notebook_client import Notebook
-from tests.faults.airflows import FaultyAirflow
+from tests.faults.airflows import PATIENCE, FaultyAirflow
 from tests.faults.datalore import CONN_ID, FaultyDatalore
 
 DAGS = Path(__file__).parent / "dags"
@@ -28,18 +28,19 @@ class WatchingAirflow(FaultyAirflow):
     """An Airflow with a DAG for each event.
 
     :param datalore: what its watchers watch.
+    :param env: more settings.
     """
 
-    def __init__(self, datalore: FaultyDatalore) -> None:
+    def __init__(self, datalore: FaultyDatalore, env: Mapping[str, str] | None = None) -> None:
         # An outage in a test is longer than the budget, as one of an hour is than the default.
-        super().__init__(DAGS, env={"AIRFLOW__DATALORE__MAX_OUTAGE": "3"})
+        super().__init__(DAGS, env={"AIRFLOW__DATALORE__MAX_OUTAGE": "3", **(env or {})})
         self.datalore = datalore
 
     def start(self) -> None:
         """Start, and wait until all watchers have their baseline."""
         super().start()
         self.add_connection(CONN_ID, self.datalore.connection)
-        self.wait_for_dags([f"on_{event}" for event in EVENTS])
+        self.wait_for_dags([*(f"on_{event}" for event in EVENTS), "run_watched"], timeout=PATIENCE)
         self.wait_until_watched()
 
     def wait_until_watched(self) -> None:
@@ -99,6 +100,10 @@ class WatchingAirflow(FaultyAirflow):
         """Wait until so many events of a kind are stored."""
         self.wait(f"{count} events {event}", lambda: len(self.payloads(event)) >= count)
         return self.payloads(event)
+
+    def wait_until_received(self, event: str, payloads: list[Payload]) -> None:
+        """Wait until the runs of the DAG have ended, and got these events."""
+        self.wait(f"on_{event} has run", lambda: self.received(event) == payloads)
 
     def received(self, event: str) -> list[Payload]:
         """The payloads that the runs of the DAG got, all of which have ended."""

@@ -21,6 +21,8 @@ RUN = "/api/run/v1/"
 RUN_ID = "4e54a1b2-77aa-4c1e-9d0e-000000000001"
 RUNNING = {"runId": RUN_ID, "notebookId": "ana/minute", "status": "RUNNING", "startTime": "2026-11-01T01:00:00Z"}
 ENDED = {**RUNNING, "status": None, "endTime": "2026-11-01T01:01:00Z"}
+START_TIMEOUT = 240.0
+"""Seconds; the emulator takes one or two to start on an idle machine."""
 LARGE = 40 * 2**20
 """Bytes; more than is read of an executed notebook."""
 
@@ -42,7 +44,9 @@ class Hosts:
         with ExitStack() as stack:
             self._write_notebooks()
             options = ("--max-parallel-runs", "8")
-            emulator = stack.enter_context(EmulatorProcess(self._notebooks, *options, token=f"ana={self.token}"))
+            emulator = EmulatorProcess(self._notebooks, *options, token=f"ana={self.token}")
+            emulator.start(START_TIMEOUT)
+            stack.callback(emulator.stop)
             self._connect("emulator", emulator.url)
             authority = trustme.CA()
             tls = server_tls(authority)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -39,7 +40,7 @@ def happens_once(watching: WatchingAirflow, before: dict[str, list[Payload]]) ->
     """Each kind of change has sent one event since then, and started its DAG with it."""
     for event, earlier in before.items():
         stored = watching.wait_for_events(event, len(earlier) + 1)
-        watching.wait("The DAG has run", lambda event=event, stored=stored: watching.received(event) == stored)
+        watching.wait_until_received(event, stored)
     watching.wait_until_watched()
     for event, earlier in before.items():
         assert len(watching.payloads(event)) == len(earlier) + 1
@@ -72,16 +73,17 @@ def test_killed_while_it_sends(watching: WatchingAirflow, analyst: Analyst, scen
         # From before the look that sees the change until after Airflow has stored the event.
         time.sleep(number * 0.6)
         watching.restart_triggerer()
-        watching.wait(
-            "The event is stored",
-            lambda number=number: len(distinct(watching.payloads("report_published")[before:])) == number,
-        )
+        watching.wait("The event is stored", partial(is_stored, watching, before, number))
         watching.wait_until_watched()
     sent = watching.payloads("report_published")[before:]
     assert len(distinct(sent)) == KILLS
     assert len(sent) <= 2 * KILLS
 
     scenario.came_of_it("each event is sent", injected=KILLS, asked=0)
+
+
+def is_stored(watching: WatchingAirflow, before: int, number: int) -> bool:
+    return len(distinct(watching.payloads("report_published")[before:])) == number
 
 
 def distinct(payloads: list[Payload]) -> set[str]:

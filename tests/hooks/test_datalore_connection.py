@@ -26,7 +26,7 @@ def rejection(extra: dict[str, Any] | None = None, **fields: Any) -> str:
     """The message with which a connection is rejected; it does not contain the token."""
     with pytest.raises(DataloreConfigurationError) as caught:
         DataloreConnection.read(Fields(**{"host": HOST, **fields}), extra or {})
-    message = str(caught.value)
+    message = in_one(caught.value)
     assert message.startswith("Connection 'dl': ")
     assert TOKEN not in message
     return message

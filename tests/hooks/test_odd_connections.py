@@ -119,3 +119,8 @@ def test_a_user_and_password_are_not_repeated() -> None:
     message = rejection(host="https://ann:hunter2@dl.example.com/notebook/a/b")
     assert "hunter2" not in message
     assert "Did you mean" not in message
+
+
+@pytest.mark.parametrize("host", ["ftp://dl.example.com", "file:///etc/hosts", "ws://dl.example.com/api"])
+def test_an_address_of_another_scheme_is_refused_without_a_guess(host: str) -> None:
+    assert "Did you mean" not in rejection(host=host)

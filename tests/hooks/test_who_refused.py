@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_datalore.api import calls, run_api
 from airflow_provider_datalore.exceptions import DataloreApiError, DataloreForbiddenError, DataloreUnavailableError
 from tests.hooks.sides import DOWN, Side, connection_to
-from tests.lines import wrapped
+from tests.lines import in_one, wrapped
 from tests.scripted_server import ScriptedServer
 
 STATUS = run_api.get_run("r1")
@@ -43,7 +43,7 @@ def test_a_response_through_a_proxy_names_the_proxy(side: Side, monkeypatch: pyt
         response = side.send(connection_to("http://dl.example.com"), STATUS)
         with pytest.raises((DataloreApiError, DataloreUnavailableError)) as caught:
             calls.raise_for_status(STATUS, response)
-    message = str(caught.value)
+    message = in_one(caught.value)
     assert f"through proxy {proxy.url} (from the environment)" in message
     assert f"Proxy {proxy.url} may have responded instead of Datalore" in message
     assert "hunter2" not in message

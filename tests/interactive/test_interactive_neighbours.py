@@ -461,7 +461,7 @@ class TestATriggerThatIsLost:
         (tmp_path / "go").touch()
 
     def test_a_turn_that_had_not_come_is_named(self, notebook: Written, context: Context) -> None:
-        with pytest.raises(Exception, match="this task has not run the notebook"):
+        with pytest.raises(Exception, match=wrapped("this task has not run the notebook")):
             self.lost(operator(notebook("1"), deferrable=True), context, "Trigger failure")
 
 

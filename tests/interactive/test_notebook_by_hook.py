@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +12,13 @@ from airflow_provider_datalore.exceptions import (
     DataloreBadRequestError,
     DataloreConfigurationError,
     DataloreConflictError,
+    DataloreForbiddenError,
     DataloreUnavailableError,
 )
 from airflow_provider_datalore.hooks.datalore import DataloreHook
-from tests.emulator.emulator_client import wait_until
+from tests.emulator.emulator_client import Client, wait_until
 from tests.emulator.notebook_client import Notebook, control
+from tests.interactive.conftest import connect
 from tests.lines import wrapped
 
 Written = Callable[..., Notebook]
@@ -53,6 +56,40 @@ def test_a_report_is_published_once_and_then_updated(notebook: Written) -> None:
         sales.publish_report("STATIC")
     sales.publish_report("STATIC", "CREATE")
     sales.publish_report("STATIC")
+
+
+def test_a_report_is_published_with_all_that_datalore_lets_choose(
+    client: Client, emulator: EmulatorProcess, notebook: Written
+) -> None:
+    written = notebook("1")
+    sales = DataloreHook().notebook(written.id)
+    sales.publish_report("STATIC", "CREATE", full_width=False, can_download_and_edit_copy=True)
+    sales.publish_report("INTERACTIVE", "CREATE", computation_mode="JUPYTER")
+    workspaces = client.get("/api/user_public/v1/workspaces").json()
+    [own] = [each["workspace"]["id"] for each in workspaces if each["owner"]["id"] == written.owner]
+    params = {"workspaceId": f"{own['ownerId']}/{own['internalId']}"}
+    reports = client.get("/api/workspaces/v1/reports", params=params).json()
+    chosen = {
+        each["reportFormat"]: (each["fullWidth"], each["canDownloadAndEditCopy"], each["computationMode"])
+        for each in reports
+    }
+    assert chosen == {"STATIC": (False, True, None), "INTERACTIVE": (True, False, "JUPYTER")}
+    emulator.set_variant(report_layout="absent")
+    with pytest.raises(DataloreBadRequestError, match="layout"):
+        sales.publish_report("STATIC")
+
+
+def test_a_token_whose_scope_is_too_small_says_which_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "me").mkdir()
+    with EmulatorProcess(tmp_path, "--scope", "small=USER_BASIC") as process:
+        connect(monkeypatch, process.url, "small")
+        hook = DataloreHook()
+        with pytest.raises(DataloreForbiddenError, match="scope NOTEBOOK_API"):
+            hook.notebook("me/sales").look()
+        with pytest.raises(DataloreForbiddenError, match="scope NOTEBOOK_API"):
+            hook.run_notebook("me/sales")
+        # Any scope is enough to list the workspaces.
+        assert hook.test_connection()[0] is True
 
 
 def test_what_may_not_happen_twice_is_not_repeated_where_it_may_have_happened(

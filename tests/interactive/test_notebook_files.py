@@ -58,6 +58,17 @@ def test_a_file_is_uploaded_listed_read_and_deleted(files: NotebookFiles, local:
     assert not files.exists("data/notebook_files/sales.csv")
 
 
+def test_files_may_be_at_the_root_or_those_of_the_workspace(files: NotebookFiles, local: Path) -> None:
+    for directory, path in (("", "/sales.csv"), ("data/workspace_files", "data/workspace_files/sales.csv")):
+        assert files.upload(str(local), directory=directory) == path
+        assert [entry.name for entry in files.list(directory) if entry.type == "FILE"] == ["sales.csv"]
+        assert files.exists(path)
+        assert files.read(path) == local.read_bytes()
+        assert not files.exists("sales.csv")
+        files.delete(path)
+        assert not files.exists(path)
+
+
 def test_what_is_put_beside_a_notebook_is_read_by_its_cells_and_what_they_write_is_fetched(
     sales: Notebook, context: Context, local: Path, tmp_path: Path
 ) -> None:

@@ -246,6 +246,19 @@ class TestInteractive:
         assert view(running).version != before
         assert view(running).refreshes
 
+    def test_the_cells_of_the_run_before_are_not_used(self, server: ScriptedServer, notebook: str) -> None:
+        """In both runs, the same cell is running when the tab looks."""
+        self.state(server, "VALID", "STARTED", "WAITING", running="c1")
+        first = interactive_task(notebook, state="deferred", snapshot=snapshot(notebook))
+        assert "Cells run 1 of 3" in self.shown(first, server)
+        ended = [Cell.model_validate({**cell, "executionCount": 7}) for cell in cells("VALID", "VALID", "VALID")]
+        owner, _, name = notebook.partition("/")
+        before = Snapshot.take(NotebookId(owner, name), NotebookState(Kernel(state="READY"), tuple(ended)), {})
+        second = interactive_task(notebook, state="deferred", snapshot=before.to_text())
+        server.route("POST", "/api/notebook/v1/cells", json={"cellsWithOutputs": cells("VALID", "STARTED", "WAITING")})
+        assert "Cells run 1 of 3" in self.shown(second, server)
+        assert [request.path for request in server.requests].count("/api/notebook/v1/cells") == 2
+
     def test_one_that_has_failed_names_the_cell_before_the_task_notices(
         self, server: ScriptedServer, notebook: str
     ) -> None:

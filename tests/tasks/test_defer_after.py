@@ -16,6 +16,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from tests.lines import wrapped
 from tests.tasks.conftest import Context, Datalore, Logged
 
 RUNNING = {"runId": "run-1", "status": "RUNNING", "notebookId": "ann/sales"}
@@ -60,7 +61,7 @@ class TestTheOperator:
 
     def test_the_tasks_own_limit_ends_it_without_a_deferral(self, datalore: Datalore, context: Context) -> None:
         datalore.starts("run-1").reports(status="RUNNING")
-        with pytest.raises(DataloreRunTimeoutError, match="keeps running in Datalore"):
+        with pytest.raises(DataloreRunTimeoutError, match=wrapped("keeps running in Datalore")):
             operator(defer_after=60, timeout=0.2).execute(context)
 
     def test_on_the_worker_it_changes_nothing(self, datalore: Datalore, context: Context) -> None:
@@ -111,7 +112,7 @@ class TestTheSensor:
 
     def test_its_own_limit_ends_it_without_a_deferral(self, datalore: Datalore, context: Context) -> None:
         datalore.reports(status="RUNNING")
-        with pytest.raises(AirflowSensorTimeout, match="keeps running in Datalore"):
+        with pytest.raises(AirflowSensorTimeout, match=wrapped("keeps running in Datalore")):
             sensor(defer_after=60, timeout=0.2).execute(context)
 
     def test_a_value_that_is_not_seconds_is_refused(self, datalore: Datalore, context: Context) -> None:

@@ -65,23 +65,24 @@ def test_the_cell_its_source_the_error_and_what_it_printed_are_told(failed_run: 
 
 def test_the_runs_times_and_the_links_are_told(failed_run: Datalore, context: Context) -> None:
     failed_run.route("GET", ARTIFACT, json=notebook())
-    told = str(run(context))
+    error = run(context)
+    told = in_one(error)
     assert "ran from 2026-01-31 08:00:00 to 2026-01-31 08:05:00 UTC, 300 seconds, with success=False" in told
-    assert f"Notebook: {failed_run.url}/notebook/ann/sales\n" in told
-    assert f"Executed notebook: {failed_run.url}{ARTIFACT}\n" in told
+    assert f"State: the notebook failed.\n    {failed_run.url}/notebook/ann/sales\n" in str(error)
+    assert f"Executed notebook: {failed_run.url}{ARTIFACT} " in told
 
 
 def test_they_are_told_where_nothing_else_is_known(datalore: Datalore, context: Context, logged: Logged) -> None:
     datalore.starts("run-1").finishes(success=False, artifacts=[])
     error = run(context)
     assert error.failure is None
-    assert f"Notebook: {datalore.url}/notebook/ann/sales" in in_one(error)
+    assert f"State: the notebook failed. {datalore.url}/notebook/ann/sales" in in_one(error)
     assert "its artifacts contain no executed notebook" in logged()
 
 
 def test_a_run_that_tells_nothing_of_itself_leaves_its_failure(datalore: Datalore, context: Context) -> None:
     datalore.starts("run-1").finishes(success=False, artifacts=[], notebookId="?", startTime=None)
-    assert "ended at 2026-01-31 08:05:00 UTC with success=False" in str(run(context))
+    assert "ended at 2026-01-31 08:05:00 UTC with success=False" in in_one(run(context))
 
 
 def test_the_error_keeps_its_data_when_it_is_pickled(failed_run: Datalore, context: Context) -> None:

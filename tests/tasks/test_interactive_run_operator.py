@@ -44,6 +44,6 @@ def test_a_request_that_may_have_arrived_is_not_repeated(datalore: Datalore, con
 
 
 def test_a_wrong_id_fails_before_anything_is_sent(datalore: Datalore, context: Context) -> None:
-    with pytest.raises(DataloreConfigurationError, match="'sales'.*datalore_default"):
+    with pytest.raises(DataloreConfigurationError, match=wrapped("'sales'.*datalore_default")):
         operator("sales").execute(context)
     assert datalore.requests == []

@@ -96,7 +96,7 @@ class TestWaitingOnTheWorker:
         self, datalore: Datalore, context: Context, task_instance: TaskInstance
     ) -> None:
         datalore.starts("run-1").finishes(success=False)
-        with pytest.raises(DataloreRunFailedError, match=r"run-1.*ann/sales.*sales\.ipynb") as failed:
+        with pytest.raises(DataloreRunFailedError, match=wrapped(r"run-1.*ann/sales.*sales\.ipynb")) as failed:
             operator().execute(context)
         assert failed.value.run is not None
         assert failed.value.run.run_id == "run-1"
@@ -115,13 +115,15 @@ class TestWaitingOnTheWorker:
         self, datalore: Datalore, context: Context
     ) -> None:
         datalore.starts("run-1").reports(status="RUNNING")
-        with pytest.raises(DataloreRunTimeoutError, match=f"RUNNING.*{datalore.url}/notebook/ann/sales") as ended:
+        with pytest.raises(
+            DataloreRunTimeoutError, match=wrapped(f"RUNNING.*{datalore.url}/notebook/ann/sales")
+        ) as ended:
             operator(timeout=0.2).execute(context)
         assert ended.value.run is not None
 
     def test_an_execution_timeout_ends_the_wait_with_the_same_words(self, datalore: Datalore, context: Context) -> None:
         datalore.starts("run-1").reports(status="RUNNING")
-        with pytest.raises(DataloreRunTimeoutError, match=f"RUNNING.*{datalore.url}/notebook/ann/sales"):
+        with pytest.raises(DataloreRunTimeoutError, match=wrapped(f"RUNNING.*{datalore.url}/notebook/ann/sales")):
             operator(execution_timeout=timedelta(seconds=1)).execute(context)
 
     def test_an_outage_longer_than_it_may_be_fails_the_task(self, datalore: Datalore, context: Context) -> None:
@@ -136,8 +138,10 @@ class TestWaitingOnTheWorker:
         task = operator()
         datalore.answer(lambda _: task.on_kill())
         task.execute(context)
-        words = "run run-1 keeps running in Datalore, which has no call to stop it. To stop it, open"
-        assert f"{words} {datalore.url}/notebook/ann/sales" in logged()
+        words = f"run run-1 keeps running in Datalore: {datalore.url}/notebook/ann/sales"
+        told = logged()
+        assert words in told
+        assert "If it was cleared, its next try waits for this run. Otherwise, stop it there" in told
 
     def test_so_does_killing_it_by_the_error_that_ended_its_wait(
         self, datalore: Datalore, context: Context, logged: Logged
@@ -226,7 +230,7 @@ class TestBadInput:
     def test_it_fails_before_anything_is_sent_and_names_what_is_wrong(
         self, datalore: Datalore, context: Context, options: dict[str, Any], words: str
     ) -> None:
-        with pytest.raises(DataloreConfigurationError, match=words) as error:
+        with pytest.raises(DataloreConfigurationError, match=wrapped(words)) as error:
             operator(**options).execute(context)
         assert "datalore_default" in in_one(error.value) or "poll" in words or "timeout" in words or "max_" in words
         assert datalore.requests == []

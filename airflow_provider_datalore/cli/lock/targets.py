@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str], known_names: Collection[str]) -> list[Target
     """Read the arguments.
 
     :param known_names: the names in the lock file, which are accepted as well.
-    :raises UsageError: if one of them is none of these.
+    :raises UsageError: if one of them is something else.
     """
     return [_parse(argument, known_names) for argument in arguments]
 

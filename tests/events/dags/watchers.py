@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
+from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.triggers.datalore import DataloreNotebookTrigger
 
 ARGUMENTS = {
@@ -12,6 +13,11 @@ ARGUMENTS = {
     "notebook_edited": {},
     "run_ended": {"outcome": "any"},
 }
+
+with DAG("run_watched", schedule=None):
+    DataloreRunNotebookOperator(
+        task_id="run", notebook_id="me/watched", datalore_conn_id="datalore_faults", deferrable=True, poll_interval=1
+    )
 
 for event, arguments in ARGUMENTS.items():
     trigger = DataloreNotebookTrigger(

@@ -1,0 +1,59 @@
+"""Plays the failures: provokes all of them in one run of their DAG, and opens their logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tests.failures.screen import settled_text
+from tests.ui import users
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.failures.hosts import Hosts
+    from tests.failures.table import Failure
+    from tests.shared_airflow import SharedAirflow
+
+DAG_ID = "failures"
+PATIENCE = 600.0
+SHOWN = 120_000
+"""Milliseconds until the log must be shown."""
+ENDED = {"failed", "up_for_retry", "success", "upstream_failed", "skipped"}
+
+
+def provoke(airflow: SharedAirflow, hosts: Hosts) -> str:
+    """Start the run of the DAG in which everything fails.
+
+    :return: the id of the DAG run.
+    """
+    for conn_id, fields in hosts.connections.items():
+        airflow.replace_connection(conn_id, fields)
+    airflow.set_variable("failures_folder", str(hosts.written_to))
+    return airflow.trigger(DAG_ID)
+
+
+def wait_until_all_failed(airflow: SharedAirflow, run_id: str) -> dict[str, str | None]:
+    """The states of the tasks, once none of them runs any longer."""
+
+    def states() -> dict[str, str | None]:
+        return {task.task_id: task.state for task in airflow.task_states(DAG_ID, run_id)}
+
+    airflow.wait("All tasks have failed", lambda: set(states().values()) <= ENDED and bool(states()), PATIENCE)
+    return states()
+
+
+def log_in(airflow: SharedAirflow) -> str:
+    """The token of the administrator's browser."""
+    return airflow.log_in(users.ADMIN)
+
+
+def open_log(airflow: SharedAirflow, page: Page, run_id: str, failure: Failure) -> str:
+    """Open the log of the first try of a task, and click nothing.
+
+    :return: the text that is visible.
+    """
+    page.goto(f"{airflow.url}/dags/{DAG_ID}/runs/{quote(run_id)}/tasks/{failure.task_id}?try_number=1")
+    page.get_by_text("Task failed with exception").last.wait_for(timeout=SHOWN)
+    page.get_by_text("Post Execute").last.wait_for(timeout=SHOWN)
+    return settled_text(page)
