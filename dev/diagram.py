@@ -27,6 +27,9 @@ LAYERS = {
     "The Airflow connection": {
         "hooks/": "DataloreHook, DataloreAsyncHook, DataloreNotebook",
     },
+    "Notebooks by name": {
+        "catalog/": "the lock file, and the contract with each notebook",
+    },
     "Requests, storage, files": {
         "transport/": "requests, aiohttp",
         "assets/": "notebooks as assets",
