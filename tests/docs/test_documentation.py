@@ -121,8 +121,8 @@ def test_json_on_a_page_is_json(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, *FRONT, ROOT / "Makefile"], ids=relative)
 def test_a_make_target_that_is_named_is_there(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^|\")make ([a-z][a-z-]*)", page.read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^|\")make ([a-z][a-z0-9-]*)", page.read_text(), re.MULTILINE))
     assert named <= targets
 
 
