@@ -9,6 +9,7 @@ TARGET = Path(__file__).resolve().parent.parent / "docs" / "architecture.svg"
 
 LAYERS = {
     "DAG files and Airflow's UI": {
+        "cli/": "lock, check, doctor",
         "plugin/": "the tab in the UI",
         "decorators/": "@task.datalore_notebook",
     },
@@ -27,6 +28,9 @@ LAYERS = {
     "The Airflow connection": {
         "hooks/": "DataloreHook, DataloreAsyncHook, DataloreNotebook",
     },
+    "Notebooks by name": {
+        "catalog/": "the lock file of notebooks and their controls",
+    },
     "Requests, storage, files": {
         "transport/": "requests, aiohttp",
         "assets/": "notebooks as assets",
@@ -34,7 +38,9 @@ LAYERS = {
         "notebooks/": "failures, values",
     },
     "Datalore's API: no Airflow, no socket, no clock": {
-        "api/": "calls, models, and flows that wait for runs",
+        "api/": "calls, models, flows that wait",
+        "metrics.py": "what is counted",
+        "settings.py": "Airflow's options",
     },
     "Used by all layers": {
         "exceptions.py": "what can go wrong",
@@ -42,6 +48,10 @@ LAYERS = {
         "durations.py": "time limits",
         "xcom.py": "XCom keys",
         "get_provider_info.py": "what Airflow reads",
+    },
+    "The text of errors": {
+        "wording.py": "lines for the log view",
+        "run_state.py": "what is known of a run",
     },
 }
 """The layers of the import contract from the top down: their packages and modules, and what these are for."""
