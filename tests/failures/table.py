@@ -239,7 +239,7 @@ TABLE = [
     ),
     Failure(
         "artifact_not_written",
-        "The notebook succeeded, but artifact 'blocks.ipynb' cannot be written to",
+        "The notebook succeeded, but its artifact 'blocks.ipynb' cannot be written: file exists.",
         SUCCEEDED,
         "Then clear this task: it writes this run's files and does not run the notebook again.",
         "DataloreStorageError",
