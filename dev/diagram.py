@@ -21,6 +21,7 @@ LAYERS = {
         "triggers/": "each sends one event",
         "links/": "buttons in the UI",
         "lineage/": "for OpenLineage",
+        "summary.py": "a run in words",
     },
     "A task around its run": {
         "tasks/": "store the run, defer, resume, outcome",
