@@ -117,7 +117,7 @@ TABLE = [
     Failure("no_token", "password is empty", NOT_STARTED, "Correct password of", "DataloreConfigurationError"),
     Failure(
         "bad_notebook_id",
-        "'minute' is not the id of a notebook.",
+        "'minute' is not the id of a notebook (connection 'failing_emulator').",
         NOT_STARTED,
         "Use <owner>/<id>",
         "DataloreConfigurationError",
