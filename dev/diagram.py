@@ -8,20 +8,20 @@ from pathlib import Path
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "architecture.svg"
 
 LAYERS = {
-    "DAG files and Airflow's UI": {
-        "cli/": "lock, check, doctor",
+    "DAG files, Airflow's UI, the command line": {
         "plugin/": "the tab in the UI",
         "decorators/": "@task.datalore_notebook",
+        "cli/": "doctor, probe, lock, check",
     },
     "Tasks, as a DAG author writes them": {
         "operators/": "runs, files, artifacts",
         "sensors/": "wait for a run",
     },
     "Waiting without a worker slot, and what Airflow shows": {
-        "triggers/": "each sends one event",
+        "triggers/": "wait, and start DAGs",
         "links/": "buttons in the UI",
         "lineage/": "for OpenLineage",
-        "summary.py": "a run in words",
+        "summary.py": "for callbacks",
     },
     "A task around its run": {
         "tasks/": "store the run, defer, resume, outcome",
@@ -30,7 +30,7 @@ LAYERS = {
         "hooks/": "DataloreHook, DataloreAsyncHook, DataloreNotebook",
     },
     "Notebooks by name": {
-        "catalog/": "the lock file of notebooks and their controls",
+        "catalog/": "a committed file with the controls of each notebook",
     },
     "Requests, storage, files": {
         "transport/": "requests, aiohttp",
@@ -40,19 +40,17 @@ LAYERS = {
     },
     "Datalore's API: no Airflow, no socket, no clock": {
         "api/": "calls, models, flows that wait",
-        "metrics.py": "what is counted",
-        "settings.py": "Airflow's options",
+        "metrics.py": "for Airflow's stats",
+        "settings.py": "Airflow's configuration",
     },
     "Used by all layers": {
         "exceptions.py": "what can go wrong",
+        "run_state.py": "what is known of a run",
+        "wording.py": "errors as lines",
         "defaults.py": "default values",
         "durations.py": "time limits",
         "xcom.py": "XCom keys",
         "get_provider_info.py": "what Airflow reads",
-    },
-    "The text of errors": {
-        "wording.py": "lines for the log view",
-        "run_state.py": "what is known of a run",
     },
 }
 """The layers of the import contract from the top down: their packages and modules, and what these are for."""
