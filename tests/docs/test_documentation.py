@@ -177,7 +177,7 @@ def test_the_diagram_shows_the_layers_of_the_contract() -> None:
 
 
 def test_the_table_for_contributors_shows_the_layers_of_the_contract() -> None:
-    rows = re.findall(r"^\| (\d) \| (`[^|]+`) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| (`[^|]+`) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
     table: dict[int, set[str]] = {}
     for number, names in rows:
         table.setdefault(int(number), set()).update(re.findall(r"`([^`]+)`", names))
