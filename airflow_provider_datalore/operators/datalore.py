@@ -336,7 +336,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
 
         store = RunStore(context, self.durable)
         known = {"notebook_url": self.notebook_url, "public_url": public_url}
-        self.outcome = deliver(run, hook, context, self, parameters=self.parameters or (), **known)
+        self.outcome = deliver(run, hook, context, self, parameters=self.parameters or {}, **known)
         # A run whose artifacts could not be saved or whose outputs could not be read stays in the store: a retry uses
         # it.
         match self.outcome.error:
