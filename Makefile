@@ -50,6 +50,7 @@ ui:
 screenshots:
 	@$(INSTALL) test
 	@$(RUN) dev.screenshots $(ARGS)
+	@$(RUN) tests.failures.screenshots $(ARGS)
 
 test:
 	@$(INSTALL) test
@@ -89,7 +90,7 @@ bench:
 	@$(RUN) benchmarks $(ARGS)
 
 # The same for whole tasks in a real Airflow with PostgreSQL (installed with apt-get if possible). ARGS="--rounds 1 --mapped 10
-# --seconds 1" is short; ARGS="--heartbeat 1" sets [workers] min_heartbeat_interval; ARGS=--help lists the options.
+# --seconds 1" is short; ARGS=--help lists the options.
 bench-e2e:
 	@$(INSTALL) test bench faults
 	@$(RUN) tests.faults.services

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore.api.values import is_param
 from airflow_provider_datalore.catalog.entry import CatalogEntry
-from airflow_provider_datalore.exceptions import DataloreConfigurationError
-from airflow_provider_datalore.run_state import RunState
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.catalog.controls import LockedControl
+    from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 WHEN_EDITED = ("ignore", "warn", "fail")
 
@@ -25,12 +24,15 @@ def check_task(
         control does not accept its value, or ``when_edited`` is not valid.
     """
     if when_edited not in WHEN_EDITED:
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
         raise DataloreConfigurationError(
             f"when_edited is {when_edited!r}; it must be {' or '.join(map(repr, WHEN_EDITED))}."
         )
     if not isinstance(notebook_id, CatalogEntry):
         if when_edited != "ignore":
             from airflow_provider_datalore.api.text import one_line
+            from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
             raise DataloreConfigurationError(
                 f"when_edited={when_edited!r} requires a notebook of the catalog, and notebook_id is "
@@ -72,6 +74,8 @@ def typed(entry: CatalogEntry, parameters: object) -> Any:
     values: dict[Any, Any] = {}
     for name, value in parameters.items():
         if (problem := _problem(entry, name, value, written=False)) is not None:
+            from airflow_provider_datalore.run_state import RunState
+
             raise problem.set_state(RunState.NOT_STARTED)
         control = entry.controls.get(name)
         values[name] = value if control is None else control.typed(value)
@@ -97,6 +101,8 @@ def _problem(entry: CatalogEntry, name: object, value: object, *, written: bool)
         return None
     control = entry.controls.get(name) if isinstance(name, str) else None
     if control is None:
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
         return DataloreConfigurationError(
             f"Notebook {entry.name!r} has no control with variable {name!r:.200}.\nIt has {_listed(entry)}.",
             to_do="correct the name; or, if the notebook was edited, run `airflow datalore lock`.",
@@ -109,6 +115,7 @@ def _problem(entry: CatalogEntry, name: object, value: object, *, written: bool)
         control.typed(value, is_written=written)
     except NotAcceptedError as error:
         from airflow_provider_datalore.api.text import one_line, shorten
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
         return DataloreConfigurationError(
             f"Parameter {name!r} of notebook {entry.name!r} is {shorten(one_line(repr(value)))}.\n"

@@ -175,6 +175,13 @@ class DataloreConnection:
             return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or where()
         return where()
 
+    @property
+    def has_own_certificates(self) -> bool:
+        """Whether a user or the environment names files of certificates, which may be unusable."""
+        from certifi import where
+
+        return self.cert is not None or self.ca_certificates() not in (None, where())
+
     def without_token(self, text: str) -> str:
         """Replace the token in a text, in any form that a server may return it in."""
         return redaction.without(self.token, text)

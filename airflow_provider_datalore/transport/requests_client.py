@@ -199,8 +199,9 @@ class RequestsClient:
     def _open_session(self) -> TrackedSession:
         if self._session is None:
             connection = self.connection
-            # Raises an error for files that are not certificates, before anything is sent.
-            tls_context(connection)
+            if connection.has_own_certificates:
+                # Raises an error for files that are not certificates, before anything is sent.
+                tls_context(connection)
             session = TrackedSession()
             # The connection already provides the environment's proxies and certificates, so that both clients behave
             # alike. With trust_env, requests would also prefer a ~/.netrc to the token.

@@ -79,7 +79,8 @@ def report(results: dict[str, Any]) -> str:
     lines = [
         f"Measured on {results['date']} by `make bench-e2e{results['arguments']}`: Airflow {results['airflow']}, "
         f"PostgreSQL, LocalExecutor with {options['slots']} slots, `[workers] min_heartbeat_interval` "
-        f"{options['heartbeat']}, {results['cores']} cores, Python {results['python']}; rounds: {options['rounds']}.",
+        f"{options['heartbeats'][0]}, {results['cores']} cores, Python {results['python']}. Medians of "
+        f"{options['rounds']} rounds.",
         "Single runs, one after the other. Overhead is the time from the start of the task to its end, without the "
         "run itself:",
         _single(results["single"]),
@@ -88,6 +89,11 @@ def report(results: dict[str, Any]) -> str:
         lines += [
             f"{options['mapped']} mapped runs of {options['mapped_seconds']:g} s at once:",
             _mapped(results["mapped"]),
+        ]
+    if results["heartbeats"]:
+        lines += [
+            "Seconds until all of these have ended, with other values of `[workers] min_heartbeat_interval`:",
+            _heartbeats(results["heartbeats"]),
         ]
     return "\n\n".join(lines)
 
@@ -141,8 +147,45 @@ def _mapped(rows: dict[str, list[Row]]) -> str:
     )
 
 
+def _heartbeats(by_heartbeat: dict[int, dict[str, list[Row]]]) -> str:
+    ways = list(next(iter(by_heartbeat.values())))
+    return markdown.table(
+        ["", *(f"{heartbeat} s" for heartbeat in by_heartbeat)],
+        [[WAYS[way], *(f"{_median(found[way], 'span'):.0f}" for found in by_heartbeat.values())] for way in ways],
+    )
+
+
+def _words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def _median(rows: Sequence[Row], name: str) -> float:
     return statistics.median(row[name] for row in rows)
+
+
+def measure(
+    options: argparse.Namespace, heartbeat: int, seconds: Sequence[float]
+) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
+    """Measure all ways alternately in one Airflow.
+
+    :return: the single and the mapped runs by way.
+    """
+    single: dict[str, list[Row]] = defaultdict(list)
+    mapped: dict[str, list[Row]] = defaultdict(list)
+    with BenchAirflow(
+        options.ways, max(options.mapped, 1), options.mapped_seconds, options.slots, heartbeat
+    ) as airflow:
+        for number in range(options.rounds):
+            # Each round begins with another way, so that none is always the first.
+            shift = number % len(options.ways)
+            for way in options.ways[shift:] + options.ways[:shift]:
+                if seconds:
+                    single[way].append(measure_single(airflow, way, seconds))
+                    _say(number, way, single[way][-1])
+                if options.mapped:
+                    mapped[way].append(measure_mapped(airflow, way, options.mapped, options.mapped_seconds))
+                    _say(number, way, mapped[way][-1])
+    return single, mapped
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -155,38 +198,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--mapped", type=int, default=100, help="number of mapped runs; 0 for none (%(default)s)")
     parser.add_argument("--mapped-seconds", type=float, default=2, help="length of a mapped run (%(default)s)")
     parser.add_argument("--slots", type=int, default=8, help="tasks that run at a time (%(default)s)")
-    parser.add_argument("--heartbeat", type=int, default=5, help="[workers] min_heartbeat_interval (%(default)s)")
+    parser.add_argument(
+        "--heartbeats",
+        type=int,
+        nargs="+",
+        default=[5, 1],
+        help="[workers] min_heartbeat_interval; with each further one, only mapped runs are measured (%(default)s)",
+    )
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), help="what to measure (all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured to this file")
     parser.add_argument("--write-table", type=Path, metavar="FILE", help="write the tables between their markers")
     options = parser.parse_args(given)
-    single: dict[str, list[Row]] = defaultdict(list)
-    mapped: dict[str, list[Row]] = defaultdict(list)
-    with BenchAirflow(
-        options.ways, max(options.mapped, 1), options.mapped_seconds, options.slots, options.heartbeat
-    ) as airflow:
-        for number in range(options.rounds):
-            # Each round begins with another way, so that none is always the first.
-            shift = number % len(options.ways)
-            for way in options.ways[shift:] + options.ways[:shift]:
-                if options.seconds:
-                    single[way].append(measure_single(airflow, way, options.seconds))
-                    _say(number, way, single[way][-1])
-                if options.mapped:
-                    mapped[way].append(measure_mapped(airflow, way, options.mapped, options.mapped_seconds))
-                    _say(number, way, mapped[way][-1])
-    shown = [it for it in given if not it.startswith(("--write-table", "--json"))]
+    first, *further = options.heartbeats
+    single, mapped = measure(options, first, options.seconds)
+    others = {heartbeat: measure(options, heartbeat, ())[1] for heartbeat in further if options.mapped}
+    kept = ("rounds", "seconds", "mapped", "mapped_seconds", "slots", "heartbeats", "ways")
+    changed = [name for name in kept if getattr(options, name) != parser.get_default(name)]
+    shown = [f"--{name.replace('_', '-')} {_words(getattr(options, name))}" for name in changed]
     results = {
         "date": time.strftime("%Y-%m-%d"),
         "arguments": f' ARGS="{" ".join(shown)}"' if shown else "",
         "airflow": version("apache-airflow"),
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)),
-        "options": {
-            name: getattr(options, name) for name in ("rounds", "slots", "heartbeat", "mapped", "mapped_seconds")
-        },
+        "options": {name: getattr(options, name) for name in kept},
         "single": {way: single[way] for way in options.ways if single[way]},
         "mapped": {way: mapped[way] for way in options.ways if mapped[way]},
+        "heartbeats": {first: mapped, **others} if others else {},
     }
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
