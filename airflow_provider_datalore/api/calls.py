@@ -297,7 +297,7 @@ def _documented_error(  # noqa: PLR0911  (one for each status)
             return DataloreBadRequestError(f"Datalore refused (400): {what}\n{why}", to_do=to_do, **known)
         case 401:
             return DataloreUnauthorizedError(
-                f"Datalore refused the token (401).\n{why}",
+                f"Datalore refused the token (401).\nThe token is wrong or has expired.\n{why}",
                 to_do=f"Put a new token into the password of {response.connection}. Create it in Datalore under "
                 "Account settings | API tokens.",
                 **known,
