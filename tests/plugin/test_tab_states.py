@@ -155,6 +155,7 @@ class TestWithoutRun:
         assert "did not start a run" not in text
         assert seen.links.notebook == f"{server.url}/notebook/ann/sales"
         assert "In Datalore Notebook" in text
+        assert f"which starts a run. {seen.links.notebook}" in text
 
     def test_a_run_that_was_not_started_is_said_to_be(self, server: ScriptedServer) -> None:
         refused = error("Datalore refused the token (401): run of ann/sales was not started.", RunState.NOT_STARTED)
