@@ -17,6 +17,7 @@ _MAX_SOURCE_LINES = 3
 _MAX_OUTPUT_LINES = 3
 _MAX_ERROR_LINES = 2
 
+
 log = logging.getLogger(__name__)
 
 
