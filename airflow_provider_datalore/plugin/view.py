@@ -151,6 +151,12 @@ class TabView:
         return self.interactive.text
 
     @property
+    def leads_to_notebook(self) -> bool:
+        """Whether the address of the notebook follows the notice: it is there that users find out more."""
+        is_unknown = self.task.error is not None and self.task.error.state is RunState.MAY_BE_RUNNING
+        return bool(self.links.notebook) and (self.interactive is not None or (is_unknown and self.run is None))
+
+    @property
     def times(self) -> list[tuple[str, datetime]]:
         """When what happened, each with a label that claims no more than is known."""
         task = self.task

@@ -154,10 +154,21 @@ def deliver(
     except DataloreError as error:
         error.set_state(RunState.SUCCEEDED, notebook_url, f"the notebook succeeded: run {run.run_id}.")
         if isinstance(error, DataloreStorageError):
-            error.message = f"The notebook succeeded, but {error.message[:1].lower()}{error.message[1:]}"
+            error.message = _after_success(error)
         return Outcome(run, error, notebook_url=notebook_url)
     _describe(run, context, task, parameters)
     return Outcome(run, notebook_url=notebook_url)
+
+
+def _after_success(error: DataloreStorageError) -> str:
+    """The message of a storage error that comes after the run; the folder is in its second line."""
+    first, newline, rest = error.message.partition("\n")
+    what, found, where = first.partition(" cannot be written to ")
+    if not found:
+        return f"The notebook succeeded, but: {error.message}"
+    return f"The notebook succeeded, but its {what[:1].lower()}{what[1:]} cannot be written: " + (
+        f"{where.rpartition(': ')[2]}{newline}{rest}"
+    )
 
 
 def describe_started(

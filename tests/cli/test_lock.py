@@ -42,12 +42,20 @@ class Lock:
         return notebooks
 
 
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
+    folder = tmp_path_factory.mktemp("lock") / "notebooks"
+    shutil.copytree(EXAMPLES / "notebooks", folder)
+    with EmulatorProcess(folder) as started:
+        yield started
+
+
 @pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[EmulatorProcess]:
+def emulator(process: EmulatorProcess) -> Iterator[EmulatorProcess]:
     """The example notebooks, which tests edit."""
-    shutil.copytree(EXAMPLES / "notebooks", tmp_path / "notebooks")
-    with EmulatorProcess(tmp_path / "notebooks", "--token", "victor=victors-token") as process:
-        yield process
+    yield process
+    shutil.copytree(EXAMPLES / "notebooks", process.folder, dirs_exist_ok=True)
+    process.set_variant()
 
 
 @pytest.fixture
@@ -166,8 +174,8 @@ def test_a_notebook_that_cannot_be_read_hides_no_other(lock: Lock) -> None:
     assert list(lock.notebooks) == ["forecast"]
 
 
-def test_a_file_needs_no_server(lock: Lock, emulator: EmulatorProcess) -> None:
-    emulator.stop()
+def test_a_file_needs_no_server(lock: Lock, emulator: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_DATALORE_DEFAULT")
     assert lock(str(emulator.folder / REVENUE)) == 0
     assert lock.notebooks["Revenue"]["ids"] == {}
     assert list(lock.notebooks["Revenue"]["controls"])[:2] == ["region", "products"]

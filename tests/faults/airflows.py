@@ -29,6 +29,11 @@ _QUICK_TO_NOTICE = {
     # deferred task that was woken by then: https://github.com/apache/airflow/issues/50500
     "AIRFLOW__WORKERS__SOCKET_CLEANUP_TIMEOUT": "1",
 }
+_QUICK_TO_NOTICE_ON_2 = {
+    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "20",
+    "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "2",
+}
+"""The same for Airflow 2, where these options have other names."""
 _NOTHING_ENCRYPTED = {"AIRFLOW__CORE__FERNET_KEY": ""}
 """So that a search for a token finds it in the arguments of a trigger too, and wherever else it may not be."""
 _HOLDS_TOKENS = {"connection"}
@@ -46,6 +51,7 @@ class FaultyAirflow(LocalAirflow):
     def __init__(self, dags: Path = DAGS, *, env: Mapping[str, str] | None = None, parallelism: int = 8) -> None:
         settings = {**_QUICK_TO_NOTICE, **_NOTHING_ENCRYPTED, **(env or {})}
         super().__init__(dags, env=settings, parallelism=parallelism)
+        self._env |= _QUICK_TO_NOTICE_ON_2 if self.major < 3 else {}
         self._env[RUN_STORE] = os.environ.get(RUN_STORE) or (self.home / "runs").as_uri()
 
     @property

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
 
+from airflow.providers.common.compat.sdk import DecoratedOperator
+
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.catalog import CatalogEntry
 from airflow_provider_datalore.catalog.contract import is_written
-from airflow_provider_datalore.decorators.datalore import DataloreNotebookDecoratedOperator
 from airflow_provider_datalore.operators.datalore import (
     DataloreDownloadArtifactsOperator,
     DataloreDownloadFileOperator,
@@ -86,8 +87,9 @@ def tasks_of(dag: Any) -> Iterator[FoundTask]:
 def _variant(arguments: Mapping[str, Any], dag: Any, operator: type) -> Variant:
     parameters = arguments.get("parameters")
     if parameters is None:
-        is_known = issubclass(operator, _WITH_PARAMETERS) and operator is not DataloreNotebookDecoratedOperator
-        parameters = {} if is_known and not issubclass(operator, DataloreNotebookDecoratedOperator) else None
+        # A decorated function returns them when the task runs.
+        is_known = issubclass(operator, _WITH_PARAMETERS) and not issubclass(operator, DecoratedOperator)
+        parameters = {} if is_known else None
     connection = arguments.get("datalore_conn_id") or defaults.CONN_ID
     return Variant(
         notebook=_rendered(arguments.get("notebook_id"), dag),
