@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ LIKES = sorted((Path(__file__).parent.parent / "likes").glob("*.json"))
 def cell(source: str, *tags: str, worksheet: int = 0) -> NotebookNode:
     """A code cell on a worksheet."""
     metadata: dict[str, Any] = {"tags": list(tags), "datalore": {"worksheet": worksheet}}
-    made: NotebookNode = nbformat.v4.new_code_cell(source, metadata=metadata)
+    # The same id each time, since responses contain it.
+    identifier = hashlib.sha256(source.encode()).hexdigest()[:8]
+    made: NotebookNode = nbformat.v4.new_code_cell(source, metadata=metadata, id=identifier)
     return made
 
 
