@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,6 @@ _MAX_SOURCE_LINES = 3
 _MAX_OUTPUT_LINES = 3
 _MAX_ERROR_LINES = 2
 
-_CELL = re.compile(r"cell \d+(?: of worksheet \d+)?")
-"""The start of the description of a cell."""
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +30,13 @@ def failure_lines(notebook_id: str | None, failure: CellFailure | None) -> tuple
         return "", []
     log.error("The cell in which the run failed:\n%s", failure)
     shown = short_notebook(notebook_id or "(id unknown)")
-    named = _CELL.match(failure.cell)
-    cell = named[0] if named else f"cell {failure.number}"
     if failure.error_name:
         first, _, rest = failure.error.partition("\n")
-        summary = f"Notebook {shown} failed in {cell}: {one_line(first)}"
+        summary = f"Notebook {shown} failed in {failure.place}: {one_line(first)}"
         lines = [summary] if len(summary) > SUMMARY_CHARS else []
         lines += [f"    {line}" for line in rest.splitlines()[:_MAX_ERROR_LINES]]
     else:
-        summary = f"Notebook {shown} failed: its kernel died in {cell} (often out of memory)."
+        summary = f"Notebook {shown} failed: its kernel died in {failure.place} (often out of memory)."
         lines = [f"{failure.reason}."]
     lines += [f"{failure.cell[:1].upper()}{failure.cell[1:]}:", *_source(failure)]
     if failure.output:
