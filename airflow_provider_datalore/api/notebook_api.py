@@ -257,8 +257,8 @@ def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]
     :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
-    lists = [data.get(name) for name in ("cellsWithOutputs", "cells")] if isinstance(data, dict) else []
-    lists = [cells for cells in lists if isinstance(cells, list)]
+    named = [data.get(name) for name in ("cellsWithOutputs", "cells")] if isinstance(data, dict) else []
+    lists = [cells for cells in named if isinstance(cells, list)]
     if not lists:
         unexpected(call, response, "contains no list of cells")
     # The list that was not requested is empty.
