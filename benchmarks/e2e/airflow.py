@@ -78,6 +78,8 @@ class BenchAirflow:
                 "REQUESTS_CA_BUNDLE": authority,
                 "SSL_CERT_FILE": authority,
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                # Modules are compiled once, as where users install them, and not at each start of a task.
+                "PYTHONDONTWRITEBYTECODE": "",
             }
             connections = {
                 "datalore_default": {"conn_type": "datalore", "host": url, "password": "a-token-of-some-length"},
