@@ -50,6 +50,7 @@ ui:
 screenshots:
 	@$(INSTALL) test
 	@$(RUN) dev.screenshots $(ARGS)
+	@$(RUN) tests.failures.screenshots $(ARGS)
 
 test:
 	@$(INSTALL) test

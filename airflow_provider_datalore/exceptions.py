@@ -46,6 +46,7 @@ from airflow_provider_datalore.wording import SUMMARY_CHARS, head_and_rest, shor
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.notebooks.changes import Changes
     from airflow_provider_datalore.notebooks.failure import CellFailure
 
 
@@ -269,16 +270,29 @@ class DataloreRunFailedError(DataloreError):
     :param run: the finished run.
     :param failure: the cell that failed, read from the executed notebook: ``failure.cell``, ``.error_name``,
         ``.error_value``, ``.traceback``; None if the notebook could not be read, or shows no failure.
+    :param changes: what has changed since the last run of the task that succeeded: ``changes.cells``, each with
+        ``number``, ``edited``, ``added``, ``removed``, ``lines``; ``changes.parameters``, each with ``name``,
+        ``before``, ``now``. None if nothing was compared. It is the last part of the text.
     """
 
     state = RunState.FAILED
 
     def __init__(
-        self, message: str, *, run: Run | None = None, failure: CellFailure | None = None, **known: Unpack[KnownPlace]
+        self,
+        message: str,
+        *,
+        run: Run | None = None,
+        failure: CellFailure | None = None,
+        changes: Changes | None = None,
+        **known: Unpack[KnownPlace],
     ) -> None:
         super().__init__(message, **known)
         self.run = run
         self.failure = failure
+        self.changes = changes
+
+    def __str__(self) -> str:
+        return super().__str__() if self.changes is None else f"{super().__str__()}\n{self.changes}"
 
 
 class DataloreOutputError(DataloreError):

@@ -8,24 +8,29 @@ from pathlib import Path
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "architecture.svg"
 
 LAYERS = {
-    "DAG files and Airflow's UI": {
+    "DAG files, Airflow's UI, the command line": {
         "plugin/": "the tab in the UI",
         "decorators/": "@task.datalore_notebook",
+        "cli/": "doctor, probe, lock, check",
     },
     "Tasks, as a DAG author writes them": {
         "operators/": "runs, files, artifacts",
         "sensors/": "wait for a run",
     },
     "Waiting without a worker slot, and what Airflow shows": {
-        "triggers/": "each sends one event",
+        "triggers/": "wait, and start DAGs",
         "links/": "buttons in the UI",
         "lineage/": "for OpenLineage",
+        "summary.py": "for callbacks",
     },
     "A task around its run": {
         "tasks/": "store the run, defer, resume, outcome",
     },
     "The Airflow connection": {
         "hooks/": "DataloreHook, DataloreAsyncHook, DataloreNotebook",
+    },
+    "Notebooks by name": {
+        "catalog/": "a committed file with the controls of each notebook",
     },
     "Requests, storage, files": {
         "transport/": "requests, aiohttp",
@@ -34,10 +39,14 @@ LAYERS = {
         "notebooks/": "failures, values",
     },
     "Datalore's API: no Airflow, no socket, no clock": {
-        "api/": "calls, models, and flows that wait for runs",
+        "api/": "calls, models, flows that wait",
+        "metrics.py": "for Airflow's stats",
+        "settings.py": "Airflow's configuration",
     },
     "Used by all layers": {
         "exceptions.py": "what can go wrong",
+        "run_state.py": "what is known of a run",
+        "wording.py": "errors as lines",
         "defaults.py": "default values",
         "durations.py": "time limits",
         "xcom.py": "XCom keys",

@@ -19,7 +19,6 @@ from urllib.parse import quote
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.browser import Browser, find_browser
 from dev.demo import CONF, DAG_ID, DAGS, ROOT, TASK_ID, connection_to
-from dev.failure_screenshots import take_failures
 from dev.local_airflow import LocalAirflow
 from dev.processes import interrupted_once
 
@@ -155,15 +154,12 @@ def screenshots(executable: str, images: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Take the pictures in docs/images.")
     parser.add_argument("--into", type=Path, default=IMAGES, help="write to this folder instead of docs/images")
-    parser.add_argument("--errors-only", action="store_true", help="only the pictures of errors in Airflow's log")
     options = parser.parse_args()
     executable = find_browser()
     if executable is None:
         sys.exit("No browser found: install one (apt-get install chromium), or put a Chromium or Chrome on the PATH.")
     with interrupted_once("Interrupted. Stopping Airflow and the emulator, which takes a few seconds."):
-        if not options.errors_only:
-            screenshots(executable, options.into)
-        take_failures(executable, options.into)
+        screenshots(executable, options.into)
 
 
 if __name__ == "__main__":

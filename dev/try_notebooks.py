@@ -61,9 +61,10 @@ class Outcome:
             return "refused"
         if alone.state == "refused":
             return "DIFFERENT" if self.state == "hung" else "tolerated"
-        return (
-            "same" if (self.state, self.detail, self.cells) == (alone.state, alone.detail, alone.cells) else "DIFFERENT"
-        )
+        # A kernel that dies may, or may not, have reported the number of the cell that killed it.
+        has_died = self.state == "failed" and not self.detail
+        cells = alone.cells if has_died else self.cells
+        return "same" if (self.state, self.detail, cells) == (alone.state, alone.detail, alone.cells) else "DIFFERENT"
 
     def __str__(self) -> str:
         return f"{self.state} {self.detail}"[:60].strip()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xdist.scheduler import Scheduling
 
 TESTS = Path(__file__).parent
-SHARE_AN_AIRFLOW = ("e2e", "faults", "ui")
+SHARE_AN_AIRFLOW = ("e2e", "failures", "faults", "ui")
 """Folders whose tests are all on one process, since they meet one Airflow and change things in it."""
 LONGEST_FIRST = (*SHARE_AN_AIRFLOW, "examples", "lineage", "interactive", "emulator", "artifacts", "notebooks", "hooks")
 NO_AIRFLOW = ("api", "emulator", "notebooks")

@@ -257,10 +257,13 @@ def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]
     :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
-    cells = (data.get("cellsWithOutputs") or data.get("cells")) if isinstance(data, dict) else None
-    if not isinstance(cells, list):
+    lists: list[list[Any]] = []
+    if isinstance(data, dict):
+        lists = [data[name] for name in ("cellsWithOutputs", "cells") if isinstance(data.get(name), list)]
+    if not lists:
         unexpected(call, response, "contains no list of cells")
-    found = [_read(Cell, call, response, cell) for cell in cells]
+    # The list that was not requested is empty.
+    found = [_read(Cell, call, response, cell) for cell in max(lists, key=len)]
     return [cell.model_copy(update={"worksheet": worksheet}) for cell in found] if worksheet else found
 
 

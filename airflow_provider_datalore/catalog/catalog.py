@@ -9,7 +9,6 @@ from pathlib import Path
 
 from airflow_provider_datalore.catalog.entry import MAX_LISTED, CatalogEntry
 from airflow_provider_datalore.catalog.lock_file import FILE_NAME, Index
-from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 
 class Catalog(Mapping[str, CatalogEntry]):
@@ -45,6 +44,8 @@ class Catalog(Mapping[str, CatalogEntry]):
         if name not in self._entries:
             facts = self._index.facts(name) if isinstance(name, str) else None
             if facts is None:
+                from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
                 raise DataloreConfigurationError(
                     f"The catalog has no notebook {name!r:.200}.\n{self._near(str(name))}\nThe catalog is {self.path}.",
                     to_do="correct the name, which is the folder path and the title; `airflow datalore lock` adds "

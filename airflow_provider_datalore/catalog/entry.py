@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_datalore.catalog.lock_file import damaged
-from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Param
@@ -30,6 +29,7 @@ class CatalogEntry:
     def __init__(self, name: str, facts: Mapping[str, Any], path: Path) -> None:
         self.name = name
         self.path = path
+        self.facts = facts
         self.language: str = _checked(facts, "language", str, "", name, path)
         self.doc_md: str = _checked(facts, "description", str, "", name, path)
         """The notebook's own description: the first paragraph of its text, as Markdown."""
@@ -62,6 +62,7 @@ class CatalogEntry:
         found = self.ids.get(conn_id)
         if found is None:
             from airflow_provider_datalore.api.text import listed
+            from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
             known = listed(sorted(self.ids), MAX_LISTED) or "no connection"
             raise DataloreConfigurationError(

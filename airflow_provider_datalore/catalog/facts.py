@@ -22,6 +22,7 @@ INJECTED_TAG = "injected-parameters"
 PARAMETERS_TAG = "parameters"
 
 _HEADING = re.compile(r"#{1,6}(\s|$)")
+_BLOCK = re.compile(r"[-*+|>]|\d+[.)]\s|```")
 _PLAIN_NUMBER = re.compile(r"[+-]?\d{1,15}")
 
 
@@ -137,7 +138,8 @@ def _description(source: Source) -> str:
             lines = [line.strip() for line in paragraph.splitlines()]
             kept = [line for line in lines if line and not _HEADING.match(line)]
             if kept:
-                joined = "\n".join(kept)
+                # A line break within a paragraph is a blank, except in lists, tables and quotations.
+                joined = ("\n" if any(map(_BLOCK.match, kept)) else " ").join(kept)
                 return joined if len(joined) <= MAX_DESCRIPTION_CHARS else joined[:MAX_DESCRIPTION_CHARS] + "…"
     return ""
 

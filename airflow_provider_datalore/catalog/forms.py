@@ -116,7 +116,7 @@ class ParamValue(_Reference):
     __repr__ = __str__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ParamValue) and (self.name, self.control) == (other.name, other.control)
+        return isinstance(other, ParamValue) and self.name == other.name
 
     def __hash__(self) -> int:
         return hash((ParamValue, self.name))

@@ -9,21 +9,22 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore.exceptions import DataloreConfigurationError
+if TYPE_CHECKING:
+    from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 VERSION = 1
 FILE_NAME = "datalore.lock"
 
-_HEADER = re.compile(rb'\{\r?\n  "version": (\d{1,9}),\r?\n  "notebooks": \{')
+MAX_SEARCHES = 5
+"""How many notebooks are searched for before the places of all are noted."""
+
 _NAME_PREFIX = b'\n    "'
-_CONFLICT = (b"\n<<<<<<< ", b"\n>>>>>>> ")
+_CONFLICT_MARK = b"\n<<<<<<< "
 _REMEDY = "Write it again with `airflow datalore lock`, or restore the committed file."
 
 Buffer = bytes | mmap.mmap
@@ -50,7 +51,7 @@ def read_all(path: Path) -> dict[str, dict[str, Any]]:
 
 
 class Index:
-    """Where the file contains which notebook.
+    """Where the file contains which notebook. Few notebooks are searched for; for many, all places are noted once.
 
     :param path: the file.
     :raises DataloreConfigurationError: if it cannot be read, or is not a lock file.
@@ -58,44 +59,84 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._state, self._places, self._parsed = self._scan()
+        self._searches = 0
+        self._places: dict[str, tuple[int, int]] | None = None
+        self._parsed: dict[str, dict[str, Any]] | None = None
+        with opened(path) as content:
+            self._state = _state(path)
+            self._start = _start(path, content)
+            if not self._start:
+                self._parsed = _parse(path, content)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places or name in self._parsed
+        return name in self._known()
 
     def names(self) -> list[str]:
         """The names of all notebooks."""
-        return [*self._places, *self._parsed]
+        return list(self._known())
 
     def facts(self, name: str) -> dict[str, Any] | None:
         """The facts about a notebook; None if the file does not contain it.
 
         :raises DataloreConfigurationError: if they cannot be read.
         """
-        if name in self._parsed:
-            return self._parsed[name]
-        if name not in self._places:
-            return None
+        if self._parsed is not None:
+            return self._parsed.get(name)
+        self._searches += 1
+        if self._searches > MAX_SEARCHES:
+            self._known()
         with opened(self.path) as content:
             if _state(self.path) != self._state:
                 return _parse(self.path, content).get(name)
-            start, end = self._places[name]
+            place = _find(self.path, content, self._start, name) if self._places is None else self._places.get(name)
+            if place is None:
+                return None
             try:
-                facts, _ = json.JSONDecoder().raw_decode(bytes(content[start:end]).decode())
+                facts, _ = json.JSONDecoder().raw_decode(bytes(content[place[0] : place[1]]).decode())
             except (ValueError, RecursionError) as error:
-                raise damaged(self.path, _conflict(content) or f"notebook {name!r}: {error}") from None
+                raise damaged(self.path, f"notebook {name!r}: {error}") from None
         return _mapping(self.path, name, facts)
 
-    def _scan(self) -> tuple[object, dict[str, tuple[int, int]], dict[str, dict[str, Any]]]:
-        with opened(self.path) as content:
-            state = _state(self.path)
-            header = _HEADER.match(content)
-            if header is None:
-                return state, {}, _parse(self.path, content)
-            _check_version(self.path, int(header[1]))
-            if not bytes(content[-16:]).rstrip().endswith(b"}"):
-                raise damaged(self.path, "its end is missing")
-            return state, _places(self.path, content, header.end()), {}
+    def _known(self) -> Mapping[str, object]:
+        """All notebooks, by name."""
+        if self._parsed is not None:
+            return self._parsed
+        if self._places is None:
+            with opened(self.path) as content:
+                if _state(self.path) != self._state:
+                    self._parsed = _parse(self.path, content)
+                    return self._parsed
+                self._places = _places(self.path, content, self._start)
+        return self._places
+
+
+def _start(path: Path, content: Buffer) -> int:
+    """Where the notebooks begin; 0 if the file does not have the form in which it is written."""
+    lines = bytes(content[:80]).splitlines(keepends=True)
+    if [line.rstrip() for line in lines[:1]] != [b"{"] or len(lines) < 4:
+        return 0
+    version, notebooks = lines[1].strip(), lines[2].rstrip()
+    if not (version.startswith(b'"version": ') and version.endswith(b",") and notebooks == b'  "notebooks": {'):
+        return 0
+    number = version[len(b'"version": ') : -1]
+    _check_version(path, int(number) if number.isdigit() else number.decode("utf-8", "replace"))
+    if content.find(_CONFLICT_MARK) >= 0:
+        raise damaged(path, "a merge has left a conflict in it")
+    if not bytes(content[-16:]).rstrip().endswith(b"}"):
+        raise damaged(path, "its end is missing")
+    return sum(map(len, lines[:3])) - 1
+
+
+def _find(path: Path, content: Buffer, position: int, name: str) -> tuple[int, int] | None:
+    """The place of one notebook; None if the file does not contain it."""
+    line = f"\n    {json.dumps(name, ensure_ascii=False)}: {{".encode("utf-8", "surrogatepass")
+    found = content.find(line, position)
+    if found < 0:
+        return None
+    if content.find(line, found + 1) >= 0:
+        raise damaged(path, f"it contains notebook {name!r} twice")
+    following = content.find(_NAME_PREFIX, found + len(line))
+    return found + len(line) - 1, following if following >= 0 else len(content)
 
 
 def _places(path: Path, content: Buffer, position: int) -> dict[str, tuple[int, int]]:
@@ -103,14 +144,15 @@ def _places(path: Path, content: Buffer, position: int) -> dict[str, tuple[int, 
     start = content.find(_NAME_PREFIX, position)
     while start >= 0:
         following = content.find(_NAME_PREFIX, start + 1)
-        line = content.find(b": {", start)
         end = following if following >= 0 else len(content)
-        name = _name(bytes(content[start + 5 : line])) if 0 <= line < end else None
+        line = bytes(content[start + 5 : content.find(b"\n", start + 1)])
+        colon = line.rfind(b'": {')
+        name = _name(line[: colon + 1]) if colon >= 0 else None
         if name is None:
-            raise damaged(path, _conflict(content) or "a notebook has no name")
+            raise damaged(path, "a notebook has no name")
         if name in found:
-            raise damaged(path, _conflict(content) or f"it contains notebook {name!r} twice")
-        found[name] = (line + 2, end)
+            raise damaged(path, f"it contains notebook {name!r} twice")
+        found[name] = (start + 5 + colon + 3, end)
         start = following
     return found
 
@@ -122,11 +164,6 @@ def _name(quoted: bytes) -> str | None:
     except ValueError:
         return None
     return name if isinstance(name, str) and name else None
-
-
-def _conflict(content: Buffer) -> str:
-    """What is wrong with a file in which a merge stopped; empty if none did."""
-    return "a merge has left its conflict in it" if any(content.find(mark) >= 0 for mark in _CONFLICT) else ""
 
 
 @contextmanager
@@ -142,6 +179,8 @@ def opened(path: Path) -> Iterator[Buffer]:
     except NotADirectoryError:
         yield _in_archive(path)
     except OSError as error:
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
         raise DataloreConfigurationError(
             f"The catalog {path} cannot be read: {error.strerror or error}. A relative path is beside the file that "
             "calls Catalog.read. `airflow datalore lock` writes the file."
@@ -150,10 +189,16 @@ def opened(path: Path) -> Iterator[Buffer]:
 
 def damaged(path: Path, problem: str) -> DataloreConfigurationError:
     """The error for a file that is not as ``lock`` writes it."""
+    from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
     return DataloreConfigurationError(f"The catalog {path} is damaged: {problem}. {_REMEDY}")
 
 
 def _in_archive(path: Path) -> bytes:
+    import zipfile
+
+    from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
     archive = next(parent for parent in path.parents if parent.is_file())
     try:
         with zipfile.ZipFile(archive) as files:
@@ -176,7 +221,7 @@ def _parse(path: Path, content: Buffer) -> dict[str, dict[str, Any]]:
     try:
         data = json.loads(bytes(content), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise damaged(path, _conflict(content) or f"it is not JSON, {error}") from None
+        raise damaged(path, f"it is not JSON, {error}") from None
     if not isinstance(data, dict) or "version" not in data:
         raise damaged(path, "it has no version")
     _check_version(path, data["version"])
@@ -202,6 +247,8 @@ def _mapping(path: Path, name: str, facts: object) -> dict[str, Any]:
 
 def _check_version(path: Path, version: object) -> None:
     if version != VERSION:
+        from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
         raise DataloreConfigurationError(
             f"The catalog {path} has version {version!r}; this airflow-provider-datalore reads version {VERSION}. "
             "Install the version that wrote the file, or write it again with `airflow datalore lock`."

@@ -54,7 +54,7 @@ def execute(command: Command, arguments: argparse.Namespace) -> int:
     except UsageError as error:
         return _stopped(command, str(error), USAGE)
     except DataloreError as error:
-        return _stopped(command, error.message, FAILED)
+        return _stopped(command, str(error), FAILED)
     except KeyboardInterrupt:
         return _stopped(command, "interrupted", _INTERRUPTED)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_datalore.cli.check_command import CHECK
 from airflow_provider_datalore.cli.command import Command
 from airflow_provider_datalore.cli.doctor_command import DOCTOR
 from airflow_provider_datalore.cli.lock_command import LOCK
@@ -9,4 +10,4 @@ from airflow_provider_datalore.cli.probe_command import PROBE
 
 HELP = "Check connections to Datalore, and work with its notebooks"
 
-COMMANDS: tuple[Command, ...] = (LOCK, DOCTOR, PROBE)
+COMMANDS: tuple[Command, ...] = (LOCK, CHECK, DOCTOR, PROBE)

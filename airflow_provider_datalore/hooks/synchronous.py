@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
@@ -99,10 +100,14 @@ class SynchronousHook(DataloreBaseHook):
         self.operator = type(task).__name__
         return self
 
-    def separate(self) -> Self:
-        """A hook with the same connection and a separate client, for use while this one waits for a response."""
+    def separate(self, *, timeout: float | None = None) -> Self:
+        """A hook with the same connection and a separate client, for use while this one waits for a response.
+
+        :param timeout: time limit for one request, in seconds, if it is shorter than that of the connection.
+        """
         hook = type(self)(self.datalore_conn_id)
-        hook._connection = self.connection
+        own = self.connection
+        hook._connection = own if timeout is None else replace(own, timeout=min(timeout, own.timeout))
         return hook
 
     def send(self, call: Call) -> Response:

@@ -179,7 +179,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
             store.forget()
             outcome.describe_started(run_id, notebook, context, self, self.parameters or ())
             return run_id
-        self._is_stored = store.holds(run_id)
+        self._is_stored = store.remembers
         if (run := self._wait_here(hook, run_id, policy, url)) is not None:
             return self._deliver(run, hook, context)
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
@@ -336,7 +336,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
 
         store = RunStore(context, self.durable)
         known = {"notebook_url": self.notebook_url, "public_url": public_url}
-        self.outcome = deliver(run, hook, context, self, parameters=self.parameters or (), **known)
+        self.outcome = deliver(run, hook, context, self, parameters=self.parameters or {}, **known)
         # A run whose artifacts could not be saved or whose outputs could not be read stays in the store: a retry uses
         # it.
         match self.outcome.error:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.api.models import Run
+from airflow_provider_datalore.durations import in_words
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.plugin import interactive, run_status
 from airflow_provider_datalore.plugin.interactive import KNOWN_STATES, InteractiveStatus
@@ -150,6 +151,12 @@ class TabView:
         return self.interactive.text
 
     @property
+    def leads_to_notebook(self) -> bool:
+        """Whether the address of the notebook follows the notice: it is there that users find out more."""
+        is_unknown = self.task.error is not None and self.task.error.state is RunState.MAY_BE_RUNNING
+        return bool(self.links.notebook) and (self.interactive is not None or (is_unknown and self.run is None))
+
+    @property
     def times(self) -> list[tuple[str, datetime]]:
         """When what happened, each with a label that claims no more than is known."""
         task = self.task
@@ -170,7 +177,7 @@ class TabView:
         if since is not None and not self.refreshes:
             return "", "", None
         label = "Duration" if since is None else "Waiting" if self.state in ("queued", "waiting") else "Elapsed"
-        return label, _duration(((datetime.now(UTC) if since else times[1]) - times[0]).total_seconds()), since
+        return label, in_words(((datetime.now(UTC) if since else times[1]) - times[0]).total_seconds()), since
 
     @property
     def parameters(self) -> Iterable[tuple[str, str]]:
@@ -195,11 +202,3 @@ class TabView:
         if not self.has_notebook or self.run is None:
             return []
         return list(enumerate(distinct_names(artifact.name for artifact in self.run.artifacts)))
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

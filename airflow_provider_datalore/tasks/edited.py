@@ -66,7 +66,12 @@ def check_before(task: EditedTask, notebook: DataloreNotebook, context: Context,
         log.warning("%s", message)
         return
     push_for_tab(context, xcom.CODE_CHECKED, "before the run")
-    _report(task, entry, present, "The code of notebook {} was edited since it was locked.", RunState.NOT_STARTED)
+    try:
+        _report(task, entry, present, "The code of notebook {} was edited since it was locked.", RunState.NOT_STARTED)
+    except DataloreNotebookEditedError as error:
+        from airflow_provider_datalore.tasks.no_retry import without_retry
+
+        raise without_retry(error) from None
 
 
 def check_after(task: object, run: Run, hook: DataloreHook, context: Context) -> None:

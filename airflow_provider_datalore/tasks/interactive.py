@@ -188,8 +188,10 @@ def was_interrupted(error: Exception) -> bool:
 def interactive_run_left_running(notebook_id: str, notebook_url: str | None) -> str:
     """A message for the interactive run of a task that was killed."""
     return (
-        f"The task was killed, but its interactive run of notebook {notebook_id} may keep running in Datalore. To stop "
-        f"it, open {notebook_url or 'the notebook in Datalore'} and interrupt its kernel there."
+        f"The task was cleared, marked or killed, but its interactive run of notebook {notebook_id} may keep running "
+        f"in Datalore: {notebook_url or 'open the notebook in Datalore'}\n"
+        "If the task was cleared, its next try waits for this run, unless it has durable=False. Otherwise, interrupt "
+        "the kernel there if the run is not needed."
     )
 
 

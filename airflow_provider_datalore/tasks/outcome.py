@@ -18,6 +18,7 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 from airflow_provider_datalore.tasks.explaining import failure_lines, masked
+from airflow_provider_datalore.tasks.history import FIELD, earlier_runs, masked_parameters, report_unusual_duration
 from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.notebooks.failure import CellFailure
+    from airflow_provider_datalore.tasks.history import LastSuccess
 
 EXPLAIN_TIMEOUT = 30.0
 """Seconds for reading the executed notebook of a failed run."""
@@ -121,13 +123,16 @@ def deliver(
     Pushes XCom ``run`` and the link to the executed notebook. If requested, saves artifacts, reads outputs, and
     describes the run in asset events.
 
-    :param parameters: the names of the run's parameters.
+    :param parameters: the run's parameters, or only their names if their values are unknown.
     :param notebook_url: the address of the notebook; empty if it is unknown.
     :param public_url: where users open Datalore, as stored when the task deferred; empty to load the connection.
     """
     notebook_url = notebook_url or _notebook_url(run, hook)
     metrics.run_ended(task.datalore_conn_id, type(task).__name__, success=run.succeeded, seconds=run.duration)
-    push_for_tab(context, xcom.RUN, run.to_json())
+    values = masked_parameters(parameters)
+    earlier = earlier_runs(context)
+    push_for_tab(context, xcom.RUN, {**run.to_json(), FIELD: earlier.after(run, values).to_json()})
+    report_unusual_duration(run, earlier)
     if (notebook := run.executed_notebook) is not None:
         try:
             push_link(context, xcom.EXECUTED_NOTEBOOK_URL, _artifact_url(notebook, hook, public_url))
@@ -136,7 +141,7 @@ def deliver(
     try:
         run.raise_for_failure()
     except DataloreRunFailedError as error:
-        failed = explained(error, hook, notebook_url)
+        failed = explained(error, hook, notebook_url, earlier.last_success, values)
         _check_code(run, hook, context, task)
         _keep_artifacts(run, hook, context, task)
         return Outcome(run, failed, failed.failure, notebook_url)
@@ -150,10 +155,21 @@ def deliver(
     except DataloreError as error:
         error.set_state(RunState.SUCCEEDED, notebook_url, f"the notebook succeeded: run {run.run_id}.")
         if isinstance(error, DataloreStorageError):
-            error.message = f"The notebook succeeded, but {error.message[:1].lower()}{error.message[1:]}"
+            error.message = _after_success(error)
         return Outcome(run, error, notebook_url=notebook_url)
     _describe(run, context, task, parameters)
     return Outcome(run, notebook_url=notebook_url)
+
+
+def _after_success(error: DataloreStorageError) -> str:
+    """The message of a storage error that comes after the run; the folder is in its second line."""
+    first, newline, rest = error.message.partition("\n")
+    what, found, where = first.partition(" cannot be written to ")
+    if not found:
+        return f"The notebook succeeded, but: {error.message}"
+    return f"The notebook succeeded, but its {what[:1].lower()}{what[1:]} cannot be written: " + (
+        f"{where.rpartition(': ')[2]}{newline}{rest}"
+    )
 
 
 def describe_started(
@@ -165,23 +181,36 @@ def describe_started(
     _describe(Run(run_id=run_id, notebook_id=str(notebook)), context, task, parameters)
 
 
-def explained(error: DataloreRunFailedError, hook: DataloreHook, notebook_url: str = "") -> DataloreRunFailedError:
-    """The same error with links, and with the cell that failed if the executed notebook can be read.
+def explained(
+    error: DataloreRunFailedError,
+    hook: DataloreHook,
+    notebook_url: str = "",
+    last_success: LastSuccess | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> DataloreRunFailedError:
+    """The same error with links, the cell that failed, and what has changed since the last success.
 
-    Never fails, and takes at most :data:`EXPLAIN_TIMEOUT` seconds, so that the run's own failure is always reported.
+    Never fails, and takes at most :data:`EXPLAIN_TIMEOUT` seconds for the cell and half of it for the changes, so that
+    the run's own failure is always reported.
 
     :param notebook_url: the address of the notebook; empty if it is unknown.
+    :param last_success: the last run of the task that succeeded; None if there is none.
+    :param parameters: the parameters of the run, masked; None if they are unknown.
     """
+    from airflow_provider_datalore.tasks.changes import since_last_success
+
     run = error.run
     if run is None:
         return error
-    failure = _find_failure(run, hook)
+    content = _read_notebook(run, hook)
+    failure = None if content is None else _find_failure(run, content, hook)
     summary, reason = failure_lines(run.notebook_id, failure)
     lines = [summary or error.summary, error.reason, *reason, *_executed_notebook(run, hook)]
     return DataloreRunFailedError(
         "\n".join(filter(None, lines)),
         run=run,
         failure=failure,
+        changes=since_last_success(run, content, failure, hook, last_success, parameters),
         state=RunState.FAILED,
         notebook_url=notebook_url,
         to_do="Correct the notebook." if failure else error.to_do,
@@ -239,14 +268,22 @@ def _artifact_url(artifact: Artifact, hook: DataloreHook, public_url: str) -> st
     return public_url + get_artifact(artifact).path if public_url else hook.artifact_url(artifact)
 
 
-def _find_failure(run: Run, hook: DataloreHook) -> CellFailure | None:
-    from airflow_provider_datalore.notebooks.failure import find_failure
-
+def _read_notebook(run: Run, hook: DataloreHook) -> bytes | None:
     if (notebook := run.executed_notebook) is None:
         log.warning("Cannot tell why run %s failed: its artifacts contain no executed notebook.", run.run_id)
         return None
     try:
-        failure = find_failure(hook.read_artifact(notebook, max_bytes=MAX_NOTEBOOK_BYTES, within=EXPLAIN_TIMEOUT))
+        return hook.read_artifact(notebook, max_bytes=MAX_NOTEBOOK_BYTES, within=EXPLAIN_TIMEOUT)
+    except Exception as problem:
+        log.warning("Cannot tell why run %s failed; its notebook could not be read: %s", run.run_id, problem)
+        return None
+
+
+def _find_failure(run: Run, content: bytes, hook: DataloreHook) -> CellFailure | None:
+    from airflow_provider_datalore.notebooks.failure import find_failure
+
+    try:
+        failure = find_failure(content)
     except Exception as problem:
         log.warning("Cannot tell why run %s failed; its notebook could not be read: %s", run.run_id, problem)
         return None

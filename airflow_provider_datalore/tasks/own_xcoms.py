@@ -30,6 +30,27 @@ def own_xcom(context: Context, key: str) -> Any:
     return _decoded(plain_xcom.get_one(key=xcom.TAB_PREFIX + key, **where))
 
 
+def earlier_xcom(context: Context, key: str) -> Any:
+    """The XCom that this task (and map index) pushed last, in this DAG run or an earlier one; None if it pushed none.
+
+    As plain JSON, see :func:`own_xcom`. On Airflow 2, only what a DAG run of an earlier logical date pushed.
+    """
+    task_instance: Any = context["ti"]
+    plain_xcom = _plain_xcom()
+    if plain_xcom is None:
+        return task_instance.xcom_pull(
+            task_ids=task_instance.task_id,
+            key=key,
+            map_indexes=task_instance.map_index,
+            include_prior_dates=True,
+        )
+    names = ("dag_id", "task_id", "run_id", "map_index")
+    where = {name: getattr(task_instance, name) for name in names}
+    if not has_backend():
+        return plain_xcom.get_one(key=key, include_prior_dates=True, **where)
+    return _decoded(plain_xcom.get_one(key=xcom.TAB_PREFIX + key, include_prior_dates=True, **where))
+
+
 def own_text(context: Context, key: str) -> str:
     """The text that this task pushed as an XCom before it deferred; empty if it pushed none."""
     value = own_xcom(context, key)

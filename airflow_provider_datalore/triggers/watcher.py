@@ -17,7 +17,7 @@ from airflow_provider_datalore.api.watching import Change, Seen, State
 from airflow_provider_datalore.triggers.memory import Document, Memory, ProcessMemory, persistently
 from airflow_provider_datalore.triggers.polling import Subject
 
-CLAIM_TIME = 10.0
+CLAIM_TIME = 30.0
 """Seconds within which another triggerer, if it is alive, records that it has sent an event."""
 LOAD_PATIENCE = 600.0
 """Seconds for which a store that fails is retried before the first look; then the watcher continues without it."""
@@ -152,7 +152,7 @@ class Watcher:
                 )
                 await self._save({**document, "by": self._owner})
                 return list(document["sending"])
-            await asyncio.sleep(CLAIM_TIME / 10)
+            await asyncio.sleep(CLAIM_TIME / 20)
             document = self._document = await self._stored() or document
         return []
 

@@ -41,8 +41,8 @@ FIELDS: dict[type[DataloreError], dict[str, object]] = {
     DataloreUnexpectedResponseError: {**NO_RESPONSE, "body": "<html>"},
     DataloreNoResponseError: NO_RESPONSE,
     DataloreSubmissionUnknownError: {"notebook_id": "ann/sales", "notebook_url": "https://dl.example.com/notebook"},
-    DataloreInteractiveRunFailedError: {"run": None, "failure": FAILURE, "notebook_id": "ann/sales"},
-    DataloreRunFailedError: {"run": RUN, "failure": FAILURE},
+    DataloreInteractiveRunFailedError: {"run": None, "failure": FAILURE, "changes": None, "notebook_id": "ann/sales"},
+    DataloreRunFailedError: {"run": RUN, "failure": FAILURE, "changes": None},
     DataloreRunTimeoutError: {"run": RUN},
     exceptions.DataloreNotebookEditedError: {"edits": ()},
     DataloreMissingOutputError: {"output": "revenue", "available": ("rows", "level")},
@@ -162,7 +162,10 @@ def test_the_words_for_a_state_contain_it(state: RunState) -> None:
     [
         ("Short.", "Short."),
         (f"One sentence. {'word ' * 40}", "One sentence. " + "word " * 17 + "…"),
-        (f"A sentence that says enough. {'word ' * 40}", "A sentence that says enough."),
+        (
+            f"A sentence that says enough to be understood. {'word ' * 40}",
+            "A sentence that says enough to be understood.",
+        ),
         (f"max_bytes is 'many', which is not a number; {'word ' * 40}", "max_bytes is 'many', which is not a number;"),
         ("x" * 300, "x" * 99 + "…"),
     ],

@@ -35,9 +35,8 @@ class NoForm:
 
 
 def refused(call: Call, status: int, **headers: str) -> Response:
-    body = b'{"error": "no"}'
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response("connection 'dl'", status, f"https://dl{call.path}", 0.0, headers=named, body=body)
+    return Response("connection 'dl'", status, f"https://dl{call.path}", 0.0, headers=named)
 
 
 @pytest.mark.parametrize(

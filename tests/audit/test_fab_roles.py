@@ -15,7 +15,12 @@ from tests.shared_airflow import AIRFLOW, HAS_USERS, connection_to
 from tests.ui.notebooks import SECRET, write_notebooks
 
 pytest.importorskip("airflow.providers.fab", reason="make audit installs Airflow's FAB provider")
-pytestmark = [pytest.mark.audit, pytest.mark.skipif(not HAS_USERS, reason="Airflow before 3.1 has no tabs")]
+pytestmark = [
+    pytest.mark.audit,
+    pytest.mark.skipif(not HAS_USERS, reason="Airflow before 3.1 has no tabs"),
+    # For an Airflow with eight users, on a machine that does something else as well.
+    pytest.mark.timeout(900),
+]
 
 DAG_ID = "secret_report"
 DAG = f"""

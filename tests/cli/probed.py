@@ -64,7 +64,7 @@ def answers(emulator: EmulatorProcess) -> Iterator[tuple[str, Any]]:
     yield "unknown run", _shape(client.get("/api/run/v1/unknown"))
     yield "made-up token", _shape(Client(emulator, token="made-up-token").get("/api/run/v1/unknown"))
     yield "workspaces", _shape(client.get("/api/user_public/v1/workspaces"))
-    for name, more in {
+    runs_to_start: dict[str, dict[str, Any]] = {
         "a run": {"notebookId": "me/works"},
         "a failed run": {"notebookId": "me/fails"},
         "no parameters": {"parameters": []},
@@ -73,17 +73,19 @@ def answers(emulator: EmulatorProcess) -> Iterator[tuple[str, Any]]:
         "unknown parameter": {"parameters": [{"name": "m", "value": "1"}]},
         "number": {"parameters": [{"name": "n", "value": 7}]},
         "wrong type": {"parameters": [{"name": "n", "value": "seven"}]},
-    }.items():
+    }
+    for name, more in runs_to_start.items():
         response = client.post("/api/run/v1/notebook", json={"notebookId": "me/quick", **more})
         yield name, _shape(response)
         runs |= _until_end(client, response)
     notebook = {"notebookId": {"ownerId": "me", "id": "works"}}
-    for name, more in {
+    calls: dict[str, dict[str, Any]] = {
         "kernel/status": {},
         "files": {"directory": "data/notebook_files"},
         "report": {},
         "cells": {"worksheetIndex": 7, "includeOutputs": True},
-    }.items():
+    }
+    for name, more in calls.items():
         yield name, _shape(client.post(f"/api/notebook/v1/{name}", json={**notebook, **more}))
     started = [client.submit("me/works") for _ in range(3)]
     yield "runs at once", [_shape(response) for response in started]

@@ -128,9 +128,9 @@ def test_a_make_target_that_is_named_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, *FRONT], ids=relative)
 def test_an_option_of_the_emulator_that_is_named_is_one(page: Path) -> None:
-    options = set(re.findall(r"--[a-z-]+", _parser().format_help()))
+    options = set(re.findall(r"--[a-z0-9-]+", _parser().format_help()))
     lines = [line for line in page.read_text().splitlines() if "datalore-emulator" in line]
-    assert {option for line in lines for option in re.findall(r"--[a-z-]+", line)} <= options
+    assert {option for line in lines for option in re.findall(r"--[a-z0-9-]+", line)} <= options
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def layers_of_the_contract() -> list[set[str]]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     [contract] = [contract for contract in settings["contracts"] if contract["type"] == "layers"]
     package = ROOT / "airflow_provider_datalore"
-    names = [layer.replace("|", " ").split() for layer in contract["layers"]]
+    names = [re.split(r" [|:] ", layer) for layer in contract["layers"]]
     return [{f"{name}/" if (package / name).is_dir() else f"{name}.py" for name in layer} for layer in names]
 
 
@@ -177,7 +177,7 @@ def test_the_diagram_shows_the_layers_of_the_contract() -> None:
 
 
 def test_the_table_for_contributors_shows_the_layers_of_the_contract() -> None:
-    rows = re.findall(r"^\| (\d) \| (`[^|]+`) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| (`[^|]+`) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
     table: dict[int, set[str]] = {}
     for number, names in rows:
         table.setdefault(int(number), set()).update(re.findall(r"`([^`]+)`", names))

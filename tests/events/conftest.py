@@ -18,6 +18,8 @@ from tests.tasks.conftest import Datalore, datalore, logged, quick
 __all__ = ["datalore", "logged", "quick"]
 
 Payload = dict[str, Any]
+PATIENCE = 120.0
+"""Seconds for what takes no time on an idle machine."""
 
 
 class AssetStateStores:
@@ -59,7 +61,7 @@ class Triggerer:
 
     async def next(self) -> Payload:
         """The next event."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             return await self.sent.get()
 
     def kill(self) -> None:
@@ -117,7 +119,7 @@ class Reports:
     async def wait_for_looks(self, count: int = 2) -> None:
         """Wait until that many looks began from now on; the one before the last has ended then."""
         wanted = self.looks + count
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while self.looks < wanted:
                 await asyncio.sleep(0.005)
 

@@ -56,6 +56,7 @@ def outcome(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory)
     """All examples, run one after the other in an Airflow whose connection is the emulator."""
     folder = tmp_path_factory.mktemp("dags")
     paths = [shutil.copy(path, folder) for path in EXAMPLES]
+    shutil.copy(ROOT / "example_dags" / "datalore.lock", folder)
     connection = {"conn_type": "datalore", "host": emulator.url, "password": emulator.token}
     plain_http = {"conn_type": "http", "host": emulator.url, "password": emulator.token}
     env = inherited_env() | {

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import requests
+
+from dev.processes import wait_for
 from tests.failures.screen import settled_text
 from tests.ui import users
 
@@ -39,7 +42,15 @@ def wait_until_all_failed(airflow: SharedAirflow, run_id: str) -> dict[str, str 
     def states() -> dict[str, str | None]:
         return {task.task_id: task.state for task in airflow.task_states(DAG_ID, run_id)}
 
-    airflow.wait("All tasks have failed", lambda: set(states().values()) <= ENDED and bool(states()), PATIENCE)
+    def have_ended() -> bool:
+        try:
+            seen = set(states().values())
+        except requests.Timeout:
+            # The machine is busy with the failures.
+            return False
+        return bool(seen) and seen <= ENDED
+
+    wait_for("All tasks have failed", have_ended, PATIENCE, interval=2.0)
     return states()
 
 

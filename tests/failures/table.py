@@ -117,7 +117,7 @@ TABLE = [
     Failure("no_token", "password is empty", NOT_STARTED, "Correct password of", "DataloreConfigurationError"),
     Failure(
         "bad_notebook_id",
-        "'minute' is not the id of a notebook.",
+        "'minute' is not the id of a notebook (connection 'failing_emulator').",
         NOT_STARTED,
         "Use <owner>/<id>",
         "DataloreConfigurationError",
@@ -239,7 +239,7 @@ TABLE = [
     ),
     Failure(
         "artifact_not_written",
-        "The notebook succeeded, but artifact 'blocks.ipynb' cannot be written to",
+        "The notebook succeeded, but its artifact 'blocks.ipynb' cannot be written: file exists.",
         SUCCEEDED,
         "Then clear this task: it writes this run's files and does not run the notebook again.",
         "DataloreStorageError",

@@ -17,7 +17,7 @@ from airflow_provider_datalore.get_provider_info import connection_type
 from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook, DataloreHook
 from airflow_provider_datalore.transport.connection import DataloreConnection
 from tests.hooks.sides import TOKEN, Connect, Fields, connection_to
-from tests.lines import in_one
+from tests.lines import in_one, wrapped
 
 HOST = "https://dl.example.com"
 
@@ -525,7 +525,7 @@ async def test_both_hooks_read_the_same_connection(connect: Connect, tmp_path: P
 
 
 async def test_an_undefined_connection_is_an_error() -> None:
-    message = r"no connection 'no_such'.*Admin \| Connections"
+    message = wrapped(r"no connection 'no_such'.*Admin \| Connections")
     with pytest.raises(DataloreConfigurationError, match=message):
         DataloreHook("no_such").get_run("r1")
     with pytest.raises(DataloreConfigurationError, match=message):

@@ -320,7 +320,8 @@ def test_after_a_good_answer_without_a_run_id_nobody_knows_whether_a_run_was_sta
 ) -> None:
     server.answer(answer).otherwise(json={"runId": "r1"})
     with pytest.raises(
-        DataloreSubmissionUnknownError, match=wrapped("ann/sales may be running .*host is a Datalore")
+        DataloreSubmissionUnknownError,
+        match=wrapped("ann/sales may be running.*the host of connection .* is a Datalore"),
     ) as caught:
         hook.run_notebook("ann/sales")
     assert isinstance(caught.value.__cause__, DataloreUnexpectedResponseError)

@@ -32,15 +32,20 @@ class TaskInstance:
 
     def __init__(self) -> None:
         self.xcoms: dict[str, Any] = {}
+        self.earlier: dict[str, Any] = {}
+        """The XComs of an earlier DAG run."""
         self.run_id = f"run-{id(self)}"
         _TASK_INSTANCES[self.run_id] = self
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
 
-    def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> Any:
+    def xcom_pull(self, task_ids: str, key: str, map_indexes: int, include_prior_dates: bool = False) -> Any:
         assert (task_ids, map_indexes) == (self.task_id, self.map_index)
-        return self.xcoms.get(key)
+        return self.read(key, include_prior_dates)
+
+    def read(self, key: str, include_prior_dates: bool) -> Any:
+        return self.xcoms.get(key, self.earlier.get(key) if include_prior_dates else None)
 
 
 _TASK_INSTANCES: WeakValueDictionary[str, TaskInstance] = WeakValueDictionary()
@@ -58,7 +63,7 @@ class Supervisor:
         assert type(request).__name__ == "GetXCom"
         of = _TASK_INSTANCES[request.run_id]
         assert (request.dag_id, request.task_id, request.map_index) == (of.dag_id, of.task_id, of.map_index)
-        return XComResult(key=request.key, value=of.xcoms.get(request.key))
+        return XComResult(key=request.key, value=of.read(request.key, bool(request.include_prior_dates)))
 
 
 class TaskStateStore:

@@ -166,7 +166,7 @@ class TestTheState:
         error = failure(operator(artifacts_to=str(folder)), context)
         assert isinstance(error, DataloreStorageError)
         assert error.state == "succeeded"
-        assert error.summary.startswith("The notebook succeeded, but artifact 'sales.ipynb' cannot be written to")
+        assert error.summary.startswith("The notebook succeeded, but its artifact 'sales.ipynb' cannot be written: ")
         assert "it writes this run's files and does not run the notebook again." in in_one(error)
 
     def test_what_is_not_valid_was_not_started_and_needs_no_word_on_a_clear(

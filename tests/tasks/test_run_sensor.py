@@ -50,6 +50,7 @@ class TestPoking:
         datalore.finishes()
         run = sensor().execute(context)
         assert (run["run_id"], run["success"]) == ("run-1", True)
+        assert task_instance.xcoms["run"].pop("history")["last_success"]["run_id"] == "run-1"
         assert task_instance.xcoms["run"] == run
         assert task_instance.xcoms["notebook_url"] == f"{datalore.url}/notebook/ann/sales"
         assert task_instance.xcoms["executed_notebook_url"].endswith("/artifacts/run-1/sales.ipynb")

@@ -53,7 +53,8 @@ def run(notebooks: Sequence[str], *, conn_id: str, file: str, folder: str | None
         print(f"{path} is up to date." if is_current and not failed else f"{path} is not up to date.")
         return OK if is_current and not failed else FAILED
     if is_current:
-        print(f"{path} is up to date.")
+        if not failed:
+            print(f"{path} is up to date.")
     elif merge.notebooks or path.exists():
         _write(path, text)
         print(f"Wrote {path}: {len(merge.notebooks)} notebook{'' if len(merge.notebooks) == 1 else 's'}.")

@@ -20,8 +20,9 @@ _ACTIVE = ("STARTED", "WAITING", "PROCESSING_OUTPUT")
 _NO_WORKSHEET = 999
 _QUIET = 1.0
 """Seconds for which nothing runs before a notebook is taken for idle."""
-_CRASH_WAIT = 20.0
+_CRASH_WAIT = 5.0
 """Seconds after which a cell whose kernel died has its last status."""
+_CRASH_WINDOW_MS = 20_000
 _RUN_WINDOW_MS = 1000
 _LONG_CELL = "import time\nfor _ in range(300):\n    time.sleep(0.1)"
 _SHORT_CELL = "1 + 1"
@@ -126,7 +127,7 @@ class Notebooks:
             if any(before.values()):
                 self._survived("after_stop", before)
             self.record.set("files_need_session", self._send("files", directory="data/notebook_files").status >= 400)
-            self._crash(fatal)
+            self._crash(fatal, short)
             self.stop()
 
     def stop(self) -> None:
@@ -194,13 +195,18 @@ class Notebooks:
         self._send("kernel/interrupt")
         self.wait_until_idle()
 
-    def _crash(self, fatal: str) -> None:
-        """Record the status of a cell whose kernel died."""
-        self._send("cell/run", cellId=fatal, timeoutMs=_RUN_WINDOW_MS)
+    def _crash(self, fatal: str, short: str) -> None:
+        """Record the status of a cell whose kernel died.
+
+        :param short: a cell that is run before, so that the kernel has started.
+        """
+        self._send("cell/run", cellId=short)
+        self.wait_until_idle()
+        self._send("cell/run", cellId=fatal, timeoutMs=_CRASH_WINDOW_MS)
         wait_until(
             lambda: not self.is_busy() and self._status(fatal) not in ("WAITING", "PROCESSING_OUTPUT"), within=60
         )
-        wait_until(lambda: self._status(fatal) != "STARTED", within=_CRASH_WAIT / 4)
+        wait_until(lambda: self._status(fatal) != "STARTED", within=_CRASH_WAIT)
         self.record.set("crashed_cell", self._status(fatal))
 
     def _survived(self, field: str, before: Mapping[str, Any]) -> None:

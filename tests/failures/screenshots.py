@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import io
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.browser import Browser
+from dev.browser import Browser, find_browser
+from dev.processes import interrupted_once
+from tests.failures import play
+from tests.failures.hosts import Hosts
+from tests.failures.screen import SIZE
+from tests.failures.table import TABLE
+from tests.shared_airflow import ROOT, SharedAirflow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -22,7 +30,7 @@ PICTURES = {
     "error-time-limit": "time_limit",
     "error-key-error": "key_error",
     "error-kernel-died": "kernel_died",
-    "error-artifact-not-written": "artifact_not_written",
+    "error-response-lost": "response_lost",
 }
 """The task of the DAG `failures` for each picture."""
 
@@ -48,7 +56,8 @@ def take(page: Page, path: Path) -> None:
     page.evaluate(_SHORTEN_PATHS)
     picture = Image.open(io.BytesIO(page.screenshot(animations="disabled", clip=LOG)))  # type: ignore[arg-type]
     picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
-    print(f"  {path}, {path.stat().st_size // 1024} KiB", flush=True)
+    sys.stdout.write(f"  {path}, {path.stat().st_size // 1024} KiB\n")
+    sys.stdout.flush()
 
 
 def take_failures(executable: str, images: Path) -> None:
@@ -57,12 +66,6 @@ def take_failures(executable: str, images: Path) -> None:
     :param executable: the browser.
     :param images: where the pictures go.
     """
-    from tests.failures import play
-    from tests.failures.hosts import Hosts
-    from tests.failures.screen import SIZE
-    from tests.failures.table import TABLE
-    from tests.shared_airflow import SharedAirflow
-
     with tempfile.TemporaryDirectory(prefix="failure-screenshots-") as folder:
         (Path(folder) / "airflow").mkdir()
         with SharedAirflow(Path(folder) / "airflow") as airflow, Hosts(Path(folder)) as hosts:
@@ -75,3 +78,18 @@ def take_failures(executable: str, images: Path) -> None:
                 for name, task_id in PICTURES.items():
                     play.open_log(airflow, page, run_id, failures[task_id])
                     take(page, images / f"{name}.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Take the pictures of errors in docs/images.")
+    parser.add_argument("--into", type=Path, default=ROOT / "docs" / "images", help="write to this folder instead")
+    options = parser.parse_args()
+    executable = find_browser()
+    if executable is None:
+        sys.exit("No browser found: install one (apt-get install chromium), or put a Chromium or Chrome on the PATH.")
+    with interrupted_once("Interrupted. Stopping Airflow and the emulator, which takes a few seconds."):
+        take_failures(executable, options.into)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Where in a DAG file a task and its arguments stand."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+
+
+def line_of(file: str, task_id: str, argument: str = "") -> int:
+    """The line of a task, or of an argument or a parameter of it; 1 if the file does not show it.
+
+    :param argument: the name of an argument, or of a parameter.
+    """
+    name = task_id.rpartition(".")[2]
+    name = re.sub(r"__\d+$", "", name)
+    for node in _nodes(file):
+        if not _creates(node, name):
+            continue
+        if argument:
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.keyword) and inner.arg == argument:
+                    return inner.value.lineno
+                if isinstance(inner, ast.Constant) and inner.value == argument:
+                    return inner.lineno
+        return node.lineno
+    return 1
+
+
+def line_of_error(file: str, traceback: str) -> int:
+    """The line of a file in which a traceback ends; 1 if the file is not in it."""
+    lines = [int(line) for name, line in _FRAME.findall(traceback) if Path(name).name == Path(file).name]
+    return lines[-1] if lines else 1
+
+
+def _creates(node: ast.stmt | ast.expr, name: str) -> bool:
+    """Whether a node creates a task of this name: a call with this ``task_id``, or a decorated function."""
+    if isinstance(node, ast.Call):
+        return any(
+            keyword.arg == "task_id" and isinstance(keyword.value, ast.Constant) and keyword.value.value == name
+            for keyword in node.keywords
+        )
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name and bool(node.decorator_list)
+
+
+@cache
+def _nodes(file: str) -> tuple[ast.stmt | ast.expr, ...]:
+    """All calls and functions of a file, in order."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return ()
+    return tuple(_in_order(tree))
+
+
+def _in_order(tree: ast.AST) -> Iterator[ast.stmt | ast.expr]:
+    found = [node for node in ast.walk(tree) if isinstance(node, (ast.Call, ast.FunctionDef, ast.AsyncFunctionDef))]
+    return iter(sorted(found, key=lambda node: (node.lineno, node.col_offset)))

@@ -1,0 +1,47 @@
+"""Callbacks that tell people what a notebook did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+
+
+# [START slack]
+def tell_slack(context: Any) -> None:
+    from airflow.providers.slack.notifications.slack import SlackNotifier
+
+    from airflow_provider_datalore.summary import summarize
+
+    summary = summarize(context)
+    SlackNotifier(channel="#reports", text=summary.title, blocks=summary.slack_blocks).notify(context)
+
+
+# [END slack]
+
+
+# [START mail]
+def send_mail(context: Any) -> None:
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    from airflow_provider_datalore.summary import summarize
+
+    summary = summarize(context)
+    SmtpNotifier(to="reports@example.com", subject=summary.title, html_content=summary.html).notify(context)
+
+
+# [END mail]
+
+
+with DAG("tell_people", schedule=None) as dag:
+    # [START task]
+    DataloreRunNotebookOperator(
+        task_id="report",
+        notebook_id="me/daily_sales",
+        outputs=["revenue"],
+        on_success_callback=tell_slack,
+        on_failure_callback=[tell_slack, send_mail],
+    )
+    # [END task]
