@@ -18,7 +18,7 @@ _ID_CHARS = 20
 _SHOWN_ID_CHARS = 8
 _NAME_CHARS = 30
 _SENTENCE_END = re.compile(r"[.!?…](?=\s)")
-_CLAUSE_END = re.compile(r"[;:,)](?=\s)|\s(?=\()")
+_CLAUSE_END = re.compile(r"[;,)](?=\s)|\s(?=\()")
 _MIN_HEAD_CHARS = 40
 
 

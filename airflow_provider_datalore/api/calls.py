@@ -79,7 +79,8 @@ class Call:
     :param missing: what a 404 means, as a first line without its full stop: ``Run r1 was not found (404)``.
     :param not_found: what a 404 means for this call in more words.
     :param find: what to do after a 404.
-    :param bad_request: what to do after a 400 that Datalore does not explain.
+    :param bad_request: what to do after a 400.
+    :param bad_request_is_general: whether that is left out if Datalore explains the 400 itself.
     :param repeatable: whether a POST may arrive twice without harm.
     :param is_poll: whether it asks for the present state of something, to see whether that has changed.
     """
@@ -94,6 +95,7 @@ class Call:
     not_found: str = ""
     find: str = ""
     bad_request: str = ""
+    bad_request_is_general: bool = False
     repeatable: bool = False
     is_poll: bool = False
 
@@ -293,8 +295,10 @@ def _documented_error(  # noqa: PLR0911  (one for each status)
             own = _own_message(response.body)
             what = _sentence(one_line(own)) if own else f"could not {call.purpose}."
             advice = call.bad_request or "Datalore did not understand the request: check that it is new enough for it."
-            to_do = "Correct what Datalore names." if own else advice
-            return DataloreBadRequestError(f"Datalore refused (400): {what}\n{why}", to_do=to_do, **known)
+            if own:
+                specific = "" if call.bad_request_is_general else call.bad_request
+                advice = f"Correct what Datalore names. {specific}".rstrip()
+            return DataloreBadRequestError(f"Datalore refused (400): {what}\n{why}", to_do=advice, **known)
         case 401:
             return DataloreUnauthorizedError(
                 f"Datalore refused the token (401).\nThe token is wrong or has expired.\n{why}",

@@ -73,7 +73,7 @@ class RunRequest:
         try:
             values = to_datalore(options.get("parameters"))
         except DataloreConfigurationError as error:
-            error.message = f"Notebook {notebook}: {error.message}"
+            error.message = f"Notebook {short_notebook(str(notebook))}: {error.message}"
             raise
         return cls(
             notebook_id=notebook,

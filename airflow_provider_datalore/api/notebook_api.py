@@ -257,8 +257,9 @@ def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]
     :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
-    lists = [data.get(name) for name in ("cellsWithOutputs", "cells")] if isinstance(data, dict) else []
-    lists = [cells for cells in lists if isinstance(cells, list)]
+    lists: list[list[Any]] = []
+    if isinstance(data, dict):
+        lists = [data[name] for name in ("cellsWithOutputs", "cells") if isinstance(data.get(name), list)]
     if not lists:
         unexpected(call, response, "contains no list of cells")
     # The list that was not requested is empty.

@@ -42,6 +42,7 @@ def start_run(request: RunRequest) -> Call:
             "Check that each parameter has the name of a control's Variable in the notebook, and that this Datalore is "
             "new enough for every option that is set."
         ),
+        bad_request_is_general=True,
     )
 
 

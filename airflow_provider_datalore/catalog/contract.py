@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_datalore.api.values import is_param
-from airflow_provider_datalore.catalog.entry import CatalogEntry
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.catalog.controls import LockedControl
     from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
-WHEN_EDITED = ("ignore", "warn", "fail")
+
+class LockedNotebook(Protocol):
+    """What the lock file knows of a notebook; see :class:`.CatalogEntry`."""
+
+    name: str
+    knows_controls: bool
+
+    @property
+    def controls(self) -> Mapping[str, LockedControl]: ...
 
 
-def check_task(
-    notebook_id: object, parameters: object, datalore_conn_id: object, when_edited: object = "ignore"
-) -> None:
-    """Check the arguments of a task when the DAG is read, as far as they stand in the file.
-
-    :raises DataloreConfigurationError: if the catalog has no id for the connection, a parameter has no control, a
-        control does not accept its value, or ``when_edited`` is not valid.
-    """
-    if when_edited not in WHEN_EDITED:
-        from airflow_provider_datalore.exceptions import DataloreConfigurationError
-
-        raise DataloreConfigurationError(
-            f"when_edited is {when_edited!r}; it must be {' or '.join(map(repr, WHEN_EDITED))}."
-        )
-    if not isinstance(notebook_id, CatalogEntry):
-        if when_edited != "ignore":
-            from airflow_provider_datalore.api.text import one_line
-            from airflow_provider_datalore.exceptions import DataloreConfigurationError
-
-            raise DataloreConfigurationError(
-                f"when_edited={when_edited!r} requires a notebook of the catalog, and notebook_id is "
-                f"{one_line(str(notebook_id))!r:.200}.\nOnly the lock file knows the code that was locked.",
-                to_do='use Catalog.read("datalore.lock")[…] as notebook_id, or remove when_edited.',
-            )
-        return
-    if is_written(datalore_conn_id):
-        notebook_id.id_for(str(datalore_conn_id))
-    check_written(notebook_id, parameters)
-
-
-def check_written(entry: CatalogEntry, parameters: object) -> None:
+def check_written(entry: LockedNotebook, parameters: object) -> None:
     """Check the parameters that stand in the DAG file; others are checked when the task runs.
 
     :raises DataloreConfigurationError: names the notebook, the control, the value and what the control accepts.
@@ -56,14 +33,14 @@ def check_written(entry: CatalogEntry, parameters: object) -> None:
         raise problem
 
 
-def problems(entry: CatalogEntry, parameters: Mapping[Any, Any]) -> Iterable[tuple[str, DataloreConfigurationError]]:
+def problems(entry: LockedNotebook, parameters: Mapping[Any, Any]) -> Iterable[tuple[str, DataloreConfigurationError]]:
     """What does not fit among the parameters that stand in the DAG file, with their names."""
     for name, value in parameters.items():
         if is_written(name) and (problem := _problem(entry, name, value, written=True)) is not None:
             yield str(name), problem
 
 
-def typed(entry: CatalogEntry, parameters: object) -> Any:
+def typed(entry: LockedNotebook, parameters: object) -> Any:
     """The parameters of a run that is about to be started, each in the type of its control.
 
     :param parameters: after templates were rendered. What is not a mapping is left to the checks of each run.
@@ -95,7 +72,7 @@ def is_written(value: object) -> bool:
     return True
 
 
-def _problem(entry: CatalogEntry, name: object, value: object, *, written: bool) -> DataloreConfigurationError | None:
+def _problem(entry: LockedNotebook, name: object, value: object, *, written: bool) -> DataloreConfigurationError | None:
     """What is wrong with one parameter; None if nothing is, or if it cannot be known."""
     if not entry.knows_controls:
         return None
@@ -124,7 +101,7 @@ def _problem(entry: CatalogEntry, name: object, value: object, *, written: bool)
     return None
 
 
-def _listed(entry: CatalogEntry) -> str:
+def _listed(entry: LockedNotebook) -> str:
     described = [_described(control) for control in entry.controls.values()]
     return ", ".join(described) if described else "no controls"
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 
 from airflow_provider_datalore.cli.command import Command
+from airflow_provider_datalore.cli.probe import MAX_PARALLEL
 from airflow_provider_datalore.defaults import CONN_ID
-
-MAX_PARALLEL = 50
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
 )
 from airflow_provider_datalore.transport.connection import naming_connection
+from airflow_provider_datalore.wording import short_notebook
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -96,7 +97,7 @@ class DataloreNotebook:
             try:
                 return settings_for(state.cells, parameters)
             except DataloreConfigurationError as error:
-                error.message = f"Notebook {self.id}: {error.message}"
+                error.message = f"Notebook {short_notebook(str(self.id))}: {error.message}"
                 raise
 
     def set_parameters(self, parameters: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:

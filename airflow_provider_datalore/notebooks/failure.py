@@ -53,6 +53,7 @@ class CellFailure:
     :param output: the last lines that the cell printed.
     :param language: the notebook's language, such as ``python``.
     :param reason: why the run probably ended there, if the cell has no error.
+    :param worksheet: the worksheet on which ``number`` is its position, counted from 0; for interactive runs.
     """
 
     cell: str
@@ -64,6 +65,12 @@ class CellFailure:
     output: str
     language: str = "unknown"
     reason: str = ""
+    worksheet: int = 0
+
+    @property
+    def place(self) -> str:
+        """Its number, and its worksheet if that is not the first."""
+        return f"cell {self.number}" + (f" of worksheet {self.worksheet + 1}" if self.worksheet else "")
 
     @property
     def error(self) -> str:
@@ -197,6 +204,7 @@ def _failure(
         output=_printed(cell),
         language=cell.language or "unknown",
         reason=reason,
+        worksheet=cell.worksheet,
     )
 
 

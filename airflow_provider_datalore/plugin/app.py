@@ -21,7 +21,8 @@ from airflow_provider_datalore.plugin.limits import BusyError
 from airflow_provider_datalore.plugin.responses import FileDownload, NotebookPage
 from airflow_provider_datalore.plugin.runs import NotDisplayableError, TabClient
 from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_HEADERS, PAGE_HEADERS
-from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey
+from airflow_provider_datalore.plugin.task_key import TaskKey
+from airflow_provider_datalore.plugin.tasks import NotebookTask
 from airflow_provider_datalore.plugin.view import TabView
 
 STATIC_FOLDER = Path(__file__).with_name("static")

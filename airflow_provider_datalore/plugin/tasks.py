@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_datalore import defaults, xcom
 from airflow_provider_datalore.plugin import triggerers, xcoms
 from airflow_provider_datalore.plugin.task_errors import TaskError
+from airflow_provider_datalore.plugin.task_key import TaskKey
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -29,16 +30,6 @@ _SHOWN_ERROR_STATES = _FAILED_STATES | {"skipped"}
 
 
 _XCOMS = (xcom.RUN_ID, xcom.RUN, xcom.PARAMETERS, xcom.INTERACTIVE_RUN, xcom.ERROR)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskKey:
-    """Identifies a task instance; ``map_index`` is -1 if the task is not mapped."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int
 
 
 class TaskKind(enum.Enum):

@@ -11,7 +11,7 @@ from airflow_provider_datalore import xcom
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from airflow_provider_datalore.plugin.tasks import TaskKey
+    from airflow_provider_datalore.plugin.task_key import TaskKey
 
 _MAX_XCOM_CHARS = 1024 * 1024
 """Maximum size of an XCom that is read, as JSON."""

@@ -42,8 +42,8 @@ class CatalogTask:
         """
         if isinstance(self.notebook_id, str) and when_edited == "ignore":
             return
-        from airflow_provider_datalore.catalog.contract import check_task
         from airflow_provider_datalore.catalog.entry import CatalogEntry
+        from airflow_provider_datalore.catalog.task_arguments import check_task
 
         check_task(self.notebook_id, parameters, self.datalore_conn_id, when_edited)
         if isinstance(self.notebook_id, CatalogEntry):

@@ -17,6 +17,7 @@ _MAX_SOURCE_LINES = 3
 _MAX_OUTPUT_LINES = 3
 _MAX_ERROR_LINES = 2
 
+
 log = logging.getLogger(__name__)
 
 
@@ -31,11 +32,11 @@ def failure_lines(notebook_id: str | None, failure: CellFailure | None) -> tuple
     shown = short_notebook(notebook_id or "(id unknown)")
     if failure.error_name:
         first, _, rest = failure.error.partition("\n")
-        summary = f"Notebook {shown} failed in cell {failure.number}: {one_line(first)}"
+        summary = f"Notebook {shown} failed in {failure.place}: {one_line(first)}"
         lines = [summary] if len(summary) > SUMMARY_CHARS else []
         lines += [f"    {line}" for line in rest.splitlines()[:_MAX_ERROR_LINES]]
     else:
-        summary = f"Notebook {shown} failed: its kernel died in cell {failure.number} (often out of memory)."
+        summary = f"Notebook {shown} failed: its kernel died in {failure.place} (often out of memory)."
         lines = [f"{failure.reason}."]
     lines += [f"{failure.cell[:1].upper()}{failure.cell[1:]}:", *_source(failure)]
     if failure.output:

@@ -57,7 +57,7 @@ def _check(arguments: Mapping[str, Any]) -> None:
     if (notebook_id is None or isinstance(notebook_id, str)) and (when_edited == "ignore" or notebook_id is None):
         return
     from airflow_provider_datalore import defaults
-    from airflow_provider_datalore.catalog.contract import check_task
+    from airflow_provider_datalore.catalog.task_arguments import check_task
 
     connection = arguments.get("datalore_conn_id", defaults.CONN_ID)
     check_task(notebook_id, arguments.get("parameters"), connection, when_edited)

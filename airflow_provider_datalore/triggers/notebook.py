@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.triggers.shared_stream import SharedStreamProducer
 
     from airflow_provider_datalore.api.watching import Seen
+    from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.triggers.polling import Poller
     from airflow_provider_datalore.triggers.watcher import Watcher
 else:
@@ -47,7 +48,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
     The first look is a baseline, and sends nothing. The payload of an event is ``event``, ``notebook_id``, ``at`` (ISO
     8601, by Datalore's clock), ``url``, and ``report_id``, ``file`` or ``success``.
 
-    :param notebook_id: ``owner/id``, or the notebook's pasted address.
+    :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the catalog.
     :param event: ``"report_published"``: a report of the notebook was published or updated. ``"file_changed"``: a file
         of it was written. ``"notebook_edited"``: the sources of its cells were changed; outputs that a run wrote are
         not an edit. ``"run_ended"``: an interactive run has ended that somebody started in Datalore.
@@ -65,7 +66,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
 
     def __init__(
         self,
-        notebook_id: str = "",
+        notebook_id: str | CatalogEntry = "",
         event: str = defaults.REPORT_PUBLISHED,
         file: str | None = None,
         outcome: str = "succeeded",
@@ -79,7 +80,8 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
                 "DataloreNotebookTrigger requires Airflow 3.0 or later, whose AssetWatcher starts DAGs by events. On "
                 "Airflow 2, run a DAG on a schedule that checks Datalore, for example with DataloreRunSensor."
             )
-        self.notebook_id = notebook_id
+        # The arguments of a trigger are stored, so a notebook of the catalog is stored as its id for the connection.
+        self.notebook_id = notebook_id if isinstance(notebook_id, str) else notebook_id.id_for(datalore_conn_id)
         self.event = event
         self.file = file
         self.outcome = outcome

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_datalore.catalog import CatalogEntry
-from airflow_provider_datalore.catalog.contract import check_task, check_written, typed
+from airflow_provider_datalore.catalog.contract import check_written, typed
+from airflow_provider_datalore.catalog.task_arguments import check_task
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, RunState
 
 

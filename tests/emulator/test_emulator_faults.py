@@ -73,7 +73,7 @@ def test_a_post_that_is_dropped_before_it_is_handled_starts_no_run(
 def test_a_run_starts_although_the_response_is_lost(
     client: Client, notebook: Write, datalore: EmulatorProcess, fault: dict[str, Any], client_sees: type[Exception]
 ) -> None:
-    notebook_id = notebook("1", name=f"lost {'-'.join(str(part) for part in fault.values())}")
+    notebook_id = notebook("1")
     datalore.set_faults([{**fault, "when": "after", "method": "POST"}])
     body = {"notebookId": notebook_id}
     patience = 1 if client_sees is requests.Timeout else PATIENCE

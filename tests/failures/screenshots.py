@@ -30,7 +30,7 @@ PICTURES = {
     "error-time-limit": "time_limit",
     "error-key-error": "key_error",
     "error-kernel-died": "kernel_died",
-    "error-artifact-not-written": "artifact_not_written",
+    "error-response-lost": "response_lost",
 }
 """The task of the DAG `failures` for each picture."""
 

@@ -449,15 +449,18 @@ class TestATriggerThatIsLost:
         sales.wait_while_busy()
         assert self.lost(task, context, "Trigger failure")["success"] is True
 
-    def test_one_that_goes_on_is_named(self, notebook: Written, context: Context, tmp_path: Path) -> None:
+    def test_one_that_goes_on_is_named(
+        self, notebook: Written, context: Context, tmp_path: Path, logged: Logged
+    ) -> None:
         sales = notebook(gate(tmp_path / "go"))
         task = operator(sales, deferrable=True)
         deferral(task, context)
         gate_pid(tmp_path / "go")
         with pytest.raises(DataloreInteractiveRunTimeoutError, match=wrapped("its run is running")):
             self.lost(task, context, "Trigger timeout")
-        with pytest.raises(Exception, match="Trigger failure.*its run is running.*a line"):
+        with pytest.raises(Exception, match=wrapped("Trigger failure.*its run is running")):
             self.lost(task, context, "Trigger failure")
+        assert "a line" in logged()
         (tmp_path / "go").touch()
 
     def test_a_turn_that_had_not_come_is_named(self, notebook: Written, context: Context) -> None:

@@ -372,7 +372,7 @@ class TestParameters:
             control("TEXT_INPUT", "name", value="Ann"),
         )
         before = sales.json("cells")
-        with pytest.raises(DataloreConfigurationError, match=words):
+        with pytest.raises(DataloreConfigurationError, match=wrapped(words)):
             play(operator(sales, parameters=parameters), context)
         assert sales.json("cells") == before
         assert started(emulator, sales) == 0
@@ -399,7 +399,7 @@ class TestReports:
         assert "run number 1" in client.get(f"/reports/{sales.id}").text
 
     def test_a_report_that_is_not_there_fails_the_task(self, play: Play, notebook: Written, context: Context) -> None:
-        with pytest.raises(Exception, match="publish the STATIC report.*has no STATIC report"):
+        with pytest.raises(Exception, match=wrapped("has no STATIC report.*publish the STATIC report")):
             play(operator(notebook("1"), update_report="STATIC"), context)
 
 

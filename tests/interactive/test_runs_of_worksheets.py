@@ -51,7 +51,7 @@ def test_a_cell_that_fails_on_the_second_worksheet_fails_the_task(
     assert failure is not None
     assert (failure.number, failure.error) == (2, "KeyError: 'sold'")
     assert "cell 2 of worksheet 2" in failure.cell
-    assert "cell 2 of worksheet 2" in str(failed.value)
+    assert "failed in cell 2 of worksheet 2: KeyError: 'sold'" in " ".join(str(failed.value).split())
     assert task_instance.xcoms["run"]["success"] is False
 
 

@@ -22,7 +22,8 @@ from airflow_provider_datalore.operators.datalore import (
 from airflow_provider_datalore.plugin import tasks
 from airflow_provider_datalore.plugin.runs import TabClient
 from airflow_provider_datalore.plugin.task_errors import TaskError
-from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKey, TaskKind
+from airflow_provider_datalore.plugin.task_key import TaskKey
+from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
 from airflow_provider_datalore.plugin.view import TabView
 from airflow_provider_datalore.run_state import RunState
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor

@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
+from airflow.triggers import base as triggers_base
 from pydantic import BaseModel
 
 from airflow_provider_datalore import xcom
@@ -109,6 +110,13 @@ class TestTheNotebook:
         assert str(hook.notebook(entry).id) == "ann/sales"
         asset = create_asset(entry, host="dl.example.com", datalore_conn_id="production")
         assert asset.uri == "datalore://dl.example.com/prod/0123"
+
+    @pytest.mark.skipif(not hasattr(triggers_base, "BaseEventTrigger"), reason="events need Airflow 3")
+    def test_the_trigger_for_events_stores_its_id(self, entry: CatalogEntry) -> None:
+        from airflow_provider_datalore.triggers.notebook import DataloreNotebookTrigger
+
+        _, stored = DataloreNotebookTrigger(entry, datalore_conn_id="production").serialize()
+        assert stored["notebook_id"] == "prod/0123"
 
 
 class TestTheContractBeforeTheRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -46,6 +47,6 @@ def test_the_form_has_a_field_for_each_control_and_its_values_reach_the_notebook
     assert json.dumps(run["conf"]["title"]) == '"007"'
 
 
-def runs(airflow: SharedAirflow) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = airflow.request("GET", f"/dags/{DAG_ID}/dagRuns")["dag_runs"]
+def runs(airflow: SharedAirflow) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = airflow.request("GET", f"/dags/{DAG_ID}/dagRuns")["dag_runs"]
     return found

@@ -26,6 +26,11 @@ _TO_DO = (
     "OWNER/ID=FILE.ipynb with a file that you have exported or downloaded."
 )
 
+_NO_WORKSPACES = (
+    "the server has no Workspace API, or the token may not read workspaces, which requires the scope WORKSPACE with "
+    "level READ."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -70,10 +75,19 @@ class Reader:
         :raises DataloreError: if the workspaces cannot be listed, or there is no such folder.
         """
         names = tuple(part for part in path.split("/") if part)
+        try:
+            places = list(Workspaces(self.hook).notebooks())
+        except DataloreApiError as error:
+            if error.status not in (403, 404):
+                raise
+            raise DataloreConfigurationError(
+                f"Folder {path!r:.200} cannot be listed: {_NO_WORKSPACES}\n{error.message}",
+                to_do="name the notebooks by their ids or addresses instead of --folder.",
+            ) from error
         # A path may begin with the name of the workspace.
         found = [
             place
-            for place in Workspaces(self.hook).notebooks()
+            for place in places
             if names in (place.folder[: len(names)], (place.workspace, *place.folder)[: len(names)])
         ]
         if not found:
@@ -141,10 +155,7 @@ class Reader:
         except DataloreApiError as error:
             if error.status not in (403, 404):
                 raise
-            self.notes.append(
-                "The folders of the notebooks are not known, so names are titles: the server has no Workspace API, or "
-                "the token may not read workspaces, which requires the scope WORKSPACE with level READ."
-            )
+            self.notes.append(f"The folders of the notebooks are not known, so names are titles: {_NO_WORKSPACES}")
 
     def _read(self, target: Target) -> Read:
         identifier = self.id_of(target)

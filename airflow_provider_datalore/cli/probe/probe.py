@@ -11,14 +11,13 @@ from pathlib import Path
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.cli.command import FAILED, OK, UsageError
-from airflow_provider_datalore.cli.probe import consent, parameters, words
+from airflow_provider_datalore.cli.probe import MAX_PARALLEL, consent, parameters, words
 from airflow_provider_datalore.cli.probe.artifact_watch import ArtifactWatch
 from airflow_provider_datalore.cli.probe.exchange import UNKNOWN_RUN, Exchange
 from airflow_provider_datalore.cli.probe.notebooks import Notebooks, note_challenge
 from airflow_provider_datalore.cli.probe.record import Record
 from airflow_provider_datalore.cli.probe.runs import Runs, Watched
 from airflow_provider_datalore.cli.probe.workspaces import workspace_api
-from airflow_provider_datalore.cli.probe_command import MAX_PARALLEL
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 
