@@ -222,6 +222,10 @@ def test_viewer(emulator: EmulatorProcess, connect: Connect, examine: Examine) -
     assert (result.code, result.failed) == (1, {"Notebook"})
     assert "The owner of the token may only view me/sales" in result["Notebook"]
     assert result.works("run a notebook") is False
+    emulator.set_variant(error_form="empty")
+    without_words = examine("--notebook", "me/sales")["Notebook"]
+    assert "may only view me/sales" in without_words
+    assert "Or: The token is for another notebook only" in without_words
 
 
 def test_notebook_token_of_another_notebook(

@@ -176,16 +176,25 @@ class AccessChecks:
             return None
         if _challenge(response):
             return f"The token may not run {notebook}: {_needs(response)}. {_HOW_TO_CREATE}"
+        return self._viewer_or_other_notebook(notebook, response)
+
+    def _viewer_or_other_notebook(self, notebook: NotebookId, response: Response) -> str:
+        """Which of the two a 403 without a scope means, as far as it can be told; both if it cannot."""
+        reported = excerpt(response.body)
+        quoted = f" Datalore reported: {reported}" if reported else ""
         nowhere = NotebookId(notebook.owner, secrets.token_hex(11))
-        if self.client.send(notebook_api.kernel_status(nowhere)).status in (401, 403):
-            return (
-                f"The token is for another notebook only, not for {notebook}: it was created in that notebook under "
-                "Tools | API token. Create one in this notebook, or under Account settings | API tokens."
-            )
-        return (
+        refuses_all = self.client.send(notebook_api.kernel_status(nowhere)).status in (401, 403)
+        other = (
+            f"The token is for another notebook only, not for {notebook}: it was created in that notebook under Tools "
+            "| API token. Create one in this notebook, or under Account settings | API tokens."
+        )
+        viewer = (
             f"The owner of the token may only view {notebook}, and running it requires edit access. Ask the "
             "notebook's owner for it, or use the token of a user who has it."
         )
+        if refuses_all or "token" in reported.lower():
+            return other + quoted
+        return (viewer if "view" in reported.lower() else f"{viewer} Or: {other}") + quoted
 
     def _refused(self, response: Response) -> Finding:
         self.facts.run_api = self.facts.notebook_api = self.facts.workspace_api = False
