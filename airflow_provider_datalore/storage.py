@@ -275,7 +275,7 @@ def _write_errors(what: str, path: ObjectStoragePath) -> Iterator[None]:
     except Exception as error:
         named = cut(what[:1].upper() + what[1:], 40)
         raise DataloreStorageError(
-            f"{named} cannot be written to {cut(str(path.parent), 60)}: {_brief_reason(error)}.\n"
+            f"{named} cannot be written to {cut(str(path.parent), 40)}: {_brief_reason(error)}.\n"
             f"Could not write {what} to {path}: {_reason(error)}.",
             to_do=_how_to_write(path, error),
         ) from error
@@ -313,7 +313,8 @@ def _brief_reason(error: Exception) -> str:
         return "permission denied"
     if "credentials" in type(error).__name__.lower():
         return "there are no credentials"
-    return cut(_reason(error), 45)
+    text = " ".join(str(error).split()).rstrip(".")
+    return cut(f"{text[:1].lower()}{text[1:]}" or type(error).__name__, 45)
 
 
 def _how_to_write(path: ObjectStoragePath, error: Exception) -> str:

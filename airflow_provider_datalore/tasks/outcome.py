@@ -43,6 +43,7 @@ class RunTask(Protocol):
     outputs: Sequence[str] | None
     output_types: Mapping[str, Any] | None
     max_outage: float
+    datalore_conn_id: str
 
     @property
     def outlets(self) -> list[Any]: ...
@@ -127,7 +128,7 @@ def deliver(
     :param public_url: where users open Datalore, as stored when the task deferred; empty to load the connection.
     """
     notebook_url = notebook_url or _notebook_url(run, hook)
-    metrics.run_ended(hook.datalore_conn_id, hook.operator, success=run.succeeded, seconds=run.duration)
+    metrics.run_ended(task.datalore_conn_id, type(task).__name__, success=run.succeeded, seconds=run.duration)
     values = masked_parameters(parameters)
     earlier = earlier_runs(context)
     push_for_tab(context, xcom.RUN, {**run.to_json(), FIELD: earlier.after(run, values).to_json()})
@@ -241,9 +242,9 @@ def _hand_on(outputs: dict[str, Any], run: Run, context: Context, task: RunTask)
 
 
 def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> None:
-    from airflow_provider_datalore.tasks.artifacts import keep
-
     if task.artifacts_to is not None:
+        from airflow_provider_datalore.tasks.artifacts import keep
+
         keep(run, hook, context, task.artifacts_to, task.max_outage)
 
 

@@ -78,11 +78,18 @@ class BenchAirflow:
                 "REQUESTS_CA_BUNDLE": authority,
                 "SSL_CERT_FILE": authority,
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                # Modules are compiled once, as where users install them, and not at each start of a task.
+                "PYTHONDONTWRITEBYTECODE": "",
             }
             connections = {
                 "datalore_default": {"conn_type": "datalore", "host": url, "password": "a-token-of-some-length"},
                 "e2e_dbt": {"conn_type": "dbt_cloud", "host": f"localhost:{jobs.port}", "login": "1", "password": "t"},
-                "e2e_databricks": {"conn_type": "databricks", "host": url, "password": "token"},
+                "e2e_databricks": {
+                    "conn_type": "databricks",
+                    "host": "https://localhost",
+                    "port": jobs.port,
+                    "password": "token",
+                },
                 "e2e_http": {"conn_type": "http", "host": url},
             }
             self.airflow = LocalAirflow(DAGS, connections=connections, env=env, parallelism=self._slots)

@@ -86,7 +86,8 @@ async def read_databricks(request: web.Request) -> web.Response:
     over = is_over(int(asked))
     state: dict[str, Any] = {"life_cycle_state": "TERMINATED" if over else "RUNNING", "state_message": ""}
     state |= {"result_state": "SUCCESS"} if over else {}
-    return web.json_response({"run_id": int(asked), "run_page_url": "https://localhost/run", "state": state})
+    page = "https://localhost/run"
+    return web.json_response({"job_id": 1, "run_id": int(asked), "run_page_url": page, "state": state})
 
 
 @routes.post("/jobs/{seconds}")

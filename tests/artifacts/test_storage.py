@@ -135,7 +135,7 @@ class TestLocalFiles:
 class TestS3:
     def test_a_missing_bucket_is_an_error(self, s3: Any) -> None:
         where = f"s3://{AWS}@no-such-bucket/a/a.bin"
-        with pytest.raises(DataloreStorageError, match=wrapped(f"{WHAT} to {where}: .*bucket.*Check that")):
+        with pytest.raises(DataloreStorageError, match=wrapped(f"{WHAT} to {where}: .*bucket.*Check the bucket")):
             write([b"x"], folder(f"s3://{AWS}@no-such-bucket/a") / "a.bin", WHAT)
 
     def test_a_missing_bucket_is_an_error_for_a_multipart_upload(self, s3: Any) -> None:

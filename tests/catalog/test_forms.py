@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -59,7 +60,8 @@ def test_all_defaults_are_valid_in_a_dag(entry: CatalogEntry) -> None:
 def test_a_dag_with_a_schedule_may_leave_out_what_the_notebook_has(write_lock: WriteLock) -> None:
     controls = {"shop": {"type": "DROPDOWN", "dynamic": True}, "title": {"type": "TEXT_INPUT", "default": ""}}
     entry = Catalog.read(write_lock({"Shop": {"ids": {"a": "b/c"}, "controls": controls}}))["Shop"]
-    with DAG("sales", schedule="@daily", params=entry.params()) as dag:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    with DAG("sales", schedule="@daily", start_date=start, params=entry.params()) as dag:
         pass
     assert dag.params.validate() == {"shop": None, "title": ""}
 

@@ -119,7 +119,7 @@ def test_a_damaged_file_says_what_is_wrong(tmp_path: Path, case: str) -> None:
     if text is not None:
         path.write_text(text)
     with pytest.raises(DataloreConfigurationError, match=problem or "conflict"):
-        Catalog.read(path)["Sales/Weekly sales"]
+        Catalog.read(path)["Sales/Daily sales"]
 
 
 @pytest.mark.parametrize(

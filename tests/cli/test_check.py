@@ -190,7 +190,7 @@ def test_github_shows_what_is_wrong_beside_its_line(check: Check, monkeypatch: p
     (check.folder / "broken.py").write_text(f'{IMPORTS}DAG\nraise ValueError("no, no: 5%")\n')
     assert check(".") == 1
     annotations = [line for line in check.out.splitlines() if line.startswith("::error ")]
-    assert annotations[0].startswith("::error file=wrong.py,line=11::Task a: Notebook 'me/forecast' has no control")
+    assert annotations[0].startswith("::error file=wrong.py,line=11::Task a: Notebook 'forecast' has no control")
     assert annotations[1].startswith("::error file=broken.py,line=7::")
     assert annotations[1].endswith("no, no: 5%25")
 

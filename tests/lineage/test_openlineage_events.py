@@ -123,7 +123,7 @@ def test_the_failure_event_describes_the_cell(sent: Sent) -> None:
     assert event["run"]["facets"]["externalQuery"]["externalQueryId"] in sent.run_id("me/bad")
     message = event["run"]["facets"]["errorMessage"]["message"]
     assert "KeyError: 'today'" in message
-    assert "in cell 2 (In[2]), starting with 'rows = {}'" in message
+    assert "Cell 2 (In[2]), starting with 'rows = {}'" in message
 
 
 def test_the_events_of_a_sensor_have_its_run_from_the_start(sent: Sent) -> None:

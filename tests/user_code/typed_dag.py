@@ -191,12 +191,16 @@ with DAG("typed_dag", schedule=None, tags=["datalore"], default_args={"on_failur
     def without_parameters() -> None: ...
 
     in_eu = report("eu")
-    assert_type(in_eu, XComArg)
-    assert_type(report("us", days=1), XComArg)
-    assert_type(without_parameters(), XComArg)
-    assert_type(report.override(task_id="in_asia", deferrable=False)("asia"), XComArg)
-    assert_type(report.partial(days=1).expand(region=["north", "south"]), XComArg)
-    assert_type(report.expand_kwargs([{"region": "west", "days": 2}]), XComArg)
+    outputs: list[XComArg] = [
+        in_eu,
+        report("us", days=1),
+        without_parameters(),
+        report.override(task_id="in_asia", deferrable=False)("asia"),
+        report.partial(days=1).expand(region=["north", "south"]),
+        report.expand_kwargs([{"region": "west", "days": 2}]),
+    ]
+    outputs.append(in_eu.value("revenue"))
+    assert_type(in_eu.value("revenue"), XComArg)
 
     @task
     def with_hook() -> str:
