@@ -110,7 +110,9 @@ CallerOrBrowser = Annotated[Caller, Depends(caller_or_browser)]
 
 
 class RequireScope:
-    """A dependency that refuses tokens whose scope does not cover a call.
+    """Its method :meth:`check` is a dependency that refuses tokens whose scope does not cover a call.
+
+    A method, since FastAPI before 0.118 (with Airflow 3.0 and 3.1) cannot read the annotations of a callable object.
 
     :param scope: the scope that the call requires; None for that of the Run API, which depends on the variant.
     :param level: the access that the call requires, if the scope is ``WORKSPACE``.
@@ -120,7 +122,7 @@ class RequireScope:
         self._scope = scope
         self._level = level
 
-    def __call__(self, caller: CurrentCaller, emulator: CurrentEmulator) -> None:
+    def check(self, caller: CurrentCaller, emulator: CurrentEmulator) -> None:
         """Check the token of a request.
 
         :raises RefusedError: 403, the scope of the token does not cover the call.

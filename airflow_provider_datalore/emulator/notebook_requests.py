@@ -41,7 +41,7 @@ def notebook_router() -> APIRouter:
         dependencies=[
             Security(HTTPBearer(auto_error=False)),
             Depends(require_notebook_api),
-            Depends(RequireScope(Scope.NOTEBOOK_API)),
+            Depends(RequireScope(Scope.NOTEBOOK_API).check),
         ],
         responses=ERROR_RESPONSES,
     )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # The bearer scheme is for the OpenAPI document only; `CurrentCaller` checks the token.
 _DOCUMENTED = Security(HTTPBearer(auto_error=False))
-_RUN_SCOPE = Depends(RequireScope(None))
+_RUN_SCOPE = Depends(RequireScope(None).check)
 router = APIRouter(dependencies=[_DOCUMENTED, _RUN_SCOPE], responses=ERROR_RESPONSES)
 artifacts_router = APIRouter(dependencies=[_DOCUMENTED], responses=ERROR_RESPONSES)
 

@@ -23,14 +23,14 @@ def require_workspace_api(emulator: CurrentEmulator) -> None:
 
 
 _DOCUMENTED = [Security(HTTPBearer(auto_error=False)), Depends(require_workspace_api)]
-_READ = Depends(RequireScope(Scope.WORKSPACE, Level.READ))
+_READ = Depends(RequireScope(Scope.WORKSPACE, Level.READ).check)
 
 WorkspaceId = Annotated[str, Query(alias="workspaceId")]
 
 router = APIRouter(prefix="/api/workspaces/v1", dependencies=[*_DOCUMENTED, _READ], responses=ERROR_RESPONSES)
 user_router = APIRouter(
     prefix="/api/user_public/v1",
-    dependencies=[*_DOCUMENTED, Depends(RequireScope(Scope.USER_BASIC))],
+    dependencies=[*_DOCUMENTED, Depends(RequireScope(Scope.USER_BASIC).check)],
     responses=ERROR_RESPONSES,
 )
 
