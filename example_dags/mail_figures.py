@@ -35,11 +35,11 @@ with DAG("datalore_mail_figures", schedule=[PUBLISHED], max_active_runs=1, tags=
 
     # [START events]
     @task
-    def mail(run_id: str, triggering_asset_events: Any = None) -> list[str]:
+    def mail(figures_run: str, triggering_asset_events: Any = None) -> list[str]:
         """Write one mail for each event that started this DAG; a manual run has none."""
         events = (triggering_asset_events or {}).get(PUBLISHED, [])
         published = [event.extra["payload"] for event in events]
-        mails = [f"Report {each['report_id']} of {each['at']}: {each['url']} (run {run_id})" for each in published]
+        mails = [f"Report {each['report_id']} of {each['at']}: {each['url']} (run {figures_run})" for each in published]
         for text in mails:
             print(text)  # send it with your provider's mail function
         return mails

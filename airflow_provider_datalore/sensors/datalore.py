@@ -244,11 +244,11 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
             self.log.warning("The status of run %s could not be read: %s", self.run_id, error.summary)
             return None
         self._outage.end()
-        self._last_seen = run
+        is_first, self._last_seen = self._last_seen is None, run
         url = self._url(run)
         if not run.is_finished:
             self.log.info("Run %s is %r: %s", self.run_id, run.status or "running", url)
-        if url != self.notebook_url:
+        if is_first or url != self.notebook_url:
             push_link(context, xcom.NOTEBOOK_URL, url)
             self.notebook_url = url
         return run

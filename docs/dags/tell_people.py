@@ -40,7 +40,6 @@ with DAG("tell_people", schedule=None) as dag:
     DataloreRunNotebookOperator(
         task_id="report",
         notebook_id="me/daily_sales",
-        outputs=["revenue"],
         on_success_callback=tell_slack,
         on_failure_callback=[tell_slack, send_mail],
     )

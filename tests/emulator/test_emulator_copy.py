@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,12 @@ def test_the_original_stays_byte_identical(folder: Path) -> None:
 
 
 def token_of(process: EmulatorProcess) -> str:
-    [line] = [line for line in process.output if line.startswith("Sign in a browser")]
+    deadline = time.monotonic() + 60
+    # Another thread reads what the process prints.
+    while not (lines := [line for line in process.output if line.startswith("Sign in a browser")]):
+        assert time.monotonic() < deadline, process.output
+        time.sleep(0.05)
+    [line] = lines
     return line.strip().partition("?token=")[2]
 
 

@@ -430,7 +430,11 @@ def test_a_port_that_nobody_listens_on_is_never_connected(side: Side) -> None:
     with pytest.raises(DataloreUnavailableError) as caught:
         asks(side, connection_to(DOWN))
     assert caught.value.never_received
-    for part in ("connection 'dl'", "no connection to http://127.0.0.1:9 could be made", "Check the connection's host"):
+    for part in (
+        "connection 'dl'",
+        "no connection to http://127.0.0.1:9 could be made",
+        "Check host, port and proxies of connection 'dl'",
+    ):
         assert part in in_one(caught.value)
 
 

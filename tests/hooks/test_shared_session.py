@@ -363,7 +363,7 @@ async def test_a_backend_that_breaks_is_named(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(DataloreAsyncHook, "_look_up", broken)
     with pytest.raises(
-        DataloreConfigurationError, match=wrapped(r"look up connection 'dl' \(OSError: no route to the vault\)")
+        DataloreConfigurationError, match=wrapped(r"look up connection 'dl'\. OSError: no route to the vault")
     ):
         await DataloreAsyncHook("dl").get_run("r1")
 

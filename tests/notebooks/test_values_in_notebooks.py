@@ -99,7 +99,6 @@ class TestValuesOfTaggedCells:
             ("{1: 2}", "{1: 2}"),
             ("[1] 5", "[1] 5"),
             ("   a\n0  1", "   a\n0  1"),
-            ("<function f>", "<function f>"),
             ("007", "007"),
         ],
     )

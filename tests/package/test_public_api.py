@@ -82,7 +82,7 @@ CHANGES = {
         "removed  operators.datalore.DataloreUploadFileOperator(max_outage)\n",
     ),
     "new required argument": (
-        *("assets/datalore.py", "def create_asset(notebook: str, *,", "def create_asset(notebook: str, *, team: str,"),
+        *("assets/datalore.py", "    host: str = CLOUD_HOST,", "    team: str,\n    host: str = CLOUD_HOST,"),
         "added    assets.datalore.create_asset(team): by name only, required  # str\n",
     ),
     "argument by name only": (
