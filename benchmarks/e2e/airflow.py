@@ -16,7 +16,11 @@ from dev.local_airflow import LocalAirflow
 from dev.processes import wait_for
 from tests.faults.services import Services
 
-DAGS = Path(__file__).parent / "dags"
+DAG_FILE = """# A DAG file of Airflow.
+from benchmarks.e2e.ways import define
+
+define("{way}")
+"""
 LONGEST_RUN = 1800.0
 """Seconds for one run of a DAG."""
 SETTLING_TIME = 8.0
@@ -54,13 +58,13 @@ class BenchAirflow:
     def __init__(self, ways: list[str], mapped: int, mapped_seconds: float, slots: int, heartbeat: int) -> None:
         self._stack = ExitStack()
         self._env = {
-            "E2E_WAYS": ",".join(ways),
             "E2E_MAPPED": str(mapped),
             "E2E_MAPPED_SECONDS": f"{mapped_seconds:g}",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": str(heartbeat),
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "20",
         }
+        self._ways = ways
         self._slots = slots
 
     def __enter__(self) -> Self:
@@ -92,10 +96,14 @@ class BenchAirflow:
                 },
                 "e2e_http": {"conn_type": "http", "host": url},
             }
-            self.airflow = LocalAirflow(DAGS, connections=connections, env=env, parallelism=self._slots)
+            dags = folder / "dags"
+            dags.mkdir()
+            for way in self._ways:
+                (dags / f"e2e_{way}.py").write_text(DAG_FILE.format(way=way))
+            self.airflow = LocalAirflow(dags, connections=connections, env=env, parallelism=self._slots)
             self.airflow.request_timeout = LONGEST_RUN
             stack.enter_context(self.airflow)
-            self.airflow.wait_for_dags([f"e2e_{way}_mapped" for way in self._env["E2E_WAYS"].split(",")], 180)
+            self.airflow.wait_for_dags([f"e2e_{way}_mapped" for way in self._ways], 180)
             self._database = Database(database)
             stack.callback(self._database.close)
             self._database.record_changes()

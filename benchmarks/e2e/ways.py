@@ -1,4 +1,7 @@
-"""For each way to run a job: a DAG with one task, whose conf says how long the job lasts, and one with many."""
+"""The ways to run a job, each as a DAG with one task, whose conf says how long the job lasts, and one with many.
+
+Each way has a DAG file of its own: the process of a task reads its file, and pays for all that is imported there.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, BaseOperator, task
-
-from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
-from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 
 MAPPED = int(os.environ["E2E_MAPPED"])
 MAPPED_SECONDS = os.environ["E2E_MAPPED_SECONDS"]
@@ -23,11 +23,15 @@ Way = tuple[type[BaseOperator], dict[str, Any], Callable[[str, str], dict[str, A
 
 
 def datalore(**options: Any) -> Way:
+    from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+
     options = {"notebook_id": "me/sales", "poll_interval": POLL_INTERVAL, **options}
     return DataloreRunNotebookOperator, options, lambda seconds, _: {"parameters": {"seconds": seconds}}
 
 
 def datalore_sensor() -> Way:
+    from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+
     options = {"deferrable": True, "poke_interval": POLL_INTERVAL}
     return DataloreRunSensor, options, lambda seconds, name: {"run_id": f"timed-{seconds}-{name}"}
 
@@ -68,14 +72,6 @@ WAYS: dict[str, Callable[[], Way]] = {
     "http_sensor": http_sensor,
 }
 
-for way in set(os.environ["E2E_WAYS"].split(",")) & WAYS.keys():
-    operator, arguments, of_job = WAYS[way]()
-    with DAG(f"e2e_{way}", schedule=None, render_template_as_native_obj=False):
-        operator(task_id="job", **arguments, **of_job(SECONDS, f"{way}-{RUN}"))
-    with DAG(f"e2e_{way}_mapped", schedule=None, max_active_tasks=MAPPED):
-        jobs = [of_job(MAPPED_SECONDS, f"{way}-{number}-{RUN}") for number in range(MAPPED)]
-        operator.partial(task_id="job", **arguments).expand_kwargs(jobs)
-
 
 def wait_in_a_loop(seconds: str) -> None:
     """What many write by hand: start a job, and ask every second whether it has ended."""
@@ -88,8 +84,17 @@ def wait_in_a_loop(seconds: str) -> None:
         time.sleep(POLL_INTERVAL)
 
 
-if "task_loop" in os.environ["E2E_WAYS"].split(","):
-    with DAG("e2e_task_loop", schedule=None):
-        task(task_id="job")(wait_in_a_loop)(SECONDS)
-    with DAG("e2e_task_loop_mapped", schedule=None, max_active_tasks=MAPPED):
-        task(task_id="job")(wait_in_a_loop).expand(seconds=[MAPPED_SECONDS] * MAPPED)
+def define(way: str) -> None:
+    """Define the two DAGs of a way."""
+    if way == "task_loop":
+        with DAG("e2e_task_loop", schedule=None):
+            task(task_id="job")(wait_in_a_loop)(SECONDS)
+        with DAG("e2e_task_loop_mapped", schedule=None, max_active_tasks=MAPPED):
+            task(task_id="job")(wait_in_a_loop).expand(seconds=[MAPPED_SECONDS] * MAPPED)
+        return
+    operator, arguments, of_job = WAYS[way]()
+    with DAG(f"e2e_{way}", schedule=None):
+        operator(task_id="job", **arguments, **of_job(SECONDS, f"{way}-{RUN}"))
+    with DAG(f"e2e_{way}_mapped", schedule=None, max_active_tasks=MAPPED):
+        jobs = [of_job(MAPPED_SECONDS, f"{way}-{number}-{RUN}") for number in range(MAPPED)]
+        operator.partial(task_id="job", **arguments).expand_kwargs(jobs)
