@@ -175,8 +175,8 @@ def test_whatever_the_fields_of_cells_are_they_are_described_and_rendered(cells:
         path.write_text(json.dumps(made))
         notebook = read_notebook(path)
         session = Session(path, asyncio.Semaphore(), lambda work: pytest.fail("not started"), Variant)
-        outcomes = [cell_json.outcome(session, cell, number) for number, cell in enumerate(notebook.cells)]
-        json.dumps([cell_json.details(session, notebook), outcomes])
+        outcomes = [cell_json.outcome(session, notebook, number) for number in range(len(cells))]
+        json.dumps([cell_json.details_of_all(session, notebook, 0), outcomes])
         assert "<html" in render(notebook, "odd")
         write_notebook(notebook, path)
         assert len(read_notebook(path).cells) == len(cells)
