@@ -189,7 +189,8 @@ def duration_ratio(before: bytes, now: bytes, until: int) -> float | None:
 
 
 def _own_cells(content: bytes) -> list[CodeCell]:
-    return [cell for cell in code_cells(content) if _INJECTED_TAG not in cell.tags]
+    """The code cells, without those that are empty: whether there is an empty cell makes no difference."""
+    return [cell for cell in code_cells(content) if _INJECTED_TAG not in cell.tags and _comparable(cell)]
 
 
 def _matched(earlier: Sequence[CodeCell], later: Sequence[CodeCell]) -> list[tuple[int | None, int | None]]:
@@ -301,15 +302,13 @@ def _changes(cells: _Cells) -> Iterator[CellChange]:
         if old is not None and new is not None and before == now:
             continue
         number = cells.now[new].number if new is not None else cells.before[old or 0].number
-        # A cell without code in one of the notebooks makes no difference.
-        if before or now:
-            yield CellChange(
-                number,
-                edited=old is not None and new is not None,
-                added=old is None,
-                removed=new is None,
-                lines=_changed_lines(before, now),
-            )
+        yield CellChange(
+            number,
+            edited=old is not None and new is not None,
+            added=old is None,
+            removed=new is None,
+            lines=_changed_lines(before, now),
+        )
 
 
 def _changed_lines(before: str, now: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -211,15 +212,21 @@ def test_the_number_of_slots_can_grow_and_shrink() -> None:
     asyncio.run(scenario())
 
 
-def test_the_number_of_parallel_runs_can_change(client: Client, notebook: Write, datalore: EmulatorProcess) -> None:
+def test_the_number_of_parallel_runs_can_change(
+    client: Client, notebook: Write, datalore: EmulatorProcess, tmp_path: Path
+) -> None:
     wait_until(lambda: all(run["state"] in ("succeeded", "failed") for run in datalore.runs()))
     datalore.set_variant(parallel_limit=1, over_limit="429", retry_after=7)
-    notebook_id = notebook("import time; time.sleep(2)")
+    may_end = tmp_path / "may-end"
+    notebook_id = notebook(
+        f"import pathlib, time\nwhile not pathlib.Path({str(may_end)!r}).exists():\n    time.sleep(0.05)"
+    )
     first = client.start(notebook_id)
     refused = client.submit(notebook_id)
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "7")
     datalore.set_variant(parallel_limit=2, over_limit="429")
     second = client.start(notebook_id)
+    may_end.touch()
     assert client.wait(first)["success"] is client.wait(second)["success"] is True
 
 

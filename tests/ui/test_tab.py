@@ -195,6 +195,6 @@ def test_a_removed_artifact_is_reported(opened: Open, ended: Callable[..., Tab],
 def test_it_fits_into_a_small_window(opened: Open, failed: Tab) -> None:
     with opened(failed, viewport={"width": 700, "height": 900}) as page:
         tab = tab_of(page)
-        expect(tab.get_by_text("KeyError").or_(tab.locator("iframe"))).to_be_visible(timeout=SHOWN)
+        expect(tab.get_by_text("KeyError").or_(tab.locator("iframe")).first).to_be_visible(timeout=SHOWN)
         width = tab.locator("html").evaluate("element => [element.scrollWidth, element.clientWidth]")
         assert width[0] <= width[1]
