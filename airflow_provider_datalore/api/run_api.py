@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from airflow_provider_datalore.api.artifact_path import artifact_path
 from airflow_provider_datalore.api.calls import (
     Call,
     Response,
@@ -23,8 +24,8 @@ from airflow_provider_datalore.api.calls import (
 )
 from airflow_provider_datalore.api.flow import Flow, send
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
-from airflow_provider_datalore.api.text import MAX_EXCERPT_CHARS, shorten
-from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreUnexpectedResponseError
+from airflow_provider_datalore.api.text import shorten
+from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.wording import cut, short_id, short_notebook
 
 _RUN_FIELDS = frozenset({"runId", "notebookId", "startTime", "endTime", "status", "success"})
@@ -80,16 +81,9 @@ def get_artifact(artifact: Artifact, receive: Callable[[Iterator[bytes]], Any] |
     :param receive: reads its content, in chunks; None keeps it in the response.
     :raises DataloreUnexpectedResponseError: if its path is not a path on that host.
     """
-    path = artifact.path
-    if not path.startswith("/") or path.startswith("//") or {".", ".."} & set(re.split(r"[/\\]", path)):
-        raise DataloreUnexpectedResponseError(
-            f"The path of artifact {artifact.name!r:.40} is not a path on Datalore's own host.\n"
-            f"Datalore returned {path[:MAX_EXCERPT_CHARS]!r}, which was not requested.",
-            to_do="Tell the administrator of Datalore.",
-        )
     return Call(
         "GET",
-        quote(path, safe="/", errors="replace"),
+        artifact_path(artifact),
         f"download artifact {artifact.name!r}",
         receive=receive,
         missing=f"Artifact {artifact.name!r:.60} was not found (404)",

@@ -14,10 +14,7 @@ from airflow_provider_datalore import defaults, settings, xcom
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
-from airflow_provider_datalore.operators.artifacts import DataloreDownloadArtifactsOperator
 from airflow_provider_datalore.operators.dag_params import params_of_run
-from airflow_provider_datalore.operators.files import DataloreDownloadFileOperator, DataloreUploadFileOperator
-from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
 from airflow_provider_datalore.tasks.catalog_task import CatalogTask
 from airflow_provider_datalore.tasks.failing import fails_in_lines
 from airflow_provider_datalore.tasks.output_values import OutputValues
@@ -32,6 +29,9 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.waiting import WaitPolicy
     from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.datalore import DataloreHook
+    from airflow_provider_datalore.operators.artifacts import DataloreDownloadArtifactsOperator
+    from airflow_provider_datalore.operators.files import DataloreDownloadFileOperator, DataloreUploadFileOperator
+    from airflow_provider_datalore.operators.interactive import DataloreInteractiveRunOperator
     from airflow_provider_datalore.tasks.next_step import Facts
     from airflow_provider_datalore.tasks.run_store import RunStore
 
@@ -42,6 +42,22 @@ __all__ = [
     "DataloreRunNotebookOperator",
     "DataloreUploadFileOperator",
 ]
+
+_MODULES = {
+    "DataloreDownloadArtifactsOperator": "artifacts",
+    "DataloreDownloadFileOperator": "files",
+    "DataloreInteractiveRunOperator": "interactive",
+    "DataloreUploadFileOperator": "files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import another operator when it is used: each start of a task imports what its DAG file imports."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"airflow_provider_datalore.operators.{_MODULES[name]}"), name)
 
 
 class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseOperator):

@@ -6,7 +6,6 @@ XCom ``run`` of each run carries this on from the run before it, so one XCom is 
 from __future__ import annotations
 
 import logging
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,6 +63,8 @@ class History:
     @property
     def usual_duration(self) -> float | None:
         """Seconds that a run usually takes: the median of the last ten; None if there were fewer than three."""
+        import statistics
+
         return statistics.median(self.durations) if len(self.durations) >= _MIN_DURATIONS else None
 
     def is_unusual(self, seconds: float) -> bool:

@@ -16,7 +16,6 @@ from airflow_provider_datalore.exceptions import (
     DataloreStorageError,
     RunState,
 )
-from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 from airflow_provider_datalore.tasks.explaining import failure_lines, masked
 from airflow_provider_datalore.tasks.history import FIELD, earlier_runs, masked_parameters, report_unusual_duration
 from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
@@ -263,15 +262,17 @@ def _executed_notebook(run: Run, hook: DataloreHook) -> Iterator[str]:
 
 
 def _artifact_url(artifact: Artifact, hook: DataloreHook, public_url: str) -> str:
-    from airflow_provider_datalore.api.run_api import get_artifact
+    from airflow_provider_datalore.api.artifact_path import artifact_path
 
-    return public_url + get_artifact(artifact).path if public_url else hook.artifact_url(artifact)
+    return public_url + artifact_path(artifact) if public_url else hook.artifact_url(artifact)
 
 
 def _read_notebook(run: Run, hook: DataloreHook) -> bytes | None:
     if (notebook := run.executed_notebook) is None:
         log.warning("Cannot tell why run %s failed: its artifacts contain no executed notebook.", run.run_id)
         return None
+    from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
+
     try:
         return hook.read_artifact(notebook, max_bytes=MAX_NOTEBOOK_BYTES, within=EXPLAIN_TIMEOUT)
     except Exception as problem:

@@ -65,6 +65,9 @@ class RunStore:
         return self._store is not None and not self._has_failed
 
     def _open(self, context: Context) -> StateStore | None:
+        own: StateStore | None = context.get("task_state_store")
+        if own is not None:
+            return own
         from airflow_provider_datalore.tasks.state_stores import open_store
 
         try:

@@ -47,14 +47,13 @@ def configured_run_store() -> str:
 
 
 def open_store(context: Context) -> StateStore | None:
-    """The store of a task: Airflow's own (3.3 and later), otherwise the configured one; None if there is none.
+    """The configured store of a task, on an Airflow that has none of its own; None if none is configured.
 
     :raises DataloreConfigurationError: if the configured folder is malformed, or its file system is not installed.
     """
-    own: StateStore | None = context.get("task_state_store")
-    configured = "" if own is not None else configured_run_store()
+    configured = configured_run_store()
     if not configured:
-        return own
+        return None
     entries = Entries.of(context)
     if configured.lower() == VARIABLES:
         return VariableStore(entries)

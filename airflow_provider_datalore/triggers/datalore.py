@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.durations import seconds
-from airflow_provider_datalore.triggers.notebook import DataloreNotebookTrigger
+
+if TYPE_CHECKING:
+    from airflow_provider_datalore.triggers.notebook import DataloreNotebookTrigger
 
 __all__ = ["DataloreNotebookTrigger", "DataloreRunTrigger"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the other trigger when it is used: a task that defers needs only the one for runs."""
+    if name != "DataloreNotebookTrigger":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from airflow_provider_datalore.triggers.notebook import DataloreNotebookTrigger
+
+    return DataloreNotebookTrigger
 
 
 class DataloreRunTrigger(BaseTrigger):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import BaseModel, RootModel, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from airflow_provider_datalore import exceptions
 from airflow_provider_datalore.api.models import Run
@@ -72,11 +72,9 @@ def read_idle(event: object) -> None:
 
     :raises DataloreError: as in :func:`read`.
     """
-    _read(event, "idle", _Flag)
+    from pydantic import RootModel
 
-
-class _Flag(RootModel[Literal[True]]):
-    """True, and nothing else."""
+    _read(event, "idle", RootModel[Literal[True]])
 
 
 def _read(event: object, key: str, model: type[_Model]) -> _Model:
