@@ -25,6 +25,9 @@ nitpick_ignore_regex = [
     ("py:.*", r"airflow_provider_datalore\.lineage\..*"),
     # Private base classes are not documented.
     ("py:.*", r"airflow_provider_datalore\..*\._\w+"),
+    # Classes that operators and sensors share, which are not documented.
+    ("py:.*", r"airflow_provider_datalore\.tasks\..*"),
+    ("py:.*", r"(os\.PathLike|LockedControl)"),
     ("py:.*", r"(AirflowSensorTimeout|Context|ObjectStoragePath|TaskInstanceKey|datetime|timedelta)"),
     # Types of annotations, which Sphinx cannot resolve.
     ("py:.*", r"(Lenient|Unpack|UtcDatetime)"),

@@ -40,7 +40,7 @@ class CellChange:
 
     :param number: its position among all cells, counted from 1: in the later notebook, or of a removed cell in the
         earlier one.
-    :param lines: the changed lines, each after ``- `` or ``+ ``.
+    :param lines: the changed lines, each after a minus or a plus sign and a blank.
     """
 
     number: int
