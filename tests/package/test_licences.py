@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 
 NAME = "airflow-provider-datalore"
 FREE = re.compile(
-    r"Apache[ -]?(2\.0|Software License|License, Version 2\.0)|BSD([ -][23]-Clause)?( License)?|0BSD|[23]-Clause BSD License"
+    r"Apache[ -]?(2\.0|Software License|License, Version 2\.0)"
+    r"|BSD([ -][23]-Clause)?( License)?|0BSD|[23]-Clause BSD License"
     r"|MIT(-0)?( License)?|ISC( License)?( \(ISCL\))?|PSF-2\.0|Python Software Foundation License"
     r"|The Unlicense( \(Unlicense\))?|HPND"
     # Changes to their own files have to be published, and nothing else.
