@@ -90,8 +90,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         None saves nothing. (templated)
     :param outputs: names of values that the notebook returns: glued with scrapbook, or the output of a cell that is
         tagged ``xcom:<name>``. XCom ``outputs`` holds them by name, and ``task.value(name)`` hands one on. A missing
-        value fails the task. A mapping gives each name the type that its value has to have, such as ``{"revenue": float,
-        "top": list[str], "report": Report}`` with a pydantic model ``Report``, whose value is a dict. (templated)
+        value fails the task. A mapping gives each name the type that its value has to have, such as
+        ``{"revenue": float, "top": list[str], "report": Report}`` with a pydantic model ``Report``, whose value is a
+        dict. (templated)
     :param when_edited: what to do if the code is not the one that was locked, for a notebook of the catalog:
         ``"ignore"``, ``"warn"`` in the log, or ``"fail"``.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
