@@ -63,9 +63,10 @@ def test_the_quick_start_uses_the_default_port_that_it_names() -> None:
 
 
 def exported(env: dict[str, str]) -> Any:
-    command = [sys.executable, "-m", "airflow", "connections", "export", "-", "--file-format", "json"]
-    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True, timeout=120)
-    return json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{") :])[0]
+    path = Path(env["AIRFLOW_HOME"], "connections.json")
+    command = [sys.executable, "-m", "airflow", "connections", "export", str(path), "--file-format", "json"]
+    subprocess.run(command, env=env, check=True, capture_output=True, timeout=120)
+    return json.loads(path.read_text())
 
 
 def test_the_command_that_adds_a_connection_adds_it(tmp_path: Path) -> None:

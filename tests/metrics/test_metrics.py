@@ -46,7 +46,7 @@ def connect_stats(monkeypatch: pytest.MonkeyPatch) -> None:
         from airflow.metrics.statsd_logger import get_statsd_logger
         from airflow.stats import Stats
 
-        monkeypatch.setattr(Stats, "instance", get_statsd_logger())
+        monkeypatch.setattr(Stats, "instance", get_statsd_logger(Stats))
         return
     from airflow.sdk.observability.metrics import stats_utils
 
