@@ -125,9 +125,9 @@ def tables(size: int) -> bytes:
     return json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells}).encode()
 
 
-@pytest.mark.parametrize(("size", "seconds"), [(2_000_000, 2), (20_000_000, 15)])
+@pytest.mark.parametrize(("size", "seconds"), [(2_000_000, 20), (20_000_000, 60)])
 def test_a_large_notebook_is_rendered_in_time(size: int, seconds: float) -> None:
-    """Seconds of CPU, of which it uses one."""
+    """Seconds of CPU, far more than it uses: they tell linear work from quadratic."""
     program = (
         "import resource, subprocess, sys\n"
         "done = subprocess.run([sys.executable, '-m', 'airflow_provider_datalore.plugin.render', 'light'],"
