@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 
+import airflow
 import pytest
 
 from airflow_provider_datalore.api.models import NotebookId
@@ -20,6 +21,10 @@ from airflow_provider_datalore.plugin.view import TabView
 from airflow_provider_datalore.run_state import RunState
 from tests.plugin.conftest import numbers, reports, task
 from tests.scripted_server import ScriptedServer
+
+pytestmark = pytest.mark.skipif(
+    tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 1), reason="Airflow before 3.1 has no tabs"
+)
 
 BEGAN = datetime(2026, 1, 31, 8, tzinfo=UTC)
 ENDED = BEGAN + timedelta(minutes=5)

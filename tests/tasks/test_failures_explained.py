@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datalore.exceptions import DataloreRunFailedError
+from airflow_provider_datalore.notebooks import reading
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.tasks import outcome
@@ -131,7 +132,7 @@ def test_one_that_is_too_long_or_too_slow_is_left(
     assert time.monotonic() - began < 20
     assert "could not be read" in logged()
 
-    monkeypatch.setattr(outcome, "MAX_NOTEBOOK_BYTES", 10)
+    monkeypatch.setattr(reading, "MAX_NOTEBOOK_BYTES", 10)
     failed_run.starts("run-1").route("GET", ARTIFACT, json=notebook())
     assert run(context).failure is None
 
