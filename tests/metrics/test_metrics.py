@@ -41,7 +41,7 @@ def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[StatsdServer]:
 
 
 def connect_stats(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process's Airflow stats begin anew, with the present configuration."""
+    """Let this process's Airflow stats start again, with the present configuration."""
     if AIRFLOW.startswith(("2.", "3.0.", "3.1.")):
         from airflow.metrics.statsd_logger import get_statsd_logger
         from airflow.stats import Stats
