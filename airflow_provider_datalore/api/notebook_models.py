@@ -94,6 +94,10 @@ class Cell(JsonModel):
         """Whether it is executed if the cells of the notebook are run one by one: if it contains code, or a control."""
         return self.runs or self.cell_type == "CONTROL"
 
+    def as_executed(self) -> dict[str, Any]:
+        """What XCom ``run`` has of a cell that was executed, as JSON: not its code."""
+        return self.model_dump(mode="json", exclude={"source", "data"})
+
     @property
     def place(self) -> tuple[int, int]:
         """Where it is in the notebook, to compare it with other cells."""

@@ -31,6 +31,17 @@ class NotebookState:
     cells: tuple[Cell, ...] = ()
     worksheets: int = 1
 
+    def quiet_for(self, now: float) -> float | None:
+        """Seconds since the last execution of a cell; None if Datalore does not report it.
+
+        Negative if Datalore's clock is ahead.
+
+        :param now: the current time, in epoch seconds.
+        """
+        ends = [cell.timing.ended_at(now) for cell in self.cells if cell.timing is not None]
+        latest = max((end for end in ends if end is not None), default=None)
+        return None if latest is None else now - latest
+
     def on(self, worksheet: int) -> tuple[Cell, ...]:
         """The cells of one worksheet."""
         return tuple(cell for cell in self.cells if cell.worksheet == worksheet)
@@ -139,6 +150,13 @@ class Snapshot:
     def kept_cells(self) -> int:
         """How many cells of earlier tries count as executed, from the first on."""
         return self.kept[-1].last if self.kept else 0
+
+    def resumption(self) -> dict[str, Any]:
+        """What :class:`.InteractiveRun` says of a resumed run, as arguments; empty if it was not resumed."""
+        if not self.kept:
+            return {}
+        words = resumed_words(self.kept, len(self.required))
+        return {"resumed_at": self.kept_cells + 1, "kept": self.kept_cells, "resumed": words}
 
     @classmethod
     def take(cls, notebook: NotebookId, state: NotebookState, controls: Mapping[str, Mapping[str, Any]]) -> Snapshot:
