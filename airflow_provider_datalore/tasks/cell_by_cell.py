@@ -58,7 +58,14 @@ def begin_when_idle(
         log.info("Parameters: %s", shown_parameters(parameters))
     left = failures.find(notebook, state, parameters) if failures is not None else None
     number = next_number(notebook, state) if left is not None else None
-    if left is not None and number is not None and number > left.highest(state):
+    highest = max((cell.execution_count or 0 for cell in state.cells), default=0)
+    if left is not None and number is not None and number > max(highest, left.highest):
+        if others := number - 1 - left.highest:
+            log.warning(
+                "Another user or task used the kernel since the earlier try: %d executions by others. Variables may "
+                "have changed.",
+                others,
+            )
         present = {cell.cell_id: cell.control for cell in state.cells}
         changed = {cell_id: control for cell_id, control in settings.items() if control != present.get(cell_id)}
         state = notebook.set_controls(changed, policy) if changed else state
