@@ -1,4 +1,7 @@
-"""One task for each failure of the table in `tests/failures/table.py`. All fail; none depends on another. One more waits until it is cleared."""
+"""One task for each failure of the table in `tests/failures/table.py`. All fail; none depends on another.
+
+One more waits until it is cleared.
+"""
 
 from __future__ import annotations
 
