@@ -146,9 +146,7 @@ class Left:
         kept = earlier.kept
         if done > earlier.kept_cells:
             kept = (*kept, Kept(earlier.kept_cells + 1, done, earlier.try_number, earlier.began))
-        fresh = Snapshot.take(earlier.notebook, state, {}).cell_by_cell(
-            state.cells, kernel_started=True, try_number=try_number, began=began
-        )
+        fresh = Snapshot.take(earlier.notebook, state, {}).cell_by_cell(state, try_number=try_number, began=began)
         before = {key: found for key, found in fresh.before.items() if key not in self.executed}
         before |= {key: found for key, found in earlier.before.items() if key in self.executed}
         sources = {**fresh.sources, **{key: earlier.sources[key] for key in self.executed}}

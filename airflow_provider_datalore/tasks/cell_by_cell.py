@@ -43,7 +43,6 @@ def begin_when_idle(
     :param has_waited: whether the task has already waited, so that it begins unless something is running.
     :return: the state of the notebook right before the run.
     """
-    from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED
     from airflow_provider_datalore.api.snapshots import Snapshot
     from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
 
@@ -73,12 +72,7 @@ def begin_when_idle(
     if left is not None:
         log_start_over("the kernel is another one, or cannot be recognized: it counts its executions from 1 again")
     state = notebook.set_controls(settings, policy) if settings else state
-    return Snapshot.take(notebook.id, state, settings).cell_by_cell(
-        state.cells,
-        kernel_started=state.kernel.state != KERNEL_NOT_STARTED,
-        try_number=try_number,
-        began=time.time(),
-    )
+    return Snapshot.take(notebook.id, state, settings).cell_by_cell(state, try_number=try_number, began=time.time())
 
 
 def log_start_over(reason: str) -> None:
