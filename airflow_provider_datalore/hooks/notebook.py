@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow_provider_datalore.api.calls import Call, Response
+    from airflow_provider_datalore.api.cell_by_cell import CellByCell
     from airflow_provider_datalore.api.conditions import Condition
     from airflow_provider_datalore.api.flow import Flow, Result
     from airflow_provider_datalore.api.interactive import InteractiveRun
@@ -54,6 +55,7 @@ class DataloreNotebook:
         self.id = notebook
         self.max_outage = seconds(max_outage)
         self.contacted = False
+        self._running: CellByCell | None = None
 
     @property
     def url(self) -> str:
@@ -251,9 +253,14 @@ class DataloreNotebook:
         """
         from airflow_provider_datalore.api.cell_by_cell import CellByCell
 
-        run = CellByCell(snapshot, seconds(start_timeout), self.url, policy.deadline, is_new)
+        run = self._running = CellByCell(snapshot, seconds(start_timeout), self.url, policy.deadline, is_new)
         self.hook.run_flow(waiting.wait_for(run.look, run, policy, paced_from=lambda: run.paced_from))
         return run.outcome
+
+    def stop_cells(self) -> None:
+        """Make :meth:`run_cells`, which is running, start no more cells; the one that is running keeps running."""
+        if self._running is not None:
+            self._running.stop()
 
     def run_flow(self, flow: Callable[[], Flow[Result]]) -> Result:
         """Send calls that depend on one another; all of them are retried while Datalore gives no usable response."""

@@ -222,6 +222,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
         if self._waiting_for is not None:
             notebook, snapshot = self._waiting_for
+            notebook.stop_cells()
             end_killed(notebook.separate(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
 
     def facts(self, context: Context) -> Facts:

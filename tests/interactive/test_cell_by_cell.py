@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_datalore.api import cell_by_cell
+from airflow_provider_datalore.api import cell_by_cell, cell_lines
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -351,14 +351,14 @@ class TestALostKernel:
         self, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sales = notebook(ran.cell(1), ran.cell(2), ran.cell(3))
-        ended = cell_by_cell.cell_lines.ended
+        ended = cell_lines.ended
 
         def restart_after_the_second(cell: Any, number: int, total: int) -> str:
             if number == 2:
                 sales.json("kernel/restart", waitUntilReady=True)
             return ended(cell, number, total)
 
-        monkeypatch.setattr(cell_by_cell.cell_lines, "ended", restart_after_the_second)
+        monkeypatch.setattr(cell_lines, "ended", restart_after_the_second)
         with pytest.raises(DataloreKernelLostError, match=wrapped("was restarted before cell 3 of 3")):
             by_cell(sales, deferrable=False).execute(context)
         assert ran.order == [1, 2, 3]
