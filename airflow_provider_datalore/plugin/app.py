@@ -11,13 +11,13 @@ from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
 from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import DataloreError, DataloreUnavailableError
-from airflow_provider_datalore.plugin import tasks
+from airflow_provider_datalore.plugin import notebook_details, overview_page, tasks
 from airflow_provider_datalore.plugin.limits import BusyError
+from airflow_provider_datalore.plugin.page_templates import templates
 from airflow_provider_datalore.plugin.responses import FileDownload, NotebookPage
 from airflow_provider_datalore.plugin.runs import NotDisplayableError, TabClient
 from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_HEADERS, PAGE_HEADERS
@@ -31,7 +31,7 @@ TASK_PATH = "/dags/{dag_id}/dagRuns/{run_id}/tasks/{task_id}/{map_index}"
 STATIC_FROM_TASK = "../" * TASK_PATH.count("/", 0, TASK_PATH.rindex("/")) + "static"
 
 app = FastAPI(title="Datalore", openapi_url=None)
-templates = Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
+app.include_router(overview_page.router)
 
 # The output of a notebook is as confidential as a task's log: the same permission is required for both.
 MAY_SEE_TASK = Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE))
@@ -118,6 +118,12 @@ def artifact(task: FoundTask, user: UserId, number: int, name: str) -> FileDownl
         return FileDownload(datalore.download(found), file_name)
     except DataloreError as error:
         raise HTTPException(_status(error), str(error)) from None
+
+
+@app.get(TASK_PATH + "/details", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+def details(task: FoundTask, user: UserId) -> JSONResponse:
+    """The address and the reports of the notebook, for the page of all notebooks."""
+    return JSONResponse({"lines": list(notebook_details.lines(task, user))})
 
 
 @app.get("/static/{name}")

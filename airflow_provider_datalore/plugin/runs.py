@@ -17,6 +17,7 @@ from airflow_provider_datalore import settings
 from airflow_provider_datalore.api import looking, run_api
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
 from airflow_provider_datalore.api.snapshots import NotebookState
+from airflow_provider_datalore.api.workspace_api import Report
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -27,6 +28,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 from airflow_provider_datalore.plugin.cache import BoundedCache
 from airflow_provider_datalore.plugin.limits import Bulkhead
+from airflow_provider_datalore.plugin.published_reports import published_reports
 from airflow_provider_datalore.plugin.render import EXIT_PAGE_TOO_LARGE, HOW_TO_INSTALL
 from airflow_provider_datalore.transport.connection import DataloreConnection, not_defined
 from airflow_provider_datalore.transport.drivers import run_flow
@@ -66,6 +68,7 @@ _REMOVAL_HINT = "Datalore may remove the artifacts of old runs; artifacts_to=…
 
 _runs: BoundedCache[Run] = BoundedCache(1000)
 _notebooks: BoundedCache[tuple[NotebookState, float]] = BoundedCache(1000)
+_reports: BoundedCache[tuple[Report, ...]] = BoundedCache(1000)
 _unreachable: BoundedCache[str] = BoundedCache(1000)
 _pages: BoundedCache[bytes] = BoundedCache(64 * 1024 * 1024, len)
 _unrenderable: BoundedCache[str] = BoundedCache(1000)
@@ -211,6 +214,26 @@ class TabClient:
             )
         except DataloreError:
             return Links()
+
+    def reports(self, notebook: NotebookId) -> list[Report]:
+        """The reports that a notebook was published as, as far as the token may list them.
+
+        :raises DataloreError: if Datalore does not return them, or has no Workspace API.
+        """
+        key = (*self._key, "reports", str(notebook))
+        found = _reports.get(key)
+        if found is not None:
+            return list(found)
+        if (recent_error := _unreachable.get(key)) is not None:
+            raise DataloreUnavailableError(recent_error)
+        try:
+            with self._client() as client:
+                reports = run_flow(published_reports(notebook), client)
+        except DataloreUnavailableError as error:
+            _unreachable.put(key, str(error), UNREACHABLE_TTL)
+            raise
+        _reports.put(key, tuple(reports), FINISHED_RUN_TTL)
+        return reports
 
     def _request_run(self, run_id: str, key: Hashable) -> Run:
         recent_error = _unreachable.get(key)

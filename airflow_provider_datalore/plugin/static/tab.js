@@ -51,7 +51,8 @@ function followLinkInAirflow(event) {
   copy.href = link.href;
   copy.rel = "noopener noreferrer";
   if (link.hasAttribute("download")) copy.download = "";
-  else copy.target = "_blank";
+  // Airflow's own pages open in Airflow's window.
+  else if (!("inAirflow" in link.dataset)) copy.target = "_blank";
   copy.hidden = true;
   airflow.body.append(copy);
   copy.click();
