@@ -28,7 +28,7 @@ class Sparkline:
 
         :param usual: the lower and the upper end of the usual durations.
         """
-        longest = max([*seconds, *(usual or ()), 1e-3])
+        longest: float = max([*seconds, *(usual or ()), 1e-3])
 
         def from_top(value: float) -> float:
             return round(_MARGIN + (HEIGHT - 2 * _MARGIN) * (1 - value / longest), 1)
