@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager
@@ -25,6 +23,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
+from airflow_provider_datalore.notebooks import limited
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 from airflow_provider_datalore.plugin.cache import BoundedCache
 from airflow_provider_datalore.plugin.limits import Bulkhead
@@ -301,13 +300,9 @@ def _cached_page(key: Hashable, theme: str) -> bytes | None:
 
 def _render(content: bytes, theme: str, *, failed: bool) -> bytes:
     """Run the program :mod:`.render`."""
-    program = [sys.executable, *RENDER_PROGRAM, theme, *(["failed"] if failed else [])]
-    # Without the API server's environment: a program that reads notebooks must not have its secrets.
-    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1", "LANG": "C.UTF-8"}
+    program = [*RENDER_PROGRAM, theme, *(["failed"] if failed else [])]
     try:
-        done = subprocess.run(  # noqa: S603  (a program of this package)
-            program, input=content, capture_output=True, timeout=RENDER_TIMEOUT, env=environment, cwd="/", check=False
-        )
+        done = limited.run(program, content, RENDER_TIMEOUT)
     except subprocess.TimeoutExpired:
         raise NotDisplayableError(
             f"Rendering the notebook takes longer than {RENDER_TIMEOUT:.0f} s. Download it, or open it in Datalore."
@@ -315,8 +310,7 @@ def _render(content: bytes, theme: str, *, failed: bool) -> bytes:
     if done.returncode == EXIT_PAGE_TOO_LARGE:
         raise NotDisplayableError("The rendered notebook is too large to be displayed here. Download it instead.")
     if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        last = lines[-1] if lines else f"exit code {done.returncode}"
+        last = limited.last_line(done)
         if "nbconvert" in last and "ModuleNotFoundError" in last:
             raise NotDisplayableError(f"nbconvert is required to display notebooks. Run {HOW_TO_INSTALL}.")
         reason = last[:300].rstrip(".")
