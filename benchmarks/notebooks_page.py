@@ -113,7 +113,7 @@ def _add_instances(connection: Any, history: History, task_id: str, map_index: i
     own = {"task_id": f"'{task_id}'", "map_index": str(map_index)}
     ids = {"dag_id": "r.dag_id", "run_id": "r.run_id", **own}
     runs = "dag_run r JOIN dag_version v ON v.dag_id = r.dag_id"
-    took = "(60 + mod(r.id * 7919, 90)) * interval '1 second'"
+    took = "(60 + mod(mod(r.id, 1000) * 7919, 90)) * interval '1 second'"
     times = {"start_date": "r.start_date", "end_date": f"r.start_date + {took}"}
     rest = {"id": "gen_random_uuid()", "state": "r.state", "dag_version_id": "v.id", **times}
     _copy(connection, "task_instance", {**ids, **rest}, runs, "AND r.run_id <> 'pattern'")

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_datalore.notebooks import text_diff
+from airflow_provider_datalore.notebooks import displayable, text_diff
 from airflow_provider_datalore.notebooks.matching import INJECTED_TAG, matched, own_cells
 from airflow_provider_datalore.notebooks.reading import as_displayed, code_cells
 from airflow_provider_datalore.notebooks.text_diff import State, TextDiff
 from airflow_provider_datalore.notebooks.timing import seconds_of
-from airflow_provider_datalore.plugin import displayable
 from airflow_provider_datalore.plugin.shown_outputs import OutputDiff, compare_outputs
 
 MAX_CELLS = 500
@@ -181,10 +180,10 @@ def _compared(before: Cell | None, now: Cell | None) -> CellPair:
     else:
         state = State.ADDED if before is None else State.REMOVED
         source = text_diff.one_sided(_code(now or before), state)
-    outputs = compare_outputs(before and before.outputs, now and now.outputs)
+    outputs = compare_outputs(*(() if cell is None else cell.outputs for cell in (before, now)))
     return CellPair(before, now, source, tuple(outputs))
 
 
 def _code(cell: Cell | None) -> str:
-    return "" if cell is None else "\n".join(line.rstrip() for line in as_displayed(cell.source).splitlines()).strip("\n")
-
+    lines = [] if cell is None else as_displayed(cell.source).splitlines()
+    return "\n".join(line.rstrip() for line in lines).strip("\n")

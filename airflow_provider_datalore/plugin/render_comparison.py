@@ -1,6 +1,6 @@
 """A program that renders the comparison of two notebooks: ``python -m … light < both > page.html.gz``.
 
-It reads the length of the first notebook as eight bytes, then both. It runs like :mod:`.render`: in a separate process,
+It reads both notebooks as :mod:`.packed_notebooks` packs them. It runs like :mod:`.render`: in a separate process,
 limited, without secrets. What the notebooks show as HTML goes into frames of their own: each is a document without an
 origin, so that no script of one notebook can change what the page shows of the other.
 """
@@ -11,18 +11,23 @@ import gzip
 import sys
 from html import escape
 
+from airflow_provider_datalore.notebooks.limited import limit_resources
 from airflow_provider_datalore.plugin import comparison, render
+from airflow_provider_datalore.plugin.packed_notebooks import unpacked
 from airflow_provider_datalore.plugin.page_templates import templates
 from airflow_provider_datalore.plugin.shown_outputs import Display
 
 MAX_FRAMES = 60
 """Maximum number of frames in a page; further tables show as text."""
 
-_REMOVE_WEBRTC = '<script>for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection"]) delete window[name];</script>'
+_REMOVE_WEBRTC = (
+    '<script>for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection"]) delete window[name];</script>'
+)
 _REPORT_HEIGHT = """<script>
 (() => {
-  const report = () => parent.postMessage({ dataloreHeight: document.documentElement.scrollHeight }, "*");
-  new ResizeObserver(report).observe(document.documentElement);
+  const root = document.documentElement;
+  const report = () => parent.postMessage({ dataloreHeight: root.getBoundingClientRect().height }, "*");
+  new ResizeObserver(report).observe(root);
   addEventListener("load", report);
 })();
 </script>"""
@@ -67,18 +72,12 @@ def render_comparison(before: bytes, now: bytes, theme: str) -> str:
     return render.REFUSE_TO_BE_THE_WINDOW + page
 
 
-def packed(before: bytes, now: bytes) -> bytes:
-    """The input of the program."""
-    return len(before).to_bytes(8, "big") + before + now
-
-
 def main() -> None:
     """Read two notebooks from standard input, and write the page, compressed, to standard output."""
-    render.limit_resources()
-    content = sys.stdin.buffer.read()
-    size = int.from_bytes(content[:8], "big")
+    limit_resources()
+    before, now = unpacked(sys.stdin.buffer.read())
     try:
-        page = render_comparison(content[8 : 8 + size], content[8 + size :], sys.argv[1]).encode("utf-8", "replace")
+        page = render_comparison(before, now, sys.argv[1]).encode("utf-8", "replace")
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0]
         sys.exit(reason if type(error) is ValueError else f"{type(error).__name__}: {reason}")

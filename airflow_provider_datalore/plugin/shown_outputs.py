@@ -53,17 +53,14 @@ class OutputDiff:
     now: Display | None = None
 
 
-def compare_outputs(
-    before: Sequence[Mapping[str, Any]] | None, now: Sequence[Mapping[str, Any]] | None
-) -> Iterator[OutputDiff]:
-    """Compare the outputs of two cells; None for a cell that a notebook does not have."""
-    old, new = before or (), now or ()
+def compare_outputs(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> Iterator[OutputDiff]:
+    """Compare the outputs of two cells."""
     for label, read in (("Printed", _printed("stdout")), ("Printed to stderr", _printed("stderr")), ("Error", _error)):
-        one, other = read(old), read(new)
+        one, other = read(before), read(now)
         if one or other:
             compared = _texts(one, other, has_before=bool(one), has_now=bool(other))
             yield OutputDiff(label, compared.state, compared)
-    displays = zip_longest(_displays(old), _displays(new))
+    displays = zip_longest(_displays(before), _displays(now))
     for _, (left, right) in zip(range(_MAX_DISPLAYS), displays, strict=False):
         yield _displayed(left, right)
 
@@ -100,9 +97,7 @@ def _printed(stream: str) -> Any:
 
 
 def _error(outputs: Sequence[Mapping[str, Any]]) -> str:
-    return as_displayed("\n".join(
-        "\n".join(each["traceback"]) for each in outputs if each["output_type"] == "error"
-    ))
+    return as_displayed("\n".join("\n".join(each["traceback"]) for each in outputs if each["output_type"] == "error"))
 
 
 def _displays(outputs: Sequence[Mapping[str, Any]]) -> Iterator[Display]:

@@ -38,14 +38,16 @@ function applyTheme() {
   if (frame && frame.dataset.theme !== theme) {
     frame.dataset.theme = theme;
     // The fragment is the id of the failed cell, if there is one.
-    frame.src = `${frame.dataset.notebook}?theme=${theme}#cell-id=datalore-failed`;
+    const query = frame.dataset.query ? `&${frame.dataset.query}` : "";
+    frame.src = `${frame.dataset.notebook}?theme=${theme}${query}#cell-id=datalore-failed`;
   }
 }
 
 /** Airflow does not allow its frame to open windows or, before 3.3, to download; Airflow's page may do both. */
 function followLinkInAirflow(event) {
   const link = event.target.closest("a[href]");
-  if (!link || !airflow) return;
+  // Links within the tab stay in its frame.
+  if (!link || !airflow || "here" in link.dataset) return;
   event.preventDefault();
   const copy = airflow.createElement("a");
   copy.href = link.href;
@@ -105,6 +107,12 @@ document.addEventListener("DOMContentLoaded", () => {
     element.textContent = inLocalTime(new Date(element.dateTime));
   }
   document.addEventListener("click", followLinkInAirflow);
+  const compare = document.querySelector("select[data-compare]");
+  if (compare) {
+    compare.addEventListener("change", () => {
+      if (compare.value) window.location.assign(`${compare.dataset.compare}?with=${encodeURIComponent(compare.value)}`);
+    });
+  }
   if (document.body.dataset.stateUrl) setTimeout(refresh, POLL_INTERVAL_MS);
   setInterval(tick, 1000);
 });
