@@ -6,12 +6,12 @@ contain anything, and must not affect the API server.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import sys
 from typing import Any
 
-from airflow_provider_datalore.plugin import displayable
+from airflow_provider_datalore.notebooks import displayable
+from airflow_provider_datalore.notebooks.limited import limit_resources
 
 HOW_TO_INSTALL = "pip install 'airflow-provider-datalore[ui]' where Airflow's API server runs"
 
@@ -26,10 +26,7 @@ MAX_PAGE_BYTES = 40 * 1024**2
 EXIT_PAGE_TOO_LARGE = 3
 """Exit code of the program if the page is larger."""
 
-NICENESS = 5
-_MAX_MEMORY_BYTES = 2 * 1024**3
-_MAX_CPU_SECONDS = 30
-_REFUSE_TO_BE_THE_WINDOW = """<!DOCTYPE html>
+REFUSE_TO_BE_THE_WINDOW = """<!DOCTYPE html>
 <script>
 if (self === top) {
   window.stop();
@@ -81,7 +78,7 @@ def render(content: bytes, theme: str, *, failed: bool) -> str:
     """
     import nbformat
 
-    from airflow_provider_datalore.plugin.exporter import ACCESSIBLE_TEMPLATE, PageExporter
+    from airflow_provider_datalore.notebooks.page_exporter import ACCESSIBLE_TEMPLATE, PageExporter
 
     notebook: Any = nbformat.from_dict(displayable.read(content))
     if failed:
@@ -94,7 +91,7 @@ def render(content: bytes, theme: str, *, failed: bool) -> str:
         embed_images=False,
     )
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": "Executed notebook"}})
-    return _REFUSE_TO_BE_THE_WINDOW + str(page)
+    return REFUSE_TO_BE_THE_WINDOW + str(page)
 
 
 def _mark_failed_cell(notebook: Any, content: bytes) -> None:
@@ -107,22 +104,9 @@ def _mark_failed_cell(notebook: Any, content: bytes) -> None:
         cell.id = FAILED_CELL_TAG
 
 
-def _limit_resources() -> None:
-    import os
-    import resource
-
-    # The API server that waits for the page has other users to respond to.
-    with contextlib.suppress(OSError):
-        os.nice(NICENESS)
-
-    for kind, limit in ((resource.RLIMIT_AS, _MAX_MEMORY_BYTES), (resource.RLIMIT_CPU, _MAX_CPU_SECONDS)):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(kind, (limit, limit))
-
-
 def main() -> None:
     """Read a notebook from standard input and write its page, compressed, to standard output."""
-    _limit_resources()
+    limit_resources()
     theme, *failed = sys.argv[1:]
     try:
         page = render(sys.stdin.buffer.read(), theme, failed=bool(failed)).encode("utf-8", "replace")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_datalore.plugin import displayable
+from airflow_provider_datalore.notebooks import displayable
 from airflow_provider_datalore.plugin.render import DIED_CELL_TAG, FAILED_CELL_TAG, render
 
 

@@ -1,4 +1,4 @@
-"""Prepares a notebook for the tab: invalid cells are corrected, and outputs that a page cannot show are replaced.
+"""Prepares a notebook for a page: invalid cells are corrected, and outputs that a page cannot show are replaced.
 
 A page shows what the file contains and loads nothing from the network. Outputs that need scripts from the network, such
 as Plotly's and Vega's charts, would be an empty space: a sentence says how to have them shown.
