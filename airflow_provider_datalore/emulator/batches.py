@@ -27,10 +27,12 @@ class CellBatch:
 
     :param cells: the ids of the cells that have not executed yet.
     :param then: called at the end.
+    :param interrupted: its next cell fails with KeyboardInterrupt instead of executing.
     """
 
     cells: list[str]
     then: Callable[[], None] = lambda: None
+    interrupted: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def end(self) -> None:

@@ -53,7 +53,6 @@ class Session:
         self._batches: list[CellBatch] = []
         self._executing: str | None = None
         self._writing: str | None = None
-        self._interrupt_next = False
         self._file = OpenNotebook(path)
         self._task: asyncio.Task[None] | None = None
         self._ending = asyncio.Lock()
@@ -137,8 +136,10 @@ class Session:
         if self._kernel is not None and self._executing is not None:
             await self._kernel.interrupt()
             return True
-        self._interrupt_next = self.running_cell is not None
-        return self._interrupt_next
+        waiting = next((batch for batch in self._batches if batch.cells), None)
+        if waiting is not None and self._writing is None:
+            waiting.interrupted = True
+        return self.running_cell is not None
 
     async def restart(self) -> CellBatch:
         """End the kernel and all batches, and start another kernel.
@@ -214,7 +215,6 @@ class Session:
             except Exception as error:
                 log.exception("An interactive run of %s failed in the emulator", self.path)
                 await self._note(batch, "EmulatorError", f"The emulator could not execute the notebook: {error!r}")
-            self._interrupt_next = False
             self._batches.remove(batch)
             batch.end()
 
@@ -226,6 +226,8 @@ class Session:
                 index = self._file.index(identifier)
                 # A cell that was deleted meanwhile is left out.
                 if index is not None:
+                    if batch.interrupted:
+                        self._note_interrupt(index, identifier)
                     await self._execute_cell(kernel, index, identifier)
         except CellError:
             log.info("%s stopped at a cell that failed", self.path)
@@ -243,6 +245,17 @@ class Session:
                 await asyncio.shield(self._file.save())
             finally:
                 self._writing = None
+
+    def _note_interrupt(self, index: int, identifier: str) -> None:
+        """Let a cell fail that was interrupted before its execution.
+
+        :raises CellError: always.
+        """
+        cell = self._file.cell(index)
+        cell.outputs = []
+        note_failure(cell, "KeyboardInterrupt", "")
+        self._results[identifier] = CellResult("ERROR", None, 0.0, now())
+        raise CellError("interrupted before its execution")
 
     async def _note(self, batch: CellBatch, kind: str, reason: str) -> None:
         """Write into the first cell of a batch why the batch could not be executed."""
@@ -268,11 +281,6 @@ class Session:
 
     async def _execute_cell(self, kernel: Kernel, index: int, identifier: str) -> None:
         cell = self._file.cell(index)
-        if self._interrupt_next:
-            cell.outputs = []
-            note_failure(cell, "KeyboardInterrupt", "")
-            self._results[identifier] = CellResult("ERROR", None, 0.0, now())
-            raise CellError("interrupted before its execution")
         self._executing, self._writing = identifier, None
         began = time.monotonic()
         status = "NONE"

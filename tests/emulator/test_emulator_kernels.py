@@ -99,6 +99,16 @@ def test_concurrent_calls_leave_a_session_that_works(own: EmulatorProcess, count
     assert kernels(own.folder) == set()
 
 
+@pytest.mark.parametrize("ending", ["kernel/restart", "agent/stop"])
+def test_an_interrupt_during_the_start_of_a_kernel_ends_with_that_kernel(counts: Notebook, ending: str) -> None:
+    assert counts.call("agent/stop").status_code == 204
+    counts.run()
+    assert counts.json("kernel/interrupt") == {"interrupted": True}
+    assert counts.call(ending).status_code in (200, 204)
+    [cell] = counts.run_to_end()
+    assert (cell["executionStatus"], cell["outputs"][0]["text"]) == ("VALID", "1\n")
+
+
 def test_a_session_can_be_stopped_while_its_restart_waits_for_another_notebook(
     own: EmulatorProcess, counts: Notebook, tmp_path: Path
 ) -> None:
