@@ -21,7 +21,7 @@ MAX_PAGE_BYTES = 40 * 1024**2
 EXIT_PAGE_TOO_LARGE = 3
 """Exit code of the program if the page is larger."""
 
-_REFUSE_TO_BE_THE_WINDOW = """<!DOCTYPE html>
+REFUSE_TO_BE_THE_WINDOW = """<!DOCTYPE html>
 <script>
 if (self === top) {
   window.stop();
@@ -74,7 +74,7 @@ def render(content: bytes, theme: str, *, failed: bool) -> str:
         embed_images=False,
     )
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": "Executed notebook"}})
-    return _REFUSE_TO_BE_THE_WINDOW + str(page)
+    return REFUSE_TO_BE_THE_WINDOW + str(page)
 
 
 def main() -> None:

@@ -242,7 +242,7 @@ def _hand_on(outputs: dict[str, Any], run: Run, context: Context, task: RunTask)
         from airflow_provider_datalore.hooks.run_outputs import with_types
 
         outputs = with_types(outputs, task.output_types, run.run_id)
-    context["ti"].xcom_push(key=xcom.OUTPUTS, value=outputs)
+    push_for_tab(context, xcom.OUTPUTS, outputs)
     for name, value in outputs.items():
         context["ti"].xcom_push(key=xcom.output_key(name), value=value)
 
