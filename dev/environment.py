@@ -23,8 +23,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRA = "emulator"
-TESTED_PYTHON = (3, 13)
+TESTED_PYTHON = (3, 14)
 """The newest Python that the package is tested with; a newer one is used only if there is no other."""
+NEWEST_PYTHON = {"2.": (3, 12), "3.0.": (3, 12), "3.1.": (3, 13)}
+"""The newest Python that an Airflow supports, if it is older than :data:`TESTED_PYTHON`."""
 HELD_BACK = {
     "2.11": ["universal-pathlib<0.3"],
     "3.0": ["fastapi<0.118", "pyjwt<2.11", "universal-pathlib<0.3"],
@@ -114,7 +116,8 @@ def lowest_allowed() -> list[str]:
 
 def python_range(airflow: str) -> tuple[tuple[int, int], tuple[int, int]]:
     """The oldest and the newest Python that this package can use with an Airflow version."""
-    return (3, 11), ((3, 12) if airflow.startswith(("2.", "3.0.")) else (3, 14))
+    newest = next((python for line, python in NEWEST_PYTHON.items() if airflow.startswith(line)), TESTED_PYTHON)
+    return (3, 11), newest
 
 
 def installed_interpreters() -> Iterator[Interpreter]:
