@@ -77,12 +77,14 @@ class Wish:
     :param lowest: whether to install the lowest versions that the package's metadata allow.
     :param as_released: whether to install the versions of the day on which that Airflow was released, as its
         constraints files do.
+    :param parts: requirements for the packages of which a pre-release of Airflow consists.
     """
 
     airflow: str
     python: str = ""
     lowest: bool = False
     as_released: bool = False
+    parts: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -99,7 +101,7 @@ class Wish:
     def pins(self) -> list[str]:
         """Requirements that limit the installer's choice."""
         held_back = HELD_BACK.get(self.airflow.rpartition(".")[0], [])
-        return [f"apache-airflow=={self.airflow}", *held_back, *(lowest_allowed() if self.lowest else [])]
+        return [f"apache-airflow=={self.airflow}", *self.parts, *held_back, *(lowest_allowed() if self.lowest else [])]
 
     @property
     def as_of(self) -> str:
@@ -284,10 +286,11 @@ def main() -> None:
         )
     parser = argparse.ArgumentParser(description="Create the virtual environment of one Airflow version.")
     parser.add_argument("--airflow", required=True, metavar="VERSION", help="such as 3.3.2")
+    parser.add_argument("--pins", nargs="*", default=[], help="requirements that a pre-release of Airflow needs")
     parser.add_argument("--groups", nargs="*", default=[], help="dependency groups of pyproject.toml")
     options = parser.parse_args()
     try:
-        ensure(Wish(options.airflow), options.groups)
+        ensure(Wish(options.airflow, parts=tuple(options.pins)), options.groups)
     except SetupError as failure:
         sys.exit(f"\n{failure}")
     except KeyboardInterrupt:
