@@ -19,6 +19,9 @@ TESTED := not faults$(if $(filter $(NEWEST),$(AIRFLOW)),, and not no_airflow)
 USER_CODE := tests/user_code
 USER_VENV := $(CURDIR)/build/user-airflow-$(AIRFLOW)
 
+# Modules are compiled once, and not by each of the many processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo ui screenshots test coverage test-matrix test-next test-faults audit bench bench-e2e lint public-api docs \
 	package licences rehearse-release clean try-notebooks
 
@@ -30,7 +33,7 @@ help:
 	@echo "make coverage   run the same tests, and fail if they execute less than 95% of the package"
 	@echo "make test-matrix   run the tests on every supported Airflow and installed Python, and with older libraries"
 	@echo "make test-next   run the tests on Airflow's newest pre-release, if there is one"
-	@echo "make test-faults   kill and disconnect parts of a real Airflow and of Datalore, and corrupt responses (15 minutes)"
+	@echo "make test-faults   kill and disconnect parts of a real Airflow and of Datalore, and corrupt responses; read the log of each failure (20 minutes)"
 	@echo "make audit   repeat the attacks that docs/security.md lists (10 minutes)"
 	@echo "make try-notebooks   run the notebooks that Jupyter's packages ship as test files, and compare with nbclient alone"
 	@echo "make bench   measure the cost of waiting, in comparison with a bare loop and with other providers (more than an hour)"
@@ -81,7 +84,7 @@ test-next:
 test-faults:
 	@$(INSTALL) test faults
 	@$(RUN) tests.faults.services
-	@$(RUN) pytest tests/faults $(ARGS)
+	@$(RUN) pytest tests/faults tests/failures $(ARGS)
 
 # Downloads the packages into build/try-notebooks. ARGS="--limit 10" runs the first ten, ARGS="--only nbdime" those of nbdime.
 try-notebooks:
