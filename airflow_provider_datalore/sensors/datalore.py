@@ -22,6 +22,7 @@ from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLin
 from airflow_provider_datalore.tasks.failing import fails_in_lines
 from airflow_provider_datalore.tasks.mapping import checked_partial
 from airflow_provider_datalore.tasks.output_values import OutputValues
+from airflow_provider_datalore.tasks.retrying import use_retry_rules
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -52,6 +53,8 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         ``reschedule``, the start of an outage is not remembered, so only ``timeout`` ends it.
     :param artifacts_to: as in ``DataloreRunNotebookOperator``. (templated)
     :param outputs: as in ``DataloreRunNotebookOperator``. (templated)
+    :param retry_on: as in ``DataloreRunNotebookOperator``.
+    :param fail_on: as in ``DataloreRunNotebookOperator``.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/sensors.html
@@ -71,6 +74,8 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         max_outage: float | timedelta = settings.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
+        retry_on: Sequence[str] | None = None,
+        fail_on: Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -85,6 +90,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         self.artifacts_to = artifacts_to
         self._use_outputs(outputs)
         self.datalore_conn_id = datalore_conn_id
+        use_retry_rules(self, retry_on, fail_on)
         self._outage: Outage | None = None
         self._last_seen: Run | None = None
 
