@@ -19,6 +19,9 @@ TESTED := not faults$(if $(filter $(NEWEST),$(AIRFLOW)),, and not no_airflow)
 USER_CODE := tests/user_code
 USER_VENV := $(CURDIR)/build/user-airflow-$(AIRFLOW)
 
+# Modules are compiled once, and not by each of the many processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo ui screenshots test coverage test-matrix test-faults audit bench bench-e2e lint public-api docs package clean try-notebooks
 
 help:

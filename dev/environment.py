@@ -195,7 +195,9 @@ def install(python: Path, wanted: Stamp, uv: str | None, log: Path) -> None:
     """Installs Airflow, the package in editable mode and the dependency groups with one command."""
     pip: list[str | Path] = [python, "-m", "pip", "install"]
     if uv:
-        pip = [uv, "pip", "install", "--python", python]
+        # As pip does: otherwise every process of the tests compiles what it imports, which is most of the time that an
+        # Airflow takes to start.
+        pip = [uv, "pip", "install", "--python", python, "--compile-bytecode"]
     if not uv:
         run_quietly([*pip, "--upgrade", "pip>=26.0"], "updating pip", log)
     groups = [part for group in wanted.groups for part in ("--group", group)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import shutil
 import subprocess
@@ -46,6 +47,7 @@ def unpack(wheel: Path, into: Path) -> None:
     shutil.rmtree(into, ignore_errors=True)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(into)
+    compileall.compile_dir(into, quiet=1)
 
 
 def install(wheel: Path, folder: Path) -> None:

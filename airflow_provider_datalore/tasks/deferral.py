@@ -87,8 +87,7 @@ def log_deferral(what: str) -> None:
 
     :param what: what the triggerer waits for: ``run r1``.
     """
-    log.info("Deferring: the triggerer waits for %s.", what)
-    log.info("Deferred: the triggerer waits from here on. If none runs, the task stays deferred (airflow triggerer).")
+    log.info("Deferring: the triggerer waits for %s. If no triggerer runs, the task stays deferred.", what)
 
 
 def run_before_deferral(
@@ -160,14 +159,17 @@ def earliest_event(now: float) -> float:
 def run_left_running(run_id: str, notebook_url: str | None, *, is_stored: bool = False) -> str:
     """A message for the run of a task that was killed: a clear kills it too, and the next try may need the run.
 
+    Its lines are short: Airflow's log view does not wrap.
 
     :param is_stored: whether the next try of the task waits for this run.
     """
     where = notebook_url or "open the notebook in Datalore"
     next_try = "If it was cleared, its next try waits for this run. Otherwise, stop" if is_stored else "Stop"
     return (
-        f"The task was cleared, marked or killed, but run {run_id} keeps running in Datalore: {where}\n"
-        f"{next_try} it there if it is not needed: Datalore has no call for that."
+        "The task was cleared, marked or killed.\n"
+        f"Run {run_id} keeps running in Datalore: {where}\n"
+        f"{next_try} it there\n"
+        "if it is not needed: Datalore has no call for that."
     )
 
 

@@ -188,10 +188,11 @@ def was_interrupted(error: Exception) -> bool:
 def interactive_run_left_running(notebook_id: str, notebook_url: str | None) -> str:
     """A message for the interactive run of a task that was killed."""
     return (
-        f"The task was cleared, marked or killed, but its interactive run of notebook {notebook_id} may keep running "
-        f"in Datalore: {notebook_url or 'open the notebook in Datalore'}\n"
-        "If the task was cleared, its next try waits for this run, unless it has durable=False. Otherwise, interrupt "
-        "the kernel there if the run is not needed."
+        "The task was cleared, marked or killed.\n"
+        f"Its interactive run of notebook {notebook_id} may keep running in Datalore:\n"
+        f"{notebook_url or 'open the notebook in Datalore'}\n"
+        "If it was cleared, its next try waits for this run, unless it has durable=False.\n"
+        "Otherwise, interrupt the kernel there if the run is not needed."
     )
 
 

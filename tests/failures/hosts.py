@@ -54,7 +54,7 @@ class Hosts:
                 self._script_start(name, stack.enter_context(ScriptedServer()))
             for name in (
                 *("token_expired", "token_expired_deferred", "outage", "outage_not_durable", "run_vanished"),
-                *("time_limit", "sensor_timeout", "not_ended", "outputs_too_large", "sensor_of_failed_run"),
+                *("time_limit", "sensor_timeout", "not_ended", "outputs_too_large", "sensor_of_failed_run", "cleared"),
             ):
                 self._script_run(name, stack.enter_context(ScriptedServer()))
             plain = stack.enter_context(ScriptedServer())

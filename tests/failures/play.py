@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 DAG_ID = "failures"
 PATIENCE = 600.0
+CLEARED_DAG_ID = "failures_cleared"
+CLEARED = "cleared"
+"""The task of this DAG, and what its connection is named after."""
 SHOWN = 120_000
 """Milliseconds until the log must be shown."""
 ENDED = {"failed", "up_for_retry", "success", "upstream_failed", "skipped"}
@@ -34,6 +37,27 @@ def provoke(airflow: SharedAirflow, hosts: Hosts) -> str:
         airflow.replace_connection(conn_id, fields)
     airflow.set_variable("failures_folder", str(hosts.written_to))
     return airflow.trigger(DAG_ID)
+
+
+def clear_while_waiting(airflow: SharedAirflow) -> str:
+    """Clear a task that is deferred until its run ends; the servers are those of :func:`provoke`.
+
+    :return: the id of the DAG run, whose next try waits for the same run.
+    """
+    run_id = airflow.trigger(CLEARED_DAG_ID)
+    airflow.wait_for_task(CLEARED_DAG_ID, run_id, CLEARED, "deferred", PATIENCE)
+    airflow.wait(
+        "The triggerer waits for the run",
+        lambda: airflow.log_contains(CLEARED_DAG_ID, run_id, CLEARED, "is 'RUNNING'"),
+        PATIENCE,
+    )
+    airflow.clear(CLEARED_DAG_ID, run_id, CLEARED)
+    airflow.wait(
+        "The task's second try waits",
+        lambda: airflow.task_state(CLEARED_DAG_ID, run_id, CLEARED) == ("deferred", 2),
+        PATIENCE,
+    )
+    return run_id
 
 
 def wait_until_all_failed(airflow: SharedAirflow, run_id: str) -> dict[str, str | None]:
@@ -57,6 +81,16 @@ def wait_until_all_failed(airflow: SharedAirflow, run_id: str) -> dict[str, str 
 def log_in(airflow: SharedAirflow) -> str:
     """The token of the administrator's browser."""
     return airflow.log_in(users.ADMIN)
+
+
+def open_cleared_log(airflow: SharedAirflow, page: Page, run_id: str) -> str:
+    """Open the log of the try that was cleared, and click nothing.
+
+    :return: the text that is visible.
+    """
+    page.goto(f"{airflow.url}/dags/{CLEARED_DAG_ID}/runs/{quote(run_id)}/tasks/{CLEARED}?try_number=1")
+    page.get_by_text("The task was cleared").last.wait_for(timeout=SHOWN)
+    return settled_text(page)
 
 
 def open_log(airflow: SharedAirflow, page: Page, run_id: str, failure: Failure) -> str:

@@ -71,6 +71,7 @@ def take_failures(executable: str, images: Path) -> None:
         with SharedAirflow(Path(folder) / "airflow") as airflow, Hosts(Path(folder)) as hosts:
             airflow.wait_for_its_dags()
             run_id = play.provoke(airflow, hosts)
+            cleared = play.clear_while_waiting(airflow)
             play.wait_until_all_failed(airflow, run_id)
             failures = {failure.task_id: failure for failure in TABLE}
             token = play.log_in(airflow)
@@ -78,6 +79,8 @@ def take_failures(executable: str, images: Path) -> None:
                 for name, task_id in PICTURES.items():
                     play.open_log(airflow, page, run_id, failures[task_id])
                     take(page, images / f"{name}.png")
+                play.open_cleared_log(airflow, page, cleared)
+                take(page, images / "error-cleared.png")
 
 
 def main() -> None:

@@ -12,15 +12,17 @@ import pytest
 
 from dev.browser import Browser, find_browser
 from tests.failures import play
-from tests.failures.hosts import Hosts
+from tests.failures.hosts import RUN_ID, Hosts
 from tests.failures.screen import SIZE, one_line
 from tests.failures.table import TABLE, Failure
-from tests.shared_airflow import HAS_USERS, SharedAirflow
+from tests.shared_airflow import AIRFLOW, HAS_USERS, SharedAirflow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
+
+TOLD_OF_KILLS = AIRFLOW >= (3, 3)
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class AllSeen:
-    """All failed tasks by their ids, and where the token showed."""
+    """All failed tasks by their ids, what shows of the one that was cleared, and where the token showed."""
 
     tasks: Mapping[str, Seen]
+    cleared: str
     leaks: list[str]
 
 
@@ -57,12 +60,14 @@ def seen(shared_airflow: SharedAirflow, tmp_path_factory: pytest.TempPathFactory
     with Hosts(tmp_path_factory.mktemp("failures")) as hosts:
         run_id = play.provoke(airflow, hosts)
         states = play.wait_until_all_failed(airflow, run_id)
+        cleared = play.clear_while_waiting(airflow) if TOLD_OF_KILLS else ""
         token = play.log_in(airflow)
         with Browser(executable) as browser, browser.page(airflow.url, token=token, viewport=SIZE) as page:
             tasks = {
                 failure.task_id: look(airflow, page, run_id, failure, states.get(failure.task_id)) for failure in TABLE
             }
-        yield AllSeen(tasks, airflow.places_of([hosts.token]))
+            screen = play.open_cleared_log(airflow, page, cleared) if cleared else ""
+        yield AllSeen(tasks, screen, airflow.places_of([hosts.token]))
 
 
 def look(airflow: SharedAirflow, page: Page, run_id: str, failure: Failure, state: str | None) -> Seen:
@@ -100,6 +105,16 @@ def test_no_inner_frame_and_no_cause_follow(seen: AllSeen, failure: Failure) -> 
     own = [(Path(file).name, name) for file, name in frames if "airflow_provider_datalore" in file]
     assert own in ([], [("failing.py", "wrapper")])
     assert len(re.findall(r"\b(?:Datalore\w*Error|AirflowSensorTimeout)(?= ?: )", screen)) == 1
+
+
+@pytest.mark.skipif(not TOLD_OF_KILLS, reason="Airflow before 3.3 does not tell a trigger that its task was cleared")
+def test_a_task_that_was_cleared_while_it_waited_says_so_in_one_screen(seen: AllSeen) -> None:
+    assert "The task was cleared, marked or killed." in seen.cleared
+    assert f"Run {RUN_ID} keeps running in Datalore: http://127.0.0.1:" in seen.cleared
+    assert re.search(r"http://127\.0\.0\.1:\d+/notebook/ana/minute", seen.cleared), seen.cleared
+    assert "If it was cleared, its next try waits for this run. Otherwise, stop it there" in seen.cleared
+    assert "if it is not needed: Datalore has no call for that." in seen.cleared
+    assert "Traceback" not in seen.cleared
 
 
 def test_the_token_shows_nowhere(seen: AllSeen) -> None:

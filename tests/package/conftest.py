@@ -29,7 +29,7 @@ def installed(distributions: dict[str, Path], tmp_path_factory: pytest.TempPathF
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     site = folder / "lib" / version / "site-packages"
     if uv := shutil.which("uv"):
-        install = [uv, "pip", "install", "--python", str(python)]
+        install = [uv, "pip", "install", "--python", str(python), "--compile-bytecode"]
     else:
         install = [sys.executable, "-m", "pip", "--python", str(python), "install"]
     command = [*install, "--offline" if uv else "--no-index", "--no-deps", str(distributions["wheel"])]

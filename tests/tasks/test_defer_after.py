@@ -96,7 +96,7 @@ class TestTheOperator:
         with pytest.raises(KeyboardInterrupt):
             task.execute(context)
         task.on_kill()
-        assert "run run-1 keeps running in Datalore" in logged()
+        assert "Run run-1 keeps running in Datalore" in logged()
 
 
 class TestTheSensor:

@@ -138,7 +138,7 @@ class TestWaitingOnTheWorker:
         task = operator()
         datalore.answer(lambda _: task.on_kill())
         task.execute(context)
-        words = f"run run-1 keeps running in Datalore: {datalore.url}/notebook/ann/sales"
+        words = f"Run run-1 keeps running in Datalore: {datalore.url}/notebook/ann/sales"
         told = logged()
         assert words in told
         assert "If it was cleared, its next try waits for this run. Otherwise, stop it there" in told
@@ -155,7 +155,7 @@ class TestWaitingOnTheWorker:
         with mock.patch.object(DataloreHook, "wait_with_policy", times_out), pytest.raises(TimeoutError):
             task.execute(context)
         task.on_kill()
-        assert "run run-1 keeps running in Datalore" in logged()
+        assert "Run run-1 keeps running in Datalore" in logged()
 
     def test_killing_it_when_nothing_runs_says_nothing(self, logged: Logged) -> None:
         operator().on_kill()

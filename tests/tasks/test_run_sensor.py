@@ -85,7 +85,7 @@ class TestPoking:
         assert "keeps running in Datalore" not in logged()
         assert not task.poke(context)
         task.on_kill()
-        words = f"run run-1 keeps running in Datalore: {datalore.url}/notebook/ann/sales"
+        words = f"Run run-1 keeps running in Datalore: {datalore.url}/notebook/ann/sales"
         assert words in logged()
         said = logged().count(words)
         assert task.poke(context)

@@ -105,7 +105,7 @@ def test_it_is_the_same_again_after_being_stored() -> None:
 
 async def test_being_killed_says_that_the_run_goes_on_and_asks_nothing(datalore: Datalore, logged: Logged) -> None:
     await DataloreRunTrigger("run-1", notebook_url="https://datalore.example/n").on_kill()
-    assert "run run-1 keeps running in Datalore" in (text := logged())
+    assert "Run run-1 keeps running in Datalore" in (text := logged())
     assert "https://datalore.example/n" in text
     assert datalore.requests == []
 

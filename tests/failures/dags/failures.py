@@ -1,4 +1,7 @@
-"""One task for each failure of the table in `tests/failures/table.py`. All fail; none depends on another."""
+"""One task for each failure of the table in `tests/failures/table.py`. All fail; none depends on another.
+
+One more waits until it is cleared.
+"""
 
 from __future__ import annotations
 
@@ -116,3 +119,7 @@ with DAG("failures", schedule=None, max_active_tasks=32):
         source="/nowhere/sales.csv",
         datalore_conn_id="failing_emulator",
     )
+
+with DAG("failures_cleared", schedule=None):
+    # Its run never ends, and the task is cleared while it waits for it.
+    runs("cleared", deferrable=True)
