@@ -68,6 +68,30 @@ def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
     return _call(notebook, "cell/outputs", f"read the outputs of cell {cell_id} of notebook {notebook}", cellId=cell_id)
 
 
+def run_cell(notebook: NotebookId, cell_id: str, *, wait_ms: int) -> Call:
+    """The call that executes a cell and waits for its end, which starts the kernel if there is none.
+
+    :param wait_ms: for how many milliseconds to wait, up to 30,000; the cell keeps running afterwards.
+    """
+    purpose = f"run cell {cell_id} of notebook {notebook}"
+    return _call(notebook, "cell/run", purpose, repeatable=False, cellId=cell_id, timeoutMs=wait_ms)
+
+
+def create_cell(notebook: NotebookId, source: str, *, wait_ms: int) -> Call:
+    """The call that creates a code cell at the end of the first worksheet, and executes it.
+
+    :param wait_ms: for how many milliseconds to wait for its end, up to 30,000.
+    """
+    purpose = f"create a cell in notebook {notebook}"
+    fields: dict[str, Any] = {"cellType": "CODE", "source": source, "run": True, "timeoutMs": wait_ms}
+    return _call(notebook, "cell/create", purpose, repeatable=False, **fields)
+
+
+def delete_cell(notebook: NotebookId, cell_id: str) -> Call:
+    """The call that deletes a cell."""
+    return _call(notebook, "cell/delete", f"delete cell {cell_id} of notebook {notebook}", cellId=cell_id)
+
+
 def update_control(notebook: NotebookId, cell_id: str, control: Mapping[str, Any]) -> Call:
     """The call that sets a control, which changes the notebook."""
     variable = control.get("variable")
@@ -268,11 +292,20 @@ def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]
 
 
 def read_outcome(call: Call, response: Response) -> CellOutcome:
-    """The printed output of a cell and its error.
+    """The state of a cell's execution, what it printed, and its error.
 
     :raises DataloreError: the class for the response's status.
     """
     return _read(CellOutcome, call, response, read_json(call, response))
+
+
+def read_created(call: Call, response: Response) -> CellOutcome:
+    """The state of the execution of a cell that was created.
+
+    :raises DataloreError: the class for the response's status.
+    """
+    data = read_json(call, response)
+    return _read(CellOutcome, call, response, data.get("runResult") if isinstance(data, dict) else None)
 
 
 def read_files(call: Call, response: Response) -> list[NotebookFile]:

@@ -90,6 +90,15 @@ class Cell(JsonModel):
         return self.cell_type in ("CODE", "SQL") and bool(self.source.strip())
 
     @property
+    def runs_by_itself(self) -> bool:
+        """Whether it is executed if the cells of the notebook are run one by one: if it contains code, or a control."""
+        return self.runs or self.cell_type == "CONTROL"
+
+    def as_executed(self) -> dict[str, Any]:
+        """What XCom ``run`` has of a cell that was executed, as JSON: not its code."""
+        return self.model_dump(mode="json", exclude={"source", "data"})
+
+    @property
     def place(self) -> tuple[int, int]:
         """Where it is in the notebook, to compare it with other cells."""
         return self.worksheet, self.position
@@ -128,15 +137,22 @@ class Cell(JsonModel):
 
 
 class CellOutcome(JsonModel):
-    """The printed output of a cell and its error.
+    """The state of a cell's execution, what it printed, and its error.
 
     Datalore cuts stdout, stderr and the traceback after 10,000 characters each.
 
+    :param execution_status: as in :class:`Cell`; ``TIMEOUT`` if a request that runs the cell did not wait for its end;
+        empty if Datalore does not report it.
+    :param execution_count: the number of the execution.
+    :param timing: its time and duration.
     :param stdout_truncated: whether stdout was cut.
     :param stderr_truncated: whether stderr was cut.
     :param error_traceback_truncated: whether the traceback was cut.
     """
 
+    execution_status: Lenient[str] = ""
+    execution_count: Lenient[int | None] = None
+    timing: Lenient[Timing | None] = None
     stdout: str | None = None
     stderr: str | None = None
     error_message: str | None = None
@@ -144,6 +160,13 @@ class CellOutcome(JsonModel):
     stdout_truncated: Lenient[bool] = False
     stderr_truncated: Lenient[bool] = False
     error_traceback_truncated: Lenient[bool] = False
+
+    _clean = field_validator("execution_status")(clean)
+
+    def apply_to(self, cell: Cell) -> Cell:
+        """The cell with the state of this execution."""
+        names = ("execution_status", "execution_count", "timing")
+        return cell.model_copy(update={name: getattr(self, name) for name in names})
 
     @property
     def printed(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_datalore.api.conditions import Condition
     from airflow_provider_datalore.api.flow import Flow, Result
+    from airflow_provider_datalore.api.interactive import InteractiveRun
     from airflow_provider_datalore.api.models import NotebookId
     from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
     from airflow_provider_datalore.transport.aiohttp_client import SharedClient
@@ -148,6 +149,16 @@ class DataloreAsyncNotebook:
 
         look = partial(looking.look, self.id)
         return await self.hook.run_flow(waiting.wait_for(look, condition, policy))
+
+    async def run_cells(
+        self, snapshot: Snapshot, policy: WaitPolicy, start_timeout: float, where: str
+    ) -> InteractiveRun:
+        """Execute the cells of a notebook one by one; see :meth:`.DataloreNotebook.run_cells`."""
+        from airflow_provider_datalore.api.cell_by_cell import CellByCell
+
+        run = CellByCell(snapshot, start_timeout, where, policy.deadline)
+        await self.hook.run_flow(waiting.wait_for(run.look, run, policy, paced_from=lambda: run.paced_from))
+        return run.outcome
 
     async def wait_for_run(
         self, snapshot: Snapshot, condition: Condition[NotebookState], policy: WaitPolicy

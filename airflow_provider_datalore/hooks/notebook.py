@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.calls import Call, Response
     from airflow_provider_datalore.api.conditions import Condition
     from airflow_provider_datalore.api.flow import Flow, Result
+    from airflow_provider_datalore.api.interactive import InteractiveRun
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome, Kernel
     from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
@@ -199,6 +200,30 @@ class DataloreNotebook:
         condition = InteractiveRunEnded(snapshot, seconds(start_timeout), self.url)
         look = partial(interactive.look_at_run, snapshot)
         return self.hook.run_flow(waiting.wait_for(look, condition, policy))
+
+    def run_cells(
+        self,
+        snapshot: Snapshot,
+        policy: WaitPolicy,
+        *,
+        start_timeout: float | timedelta = defaults.START_TIMEOUT,
+        is_new: bool = False,
+    ) -> InteractiveRun:
+        """Execute the cells of a notebook one by one, and wait for each.
+
+        :param snapshot: the notebook before the run, with the cells to execute.
+        :param start_timeout: seconds within which the first cell must run.
+        :param is_new: whether no other process can have requested a cell of this run.
+        :return: the run, successful or not.
+        :raises DataloreKernelLostError: if the kernel does not start, dies, or is restarted or stopped by a user.
+        :raises DataloreSubmissionUnknownError: if it is unknown whether a cell was started.
+        :raises DataloreInteractiveRunTimeoutError: if the deadline passes before the end.
+        """
+        from airflow_provider_datalore.api.cell_by_cell import CellByCell
+
+        run = CellByCell(snapshot, seconds(start_timeout), self.url, policy.deadline, is_new)
+        self.hook.run_flow(waiting.wait_for(run.look, run, policy, paced_from=lambda: run.paced_from))
+        return run.outcome
 
     def run_flow(self, flow: Callable[[], Flow[Result]]) -> Result:
         """Send calls that depend on one another; all of them are retried while Datalore gives no usable response."""

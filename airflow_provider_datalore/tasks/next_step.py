@@ -49,6 +49,7 @@ class Facts:
     :param why_not: why it does not, as the end of a sentence; empty if it does, or the reason is the error itself.
     :param limit: the time limit that ends the wait.
     :param run: the finished run whose artifacts the task reads.
+    :param resumes_at: the cell at which a retry or a clear goes on; empty if it runs the notebook from the start.
     """
 
     kind: Kind
@@ -59,6 +60,7 @@ class Facts:
     why_not: str = ""
     limit: Limit | None = None
     run: Run | None = None
+    resumes_at: str = ""
 
 
 def complete(error: DataloreError, facts: Facts, raised: BaseException, context: Context) -> None:
@@ -117,7 +119,10 @@ def _next(error: DataloreError, facts: Facts) -> str:
 def _next_of_runner(error: DataloreError, facts: Facts) -> str:
     state = error.state
     if state in (RunState.NOT_STARTED, RunState.FAILED):
-        return f"Then clear this task: it runs the notebook{' again' if state is RunState.FAILED else ''}."
+        does = "runs the notebook again" if state is RunState.FAILED else "runs the notebook"
+        if facts.resumes_at and state is RunState.FAILED:
+            does = f"resumes at {facts.resumes_at}, if the kernel is still as this try left it"
+        return f"Then clear this task: it {does}."
     if state is RunState.SUCCEEDED:
         return _after_success(error, facts)
     if isinstance(error, DataloreRunOverlapError):

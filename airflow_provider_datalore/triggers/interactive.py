@@ -146,6 +146,9 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
             await hook.notebook(notebook).wait(idle, policy)
             return event.idle()
         snapshot = Snapshot.from_text(self.snapshot)
+        if snapshot.by_cell:
+            cells = await hook.notebook(snapshot.notebook).run_cells(snapshot, policy, self.start_timeout, where)
+            return event.interactive_finished(cells)
         run = InteractiveRunEnded(snapshot, self.start_timeout, where)
         seen = await hook.notebook(snapshot.notebook).wait_for_run(snapshot, run, policy)
         return event.interactive_finished(InteractiveRun.of(snapshot, seen))
