@@ -16,6 +16,7 @@ from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 from airflow_provider_datalore.operators.dag_params import params_of_run
 from airflow_provider_datalore.tasks.catalog_task import CatalogTask
 from airflow_provider_datalore.tasks.failing import fails_in_lines
+from airflow_provider_datalore.tasks.retrying import use_retry_rules
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -69,6 +70,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         ``cell_by_cell`` (and before Airflow 3.3 option ``run_store``). Read
         https://airflow-provider-datalore.readthedocs.io/ on when this is dangerous.
     :param when_edited: as in ``DataloreRunNotebookOperator``.
+    :param retry_on: as in ``DataloreRunNotebookOperator``.
+    :param fail_on: as in ``DataloreRunNotebookOperator``.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
@@ -101,6 +104,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         cell_by_cell: bool = False,
         resume: bool = False,
         when_edited: str = "ignore",
+        retry_on: Sequence[str] | None = None,
+        fail_on: Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -122,6 +127,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         self.durable = durable
         self.when_edited = when_edited
         self.datalore_conn_id = datalore_conn_id
+        use_retry_rules(self, retry_on, fail_on)
         self._use_catalog(parameters, when_edited)
 
     @property
@@ -197,12 +203,13 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the state of the notebook."""
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, interactive_run_after_lost_trigger
+        from airflow_provider_datalore.tasks.former_names import arguments_now, method_now
         from airflow_provider_datalore.tasks.own_xcoms import own_text
         from airflow_provider_datalore.tasks.pushing import take_over_links
 
         take_over_links(self)
         if next_method != LOST_TRIGGER_METHOD:
-            return super().resume_execution(next_method, next_kwargs, context)
+            return super().resume_execution(method_now(next_method), arguments_now(next_kwargs), context)
         notebook = self._notebook(contacted=True)
         snapshot = own_text(context, xcom.INTERACTIVE_RUN)
         return self._conclude(
@@ -246,7 +253,9 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         from airflow_provider_datalore.api.text import choices
         from airflow_provider_datalore.api.waiting import check_seconds
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
+        from airflow_provider_datalore.tasks.retrying import check_names
 
+        check_names(self)
         if self.when_busy not in WHEN_BUSY:
             raise DataloreConfigurationError(
                 f"when_busy is {self.when_busy!r}; it must be {choices(WHEN_BUSY)}.", to_do="Correct when_busy."

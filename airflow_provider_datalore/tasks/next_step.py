@@ -19,6 +19,7 @@ from airflow_provider_datalore.exceptions import (
     RunState,
 )
 from airflow_provider_datalore.tasks.limits import Limit, earliest_limit
+from airflow_provider_datalore.tasks.retrying import RetryRules, users_policy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -158,16 +159,21 @@ def _retry(raised: BaseException, context: Any) -> str:
     """Whether Airflow retries the task by itself, which has the same effect as a clear."""
     from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-    if isinstance(raised, (AirflowFailException, AirflowSensorTimeout, AirflowSkipException)):
+    task = context.get("task")
+    decision = RetryRules.of(task).decide(raised)
+    is_final = decision is not None and not decision.is_retried
+    if isinstance(raised, (AirflowFailException, AirflowSensorTimeout, AirflowSkipException)) and not is_final:
         return ""
     task_instance: Any = context["ti"]
     number, last = (getattr(task_instance, name, None) for name in ("try_number", "max_tries"))
     if not isinstance(number, int) or not isinstance(last, int) or not last or number > last:
         return ""
-    decides = (
-        ", unless its retry_policy decides otherwise" if getattr(context.get("task"), "retry_policy", None) else ""
-    )
-    return f"Airflow retries this task by itself{decides} (try {number + 1} of {last + 1}), with the same effect."
+    if decision is not None and is_final:
+        return f"Airflow does not retry it by itself: {decision.reason}."
+    why = f", since {decision.reason}" if decision is not None else ""
+    if users_policy(task) is not None:
+        why += ", unless its retry_policy decides otherwise"
+    return f"Airflow retries this task by itself{why} (try {number + 1} of {last + 1}), with the same effect."
 
 
 def facts_of_runner(task: Any, store: RunStore, run_id: str, notebook_url: str, *, is_started: bool) -> Facts:
