@@ -67,8 +67,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         waits for the run then. The outcome of each cell is that of its own request.
     :param resume: whether a later try resumes at the cell that failed, if the kernel is the same and still holds what
         the cells before it computed; otherwise, the notebook runs from the start, and the log says why. Requires
-        ``cell_by_cell`` (and before Airflow 3.3 option ``run_store``). Read
-        https://airflow-provider-datalore.readthedocs.io/ on when this is dangerous.
+        ``cell_by_cell``, and before Airflow 3.3 option ``run_store``. The guide to runs cell by cell says when this
+        is dangerous.
     :param when_edited: as in ``DataloreRunNotebookOperator``.
     :param retry_on: as in ``DataloreRunNotebookOperator``.
     :param fail_on: as in ``DataloreRunNotebookOperator``.
@@ -320,6 +320,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         self, notebook: DataloreNotebook, context: Context, policy: WaitPolicy, *, has_waited: bool = False
     ) -> dict[str, Any]:
         """Run the notebook when nothing else is running in it, and wait for it."""
+        from airflow_provider_datalore.exceptions import DataloreNotebookBusyError
         from airflow_provider_datalore.tasks.cell_by_cell import FailureStore, begin_when_idle
         from airflow_provider_datalore.tasks.interactive import busy_error, start_when_idle
         from airflow_provider_datalore.tasks.pushing import push_for_tab
@@ -347,7 +348,14 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             snapshot = start_when_idle(notebook, parameters, policy, wait, has_waited=has_waited)
         self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
         push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
-        return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline), is_new=True)
+        try:
+            return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline), is_new=True)
+        except DataloreNotebookBusyError as error:
+            if self.when_busy == "fail":
+                raise
+            self.log.info("%s", error.summary)
+        self._store(context).forget()
+        return self._run_when_idle(notebook, context, policy)
 
     def _wait(
         self,
@@ -361,11 +369,16 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     ) -> dict[str, Any]:
         from airflow_provider_datalore.api.interactive import InteractiveRun, is_over
 
-        if self.deferrable and (snapshot.by_cell or not is_over(snapshot, notebook.look())):
+        ended = None
+        if self.deferrable and snapshot.by_cell and is_new:
+            ended = notebook.start_cells(snapshot, start_timeout=self.start_timeout)
+        if self.deferrable and ended is None and (snapshot.by_cell or not is_over(snapshot, notebook.look())):
             text = snapshot.to_text()
             self._defer(notebook, text, policy, "execute_complete", from_earlier_try=from_earlier_try)
 
         def outcome() -> InteractiveRun:
+            if ended is not None:
+                return ended
             self._waiting_for = notebook, snapshot
             if snapshot.by_cell:
                 run = notebook.run_cells(snapshot, policy, start_timeout=self.start_timeout, is_new=is_new)

@@ -183,15 +183,14 @@ def test_cells_person(stage: Stage) -> None:
     notebook.json("cell/run", cellId=cells[1]["cellId"], timeoutMs=0)
     notebook.json("cell/edit", cellId=cells[7]["cellId"], newContent=cells[7]["source"] + "\nprint('edited')")
     stage.let_go()
-    task.wait_until("failed")
+    task.wait_until("success")
 
-    # The person's execution of cell 2 has changed a variable.
     assert ran(stage) == {**ONCE, 2: 2}
     log = task.log()
     assert "Another user or task used the kernel right before cell 6 of 12: 1 execution by others" in log
     assert "Cell 2 of 12 was executed again by another user or task" in log
     assert "Cell 8 of 12 was edited while the notebook ran" in log
-    came_of_it(stage, "the task runs each cell once, and fails in the last one, since a variable was changed")
+    came_of_it(stage, "succeeds; the task ran each cell once")
 
 
 @pytest.mark.scenario(
@@ -248,6 +247,7 @@ def test_cells_short_window(scenario: Scenario, tmp_path: Path, monkeypatch: pyt
     from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
     from tests.tasks.conftest import TaskInstance
 
+    (tmp_path / "notebooks").mkdir()
     note = "import time; time.sleep(0.2)\nwith open({path!r}, 'a') as ran: print({number}, file=ran)"
     cells = [note.format(path=str(tmp_path / "ran"), number=number) for number in range(5)]
     with EmulatorProcess(tmp_path / "notebooks", "--run-window", "0.05") as emulator:
