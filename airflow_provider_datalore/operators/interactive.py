@@ -67,8 +67,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         waits for the run then. The outcome of each cell is that of its own request.
     :param resume: whether a later try goes on at the cell that failed, if the kernel is the same and still holds what
         the cells before it computed; otherwise, the notebook runs from the start, and the log says why. Requires
-        ``cell_by_cell`` (and before Airflow 3.3 option ``run_store``). Read
-        https://airflow-provider-datalore.readthedocs.io/ on when this is dangerous.
+        ``cell_by_cell`` (and before Airflow 3.3 option ``run_store``). It is dangerous for notebooks that depend on
+        state outside their variables: see "When resuming is dangerous" in the documentation.
     :param when_edited: as in ``DataloreRunNotebookOperator``.
     :param retry_on: as in ``DataloreRunNotebookOperator``.
     :param fail_on: as in ``DataloreRunNotebookOperator``.
