@@ -348,7 +348,7 @@ class TestRunsToCompare:
             database.add_instance("sales", database.add_run("sales", number), "run", "failed") for number in range(2)
         ]
         found = earlier_runs.choices(keys[1], database.session)
-        assert (found.default, found.default_label.partition(":")[0]) == ("run-000", "the run before")
+        assert (found.default, found.default_label.partition(":")[0]) == ("run-000", "the run before, which failed")
 
     def test_a_good_one_long_ago_and_one_that_is_asked_for_are_choices_too(self, database: Database) -> None:
         database.add_dag(sales_dag())
