@@ -104,6 +104,11 @@ class CellByCell:
     _said: set[str] = field(default_factory=set, init=False)
 
     @property
+    def seen(self) -> NotebookState | None:
+        """The notebook as it was read last; None before that."""
+        return self._seen
+
+    @property
     def outcome(self) -> InteractiveRun:
         """The run, once it has ended."""
         failed = self._failed
