@@ -11,9 +11,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from airflow_provider_datalore.api import cell_lines, interactive_conditions, notebook_api
-from airflow_provider_datalore.api.cell_order import Reached, is_at_work, reached
-from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT, format_moment
+from airflow_provider_datalore.api import interactive_conditions, notebook_api
+from airflow_provider_datalore.api.cell_order import Reached, reached
+from airflow_provider_datalore.api.cell_report import CellReport
 from airflow_provider_datalore.api.flow import Flow
 from airflow_provider_datalore.api.interactive import InteractiveRun
 from airflow_provider_datalore.api.looking import look, look_at_kernel
@@ -23,8 +23,6 @@ from airflow_provider_datalore.api.snapshots import (
     NotebookState,
     Snapshot,
     fingerprint,
-    resumed_words,
-    source_digest,
 )
 from airflow_provider_datalore.api.waiting import CLOCK, Clock
 from airflow_provider_datalore.exceptions import (
@@ -32,13 +30,10 @@ from airflow_provider_datalore.exceptions import (
     DataloreConflictError,
     DataloreError,
     DataloreInteractiveRunTimeoutError,
-    DataloreKernelLostError,
     DataloreNoResponseError,
     DataloreNotFoundError,
-    DataloreSubmissionUnknownError,
     RunState,
 )
-from airflow_provider_datalore.wording import short_notebook
 
 WAIT_MS = 1000
 """Milliseconds for which a request that runs a cell waits for its end: while it waits, it holds a connection."""
@@ -48,8 +43,6 @@ TAKEOVER_QUIET = 5.0
 
 KERNEL_EVERY = 4
 """Each poll of this number reads the kernel instead of the cell: the status of a cell may outlive its kernel."""
-
-_MAX_NAMED = 10
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +94,11 @@ class CellByCell:
     _is_settled: bool = field(default=False, init=False)
     _is_blocked: bool = field(default=False, init=False)
     _is_over: bool = field(default=False, init=False)
-    _said: set[str] = field(default_factory=set, init=False)
+    _is_stopped: bool = field(default=False, init=False)
+    report: CellReport = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.report = CellReport(self.snapshot, self.where)
 
     @property
     def seen(self) -> NotebookState | None:
@@ -120,6 +117,10 @@ class CellByCell:
             **self.snapshot.resumption(),
         )
 
+    def stop(self) -> None:
+        """Start no more cells: the task is being killed."""
+        self._is_stopped = True
+
     def look(self, last: NotebookState | None = None) -> Flow[NotebookState]:
         """Execute cells until one of them has to be waited for, or all have ended.
 
@@ -134,7 +135,7 @@ class CellByCell:
             elif self._failed is not None or self._next is None:
                 yield from self._end()
                 break
-            elif self.deadline is not None and self.clock.wall() >= self.deadline:
+            elif self._is_stopped or (self.deadline is not None and self.clock.wall() >= self.deadline):
                 break
             elif self._is_blocked:
                 is_ready = yield from self._until_idle()
@@ -155,35 +156,15 @@ class CellByCell:
 
     def timeout_error(self, last: NotebookState | None, deadline: float) -> DataloreInteractiveRunTimeoutError:
         """The error for a run that has not ended at the deadline; a cell that is running keeps running."""
-        done = f"{len(self._executed)} of {self._total} cells have run"
-        left = f"{self._label(self._current.cell)} is running" if self._current else "nothing is running"
-        return DataloreInteractiveRunTimeoutError(
-            f"The run of {self._short} cell by cell had not ended {AT_LIMIT}.\n"
-            f"The limit passed at {format_moment(deadline)}; {done}, and {left}. No further cell is started.",
-            to_do=f"Interrupt it in Datalore, or wait for it. {RAISE_LIMIT}",
-            notebook_url=self._url,
-            state=RunState.RUNNING if self._current else RunState.MAY_BE_RUNNING,
-        )
+        return self.report.timeout_error(len(self._executed), self._current.cell if self._current else None, deadline)
 
     def interrupted(self, error: DataloreError, last: NotebookState | None) -> None:
         """Add at which cell the run was, and whether that is running."""
-        at = f"cell {self._number(self._current.cell)} of {self._total}" if self._current else "the cells"
-        error.add_context(f" while running {at} of {self._short}.")
+        at = f"cell {self.report.number(self._current.cell)} of {self.report.total}" if self._current else "the cells"
+        error.add_context(f" while running {at} of {self.report.short}.")
         if not error.has_state:
             state = RunState.RUNNING if self._current and self._current.is_certain else RunState.MAY_BE_RUNNING
-            error.set_state(state, self._url)
-
-    @property
-    def _total(self) -> int:
-        return len(self.snapshot.required)
-
-    @property
-    def _short(self) -> str:
-        return short_notebook(str(self.snapshot.notebook))
-
-    @property
-    def _url(self) -> str:
-        return self.where if self.where.startswith("http") else ""
+            error.set_state(state, self.report.url)
 
     @property
     def _failed(self) -> Cell | None:
@@ -194,12 +175,6 @@ class CellByCell:
         left = (key for key in self.snapshot.required if key not in self._executed and key not in self._gone)
         return next((self._cells[key] for key in left), None)
 
-    def _number(self, cell: Cell) -> int:
-        return self.snapshot.required.index(cell.cell_id) + 1
-
-    def _label(self, cell: Cell) -> str:
-        return cell_lines.numbered(self._number(cell), self._total)
-
     def _look(self) -> Flow[NotebookState]:
         """Read the whole notebook, and note which cells are no longer there."""
         self._seen = yield from look(self.snapshot.notebook, worksheets=self.snapshot.worksheets)
@@ -207,8 +182,8 @@ class CellByCell:
         for key in self.snapshot.required:
             if key not in self._cells and key not in self._executed and key not in self._gone:
                 self._gone.add(key)
-                self._say(
-                    f"Cell {self.snapshot.required.index(key) + 1} of {self._total} was deleted: it does not run."
+                self.report.warn(
+                    f"Cell {self.snapshot.required.index(key) + 1} of {self.report.total} was deleted: it does not run."
                 )
         return self._seen
 
@@ -221,12 +196,12 @@ class CellByCell:
         found = reached(self.snapshot, state)
         self._reached = found
         self._executed = {cell.cell_id: cell for cell in found.executed}
-        self._say_others(found)
+        self.report.others(found)
         if found.replaced is not None:
-            raise self._replaced(found.replaced)
+            raise self.report.replaced(found.replaced)
         if found.current is not None:
             before = self.snapshot.before.get(found.current.cell_id, (None, None, None))
-            self._take_over(found.current)
+            self.report.taken_over(len(self._executed), found.current, is_new=self.is_new)
             self._current = _Started(found.current, before, is_certain=True)
             self._is_settled, self.paced_from = True, self.clock.wall()
             return True
@@ -235,7 +210,7 @@ class CellByCell:
             return True
         if state.kernel.is_busy:
             self._idle_since = None
-            self._say(
+            self.report.warn(
                 f"Notebook {self.snapshot.notebook} is busy: another user or task runs it. Waiting until it is idle."
             )
             return False
@@ -245,23 +220,12 @@ class CellByCell:
         idle = now - self._idle_since
         if self._may_boot(state):
             if idle >= self.start_timeout:
-                raise self._never_ran(state.kernel.state)
+                raise self.report.never_ran(state.kernel.state, self.start_timeout)
             return False
         self._is_settled = self.is_new or max(idle, state.quiet_for(self.clock.wall()) or 0.0) >= TAKEOVER_QUIET
         if self._is_settled:
-            self._take_over(None)
+            self.report.taken_over(len(self._executed), None, is_new=self.is_new)
         return self._is_settled
-
-    def _take_over(self, current: Cell | None) -> None:
-        done = len(self._executed)
-        kept = self.snapshot.kept
-        if kept and done <= self.snapshot.kept_cells and current is None:
-            log.info("The run of notebook %s is %s.", self.snapshot.notebook, resumed_words(kept, self._total))
-        elif done or (current is not None and not self.is_new):
-            at = f", and {cell_lines.numbered(self._number(current), self._total)} is running" if current else ""
-            log.info(
-                "Continuing the run of notebook %s: %d of %d cells have run%s.", self._short, done, self._total, at
-            )
 
     def _may_boot(self, state: NotebookState) -> bool:
         """Whether a request of this run may have started a kernel, which Datalore does not show while it starts."""
@@ -278,10 +242,7 @@ class CellByCell:
 
         :return: whether it has ended.
         """
-        started = cell_lines.started(cell, self._number(cell), self._total)
-        if started not in self._said:
-            log.info("%s", started)
-            self._said.add(started)
+        self.report.started(cell)
         self._current = current = _Started(cell, fingerprint(cell), is_certain=False)
         self.paced_from = self.clock.wall()
         call = notebook_api.run_cell(self.snapshot.notebook, cell.cell_id, wait_ms=WAIT_MS)
@@ -289,7 +250,7 @@ class CellByCell:
             outcome = notebook_api.read_outcome(call, (yield from notebook_api.request(call)))
         except DataloreConflictError:
             self._current, self._is_blocked = None, True
-            self._say(f"Another user or task is running the notebook: waiting with cell {self._number(cell)}.")
+            self.report.warn(f"Another user or task runs the notebook: {self.report.label(cell).lower()} has to wait.")
             return False
         except DataloreNotFoundError:
             self._current = None
@@ -304,16 +265,24 @@ class CellByCell:
                 log.warning(
                     "Datalore did not confirm that it runs %s: it is not requested again, and whether it runs is read "
                     "from the notebook.",
-                    self._label(cell).lower(),
+                    self.report.label(cell).lower(),
                 )
             raise
         current.is_certain = True
         present = outcome.apply_to(cell)
-        self.observe(present, self._number(cell), self._total, outcome)
+        self._observe(present, outcome)
         if not present.has_ended:
             return False
         self._note(present)
         return True
+
+    def _observe(self, present: Cell, outcome: CellOutcome) -> None:
+        self.observe(present, self.report.number(present), self.report.total, outcome)
+
+    def _end(self) -> Flow[None]:
+        """Look at the whole notebook once more: what others changed meanwhile is said."""
+        self.report.changes((yield from self._look()), self._executed)
+        self._is_over = True
 
     def _poll(self, current: _Started) -> Flow[bool]:
         """Look at the cell that was requested.
@@ -337,12 +306,12 @@ class CellByCell:
             return (yield from self._is_gone(cell))
         present = outcome.apply_to(cell)
         if present.has_ended and fingerprint(present) != current.before:
-            self.observe(present, self._number(cell), self._total, outcome)
+            self._observe(present, outcome)
             self._note(present)
             return True
         if present.is_active and kernel is None:
             current.is_certain = True
-            self.observe(present, self._number(cell), self._total, outcome)
+            self._observe(present, outcome)
             return False
         kernel = kernel or (yield from look_at_kernel(notebook))
         if kernel.is_busy:
@@ -369,19 +338,10 @@ class CellByCell:
             self._note(present)
             return True
         if not current.is_certain:
-            raise self._unknown(current.cell)
+            raise self.report.unknown(current.cell)
         if is_booting:
-            raise self._never_ran(kernel)
-        was_stopped = kernel == KERNEL_NOT_STARTED
-        cause = "its session was stopped" if was_stopped else "its kernel died, or a user restarted it"
-        raise DataloreKernelLostError(
-            f"Notebook {self._short} stopped: probably {cause}.\n"
-            f"{self._label(current.cell)} started and has not ended, and nothing runs. Probably {cause}.\n"
-            "A kernel that runs out of memory dies in this way.",
-            to_do="Look at this cell: does it need more memory? Then run the notebook again.",
-            state=RunState.FAILED,
-            notebook_url=self._url,
-        )
+            raise self.report.never_ran(kernel, self.start_timeout)
+        raise self.report.lost(current.cell, kernel)
 
     def _is_gone(self, cell: Cell) -> Flow[bool]:
         """Whether a cell was deleted, so that the next one is to run.
@@ -390,13 +350,7 @@ class CellByCell:
         """
         state = yield from self._look()
         if cell.cell_id in {each.cell_id for each in state.cells}:
-            raise DataloreError(
-                f"Datalore does not run {self._label(cell).lower()} of notebook {self._short} (404).\n"
-                "It lists the cell, but does not find it when it is to run.",
-                to_do="Look at the cell in Datalore.",
-                notebook_url=self._url,
-                state=RunState.FAILED,
-            )
+            raise self.report.not_found(cell)
         return True
 
     def _note(self, cell: Cell) -> None:
@@ -405,78 +359,13 @@ class CellByCell:
         :raises DataloreKernelLostError: if another kernel executed it than the cells before it.
         """
         assert self._reached is not None
-        numbers, number = self._reached.numbers, self._number(cell)
+        numbers, number = self._reached.numbers, self.report.number(cell)
         others = numbers.between(cell, number - 1)
         self._current = None
         self._cells[cell.cell_id] = self._executed[cell.cell_id] = cell
         if others < 0:
-            raise self._replaced(cell)
+            raise self.report.replaced(cell)
         if others:
-            self._say_gap(cell, others)
+            self.report.gap(cell, others)
         numbers.add(cell)
-        log.info("%s", cell_lines.ended(cell, number, self._total))
-
-    def _end(self) -> Flow[None]:
-        """Look at the whole notebook once more: what others changed meanwhile is said."""
-        state = yield from self._look()
-        for cell in state.cells:
-            own = self._executed.get(cell.cell_id)
-            digest = self.snapshot.sources.get(cell.cell_id)
-            if own is None:
-                if cell.runs_by_itself and digest is None:
-                    self._say(f"The {cell.label} (in the order of the notebook) was added meanwhile: it did not run.")
-                continue
-            if digest is not None and source_digest(cell) != digest:
-                self._say(f"{self._label(cell)} was edited while the notebook ran.")
-            if not is_at_work(cell, state) and fingerprint(cell) != fingerprint(own):
-                self._say(f"{self._label(cell)} was executed again by another user or task while the notebook ran.")
-        self._is_over = True
-
-    def _say_others(self, found: Reached) -> None:
-        for cell, others in found.gaps:
-            self._say_gap(cell, others)
-        for cell in found.by_others[:_MAX_NAMED]:
-            self._say(f"{self._label(cell)} was executed by another user or task before its turn.")
-
-    def _say_gap(self, cell: Cell, others: int) -> None:
-        executions = f"{others} executions" if others > 1 else "1 execution"
-        self._say(
-            f"Another user or task used the kernel right before cell {self._number(cell)} of {self._total}: "
-            f"{executions} by others. Variables may have changed."
-        )
-
-    def _say(self, text: str) -> None:
-        """Log a warning, once."""
-        if text not in self._said:
-            self._said.add(text)
-            log.warning("%s", text)
-
-    def _replaced(self, cell: Cell) -> DataloreKernelLostError:
-        return DataloreKernelLostError(
-            f"The kernel of {self._short} was restarted before cell {self._number(cell)} of {self._total}.\n"
-            f"{self._label(cell)} has execution number {cell.execution_count}, not a higher one than the cell before: "
-            "the kernel died or was restarted, and has lost the variables of the cells before.",
-            to_do="Then run the notebook again, from its first cell.",
-            state=RunState.FAILED,
-            notebook_url=self._url,
-        )
-
-    def _never_ran(self, kernel: str) -> DataloreKernelLostError:
-        return DataloreKernelLostError(
-            f"No cell of notebook {self._short} ran in time.\n"
-            f"None ran within {self.start_timeout:g} s (start_timeout): its kernel is {kernel}.",
-            to_do="Check whether its machine starts. If it needs more time, raise start_timeout.",
-            state=RunState.FAILED,
-            notebook_url=self._url,
-        )
-
-    def _unknown(self, cell: Cell) -> DataloreSubmissionUnknownError:
-        return DataloreSubmissionUnknownError(
-            f"It is unknown whether cell {self._number(cell)} of {self._total} of {self._short} was started.\n"
-            "The request was sent, but Datalore did not confirm it, and the notebook shows no execution of the cell.\n"
-            "It is not repeated, because that could run the cell twice.",
-            notebook_id=str(self.snapshot.notebook),
-            notebook_url=self._url,
-            to_do="Look at this cell in Datalore. If it has not run, clear this task.",
-            state=RunState.MAY_BE_RUNNING,
-        )
+        self.report.ended(cell)

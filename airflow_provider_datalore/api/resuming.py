@@ -33,12 +33,14 @@ class Left:
     :param failed: the id of the cell that failed.
     :param executed: what identifies the execution of each cell before it, in their order.
     :param edited: those of them that were edited while the notebook ran: what they executed is not certain.
+    :param highest: the highest execution number of that run.
     """
 
     snapshot: Snapshot
     failed: str
     executed: Mapping[str, Fingerprint] = field(default_factory=dict)
     edited: tuple[str, ...] = ()
+    highest: int = 0
 
     @classmethod
     def of(cls, snapshot: Snapshot, run: InteractiveRun, state: NotebookState) -> Left:
@@ -58,6 +60,7 @@ class Left:
                 if cell.cell_id != run.failed_cell_id
                 and present.get(cell.cell_id) != snapshot.sources.get(cell.cell_id)
             ),
+            highest=max((cell.execution_count or 0 for cell in cells), default=0),
         )
 
     def to_text(self) -> str:
@@ -67,6 +70,7 @@ class Left:
             "failed": self.failed,
             "executed": self.executed,
             "edited": self.edited,
+            "highest": self.highest,
         }
         return json.dumps(data, separators=(",", ":"))
 
@@ -80,6 +84,7 @@ class Left:
                 str(data["failed"]),
                 {str(key): (count, at, status) for key, (count, at, status) in data["executed"].items()},
                 tuple(map(str, data["edited"])),
+                int(data["highest"]),
             )
         except Exception:
             return None
@@ -119,10 +124,6 @@ class Left:
         if all(left[0] is None for left in self.executed.values()):
             yield "Datalore reports no execution numbers, by which the kernel is recognized"
 
-    def highest(self, state: NotebookState) -> int:
-        """The highest execution number that the notebook shows."""
-        return max((cell.execution_count or 0 for cell in state.cells), default=0)
-
     def resumed(
         self,
         state: NotebookState,
@@ -145,9 +146,7 @@ class Left:
         kept = earlier.kept
         if done > earlier.kept_cells:
             kept = (*kept, Kept(earlier.kept_cells + 1, done, earlier.try_number, earlier.began))
-        fresh = Snapshot.take(earlier.notebook, state, {}).cell_by_cell(
-            state.cells, kernel_started=True, try_number=try_number, began=began
-        )
+        fresh = Snapshot.take(earlier.notebook, state, {}).cell_by_cell(state, try_number=try_number, began=began)
         before = {key: found for key, found in fresh.before.items() if key not in self.executed}
         before |= {key: found for key, found in earlier.before.items() if key in self.executed}
         sources = {**fresh.sources, **{key: earlier.sources[key] for key in self.executed}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -177,20 +177,19 @@ class Snapshot:
             worksheets=state.worksheets,
         )
 
-    def cell_by_cell(self, cells: Iterable[Cell], *, kernel_started: bool, try_number: int, began: float) -> Snapshot:
+    def cell_by_cell(self, state: NotebookState, *, try_number: int, began: float) -> Snapshot:
         """The same snapshot, for a task that runs the cells one by one, those of controls too.
 
-        :param cells: the cells of all worksheets.
-        :param kernel_started: whether the kernel has been started.
+        :param state: the notebook, of which this is a snapshot.
         :param try_number: the try of the task.
         :param began: when it begins, in epoch seconds.
         """
-        planned = {cell.cell_id: source_digest(cell) for cell in cells if cell.runs_by_itself}
+        planned = {cell.cell_id: source_digest(cell) for cell in state.cells if cell.runs_by_itself}
         return replace(
             self,
             required=tuple(planned),
             by_cell=True,
-            kernel_started=kernel_started,
+            kernel_started=state.kernel.state != KERNEL_NOT_STARTED,
             sources=planned,
             try_number=try_number,
             began=began,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore import defaults
+from airflow_provider_datalore import defaults, settings
 from airflow_provider_datalore.api import looking, notebook_api, run_api, waiting
 from airflow_provider_datalore.api.controls import settings_for
 from airflow_provider_datalore.api.following import FollowedRun
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow_provider_datalore.api.calls import Call, Response
+    from airflow_provider_datalore.api.cell_by_cell import CellByCell
     from airflow_provider_datalore.api.conditions import Condition
     from airflow_provider_datalore.api.flow import Flow, Result
     from airflow_provider_datalore.api.interactive import InteractiveRun
@@ -55,6 +57,7 @@ class DataloreNotebook:
         self.id = notebook
         self.max_outage = seconds(max_outage)
         self.contacted = False
+        self._running: CellByCell | None = None
 
     @property
     def url(self) -> str:
@@ -211,6 +214,35 @@ class DataloreNotebook:
             run.observe = output_log(lambda: self.hook.connection, snapshot, lambda: run.seen)
         return self.hook.run_flow(waiting.wait_for(run.look, condition, policy))
 
+    def run_cell_by_cell(
+        self,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
+        timeout: float | timedelta | None = None,
+        start_timeout: float | timedelta = defaults.START_TIMEOUT,
+    ) -> InteractiveRun:
+        """Wait until the notebook is idle, set its controls, and execute its cells one after another.
+
+        :param parameters: values by the *Variable* of the notebook's controls, as for a run.
+        :param poll_interval: seconds between two status requests (1 or more); more often at the start of each cell.
+        :param timeout: seconds to wait; None for no limit. The cell that is running then keeps running.
+        :param start_timeout: seconds within which the first cell must run.
+        :return: the run, successful or not: ``success``, ``failed_cell_id`` and ``cells``.
+        :raises DataloreError: as :meth:`run_cells`.
+        """
+        from airflow_provider_datalore.api.snapshots import Snapshot
+
+        now = time.time()
+        policy = WaitPolicy(
+            seconds(poll_interval), self.max_outage, waiting.deadline_after(timeout, now), since=now, contacted=True
+        )
+        state = self.wait_until_idle(policy)
+        controls = self.settings_for(parameters, state)
+        state = self.set_controls(controls, policy) if controls else state
+        snapshot = Snapshot.take(self.id, state, controls).cell_by_cell(state, try_number=1, began=now)
+        return self.run_cells(snapshot, policy, start_timeout=start_timeout, is_new=True)
+
     def run_cells(
         self,
         snapshot: Snapshot,
@@ -220,7 +252,7 @@ class DataloreNotebook:
         is_new: bool = False,
         log_output: bool = True,
     ) -> InteractiveRun:
-        """Execute the cells of a notebook one by one, and wait for each.
+        """Execute the cells of a notebook one after another, or continue a run that began after the snapshot.
 
         :param snapshot: the notebook before the run, with the cells to execute.
         :param start_timeout: seconds within which the first cell must run.
@@ -233,11 +265,16 @@ class DataloreNotebook:
         """
         from airflow_provider_datalore.api.cell_by_cell import CellByCell
 
-        run = CellByCell(snapshot, seconds(start_timeout), self.url, policy.deadline, is_new)
+        run = self._running = CellByCell(snapshot, seconds(start_timeout), self.url, policy.deadline, is_new)
         if log_output:
             run.observe = output_log(lambda: self.hook.connection, snapshot, lambda: run.seen)
         self.hook.run_flow(waiting.wait_for(run.look, run, policy, paced_from=lambda: run.paced_from))
         return run.outcome
+
+    def stop_cells(self) -> None:
+        """Make :meth:`run_cells`, which is running, start no more cells; the one that is running keeps running."""
+        if self._running is not None:
+            self._running.stop()
 
     def run_flow(self, flow: Callable[[], Flow[Result]]) -> Result:
         """Send calls that depend on one another; all of them are retried while Datalore gives no usable response."""

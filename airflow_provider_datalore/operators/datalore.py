@@ -89,6 +89,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
     :param artifacts_to: a folder in which all artifacts of the run are saved when it has ended, successfully or not:
         any ``ObjectStoragePath``, such as ``"s3://aws_default@bucket/{{ ds }}"``. XCom ``artifacts`` holds the paths.
         None saves nothing. (templated)
+    :param export: formats in which the executed notebook is saved there as well, for people without an account, such as
+        ``["html"]``: one self-contained file. Any exporter of nbconvert that needs no browser; requires the extra
+        ``export`` on the worker. An export that fails is only logged.
     :param outputs: names of values that the notebook returns: glued with scrapbook, or the output of a cell that is
         tagged ``xcom:<name>``. XCom ``outputs`` holds them by name, and ``task.value(name)`` hands one on. A missing
         value fails the task. A mapping gives each name the type that its value has to have, such as
@@ -128,6 +131,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         max_outage: float | timedelta = settings.MAX_OUTAGE,
         durable: bool = True,
         artifacts_to: str | ObjectStoragePath | None = None,
+        export: Sequence[str] | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
         when_edited: str = "ignore",
         retry_on: Sequence[str] | None = None,
@@ -148,6 +152,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self.max_outage = seconds(max_outage)
         self.durable = durable
         self.artifacts_to = artifacts_to
+        self.export = export
         self._use_outputs(outputs)
         self.when_edited = when_edited
         self.datalore_conn_id = datalore_conn_id

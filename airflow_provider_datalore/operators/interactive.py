@@ -207,12 +207,13 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the state of the notebook."""
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, interactive_run_after_lost_trigger
+        from airflow_provider_datalore.tasks.former_names import arguments_now, method_now
         from airflow_provider_datalore.tasks.own_xcoms import own_text
         from airflow_provider_datalore.tasks.pushing import take_over_links
 
         take_over_links(self)
         if next_method != LOST_TRIGGER_METHOD:
-            return super().resume_execution(next_method, next_kwargs, context)
+            return super().resume_execution(method_now(next_method), arguments_now(next_kwargs), context)
         notebook = self._notebook(contacted=True)
         snapshot = own_text(context, xcom.INTERACTIVE_RUN)
         return self._conclude(
@@ -232,6 +233,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
         if self._waiting_for is not None:
             notebook, snapshot = self._waiting_for
+            notebook.stop_cells()
             end_killed(notebook.separate(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
 
     def facts(self, context: Context) -> Facts:

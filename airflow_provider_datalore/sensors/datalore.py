@@ -52,6 +52,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
     :param max_outage: seconds for which Datalore may be unreachable before the task fails. In mode
         ``reschedule``, the start of an outage is not remembered, so only ``timeout`` ends it.
     :param artifacts_to: as in ``DataloreRunNotebookOperator``. (templated)
+    :param export: as in ``DataloreRunNotebookOperator``.
     :param outputs: as in ``DataloreRunNotebookOperator``. (templated)
     :param retry_on: as in ``DataloreRunNotebookOperator``.
     :param fail_on: as in ``DataloreRunNotebookOperator``.
@@ -73,6 +74,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         defer_after: float | timedelta = 0.0,
         max_outage: float | timedelta = settings.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
+        export: Sequence[str] | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
         retry_on: Sequence[str] | None = None,
         fail_on: Sequence[str] | None = None,
@@ -88,6 +90,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         self.defer_after = seconds(defer_after)
         self.max_outage = seconds(max_outage)
         self.artifacts_to = artifacts_to
+        self.export = export
         self._use_outputs(outputs)
         self.datalore_conn_id = datalore_conn_id
         use_retry_rules(self, retry_on, fail_on)

@@ -43,7 +43,6 @@ def begin_when_idle(
     :param has_waited: whether the task has already waited, so that it begins unless something is running.
     :return: the state of the notebook right before the run.
     """
-    from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED
     from airflow_provider_datalore.api.snapshots import Snapshot
     from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
 
@@ -58,7 +57,14 @@ def begin_when_idle(
         log.info("Parameters: %s", shown_parameters(parameters))
     left = failures.find(notebook, state, parameters) if failures is not None else None
     number = next_number(notebook, state) if left is not None else None
-    if left is not None and number is not None and number > left.highest(state):
+    highest = max((cell.execution_count or 0 for cell in state.cells), default=0)
+    if left is not None and number is not None and number > max(highest, left.highest):
+        if others := number - 1 - left.highest:
+            log.warning(
+                "Another user or task used the kernel since the earlier try: %d executions by others. Variables may "
+                "have changed.",
+                others,
+            )
         present = {cell.cell_id: cell.control for cell in state.cells}
         changed = {cell_id: control for cell_id, control in settings.items() if control != present.get(cell_id)}
         state = notebook.set_controls(changed, policy) if changed else state
@@ -66,12 +72,7 @@ def begin_when_idle(
     if left is not None:
         log_start_over("the kernel is another one, or cannot be recognized: it counts its executions from 1 again")
     state = notebook.set_controls(settings, policy) if settings else state
-    return Snapshot.take(notebook.id, state, settings).cell_by_cell(
-        state.cells,
-        kernel_started=state.kernel.state != KERNEL_NOT_STARTED,
-        try_number=try_number,
-        began=time.time(),
-    )
+    return Snapshot.take(notebook.id, state, settings).cell_by_cell(state, try_number=try_number, began=time.time())
 
 
 def log_start_over(reason: str) -> None:

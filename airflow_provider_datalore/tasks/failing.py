@@ -119,6 +119,8 @@ def push_error(context: Context, error: DataloreError) -> None:
         "to_do": error.to_do,
         "notebook_url": error.notebook_url,
     }
+    if (failure := getattr(error, "failure", None)) is not None:
+        described |= {"cell": failure.cell, "exception": failure.error.partition("\n")[0]}
     try:
         push_for_tab(context, xcom.ERROR, storable(described))
     except Exception as problem:

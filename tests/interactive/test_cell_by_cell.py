@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_datalore.api import cell_by_cell
+from airflow_provider_datalore.api import cell_by_cell, cell_lines
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -24,6 +24,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreKernelLostError,
     DataloreSubmissionUnknownError,
 )
+from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
 from tests.emulator.emulator_client import gate, gate_pid, wait_until
 from tests.emulator.notebook_client import Notebook, control
@@ -350,14 +351,14 @@ class TestALostKernel:
         self, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sales = notebook(ran.cell(1), ran.cell(2), ran.cell(3))
-        ended = cell_by_cell.cell_lines.ended
+        ended = cell_lines.ended
 
         def restart_after_the_second(cell: Any, number: int, total: int) -> str:
             if number == 2:
                 sales.json("kernel/restart", waitUntilReady=True)
             return ended(cell, number, total)
 
-        monkeypatch.setattr(cell_by_cell.cell_lines, "ended", restart_after_the_second)
+        monkeypatch.setattr(cell_lines, "ended", restart_after_the_second)
         with pytest.raises(DataloreKernelLostError, match=wrapped("was restarted before cell 3 of 3")):
             by_cell(sales, deferrable=False).execute(context)
         assert ran.order == [1, 2, 3]
@@ -482,6 +483,13 @@ def test_the_time_limit_starts_no_more_cells(
     (tmp_path / "go").touch()
     sales.wait_while_busy()
     assert ran.order == [1]
+
+
+def test_a_task_of_ones_own_runs_the_cells_by_the_hook(notebook: Written, ran: Ran) -> None:
+    sales = notebook(control("TEXT_INPUT", "name", value=""), ran.cell(1, "assert name == 'Ann'"), ran.cell(2, "1 / 0"))
+    run = DataloreHook().notebook(sales.id).run_cell_by_cell({"name": "Ann"}, poll_interval=1)
+    assert (run.success, run.failed_cell_id) == (False, sales.cells()[2]["cellId"])
+    assert ran.order == [1, 2]
 
 
 def test_resume_requires_cell_by_cell(notebook: Written, context: Context) -> None:
