@@ -69,6 +69,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         the cells before it computed; otherwise, the notebook runs from the start, and the log says why. Requires
         ``cell_by_cell`` (and before Airflow 3.3 option ``run_store``). It is dangerous for notebooks that depend on
         state outside their variables: see "When resuming is dangerous" in the documentation.
+    :param log_output: whether the log of a task that waits has what the cells print, as they print it; it always has
+        which cell has started, and how long each took.
     :param when_edited: as in ``DataloreRunNotebookOperator``.
     :param retry_on: as in ``DataloreRunNotebookOperator``.
     :param fail_on: as in ``DataloreRunNotebookOperator``.
@@ -103,6 +105,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         durable: bool = True,
         cell_by_cell: bool = False,
         resume: bool = False,
+        log_output: bool = True,
         when_edited: str = "ignore",
         retry_on: Sequence[str] | None = None,
         fail_on: Sequence[str] | None = None,
@@ -114,6 +117,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         self.parameters = params_of_run(parameters, self)
         self.cell_by_cell = cell_by_cell
         self.resume = resume
+        self.log_output = log_output
         self.wait_for_completion = wait_for_completion or bool(cell_by_cell)
         self.deferrable = deferrable
         self.poll_interval = seconds(poll_interval)
@@ -320,6 +324,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         self, notebook: DataloreNotebook, context: Context, policy: WaitPolicy, *, has_waited: bool = False
     ) -> dict[str, Any]:
         """Run the notebook when nothing else is running in it, and wait for it."""
+        from airflow_provider_datalore.hooks.live_output import secret_names
         from airflow_provider_datalore.tasks.cell_by_cell import FailureStore, begin_when_idle
         from airflow_provider_datalore.tasks.interactive import busy_error, start_when_idle
         from airflow_provider_datalore.tasks.pushing import push_for_tab
@@ -345,6 +350,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             )
         else:
             snapshot = start_when_idle(notebook, parameters, policy, wait, has_waited=has_waited)
+        snapshot = replace(snapshot, secret=secret_names(parameters))
         self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
         push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
         return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline), is_new=True)
@@ -365,13 +371,15 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             text = snapshot.to_text()
             self._defer(notebook, text, policy, "execute_complete", from_earlier_try=from_earlier_try)
 
+        options: dict[str, Any] = {"start_timeout": self.start_timeout, "log_output": self.log_output}
+
         def outcome() -> InteractiveRun:
             self._waiting_for = notebook, snapshot
             if snapshot.by_cell:
-                run = notebook.run_cells(snapshot, policy, start_timeout=self.start_timeout, is_new=is_new)
+                run = notebook.run_cells(snapshot, policy, is_new=is_new, **options)
                 self._waiting_for = None
                 return run
-            state = notebook.wait_for_run(snapshot, policy, start_timeout=self.start_timeout)
+            state = notebook.wait_for_run(snapshot, policy, **options)
             self._waiting_for = None
             return InteractiveRun.of(snapshot, state)
 
@@ -396,6 +404,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             start_timeout=self.start_timeout,
             interrupt_on_kill=self.interrupt_on_kill,
             stop_session_after=self.stop_session_after,
+            log_output=self.log_output,
         )
 
     def _conclude(
