@@ -101,6 +101,11 @@ class CellByCell:
         self.report = CellReport(self.snapshot, self.where)
 
     @property
+    def seen(self) -> NotebookState | None:
+        """The notebook as it was read last; None before that."""
+        return self._seen
+
+    @property
     def outcome(self) -> InteractiveRun:
         """The run, once it has ended."""
         failed = self._failed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from airflow_provider_datalore.api.notebook_models import Cell
 from airflow_provider_datalore.api.text import one_line
 from airflow_provider_datalore.durations import in_words
@@ -26,6 +28,18 @@ def ended(cell: Cell, number: int, total: int) -> str:
     took = cell.timing.duration_ms if cell.timing is not None else None
     lasted = "" if took is None else f" {'after' if cell.has_failed else 'in'} {_duration(took / 1000)}"
     return f"{numbered(number, total)} {words}{lasted}."
+
+
+def all_ended(cells: Sequence[Cell], numbers: Mapping[str, int]) -> str:
+    """The line for many cells that have ended.
+
+    :param numbers: the number of each cell that runs, by its id.
+    """
+    failed = [numbers[cell.cell_id] for cell in cells if cell.has_failed]
+    took = sum(cell.timing.duration_ms or 0.0 for cell in cells if cell.timing is not None)
+    ended = sorted(numbers[cell.cell_id] for cell in cells)
+    words = f"cell {failed[0]} failed" if failed else "all succeeded"
+    return f"Cells {ended[0]} to {ended[-1]} of {len(numbers)} ended in {_duration(took / 1000)}; {words}."
 
 
 def _duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_datalore.api import notebook_api
 from airflow_provider_datalore.api.cell_order import reached
 from airflow_provider_datalore.api.flow import Flow
-from airflow_provider_datalore.api.looking import look, look_for_beginning
+from airflow_provider_datalore.api.looking import Outcomes, look, look_for_beginning
 from airflow_provider_datalore.api.models import JsonModel, Lenient
 from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
@@ -225,15 +225,19 @@ def _overtaken(snapshot: Snapshot, state: NotebookState) -> bool:
     )
 
 
-def look_at_run(snapshot: Snapshot, last: NotebookState | None = None) -> Flow[NotebookState]:
+def look_at_run(
+    snapshot: Snapshot, last: NotebookState | None = None, outcomes: Outcomes | None = None
+) -> Flow[NotebookState]:
     """Read the state of the notebook after the run was requested; one request as long as nothing changes.
 
     :param last: the previous state.
+    :param outcomes: what the cells that are read have printed is added to it.
     """
     if last is not None and not last.kernel.is_busy and stage(snapshot, last) is Stage.NOT_BEGUN:
         first = next(_required(snapshot, last), None)
-        return (yield from look_for_beginning(snapshot.notebook, last, 0 if first is None else first.worksheet))
-    return (yield from look(snapshot.notebook, last, snapshot.worksheets))
+        worksheet = 0 if first is None else first.worksheet
+        return (yield from look_for_beginning(snapshot.notebook, last, worksheet, outcomes))
+    return (yield from look(snapshot.notebook, last, snapshot.worksheets, outcomes))
 
 
 def interrupt_own(snapshot: Snapshot) -> Flow[str]:

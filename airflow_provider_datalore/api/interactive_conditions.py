@@ -57,11 +57,12 @@ class InteractiveRunEnded:
         :raises DataloreRunOverlapError: if the notebook may show the results of another run.
         """
         reached = stage(self.snapshot, seen)
-        changed = last is None or (reached, seen.kernel) != (stage(self.snapshot, last), last.kernel)
+        changed = last is None or reached is not stage(self.snapshot, last)
         if self._progress.is_due(waited, changed=changed):
             state = reached.value
-            if seen.kernel.running_cell_id:
-                state += f", cell {seen.kernel.running_cell_id}"
+            if seen.kernel.running_cell_id in self.snapshot.required:
+                number = self.snapshot.required.index(seen.kernel.running_cell_id) + 1
+                state += f", cell {number} of {len(self.snapshot.required)}"
             log.info("The interactive run of notebook %s %s%s.", self.snapshot.notebook, state, after(waited))
         if reached in (Stage.SUCCEEDED, Stage.FAILED):
             check_own(self.snapshot, seen)

@@ -280,15 +280,23 @@ def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]
     :param worksheet: the worksheet that was requested.
     :raises DataloreError: the class for the response's status.
     """
-    data = read_json(call, response)
-    lists: list[list[Any]] = []
-    if isinstance(data, dict):
-        lists = [data[name] for name in ("cellsWithOutputs", "cells") if isinstance(data.get(name), list)]
-    if not lists:
-        unexpected(call, response, "contains no list of cells")
-    # The list that was not requested is empty.
-    found = [_read(Cell, call, response, cell) for cell in max(lists, key=len)]
+    found = [_read(Cell, call, response, cell) for cell in _cells(call, response)]
     return [cell.model_copy(update={"worksheet": worksheet}) for cell in found] if worksheet else found
+
+
+def read_outputs(call: Call, response: Response) -> dict[str, CellOutcome]:
+    """What cells printed, by their ids, as far as a list of cells has it; what cannot be read is left out.
+
+    :raises DataloreError: the class for the response's status.
+    """
+    outcomes: dict[str, CellOutcome] = {}
+    for cell in _cells(call, response):
+        if isinstance(cell, dict) and cell.get("outputs"):
+            try:
+                outcomes[str(cell.get("cellId"))] = CellOutcome.model_validate(cell)
+            except ValidationError:
+                continue
+    return outcomes
 
 
 def read_outcome(call: Call, response: Response) -> CellOutcome:
@@ -333,6 +341,17 @@ def read_flag(call: Call, response: Response, name: str) -> bool:
 
 
 _Read = TypeVar("_Read", bound=JsonModel)
+
+
+def _cells(call: Call, response: Response) -> list[Any]:
+    data = read_json(call, response)
+    lists: list[list[Any]] = []
+    if isinstance(data, dict):
+        lists = [data[name] for name in ("cellsWithOutputs", "cells") if isinstance(data.get(name), list)]
+    if not lists:
+        unexpected(call, response, "contains no list of cells")
+    # The list that was not requested is empty.
+    return max(lists, key=len)
 
 
 def _file_not_found(path: str) -> dict[str, Any]:

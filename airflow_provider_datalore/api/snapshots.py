@@ -131,6 +131,7 @@ class Snapshot:
     :param try_number: the try of the task that began the run.
     :param began: when it began, in epoch seconds; 0 if unknown.
     :param kept: the cells that earlier tries executed, if the run was resumed: they count as executed.
+    :param secret: the variables whose values Airflow masks: what cells print is shown without them.
     """
 
     notebook: NotebookId
@@ -145,6 +146,7 @@ class Snapshot:
     try_number: int = 1
     began: float = 0.0
     kept: tuple[Kept, ...] = ()
+    secret: tuple[str, ...] = ()
 
     @property
     def kept_cells(self) -> int:
@@ -203,6 +205,8 @@ class Snapshot:
             "worksheets": self.worksheets,
             "controls": {key: [seal.variable, seal.fields, seal.digest] for key, seal in self.controls.items()},
         }
+        if self.secret:
+            data["secret"] = self.secret
         if self.by_cell:
             data["by_cell"] = {
                 "kernel_started": self.kernel_started,
@@ -228,6 +232,7 @@ class Snapshot:
                 required=tuple(map(str, data["required"])),
                 highest=int(data["highest"]),
                 worksheets=int(data.get("worksheets", 1)),
+                secret=tuple(map(str, data.get("secret", ()))),
                 controls={
                     str(key): ControlSeal(str(variable), tuple(fields), str(digest))
                     for key, (variable, fields, digest) in data["controls"].items()

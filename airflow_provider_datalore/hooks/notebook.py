@@ -9,12 +9,14 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import defaults, settings
-from airflow_provider_datalore.api import interactive, looking, notebook_api, run_api, waiting
+from airflow_provider_datalore.api import looking, notebook_api, run_api, waiting
 from airflow_provider_datalore.api.controls import settings_for
+from airflow_provider_datalore.api.following import FollowedRun
 from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
 from airflow_provider_datalore.api.waiting import WaitPolicy
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreNoResponseError
+from airflow_provider_datalore.hooks.live_output import output_log
 from airflow_provider_datalore.transport.connection import naming_connection
 from airflow_provider_datalore.wording import short_notebook
 
@@ -191,11 +193,17 @@ class DataloreNotebook:
         return self._wait(NotebookIdle.for_turn(self.id, self.url, policy.poll_interval), policy)
 
     def wait_for_run(
-        self, snapshot: Snapshot, policy: WaitPolicy, *, start_timeout: float | timedelta = defaults.START_TIMEOUT
+        self,
+        snapshot: Snapshot,
+        policy: WaitPolicy,
+        *,
+        start_timeout: float | timedelta = defaults.START_TIMEOUT,
+        log_output: bool = True,
     ) -> NotebookState:
-        """Wait until the interactive run that started after the snapshot has ended.
+        """Wait until the interactive run that started after the snapshot has ended, and log its progress.
 
         :param start_timeout: seconds within which its first cell must run.
+        :param log_output: whether to log what its cells print.
         :return: the state of the notebook afterwards.
         :raises DataloreKernelLostError: if the kernel does not start, dies, or is restarted or stopped by a user.
         :raises DataloreWorksheetsNotRunError: if only some of the worksheets run.
@@ -203,8 +211,10 @@ class DataloreNotebook:
         :raises DataloreInteractiveRunTimeoutError: if the deadline passes before that.
         """
         condition = InteractiveRunEnded(snapshot, seconds(start_timeout), self.url)
-        look = partial(interactive.look_at_run, snapshot)
-        return self.hook.run_flow(waiting.wait_for(look, condition, policy))
+        run = FollowedRun(snapshot)
+        if log_output:
+            run.observe = output_log(lambda: self.hook.connection, snapshot, lambda: run.seen)
+        return self.hook.run_flow(waiting.wait_for(run.look, condition, policy))
 
     def run_cell_by_cell(
         self,
@@ -242,12 +252,14 @@ class DataloreNotebook:
         *,
         start_timeout: float | timedelta = defaults.START_TIMEOUT,
         is_new: bool = False,
+        log_output: bool = True,
     ) -> InteractiveRun:
         """Execute the cells of a notebook one after another, or continue a run that began after the snapshot.
 
         :param snapshot: the notebook before the run, with the cells to execute.
         :param start_timeout: seconds within which the first cell must run.
         :param is_new: whether no other process can have requested a cell of this run.
+        :param log_output: whether to log what its cells print.
         :return: the run, successful or not.
         :raises DataloreKernelLostError: if the kernel does not start, dies, or is restarted or stopped by a user.
         :raises DataloreSubmissionUnknownError: if it is unknown whether a cell was started.
@@ -256,22 +268,32 @@ class DataloreNotebook:
         from airflow_provider_datalore.api.cell_by_cell import CellByCell
 
         run = self._running = CellByCell(snapshot, seconds(start_timeout), self.url, policy.deadline, is_new)
+        if log_output:
+            run.observe = output_log(lambda: self.hook.connection, snapshot, lambda: run.seen)
         self.hook.run_flow(waiting.wait_for(run.look, run, policy, paced_from=lambda: run.paced_from))
         return run.outcome
 
     def start_cells(
-        self, snapshot: Snapshot, *, start_timeout: float | timedelta = defaults.START_TIMEOUT
+        self,
+        snapshot: Snapshot,
+        *,
+        start_timeout: float | timedelta = defaults.START_TIMEOUT,
+        log_output: bool = True,
     ) -> InteractiveRun | None:
         """Request the first cell of a run, which another process continues.
 
         :param snapshot: the notebook before the run, with the cells to execute.
         :param start_timeout: as in :meth:`run_cells`.
+        :param log_output: whether to log what that cell prints, if it ends at once; otherwise, the other process does.
         :return: the run, if it has ended with that cell; otherwise None.
         :raises DataloreNotebookBusyError: if another user or task has run cells since the snapshot.
         """
         from airflow_provider_datalore.api.cell_by_cell import CellByCell
 
         run = CellByCell(snapshot, seconds(start_timeout), self.url, is_new=True)
+        if log_output:
+            observe = output_log(lambda: self.hook.connection, snapshot, lambda: run.seen)
+            run.observe = lambda cell, *rest: observe(cell, *rest) if cell.has_ended else None
         try:
             has_ended = self.hook.run_flow(waiting.retry(run.start_first, 0.0, contacted=True))
         except DataloreNoResponseError as error:

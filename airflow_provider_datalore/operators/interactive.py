@@ -69,6 +69,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         the cells before it computed; otherwise, the notebook runs from the start, and the log says why. Requires
         ``cell_by_cell``, and before Airflow 3.3 option ``run_store``. The guide to runs cell by cell says when this
         is dangerous.
+    :param log_output: whether the log of a task that waits has what the cells print, as they print it; it always has
+        which cell has started, and how long each took.
     :param when_edited: as in ``DataloreRunNotebookOperator``.
     :param retry_on: as in ``DataloreRunNotebookOperator``.
     :param fail_on: as in ``DataloreRunNotebookOperator``.
@@ -103,6 +105,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         durable: bool = True,
         cell_by_cell: bool = False,
         resume: bool = False,
+        log_output: bool = True,
         when_edited: str = "ignore",
         retry_on: Sequence[str] | None = None,
         fail_on: Sequence[str] | None = None,
@@ -114,6 +117,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         self.parameters = params_of_run(parameters, self)
         self.cell_by_cell = cell_by_cell
         self.resume = resume
+        self.log_output = log_output
         self.wait_for_completion = wait_for_completion or bool(cell_by_cell)
         self.deferrable = deferrable
         self.poll_interval = seconds(poll_interval)
@@ -321,6 +325,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     ) -> dict[str, Any]:
         """Run the notebook when nothing else is running in it, and wait for it."""
         from airflow_provider_datalore.exceptions import DataloreNotebookBusyError
+        from airflow_provider_datalore.hooks.live_output import secret_names
         from airflow_provider_datalore.tasks.cell_by_cell import FailureStore, begin_when_idle
         from airflow_provider_datalore.tasks.interactive import busy_error, start_when_idle
         from airflow_provider_datalore.tasks.pushing import push_for_tab
@@ -346,6 +351,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             )
         else:
             snapshot = start_when_idle(notebook, parameters, policy, wait, has_waited=has_waited)
+        snapshot = replace(snapshot, secret=secret_names(parameters))
         self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
         push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
         try:
@@ -369,9 +375,10 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     ) -> dict[str, Any]:
         from airflow_provider_datalore.api.interactive import InteractiveRun, is_over
 
+        options: dict[str, Any] = {"start_timeout": self.start_timeout, "log_output": self.log_output}
         ended = None
         if self.deferrable and snapshot.by_cell and is_new:
-            ended = notebook.start_cells(snapshot, start_timeout=self.start_timeout)
+            ended = notebook.start_cells(snapshot, **options)
         if self.deferrable and ended is None and (snapshot.by_cell or not is_over(snapshot, notebook.look())):
             text = snapshot.to_text()
             self._defer(notebook, text, policy, "execute_complete", from_earlier_try=from_earlier_try)
@@ -381,10 +388,10 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
                 return ended
             self._waiting_for = notebook, snapshot
             if snapshot.by_cell:
-                run = notebook.run_cells(snapshot, policy, start_timeout=self.start_timeout, is_new=is_new)
+                run = notebook.run_cells(snapshot, policy, is_new=is_new, **options)
                 self._waiting_for = None
                 return run
-            state = notebook.wait_for_run(snapshot, policy, start_timeout=self.start_timeout)
+            state = notebook.wait_for_run(snapshot, policy, **options)
             self._waiting_for = None
             return InteractiveRun.of(snapshot, state)
 
@@ -409,6 +416,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             start_timeout=self.start_timeout,
             interrupt_on_kill=self.interrupt_on_kill,
             stop_session_after=self.stop_session_after,
+            log_output=self.log_output,
         )
 
     def _conclude(
