@@ -45,13 +45,13 @@ def test_cells_resumed(stage: Stage) -> None:
     task = stage.start_task("faults_cells", "deferred")
     task.wait_until("failed")
     assert ran(stage) == dict.fromkeys(range(1, 12), 1)
-    assert "resumes at cell 11 of 12" in " ".join(task.log().split())
+    task.wait_for_log("it resumes at cell 11 of 12")
     stage.datalore.mend(stage.name)
     task.clear()
     task.wait_until("success", try_number=2)
 
     assert ran(stage) == {**ONCE, 11: 2}
-    assert "resumed at cell 11 of 12; cells 1 to 10 are of try 1, " in task.log(try_number=2)
+    task.wait_for_log("resumed at cell 11 of 12; cells 1 to 10 are of try 1, ", try_number=2)
     run = task.xcom("run")
     assert (run["resumed_at"], run["kept"], len(run["cells"])) == (11, 10, CELLS)
     came_of_it(stage, "fails, then succeeds; cells 1 to 10 ran once")
@@ -71,7 +71,7 @@ def test_cells_not_resumed_in_another_kernel(stage: Stage) -> None:
     task.wait_until("success", try_number=2)
 
     assert ran(stage) == {**dict.fromkeys(range(1, 12), 2), 12: 1}
-    assert "runs from the start, and not from the cell that failed, since the kernel is" in task.log(try_number=2)
+    task.wait_for_log("runs from the start, and not from the cell that failed, since the kernel is", try_number=2)
     came_of_it(stage, "fails, then succeeds; cells 1 to 11 ran twice", runs=2)
 
 
@@ -186,10 +186,9 @@ def test_cells_person(stage: Stage) -> None:
     task.wait_until("success")
 
     assert ran(stage) == {**ONCE, 2: 2}
-    log = task.log()
-    assert "Another user or task used the kernel right before cell 6 of 12: 1 execution by others" in log
-    assert "Cell 2 of 12 was executed again by another user or task" in log
-    assert "Cell 8 of 12 was edited while the notebook ran" in log
+    task.wait_for_log("Another user or task used the kernel right before cell 6 of 12: 1 execution by others")
+    task.wait_for_log("Cell 2 of 12 was executed again by another user or task")
+    task.wait_for_log("Cell 8 of 12 was edited while the notebook ran")
     came_of_it(stage, "succeeds; the task ran each cell once")
 
 
@@ -203,7 +202,7 @@ def test_cells_kernel_restarted(stage: Stage) -> None:
     task.wait_until("failed")
 
     assert ran(stage) == dict.fromkeys(range(1, HELD + 1), 1)
-    assert "Cell 5 of 12 started and has not ended" in " ".join(task.log().split())
+    task.wait_for_log("Cell 5 of 12 started and has not ended")
     came_of_it(stage, "fails with `DataloreKernelLostError`; no cell ran twice")
 
 

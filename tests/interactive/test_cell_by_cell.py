@@ -387,7 +387,7 @@ class TestTakingOver:
     ) -> None:
         sales = notebook(ran.cell(1), ran.cell(2, gate(tmp_path / "go")), ran.cell(3))
         task = by_cell(sales, deferrable=True)
-        waits = await asyncio.to_thread(deferral, task, context)
+        waits = deferral(task, context)
         first = asyncio.create_task(sent_by(trigger_of(waits)))
         await asyncio.to_thread(gate_pid, tmp_path / "go")
         first.cancel()
@@ -401,7 +401,7 @@ class TestTakingOver:
             await asyncio.sleep(1)
             assert ran.order == [1, 2]
             (tmp_path / "go").touch()
-        run = await asyncio.to_thread(resume, task, context, waits, await second)
+        run = resume(task, context, waits, await second)
         assert (run["success"], ran.order) == (True, [1, 2, 3])
         assert "Continuing the run of notebook" in logged()
 
@@ -452,7 +452,7 @@ class TestKilling:
         self, notebook: Written, context: Context, ran: Ran, tmp_path: Path, logged: Logged
     ) -> None:
         sales = notebook(ran.cell(1), ran.cell(2, gate(tmp_path / "never")), ran.cell(3))
-        trigger = trigger_of(await asyncio.to_thread(deferral, by_cell(sales, deferrable=True), context))
+        trigger = trigger_of(deferral(by_cell(sales, deferrable=True), context))
         running = asyncio.create_task(sent_by(trigger))
         await asyncio.to_thread(gate_pid, tmp_path / "never")
         running.cancel()
@@ -481,7 +481,7 @@ class TestKilling:
         self, notebook: Written, context: Context, ran: Ran, tmp_path: Path, logged: Logged
     ) -> None:
         sales = notebook(ran.cell(1), ran.cell(2), ran.cell(3, gate(tmp_path / "go")))
-        trigger = trigger_of(await asyncio.to_thread(deferral, by_cell(sales, deferrable=True), context))
+        trigger = trigger_of(deferral(by_cell(sales, deferrable=True), context))
         await asyncio.to_thread(sales.wait_while_busy)
         await asyncio.to_thread(sales.json, "cell/run", cellId=sales.cells()[2]["cellId"], timeoutMs=0)
         await asyncio.to_thread(gate_pid, tmp_path / "go")
