@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore.api.resuming import Left
 from airflow_provider_datalore.exceptions import DataloreError
-from airflow_provider_datalore.tasks.kernel_check import next_number
+from airflow_provider_datalore.tasks.kernel_check import is_left, next_number, remove
 from airflow_provider_datalore.tasks.run_store import RunStore, fingerprint
 
 if TYPE_CHECKING:
@@ -60,6 +60,9 @@ def begin_when_idle(
             continue
         wait(state)
         has_waited = True
+    if failures is not None and is_left(state):
+        remove(notebook)
+        state = notebook.look()
     if parameters:
         log.info("Parameters: %s", shown_parameters(parameters))
     left = failures.find(notebook, state, parameters) if failures is not None else None

@@ -41,8 +41,13 @@ def came_of_it(stage: Stage, outcome: str, *, injected: int = 1, tasks: int = 1,
     means="Only the cell that failed and those after it run again.",
 )
 def test_cells_resumed(stage: Stage) -> None:
-    stage.datalore.write_cells(stage.name, CELLS, fails=11)
-    task = stage.start_task("faults_cells", "deferred")
+    task, _ = start_held(stage, "faults_cells", "deferred", fails=11)
+    task.wait_until("deferred")
+    # The log is live: what cell 5 prints is there before cell 5 is over.
+    task.wait_for_log("held in cell 5")
+    assert task.state == "deferred"
+    assert max(ran(stage)) == HELD
+    stage.let_go()
     task.wait_until("failed")
     assert ran(stage) == dict.fromkeys(range(1, 12), 1)
     task.wait_for_log("it resumes at cell 11 of 12")
