@@ -289,6 +289,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     ) -> dict[str, Any]:
         """Run the notebook when nothing else is running in it, and wait for it."""
         from airflow_provider_datalore.tasks.interactive import busy_error, start_when_idle
+        from airflow_provider_datalore.tasks.interactive_changes import keep_code
         from airflow_provider_datalore.tasks.pushing import push_for_tab
 
         def wait(state: NotebookState) -> None:
@@ -303,6 +304,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         snapshot = start_when_idle(notebook, parameters, policy, wait, has_waited=has_waited)
         self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
         push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
+        keep_code(notebook, context)
         return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline))
 
     def _wait(
@@ -379,7 +381,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         store = self._store(context)
         try:
             with session_stopped_after(notebook, snapshot, self.stop_session_after):
-                run = deliver_interactive(outcome(), notebook, context)
+                run = deliver_interactive(outcome(), notebook, context, self.parameters)
                 if self.update_report is not None:
                     notebook.publish_report(self.update_report)
         except (
