@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_NUMBER = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+_NUMBER = r"\d{1,12}(?:\.\d{1,12})?(?:e[-+]?\d{1,3})?"
 _RATE = rf"(?:{_NUMBER}|\?)\s?(?:[kMG]?i?B/s|\w{{1,12}}/s|s/\w{{1,12}})"
+_COUNTS = rf"\s{{0,3}}\S{{1,30}}/\S{{1,30}}\s\[[^\],\n]{{0,60}}(?:,\s*{_RATE})?"
 _KINDS = (
-    ("progress", rf"\d{{1,3}}%\|[^|\n]{{0,300}}\|(?:\s*\S{{1,30}}/\S{{1,30}}\s\[[^\],\n]{{0,60}}(?:,\s*{_RATE})?)?"),
-    ("progress", r"\d+/\d+\s*\[[=>.\s-]{5,200}\]"),
+    ("progress", rf" {{0,2}}\d{{1,3}}%\|[^|\n]{{0,300}}\|(?:{_COUNTS})?"),
+    ("progress", r"(?<!\d)\d{1,9}/\d{1,9}\s{0,3}\[[=>.\s-]{5,200}\]"),
     ("progress", r"[━╸╺█▉▊▋▌▍▎▏░▒▓#]{4,400}"),
     ("time", r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:\s?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?"),
     ("time", r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})?"),
@@ -23,7 +24,7 @@ _KINDS = (
 _NOISE = re.compile("|".join(f"(?P<{kind}_{number}>{pattern})" for number, (kind, pattern) in enumerate(_KINDS)))
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _IDS_OF_PAGES = re.compile(r"\bT_[0-9a-f]{5,8}(?=\b|_)|(?<=[\"'#])[mpc][0-9a-f]{10}\b|<dc:date>[^<]{0,60}</dc:date>")
-"""What pandas and Matplotlib generate anew for each table and figure."""
+"""What pandas and Matplotlib generate again for each table and figure."""
 
 
 @dataclass(frozen=True, slots=True)

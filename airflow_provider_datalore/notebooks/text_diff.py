@@ -15,6 +15,8 @@ MAX_LINE_CHARS = 2000
 """Maximum number of characters of a line that are shown."""
 _MAX_TOKENS = 400
 """Maximum number of tokens of a line that are compared with those of another."""
+_MAX_NOISY_CHARS = 1_000_000
+"""Maximum number of characters in which noise is looked for if not all lines are shown."""
 _CONTEXT = 3
 """Number of unchanged lines that are shown before and after others."""
 
@@ -102,7 +104,11 @@ def _state(rows: Sequence[Row], before: str, now: str, *, knows_noise: bool) -> 
     if combined(row.state for row in rows) is State.CHANGED:
         return State.CHANGED
     # Lines that are not shown may differ as well.
-    if knows_noise and without_noise(before).splitlines() == without_noise(now).splitlines():
+    if (
+        knows_noise
+        and len(before) + len(now) <= _MAX_NOISY_CHARS
+        and without_noise(before).splitlines() == without_noise(now).splitlines()
+    ):
         return State.NOISE
     return State.CHANGED
 

@@ -18,6 +18,7 @@ from airflow_provider_datalore.operators.dag_params import params_of_run
 from airflow_provider_datalore.tasks.catalog_task import CatalogTask
 from airflow_provider_datalore.tasks.failing import fails_in_lines
 from airflow_provider_datalore.tasks.output_values import OutputValues
+from airflow_provider_datalore.tasks.retrying import use_retry_rules
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -98,6 +99,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         dict. (templated)
     :param when_edited: what to do if the code is not the one that was locked, for a notebook of the catalog:
         ``"ignore"``, ``"warn"`` in the log, or ``"fail"``.
+    :param retry_on: names of exceptions of the notebook, such as ``["OperationalError"]``: only these are retried. A
+        dead kernel is ``"DataloreKernelLostError"``, an outage ``"DataloreUnavailableError"``. None is all failures.
+    :param fail_on: names of exceptions that are not retried, also if ``retry_on`` has them.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
@@ -130,6 +134,8 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         export: Sequence[str] | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
         when_edited: str = "ignore",
+        retry_on: Sequence[str] | None = None,
+        fail_on: Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -150,6 +156,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self._use_outputs(outputs)
         self.when_edited = when_edited
         self.datalore_conn_id = datalore_conn_id
+        use_retry_rules(self, retry_on, fail_on)
         self._use_catalog(parameters, when_edited)
 
     @property

@@ -20,6 +20,8 @@ _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/svg+xml")
 _TEXTS = ("text/markdown", "text/latex", "text/plain")
 _MAX_DISPLAYS = 50
 """Maximum number of figures and tables of a cell that are shown."""
+_MAX_NOISY_CHARS = 2_000_000
+"""Maximum size of a figure or a table in which noise is looked for."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -71,7 +73,9 @@ def _displayed(before: Display | None, now: Display | None) -> OutputDiff:
     elif before == now:
         state = State.SAME
     else:
-        state = State.NOISE if _without_noise(before) == _without_noise(now) else State.CHANGED
+        is_short = max(len(each.html) + len(each.picture) for each in (before, now)) <= _MAX_NOISY_CHARS
+        is_noise = is_short and _without_noise(before) == _without_noise(now)
+        state = State.NOISE if is_noise else State.CHANGED
     one, other = (each.text if each else "" for each in (before, now))
     label = "Figure" if any(each is not None and each.picture for each in (before, now)) else "Output"
     compared = None

@@ -19,6 +19,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.tasks.explaining import failure_lines, masked
 from airflow_provider_datalore.tasks.history import FIELD, earlier_runs, masked_parameters, report_unusual_duration
 from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
+from airflow_provider_datalore.tasks.retrying import check_names as check_names_of_errors
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -67,10 +68,11 @@ class Outcome:
 
 
 def check(task: RunTask) -> None:
-    """Check the options for artifacts and outputs before the notebook runs, not hours later.
+    """Check the options for artifacts, outputs and retries before the notebook runs, not hours later.
 
     :raises DataloreConfigurationError: if an option is not valid.
     """
+    check_names_of_errors(task)
     if task.artifacts_to is not None:
         from airflow_provider_datalore.storage import folder
 
