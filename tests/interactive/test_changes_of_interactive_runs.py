@@ -11,7 +11,6 @@ import pytest
 from airflow_provider_datalore import xcom
 from airflow_provider_datalore.exceptions import DataloreInteractiveRunFailedError
 from airflow_provider_datalore.summary import summarize
-from airflow_provider_datalore.tasks import history
 from tests.emulator.notebook_client import Notebook, control
 from tests.interactive.conftest import TOKEN, Context, Play, TaskInstance, operator
 from tests.interactive.test_interactive_outcomes import in_the_triggerer, on_the_worker
