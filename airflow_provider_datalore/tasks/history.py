@@ -97,6 +97,11 @@ class History:
             parameters = None
         return History(durations, replace(last, parameters=parameters))
 
+    def without_last(self, took: float | None) -> History:
+        """The history as it was before the last run, if that one took so long: else the history itself."""
+        is_last = took is not None and self.durations[-1:] == (round(took, 1),)
+        return replace(self, durations=self.durations[:-1]) if is_last else self
+
     def to_json(self) -> dict[str, Any]:
         """The history as JSON."""
         last = self.last_success
