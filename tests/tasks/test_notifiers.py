@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import mask_secret
+from airflow.providers.common.compat.sdk import DAG, mask_secret
 
 from airflow_provider_datalore.exceptions import DataloreRunFailedError
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
@@ -115,7 +115,7 @@ def succeeded(datalore: Datalore, context: Context, task_instance: TaskInstance)
     datalore.starts("run-1").finishes("run-1").route("GET", ARTIFACT, json=notebook("note", output=HOSTILE))
     task = DataloreRunNotebookOperator(task_id="run_notebook", notebook_id="ann/sales", outputs=["note"])
     task.execute(context)
-    return {**context, "task": task}
+    return {**context, "task": task, "dag": DAG("d", schedule=None)}
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def failed(datalore: Datalore, context: Context, task_instance: TaskInstance) ->
     datalore.route("GET", ARTIFACT, json=notebook("a = 1", f"# {HOSTILE}", fails=True))
     with pytest.raises(DataloreRunFailedError) as error:
         task.execute(context)
-    return {**context, "task": task, "exception": error.value}
+    return {**context, "task": task, "dag": DAG("d", schedule=None), "exception": error.value}
 
 
 def rendered(notifier: Any, context: Context) -> None:
