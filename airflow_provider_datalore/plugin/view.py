@@ -18,6 +18,7 @@ from airflow_provider_datalore.plugin.run_status import RunStatus
 from airflow_provider_datalore.plugin.runs import Links, TabClient
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
 from airflow_provider_datalore.run_state import RunState
+from airflow_provider_datalore.tasks.history import History
 
 _MAX_VALUE_CHARS = 300
 """Maximum number of characters that are shown of a parameter's name or value."""
@@ -178,6 +179,18 @@ class TabView:
             return "", "", None
         label = "Duration" if since is None else "Waiting" if self.state in ("queued", "waiting") else "Elapsed"
         return label, in_words(((datetime.now(UTC) if since else times[1]) - times[0]).total_seconds()), since
+
+    @property
+    def usual(self) -> tuple[str, bool]:
+        """How long a run of the task usually takes, and whether this one took far longer; empty if unknown."""
+        took = self.run.duration if self.run is not None else run_status.seconds_of_cells(self.task)
+        if self.task.history is None or self.refreshes:
+            return "", False
+        history = History.read(self.task.history).without_last(took)
+        usual = history.usual_duration
+        if usual is None:
+            return "", False
+        return in_words(usual), took is not None and history.is_unusual(took)
 
     @property
     def parameters(self) -> Iterable[tuple[str, str]]:
