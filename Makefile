@@ -7,7 +7,7 @@ PYTHON ?= python3
 
 VENV := .venv/airflow-$(AIRFLOW)
 RUN := $(VENV)/bin/python -m
-INSTALL := $(PYTHON) dev/environment.py --airflow $(AIRFLOW) --groups
+INSTALL := $(PYTHON) dev/environment.py --airflow $(AIRFLOW) $(if $(PINS),--pins $(PINS)) --groups
 TYPED := airflow_provider_datalore dev tests/audit tests/docs tests/e2e tests/examples tests/failures tests/faults tests/package tests/ui
 # Tests run against the package as users install it: Python imports from this wheel before the checkout.
 WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
@@ -22,7 +22,8 @@ USER_VENV := $(CURDIR)/build/user-airflow-$(AIRFLOW)
 # Modules are compiled once, and not by each of the many processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo ui screenshots test coverage test-matrix test-faults audit bench bench-e2e lint public-api docs package clean try-notebooks
+.PHONY: help demo ui screenshots test coverage test-matrix test-next test-faults audit bench bench-e2e lint public-api docs \
+	package licences rehearse-release clean try-notebooks
 
 help:
 	@echo "make demo    run an example DAG with a real Airflow and the Datalore emulator, and show the result"
@@ -31,7 +32,8 @@ help:
 	@echo "make test    run all tests on Airflow $(NEWEST); AIRFLOW=2.11.2 selects another version"
 	@echo "make coverage   run the same tests, and fail if they execute less than 95% of the package"
 	@echo "make test-matrix   run the tests on every supported Airflow and installed Python, and with older libraries"
-	@echo "make test-faults   kill and disconnect parts of a real Airflow and of Datalore, and corrupt responses (15 minutes)"
+	@echo "make test-next   run the tests on Airflow's newest pre-release, if there is one"
+	@echo "make test-faults   kill and disconnect parts of a real Airflow and of Datalore, and corrupt responses; read the log of each failure (20 minutes)"
 	@echo "make audit   repeat the attacks that docs/security.md lists (10 minutes)"
 	@echo "make try-notebooks   run the notebooks that Jupyter's packages ship as test files, and compare with nbclient alone"
 	@echo "make bench   measure the cost of waiting, in comparison with a bare loop and with other providers (more than an hour)"
@@ -40,6 +42,8 @@ help:
 	@echo "make public-api   write docs/public_api.txt, if CHANGELOG.md names what changed"
 	@echo "make docs    build the documentation into build/docs"
 	@echo "make package build the sdist and the wheel into dist"
+	@echo "make licences   list the licences of everything that the package needs, and fail if one asks for more than Apache-2.0"
+	@echo "make rehearse-release   install and upgrade the package from a local index on every supported Airflow (half an hour)"
 	@echo "make clean   remove the environments and all build results"
 
 demo:
@@ -70,12 +74,17 @@ test-matrix:
 	@$(INSTALL) test
 	@$(RUN) dev.matrix $(ARGS)
 
+# ARGS="tests/tasks" runs only some tests. A pre-release of Airflow may be broken itself, so this is not a part of other checks.
+test-next:
+	@$(INSTALL) test
+	@$(RUN) dev.next_airflow $(ARGS)
+
 # ARGS=--write-table=docs/reliability.md writes the table into the documentation. One part needs PostgreSQL and Redis, which
 # are installed with apt-get if possible; otherwise that part is skipped.
 test-faults:
 	@$(INSTALL) test faults
 	@$(RUN) tests.faults.services
-	@$(RUN) pytest tests/faults $(ARGS)
+	@$(RUN) pytest tests/faults tests/failures $(ARGS)
 
 # Downloads the packages into build/try-notebooks. ARGS="--limit 10" runs the first ten, ARGS="--only nbdime" those of nbdime.
 try-notebooks:
@@ -105,6 +114,7 @@ lint:
 	$(RUN) ruff format --check
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/zizmor --offline --quiet .github
+	$(RUN) dev.actionlint
 	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
 	$(RUN) dev.words
 	$(RUN) dev.public_api
@@ -118,11 +128,23 @@ public-api:
 	@$(INSTALL) test
 	@$(RUN) dev.public_api --write
 
-# The files for the package index. The build is reproducible: the same source gives the same bytes.
+# The files for the package index, and in build/sbom the bill of materials. The build is reproducible: the same source gives
+# the same bytes.
 package:
 	@$(INSTALL) test
 	@$(RUN) dev.package --dist dist $(ARGS)
 	@$(RUN) twine check --strict dist/*
+	@$(RUN) dev.sbom build/sbom
+
+licences:
+	@$(INSTALL) test
+	@$(RUN) dev.licences
+
+# ARGS="--only 3.3.2" runs the steps with that version, ARGS="--only upgrade" only the upgrade, ARGS=--list prints the names.
+# The environments are in build/rehearsal, are not shared with other targets, and are removed afterwards.
+rehearse-release:
+	@$(INSTALL) test demo
+	@$(RUN) dev.rehearsal $(ARGS)
 
 # Warnings, such as a link to a missing heading, are errors.
 docs:

@@ -15,6 +15,8 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Datalore",
                 "external-doc-url": "https://www.jetbrains.com/help/datalore/run-api.html",
+                "how-to-guide": [f"/docs/howto/{page}.md" for page in _HOW_TO],
+                "logo": "/docs/integration-logos/datalore.svg",
                 "tags": ["service"],
             }
         ],
@@ -40,6 +42,13 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
+_HOW_TO = (
+    *("run-notebook", "taskflow", "wait-for-run", "catalog", "return-values", "keep-artifacts", "interactive-run"),
+    *("notebook-files", "python-task", "assets", "start-dags-from-datalore", "tell-people", "look-in-airflow"),
+    *("openlineage", "check-connection", "probe-datalore", "own-operator"),
+)
+"""The pages in ``docs/howto``, the most needed first."""
+
 _ASSETS = {
     "schemes": ["datalore"],
     "handler": "airflow_provider_datalore.assets.datalore.sanitize_uri",
@@ -52,7 +61,7 @@ _OPTIONS = {
     "poll_interval": {
         "description": "Maximum seconds between two requests for the status of a run, and between two looks of a "
         "watcher, at least 1. poll_interval in a DAG has precedence.\n",
-        "version_added": None,
+        "version_added": "0.1.0",
         "type": "float",
         "example": "60",
         "default": "30",
@@ -60,7 +69,7 @@ _OPTIONS = {
     "max_outage": {
         "description": "Seconds for which Datalore may be unreachable before a task fails. max_outage in a DAG has "
         "precedence.\n",
-        "version_added": None,
+        "version_added": "0.1.0",
         "type": "float",
         "example": "3600",
         "default": "1800",
@@ -68,7 +77,7 @@ _OPTIONS = {
     "rendering_timeout": {
         "description": "Seconds that Airflow's web server may take to render a notebook for the tab of a task, at "
         "least 1.\n",
-        "version_added": None,
+        "version_added": "0.1.0",
         "type": "float",
         "example": "60",
         "default": "30",
@@ -77,7 +86,7 @@ _OPTIONS = {
         "description": "Where the run of a task is stored, so that a retry uses it: the URL of a folder that all "
         "workers can use, or 'variables' for Airflow's Variables. Not used by Airflow 3.3 and later, which has a store "
         "of its own. If empty, earlier versions store nothing, and a retry runs the notebook again.\n",
-        "version_added": None,
+        "version_added": "0.1.0",
         "type": "string",
         "example": "s3://aws_default@bucket/datalore-runs",
         "default": "",

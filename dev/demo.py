@@ -45,10 +45,11 @@ class Clock:
         print(f"{time.monotonic() - self._start:5.0f} s  {sentence}", flush=True)
 
 
-def demo(stay: bool) -> None:
+def demo(stay: bool, python: Path | None = None) -> None:
     """Runs the example DAG with a real Airflow and shows the result.
 
     :param stay: whether to keep Airflow running until Ctrl-C
+    :param python: the Python of another environment, whose Airflow runs the DAG
     """
     clock = Clock()
     token = secrets.token_hex(16)
@@ -58,7 +59,7 @@ def demo(stay: bool) -> None:
         with EmulatorProcess(DAGS / "notebooks", "--copy", data=folder, token=token) as emulator:
             connection = connection_to(emulator.url, token)
             clock.say(f"The emulator is at {emulator.url}. Starting Airflow, which takes about half a minute.")
-            with LocalAirflow(DAGS, connections={"datalore_default": connection}) as airflow:
+            with local_airflow(connection, Path(folder), python) as airflow:
                 clock.say(f"Airflow {airflow.version} is at {airflow.url}. Waiting for it to read the DAGs.")
                 airflow.wait_for_dags([DAG_ID])
                 run_id = run_dag(airflow, clock)
@@ -68,6 +69,19 @@ def demo(stay: bool) -> None:
                 else:
                     clock.say("Stopping Airflow and the emulator.")
     clock.say("Stopped Airflow and the emulator.")
+
+
+def local_airflow(connection: dict[str, Any], folder: Path, python: Path | None) -> LocalAirflow:
+    """An Airflow with the examples.
+
+    :param folder: for copies, if this Airflow cannot import all of them
+    """
+    airflow = LocalAirflow(DAGS, connections={"datalore_default": connection}, python=python)
+    if airflow.major < 3:
+        needs_airflow_3 = [path.name for path in DAGS.glob("*.py") if "from airflow.sdk import" in path.read_text()]
+        dags = shutil.copytree(DAGS, folder / "dags", ignore=shutil.ignore_patterns(*needs_airflow_3))
+        airflow.use_dags(dags)
+    return airflow
 
 
 def connection_to(url: str, token: str) -> dict[str, Any]:
@@ -142,10 +156,11 @@ def check_disk(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run an example DAG with a real Airflow and the emulator.")
     parser.add_argument("--stay", action="store_true", help="keep Airflow's UI open until Ctrl-C")
+    parser.add_argument("--python", type=Path, help="run the DAG with the Airflow that is installed with this Python")
     options = parser.parse_args()
     try:
         with interrupted_once("Interrupted. Stopping Airflow and the emulator, which takes a few seconds."):
-            demo(options.stay)
+            demo(options.stay, options.python)
     except KeyboardInterrupt:
         sys.exit("Stopped Airflow and the emulator.")
     except (DemoError, ChildEndedError, NotInTimeError, AirflowApiError, RuntimeError, OSError) as failure:

@@ -23,8 +23,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRA = "emulator"
-TESTED_PYTHON = (3, 13)
+TESTED_PYTHON = (3, 14)
 """The newest Python that the package is tested with; a newer one is used only if there is no other."""
+NEWEST_PYTHON = {"2.": (3, 12), "3.0.": (3, 12), "3.1.": (3, 13)}
+"""The newest Python that an Airflow supports, if it is older than :data:`TESTED_PYTHON`."""
 HELD_BACK = {
     "2.11": ["universal-pathlib<0.3"],
     "3.0": ["fastapi<0.118", "pyjwt<2.11", "universal-pathlib<0.3"],
@@ -75,12 +77,14 @@ class Wish:
     :param lowest: whether to install the lowest versions that the package's metadata allow.
     :param as_released: whether to install the versions of the day on which that Airflow was released, as its
         constraints files do.
+    :param parts: requirements for the packages of which a pre-release of Airflow consists.
     """
 
     airflow: str
     python: str = ""
     lowest: bool = False
     as_released: bool = False
+    parts: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -97,7 +101,7 @@ class Wish:
     def pins(self) -> list[str]:
         """Requirements that limit the installer's choice."""
         held_back = HELD_BACK.get(self.airflow.rpartition(".")[0], [])
-        return [f"apache-airflow=={self.airflow}", *held_back, *(lowest_allowed() if self.lowest else [])]
+        return [f"apache-airflow=={self.airflow}", *self.parts, *held_back, *(lowest_allowed() if self.lowest else [])]
 
     @property
     def as_of(self) -> str:
@@ -114,7 +118,8 @@ def lowest_allowed() -> list[str]:
 
 def python_range(airflow: str) -> tuple[tuple[int, int], tuple[int, int]]:
     """The oldest and the newest Python that this package can use with an Airflow version."""
-    return (3, 11), ((3, 12) if airflow.startswith(("2.", "3.0.")) else (3, 14))
+    newest = next((python for line, python in NEWEST_PYTHON.items() if airflow.startswith(line)), TESTED_PYTHON)
+    return (3, 11), newest
 
 
 def installed_interpreters() -> Iterator[Interpreter]:
@@ -283,10 +288,11 @@ def main() -> None:
         )
     parser = argparse.ArgumentParser(description="Create the virtual environment of one Airflow version.")
     parser.add_argument("--airflow", required=True, metavar="VERSION", help="such as 3.3.2")
+    parser.add_argument("--pins", nargs="*", default=[], help="requirements that a pre-release of Airflow needs")
     parser.add_argument("--groups", nargs="*", default=[], help="dependency groups of pyproject.toml")
     options = parser.parse_args()
     try:
-        ensure(Wish(options.airflow), options.groups)
+        ensure(Wish(options.airflow, parts=tuple(options.pins)), options.groups)
     except SetupError as failure:
         sys.exit(f"\n{failure}")
     except KeyboardInterrupt:

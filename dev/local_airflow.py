@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,14 +25,15 @@ START_TIMEOUT = 180.0
 class LocalAirflow(AirflowClient):
     """A real Airflow: scheduler, triggerer, API server and DAG processor, each in its own process.
 
-    It is the Airflow that is installed with this Python. On Airflow 2.11, the API server is the webserver, the
-    scheduler reads the DAG files, and tasks run one at a time, because SQLite allows nothing else there.
+    It is the Airflow that is installed with this Python, or with the given one. On Airflow 2.11, the API server is the
+    webserver, the scheduler reads the DAG files, and tasks run one at a time, because SQLite allows nothing else there.
 
     :param dags: the folder of DAG files
     :param connections: Airflow connections by id, each as the fields of its JSON form; stored in the database, like
         connections that users create in the form
     :param env: additional environment variables for all components, such as `AIRFLOW_VAR_...`
     :param parallelism: maximum number of tasks that run at the same time (Airflow 3)
+    :param python: the Python of another environment, whose Airflow and packages are used, and not those of the checkout
     """
 
     def __init__(
@@ -41,13 +43,17 @@ class LocalAirflow(AirflowClient):
         connections: Mapping[str, Mapping[str, Any]] | None = None,
         env: Mapping[str, str] | None = None,
         parallelism: int = 2,
+        python: Path | None = None,
     ) -> None:
-        self.version = version("apache-airflow")
+        self._python = python or Path(sys.executable)
+        self.version = version_in(python) if python else version("apache-airflow")
         self.port = free_port()
         super().__init__(f"http://localhost:{self.port}", major=int(self.version.split(".")[0]))
         self.home = Path(tempfile.mkdtemp(prefix="local-airflow-"))
         self._children: dict[str, Child] = {}
-        self._env = {**inherited_env(), **self._settings(dags, parallelism), **(env or {})}
+        isolation = {"PYTHONPATH": "", "PYTHONSAFEPATH": "1"} if python else {}
+        settings = self._settings(dags, parallelism)
+        self._env = {**inherited_env(self._python), **isolation, **settings, **(env or {})}
         self._connections = dict(connections or {})
 
     def _settings(self, dags: Path, parallelism: int) -> dict[str, str]:
@@ -115,6 +121,7 @@ class LocalAirflow(AirflowClient):
             file = self.home / "connections.json"
             file.write_text(json.dumps(self._connections))
             self._start_part("connections", "connections", "import", str(file)).wait(START_TIMEOUT)
+            self._connections.clear()
         parts = ("api-server", "scheduler", "dag-processor") if self.major >= 3 else ("webserver", "scheduler")
         for part in parts:
             self._start_part(part, part)
@@ -124,10 +131,17 @@ class LocalAirflow(AirflowClient):
 
     def stop(self) -> None:
         """Ends every process that this Airflow has started, and removes its home. May be called more than once."""
-        stop_all(self._children.values(), grace=5)
+        self.shut_down()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def shut_down(self, grace: float = 5) -> None:
+        """Ends every process that this Airflow has started; `start` starts it again with the same database.
+
+        :param grace: seconds that the processes get to end by themselves
+        """
+        stop_all(self._children.values(), grace)
         kill_marked("AIRFLOW_HOME", str(self.home))
         self._children.clear()
-        shutil.rmtree(self.home, ignore_errors=True)
 
     def start_triggerer(self) -> None:
         self._start_part("triggerer", "triggerer")
@@ -139,6 +153,10 @@ class LocalAirflow(AirflowClient):
     def kill_triggerer(self) -> None:
         """Kills the triggerer without a chance to shut down, as a power cut would."""
         self._children.pop("triggerer").kill()
+
+    def use_dags(self, dags: Path) -> None:
+        """Sets the folder of DAG files, before the start."""
+        self._env["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags.resolve())
 
     def wait_for_dags(self, dag_ids: Iterable[str], timeout: float = 90.0) -> None:
         """Waits until Airflow lists DAGs.
@@ -166,7 +184,7 @@ class LocalAirflow(AirflowClient):
             time.sleep(1)
 
     def _start_part(self, name: str, *command: str) -> Child:
-        child = Child(name, [sys.executable, "-m", "airflow", *command], self._env, self.home / f"{name}.log")
+        child = Child(name, [str(self._python), "-m", "airflow", *command], self._env, self.home / f"{name}.log")
         self._children[name] = child
         return child
 
@@ -184,10 +202,19 @@ class LocalAirflow(AirflowClient):
         return all(states.get(part) == "healthy" for part in wanted)
 
 
-def inherited_env() -> dict[str, str]:
-    """The developer's environment without their own Airflow settings, and without a proxy for the loopback address."""
+def version_in(python: Path) -> str:
+    """The version of the Airflow that is installed with a Python."""
+    code = "from importlib.metadata import version; print(version('apache-airflow'))"
+    return subprocess.run([python, "-I", "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def inherited_env(python: Path = Path(sys.executable)) -> dict[str, str]:
+    """The developer's environment without their own Airflow settings, and without a proxy for the loopback address.
+
+    :param python: programs that are installed with it come first on the PATH
+    """
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
-    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", "")])
+    env["PATH"] = os.pathsep.join([str(python.parent), env.get("PATH", "")])
     for name in ("NO_PROXY", "no_proxy"):
         env[name] = ",".join(filter(None, [env.get(name), "localhost,127.0.0.1"]))
     return env

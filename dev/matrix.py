@@ -18,7 +18,7 @@ from dev.environment import RELEASED, ROOT, SetupError, Wish, choose_interpreter
 from dev.package import build, unpack
 
 AIRFLOWS = ("2.11.2", "3.0.6", "3.1.8", "3.2.2", "3.3.2")
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 LOWEST = Wish("2.11.0", "3.11", lowest=True)
 """The oldest Airflow and Python that pyproject.toml allows, and the lowest versions of everything else."""
 

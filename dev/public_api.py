@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from dev import new_in
 from dev.reference import CannotTellError, Fact, Facts, Reader
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,6 +118,7 @@ def write(root: Path = ROOT) -> str:
             return f"Nothing was written in CHANGELOG.md under Unreleased since the last change of the API:{shown}"
         if not changes:
             return ""
+        new_in.note((change.key for change in changes if change.before is None), root)
     path.write_text(render(facts, digest(section)))
     return ""
 

@@ -18,7 +18,10 @@ import griffe
 
 PACKAGE = "airflow_provider_datalore"
 REFERENCE = "docs/reference.md"
-FOR_PEOPLE = ("cli", "description", "external-doc-url", "label", "placeholders", "relabeling", "schema", "tags")
+FOR_PEOPLE = (
+    *("cli", "description", "external-doc-url", "how-to-guide", "label", "logo", "placeholders", "relabeling"),
+    *("schema", "tags"),
+)
 """Keys of the provider info whose values are only for users, for the connection form, or for Airflow's command line."""
 ARGUMENT_KINDS = {
     griffe.ParameterKind.positional_only: "by position only",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import airflow_provider_datalore
+from dev import new_in
 
 _PUBLISHED = tomllib.loads(Path(__file__).parent.with_name("pyproject.toml").read_text())["tool"]["published"]
 
@@ -54,3 +56,13 @@ html_theme_options = (
 )
 # Each version names its own address, or search engines would list old versions. Read the Docs sets the variable.
 html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", _PUBLISHED["documentation"])
+
+
+def setup(app: Any) -> None:
+    """Mark each part of the reference with the version in which it was added."""
+    versions = new_in.read()
+
+    def mark(_app: Any, kind: str, name: str, _value: Any, _options: Any, lines: list[str]) -> None:
+        lines.extend(new_in.marks(kind, name, versions))
+
+    app.connect("autodoc-process-docstring", mark)

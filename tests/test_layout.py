@@ -65,6 +65,29 @@ def test_a_module_starts_with_a_summary(path: Path) -> None:
     assert docstring.partition("\n")[0].endswith((".", ":", "?"))
 
 
+def test_the_interpreter_warns_of_no_module() -> None:
+    """Neither when it compiles one nor when it imports one; each warning that the package causes is an error here."""
+    program = (
+        "import importlib, pkgutil, warnings\n"
+        f"import {NAME} as package\n"
+        "warnings.simplefilter('error', SyntaxWarning)\n"
+        f"warnings.filterwarnings('error', module={NAME!r})\n"
+        "names = [it.name for it in pkgutil.walk_packages(package.__path__, package.__name__ + '.')]\n"
+        "for name in names:\n"
+        "    spec = importlib.util.find_spec(name)\n"
+        "    compile(spec.loader.get_source(name), spec.origin, 'exec')\n"
+        "    try:\n"
+        "        name.endswith('.__main__') or importlib.import_module(name)\n"
+        "    except ModuleNotFoundError as error:\n"
+        "        # Only newer versions of Airflow have it.\n"
+        "        assert error.name.startswith('airflow.'), error\n"
+        "print(len(names))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.splitlines()[-1]) == len(list(PACKAGE.rglob("*.py"))) - 1
+
+
 @pytest.fixture(scope="module")
 def imported() -> dict[str, set[str]]:
     """What importing each module for DAG authors imports, apart from what Airflow itself has imported."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,11 +14,16 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
+import yaml
 
+import airflow_provider_datalore
 from airflow_provider_datalore.get_provider_info import connection_type, get_provider_info
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+from dev import registry
 
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path(airflow_provider_datalore.__file__).parent
 INFO = get_provider_info()
 
 
@@ -79,6 +85,44 @@ def test_every_named_module_exists(kind: str) -> None:
     for entry in INFO[kind]:
         for module in entry["python-modules"]:
             importlib.import_module(module)
+
+
+def test_the_logo_and_the_how_to_guides_are_in_the_repository() -> None:
+    """Each page of docs/howto is named: get_provider_info.py has the list."""
+    [integration] = INFO["integrations"]
+    pages = {f"/docs/howto/{path.name}" for path in (ROOT / "docs" / "howto").glob("*.md")} - {"/docs/howto/index.md"}
+    assert set(integration["how-to-guide"]) == pages
+    assert len(integration["how-to-guide"]) == len(pages)
+    assert (ROOT / integration["logo"].removeprefix("/")).read_text().startswith("<svg")
+
+
+def test_the_options_are_those_that_the_package_reads() -> None:
+    [(section, config)] = INFO["config"].items()
+    read = set(re.findall(r'conf\.\w+\(\s*"datalore",\s*"(\w+)"', "".join(map(Path.read_text, PACKAGE.rglob("*.py")))))
+    assert section == "datalore"
+    assert read <= set(config["options"])
+
+
+@pytest.mark.parametrize("name", registry.FILES)
+def test_the_files_for_registries_are_those_of_this_code(name: str) -> None:
+    """If this fails: python -m dev.registry."""
+    assert (ROOT / name).read_text() == registry.FILES[name]()
+
+
+def test_airflow_s_registry_can_read_the_file() -> None:
+    content = yaml.safe_load(registry.provider_yaml())
+    if "conn-fields" not in json.dumps(schema("provider.yaml.schema.json")["properties"]["connection-types"]):
+        pytest.skip("the form of Airflow before 3.2")
+    jsonschema.validate(content, schema("provider.yaml.schema.json"))
+
+
+def test_every_class_for_astronomer_s_registry_exists() -> None:
+    content = yaml.safe_load(registry.astro_registry_yaml())
+    listed = {kind: {each["module"] for each in content[kind]} for kind in registry.KINDS}
+    for path in set().union(*listed.values()):
+        module, _, name = path.rpartition(".")
+        assert isinstance(getattr(importlib.import_module(module), name), type)
+    assert f"{PACKAGE.name}.operators.datalore.DataloreRunNotebookOperator" in listed["operators"]
 
 
 def test_every_link_of_the_operator_is_registered() -> None:

@@ -67,7 +67,9 @@ def read(content: bytes) -> dict[str, Any]:
 def _cell(cell: Mapping[str, Any], widgets: Mapping[str, Any]) -> dict[str, Any]:
     kind, source = cell.get("cell_type"), _text(cell.get("source"))
     tags = [tag for tag in _list(_mapping(cell.get("metadata")).get("tags")) if isinstance(tag, str)]
-    shown: dict[str, Any] = {"cell_type": kind, "source": source, "metadata": {"tags": tags}}
+    # As nbformat requires.
+    valid = list(dict.fromkeys(tag for tag in tags if tag and "," not in tag))
+    shown: dict[str, Any] = {"cell_type": kind, "source": source, "metadata": {"tags": valid}}
     match kind:
         case "code":
             count = cell.get("execution_count")

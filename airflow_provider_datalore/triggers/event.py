@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+_IDLE_BEFORE = "free"
+"""The key of an event for an idle notebook that an earlier version has sent; an upgrade may find one stored."""
+
 _TEXTS = frozenset({"state", "state_words", "notebook_url", "to_do", "cause"})
 _KNOWN = _TEXTS | {"permanent"}
 """Attributes that an error has only where they are known."""
@@ -74,7 +77,8 @@ def read_idle(event: object) -> None:
     """
     from pydantic import RootModel
 
-    _read(event, "idle", RootModel[Literal[True]])
+    is_former = isinstance(event, dict) and _IDLE_BEFORE in event
+    _read(event, _IDLE_BEFORE if is_former else "idle", RootModel[Literal[True]])
 
 
 def _read(event: object, key: str, model: type[_Model]) -> _Model:

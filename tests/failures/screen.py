@@ -14,9 +14,10 @@ _CALM = 4
 
 _VISIBLE_TEXT = """
 () => {
+  const above = element => element.parentElement ?? element.getRootNode().host ?? null;
   const clips = element => {
     const boxes = [{left: 0, top: 0, right: innerWidth, bottom: innerHeight}];
-    for (let at = element; at && at !== document.body; at = at.parentElement) {
+    for (let at = element; at && at !== document.body; at = above(at)) {
       const style = getComputedStyle(at);
       if (style.visibility === "hidden" || style.opacity === "0") return null;
       if (style.overflowX !== "visible" || style.overflowY !== "visible") boxes.push(at.getBoundingClientRect());
@@ -24,31 +25,37 @@ _VISIBLE_TEXT = """
     return boxes;
   };
   const isOnTop = (element, x, y) => {
-    const top = document.elementFromPoint(x, y);
+    const top = element.getRootNode().elementFromPoint(x, y);
     return top !== null && (element.contains(top) || top.contains(element));
   };
   const words = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    const boxes = clips(node.parentElement);
-    if (boxes === null) continue;
-    for (const word of node.data.matchAll(/\\S+/g)) {
+  const read = text => {
+    const boxes = clips(text.parentElement);
+    if (boxes === null) return;
+    for (const word of text.data.matchAll(/\\S+/g)) {
       const range = document.createRange();
-      range.setStart(node, word.index);
-      range.setEnd(node, word.index + word[0].length);
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
       const rects = [...range.getClientRects()].filter(rect => rect.width > 0);
       const isInside = rect => boxes.every(box =>
         rect.left >= box.left - 1 && rect.right <= box.right + 1
         && rect.top >= box.top - 1 && rect.bottom <= box.bottom + 1);
       if (rects.length && rects.every(isInside)
-          && isOnTop(node.parentElement, (rects[0].left + rects[0].right) / 2, (rects[0].top + rects[0].bottom) / 2)) {
+          && isOnTop(text.parentElement, (rects[0].left + rects[0].right) / 2, (rects[0].top + rects[0].bottom) / 2)) {
         words.push(word[0]);
       }
     }
-  }
+  };
+  const walk = node => {
+    if (node.nodeType === Node.TEXT_NODE) return node.parentElement && read(node);
+    if (node.shadowRoot) walk(node.shadowRoot);
+    node.childNodes.forEach(walk);
+  };
+  walk(document.body);
   return words.join(" ");
 }
 """
+"""The page of Airflow 2 is in a shadow root."""
 
 
 def visible_text(page: Page) -> str:

@@ -2,63 +2,46 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
-NAME = "airflow-provider-datalore"
-FREE = re.compile(
-    r"Apache[ -]?(2\.0|Software License|License, Version 2\.0)"
-    r"|BSD([ -][23]-Clause)?( License)?|0BSD|[23]-Clause BSD License"
-    r"|MIT(-0)?( License)?|ISC( License)?( \(ISCL\))?|PSF-2\.0|Python Software Foundation License"
-    r"|The Unlicense( \(Unlicense\))?|HPND"
-    # Changes to their own files have to be published, and nothing else.
-    r"|MPL-2\.0|Mozilla Public License 2\.0( \(MPL 2\.0\))?"
-)
-CHOSEN = {
-    # Comes with Airflow, by python-slugify; of several licences the Artistic one is taken.
-    "text-unidecode",
-}
+from dev.licences import check, extras, licences, needed, refused
 
 
-def needed() -> Iterator[Distribution]:
-    """The package's dependencies and those of its extras, and theirs in turn, as far as they are installed here."""
-    own = distribution(NAME)
-    waiting = [(NAME, frozenset(own.metadata.get_all("Provides-Extra", [])))]
-    seen: set[tuple[str, frozenset[str]]] = set()
-    while waiting:
-        name, extras = waiting.pop()
-        if (name, extras) in seen:
-            continue
-        seen.add((name, extras))
-        try:
-            found = distribution(name)
-        except PackageNotFoundError:
-            continue
-        if name != NAME:
-            yield found
-        waiting += [
-            (requirement.name, frozenset(requirement.extras))
-            for requirement in map(Requirement, found.requires or [])
-            if requirement.marker is None or any(requirement.marker.evaluate({"extra": it}) for it in {"", *extras})
-        ]
-
-
-def licences(found: Distribution) -> list[str]:
-    """The licences that a distribution names; where there are several, all of them."""
-    metadata = found.metadata
-    expression = next(iter(metadata.get_all("License-Expression", [])), "")
-    classifiers = [it for it in metadata.get_all("Classifier", []) if it.startswith("License :: ")]
-    names = [it.rpartition(" :: ")[2] for it in classifiers if it != "License :: OSI Approved"]
-    # Older metadata have an expression, or any words, in this field.
-    text = expression or (not names and next(iter(metadata.get_all("License", [])), ""))
-    return re.split(r" AND | OR ", text.strip()) if text else names
-
-
-@pytest.mark.parametrize("name", sorted({found.metadata["Name"] for found in needed()} - CHOSEN))
+@pytest.mark.parametrize("name", sorted(found.metadata["Name"] for found in needed(*extras())))
 def test_licence_of(name: str) -> None:
-    for licence in licences(distribution(name)):
-        assert FREE.fullmatch(licence), licence
+    assert refused(distribution(name)) == []
+
+
+def test_what_the_extras_need_is_looked_at_too() -> None:
+    assert {found.metadata["Name"] for found in needed()} < {found.metadata["Name"] for found in needed(*extras())}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "named", "is_free"),
+    [
+        ("License-Expression: GPL-3.0-only", ["GPL-3.0-only"], False),
+        ("License-Expression: MIT AND LGPL-2.1-or-later", ["MIT", "LGPL-2.1-or-later"], False),
+        ("Classifier: License :: OSI Approved :: GNU General Public License v3 (GPLv3)", None, False),
+        ("License: Proprietary", ["Proprietary"], False),
+        ("Summary: it does not say", [], False),
+        ("License-Expression: BSD-3-Clause", ["BSD-3-Clause"], True),
+        ("Classifier: License :: OSI Approved :: MIT License", ["MIT License"], True),
+    ],
+)
+def test_a_licence_that_asks_for_more_is_refused(
+    tmp_path: Path, metadata: str, named: list[str] | None, is_free: bool
+) -> None:
+    (tmp_path / "METADATA").write_text(f"Metadata-Version: 2.4\nName: another\nVersion: 1\n{metadata}\n")
+    found = Distribution.at(tmp_path)
+    assert named is None or licences(found) == named
+    assert (refused(found) == []) is is_free
+
+
+def test_the_command_names_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check().startswith("The licences of ")
+    monkeypatch.setattr("dev.licences.CHOSEN", set())
+    with pytest.raises(Exception, match="text-unidecode"):
+        check()

@@ -46,7 +46,28 @@ def test_only_these_jobs_may_write() -> None:
         for name, job in jobs(path).items()
         if "write" in job["permissions"].values()
     ]
-    assert sorted(may) == [("codeql.yml", "analyze"), ("pages.yml", "publish"), ("release.yml", "publish")]
+    assert sorted(may) == [
+        ("codeql.yml", "analyze"),
+        ("pages.yml", "publish"),
+        *(("release.yml", name) for name in ("attest", "publish", "release")),
+    ]
+
+
+def test_what_is_published_was_attested_before() -> None:
+    jobs_of_release = jobs(ROOT / ".github" / "workflows" / "release.yml")
+    attested = [
+        step for step in jobs_of_release["attest"]["steps"] if step.get("uses", "").startswith("actions/attest@")
+    ]
+    assert [step["with"]["subject-path"] for step in attested] == ["dist/*", "dist/*"]
+    assert ["sbom-path" in step["with"] for step in attested] == [False, True]
+    assert "attest" in jobs_of_release["publish"]["needs"]
+
+
+def test_the_next_airflow_is_tested_on_a_schedule() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "next.yml").read_text())
+    # YAML reads the key "on" as true.
+    assert workflow[True]["schedule"]
+    assert [step["run"] for step in workflow["jobs"]["tests"]["steps"] if "run" in step] == ["make test-next"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
