@@ -238,28 +238,31 @@ def measure(history: History) -> Mapping[str, Any]:
 
     from airflow_provider_datalore.plugin import app, declared_tasks
 
+    user = _administrator()
+    app.app.dependency_overrides = {get_user: lambda: user}
+    client = TestClient(app.app)
+    # An API server has imported Airflow's models, and connected to the database, before a user opens the page.
+    client.get("/notebooks")
     with engine.begin() as connection:
         fill(connection, history)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
-    user = _administrator()
-    app.app.dependency_overrides = {get_user: lambda: user}
     declared_tasks.clear()
-    client = TestClient(app.app)
-    seconds, page = [], ""
+    seconds, cpu, page = [], [], ""
     for _ in range(1 + _VIEWS):
-        began = time.monotonic()
+        began, used = time.monotonic(), time.process_time()
         page = client.get("/notebooks").text
         seconds.append(time.monotonic() - began)
-    shown, squares = page.count("<tr data-search"), page.count('class="square')
+        cpu.append(time.process_time() - used)
     return {
         "history": history.name,
         "runs of each DAG": history.runs,
-        "notebooks": shown,
-        "squares": squares,
+        "notebooks": page.count("<tr data-search"),
+        "squares": page.count('class="square'),
         "first": seconds[0],
         "then": statistics.median(seconds[1:]),
         "slowest": max(seconds),
+        "cpu": statistics.median(cpu[1:]),
         "MB": len(page) / 1e6,
     }
 
@@ -288,7 +291,8 @@ def main() -> None:
             print(
                 f"{result['history']}: {result['notebooks']} notebooks, {result['runs of each DAG']} runs of each DAG, "
                 f"{result['squares']} squares, {result['MB']:.1f} MB: first {result['first']:.2f} s, "
-                f"then {result['then']:.2f} s, slowest {result['slowest']:.2f} s",
+                f"then {result['then']:.2f} s ({result['cpu']:.2f} s of Airflow's processor time), "
+                f"slowest {result['slowest']:.2f} s",
                 flush=True,
             )
             if result["slowest"] > TARGET_SECONDS:
