@@ -15,11 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
+
+import psutil
 
 TARGET_SECONDS = 1.0
 _VIEWS = 7
@@ -250,10 +252,10 @@ def measure(history: History) -> Mapping[str, Any]:
     declared_tasks.clear()
     seconds, cpu, page = [], [], ""
     for _ in range(1 + _VIEWS):
-        began, used = time.monotonic(), time.process_time()
+        began, used = time.monotonic(), _processor_time()
         page = client.get("/notebooks").text
         seconds.append(time.monotonic() - began)
-        cpu.append(time.process_time() - used)
+        cpu.append(_processor_time() - used)
     return {
         "history": history.name,
         "runs of each DAG": history.runs,
@@ -265,6 +267,16 @@ def measure(history: History) -> Mapping[str, Any]:
         "cpu": statistics.median(cpu[1:]),
         "MB": len(page) / 1e6,
     }
+
+
+def _processor_time() -> float:
+    """Seconds of processor time that this process and PostgreSQL have used, whatever else runs."""
+    total = 0.0
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            used = process.cpu_times()
+            total += used.user + used.system
+    return total
 
 
 def _administrator() -> Any:
@@ -291,7 +303,7 @@ def main() -> None:
             print(
                 f"{result['history']}: {result['notebooks']} notebooks, {result['runs of each DAG']} runs of each DAG, "
                 f"{result['squares']} squares, {result['MB']:.1f} MB: first {result['first']:.2f} s, "
-                f"then {result['then']:.2f} s ({result['cpu']:.2f} s of Airflow's processor time), "
+                f"then {result['then']:.2f} s ({result['cpu']:.2f} s of processor time, with PostgreSQL's), "
                 f"slowest {result['slowest']:.2f} s",
                 flush=True,
             )
