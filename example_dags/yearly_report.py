@@ -1,4 +1,4 @@
-"""Runs a long notebook cell by cell. After a failure, a clear goes on at the cell that failed.
+"""Runs a long notebook cell by cell. After a failure, a clear resumes at the cell that failed.
 
 The notebook fails in its last cell, which misspells a variable. Correct `revenu` in the notebook, and clear the task:
 only the last cell runs. Requires Datalore Cloud, or Datalore on-premises 2026.2 or later; before Airflow 3.3 also
@@ -22,7 +22,7 @@ with DAG(
         task_id="report",
         notebook_id="{{ params.notebook_id }}",
         cell_by_cell=True,
-        # After a failure, go on at the cell that failed. Read in the documentation when this is dangerous.
+        # After a failure, resume at the cell that failed. Read in the documentation when this is dangerous.
         resume=True,
         deferrable=True,
         poll_interval=5,

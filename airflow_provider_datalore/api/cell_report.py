@@ -1,4 +1,4 @@
-"""What a run cell by cell says: which cell it is, what others did meanwhile, and why the run cannot go on."""
+"""What a run cell by cell says: which cell it is, what others did meanwhile, and why the run cannot continue."""
 
 from __future__ import annotations
 

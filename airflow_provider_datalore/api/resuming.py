@@ -1,4 +1,4 @@
-"""What a run cell by cell left when a cell failed, and whether a later try may go on at that cell.
+"""What a run cell by cell left when a cell failed, and whether a later try may resume at that cell.
 
 Datalore does not document how to recognize a kernel. What is taken for proof that the kernel still holds what the cells
 before the failed one computed is in :meth:`Left.why_not`, and in docs/howto/cell-by-cell.md.
@@ -90,7 +90,7 @@ class Left:
             return None
 
     def why_not(self, state: NotebookState) -> str:
-        """Why a run may not go on at the failed cell, as words that follow "since"; empty if it may.
+        """Why a run may not resume at the failed cell, as words that follow "since"; empty if it may.
 
         :param state: the notebook now.
         """
@@ -133,7 +133,7 @@ class Left:
         try_number: int,
         began: float,
     ) -> Snapshot:
-        """The snapshot for a run that goes on at the failed cell: the cells before it count as executed.
+        """The snapshot for a run that resumes at the failed cell: the cells before it count as executed.
 
         :param state: the notebook now.
         :param controls: the controls of the run, by the id of their cell.

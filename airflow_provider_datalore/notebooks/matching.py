@@ -6,7 +6,8 @@ Cells are matched by nbdime if it is installed (extra ``changes``), otherwise by
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells
@@ -28,12 +29,13 @@ def own_cells(content: bytes) -> list[CodeCell]:
 
 def matched(earlier: Sequence[CodeCell], later: Sequence[CodeCell]) -> list[tuple[int | None, int | None]]:
     """Pairs of indexes of cells that belong together, in order; None for a cell without a counterpart."""
-    try:
-        from nbdime.diffing.notebooks import diff_notebooks
-    except ImportError:
-        blocks = _blocks_by_source(earlier, later)
-    else:
-        blocks = _blocks_of_nbdime(diff_notebooks, earlier, later)
+    blocks: Iterable[_Block] = list(_blocks_by_source(earlier, later))
+    # nbdime takes a second to import, and can tell nothing more if single cells were edited, added or removed.
+    if any(not same and old and new and len(old) + len(new) > 2 for same, old, new in blocks):
+        with suppress(ImportError):
+            from nbdime.diffing.notebooks import diff_notebooks
+
+            blocks = _blocks_of_nbdime(diff_notebooks, earlier, later)
     pairs: list[tuple[int | None, int | None]] = []
     for same, old, new in blocks:
         if same:

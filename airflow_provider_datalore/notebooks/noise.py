@@ -24,7 +24,7 @@ _KINDS = (
 _NOISE = re.compile("|".join(f"(?P<{kind}_{number}>{pattern})" for number, (kind, pattern) in enumerate(_KINDS)))
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _IDS_OF_PAGES = re.compile(r"\bT_[0-9a-f]{5,8}(?=\b|_)|(?<=[\"'#])[mpc][0-9a-f]{10}\b|<dc:date>[^<]{0,60}</dc:date>")
-"""What pandas and Matplotlib generate anew for each table and figure."""
+"""What pandas and Matplotlib generate again for each table and figure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,10 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         (before Airflow 3.3 only with option ``run_store`` in section ``datalore`` of Airflow's configuration).
     :param cell_by_cell: whether the task runs the cells itself, one after another, those of SQL and controls too; it
         waits for the run then. The outcome of each cell is that of its own request.
-    :param resume: whether a later try goes on at the cell that failed, if the kernel is the same and still holds what
+    :param resume: whether a later try resumes at the cell that failed, if the kernel is the same and still holds what
         the cells before it computed; otherwise, the notebook runs from the start, and the log says why. Requires
-        ``cell_by_cell`` (and before Airflow 3.3 option ``run_store``). Read
-        https://airflow-provider-datalore.readthedocs.io/ on when this is dangerous.
+        ``cell_by_cell`` (and before Airflow 3.3 option ``run_store``). It is dangerous for notebooks that depend on
+        state outside their variables: see "When resuming is dangerous" in the documentation.
     :param log_output: whether the log of a task that waits has what the cells print, as they print it; it always has
         which cell has started, and how long each took.
     :param when_edited: as in ``DataloreRunNotebookOperator``.
@@ -472,7 +472,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     def _keep_failure(
         self, notebook: DataloreNotebook, context: Context, snapshot: Snapshot, run: InteractiveRun
     ) -> None:
-        """Remember at which cell a later try goes on, if requested."""
+        """Remember at which cell a later try resumes, if requested."""
         if self.resume and snapshot.by_cell:
             from airflow_provider_datalore.tasks.cell_by_cell import FailureStore
 

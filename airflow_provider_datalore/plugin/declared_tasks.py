@@ -6,7 +6,7 @@ import json
 import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import defaults
@@ -21,6 +21,7 @@ _MAX_CACHED_TASKS = 50_000
 _CHUNK = 500
 _MARK = "datalore_conn_id"
 """Every task of this package has this field."""
+_PARAM = re.compile(r"\{\{\s*params(?:\.|\[['\"])(\w{1,100})(?:['\"]\])?\s*\}\}")
 _TEMPLATE = re.compile(r"\{[{%]")
 
 _cache: BoundedCache[tuple[DeclaredTask, ...]] = BoundedCache(_MAX_CACHED_TASKS, lambda tasks: len(tasks) + 1)
@@ -33,7 +34,7 @@ class DeclaredTask:
     :param conn_id: its connection; empty if it is a template, or differs for each mapped instance.
     :param notebook_id: its notebook; empty if each run determines it.
     :param mapped_ids: the notebooks by map index; empty if the notebook does not depend on the map index alone.
-    :param template: what the DAG says of the notebook if each run determines it.
+    :param template: what the DAG says of the notebook if each run determines it: the default of a param, or a template.
     """
 
     dag_id: str
@@ -115,14 +116,18 @@ def _tasks(dag_id: str, content: str | bytes) -> Iterator[DeclaredTask]:
         data = json.loads(content)
     except (ValueError, RecursionError):
         return
-    for operator in _list(_mapping(_mapping(data).get("dag")).get("tasks")):
+    dag = _mapping(_mapping(data).get("dag"))
+    params = _defaults(dag.get("params"))
+    for operator in _list(dag.get("tasks")):
         fields = _mapping(_mapping(operator).get("__var"))
         names = {name for name in _list(fields.get("template_fields")) if isinstance(name, str)}
         task_id = fields.get("task_id")
         # What only copies files of a notebook has neither parameters nor artifacts.
         runs_notebook = {"notebook_id", _MARK} <= names and bool(names & {"parameters", "artifacts_to"})
         if runs_notebook and isinstance(task_id, str):
-            yield _mapped_task(dag_id, task_id, fields) if fields.get("_is_mapped") else _task(dag_id, task_id, fields)
+            found = _mapped_task if fields.get("_is_mapped") else _task
+            task = found(dag_id, task_id, fields)
+            yield replace(task, template=_with_default(task.template, params))
 
 
 def _task(dag_id: str, task_id: str, fields: Mapping[str, Any]) -> DeclaredTask:
@@ -153,6 +158,18 @@ def _mapped_task(dag_id: str, task_id: str, fields: Mapping[str, Any]) -> Declar
         mapped_ids=tuple(listed) if by_index else (),
         template=notebook,
     )
+
+
+def _defaults(params: object) -> dict[str, str]:
+    """The default values of a DAG's params that are text."""
+    pairs = [pair for pair in _list(params) if isinstance(pair, list) and len(pair) == 2]
+    return {str(name): default for name, param in pairs if (default := _text(_mapping(param).get("default")))}
+
+
+def _with_default(template: str, params: Mapping[str, str]) -> str:
+    """The default of the param that a template consists of; otherwise the template."""
+    found = _PARAM.fullmatch(template.strip())
+    return params.get(found[1], template) if found else template
 
 
 def _without_template(text: str) -> str:

@@ -60,7 +60,8 @@ class Choices:
         run = next((each for each in self.runs if each.run_id == self.default), None)
         if run is None:
             return ""
-        return f"the last run that succeeded: {run.label}" if run.state == "success" else f"the run before: {run.label}"
+        which = "the last run that succeeded" if run.state == "success" else "the run before, which failed"
+        return f"{which}: {run.run_after:%Y-%m-%d %H:%M} UTC"
 
 
 def choices(key: TaskKey, session: Session, also: str = "") -> Choices:

@@ -1,4 +1,4 @@
-"""What a task does around a run cell by cell: it begins the run, or goes on at the cell that failed."""
+"""What a task does around a run cell by cell: it begins the run, or resumes at the cell that failed."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def begin_when_idle(
 
 
 def log_start_over(reason: str) -> None:
-    """Log why a task does not go on at the cell that failed.
+    """Log why a task does not resume at the cell that failed.
 
     :param reason: words that follow "since".
     """
@@ -107,7 +107,7 @@ class FailureStore(RunStore):
         """Store what a failed run left. Never fails.
 
         :param parameters: its parameters.
-        :return: where a later try goes on, such as ``cell 11 of 12``; empty if it runs the notebook from the start.
+        :return: where a later try resumes, such as ``cell 11 of 12``; empty if it runs the notebook from the start.
         """
         try:
             state = notebook.look()
@@ -124,7 +124,7 @@ class FailureStore(RunStore):
     def find(
         self, notebook: DataloreNotebook, state: NotebookState, parameters: Mapping[str, Any] | None
     ) -> Left | None:
-        """What an earlier try left, if this one may go on at the cell that failed; otherwise, logs why not."""
+        """What an earlier try left, if this one may resume at the cell that failed; otherwise, logs why not."""
         self.note_missing_store()
         if self._try_number == 1:
             # Anything stored is left from a DAG run of the same id that has been deleted since.

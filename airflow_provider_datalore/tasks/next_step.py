@@ -49,7 +49,7 @@ class Facts:
     :param why_not: why it does not, as the end of a sentence; empty if it does, or the reason is the error itself.
     :param limit: the time limit that ends the wait.
     :param run: the finished run whose artifacts the task reads.
-    :param resumes_at: the cell at which a retry or a clear goes on; empty if it runs the notebook from the start.
+    :param resumes_at: the cell at which a retry or a clear resumes; empty if it runs the notebook from the start.
     """
 
     kind: Kind

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from dev.environment import HELD_BACK, RELEASED, ROOT, Wish, choose_interpreter
 from dev.matrix import AIRFLOWS, PYTHONS, is_supported
 from dev.rehearsal.packages import PACKAGE, Environment
@@ -24,7 +26,7 @@ RELEASED_BEFORE = {"3.0.6": "2025-08-30"}
 """The day after the release of an Airflow whose constraints files have providers that are too old for this package.
 Users install it with them, and then this package without."""
 PROVIDERS = ("apache-airflow-providers-http", "apache-airflow-providers-common-compat")
-"""The providers that this package needs. Airflow's constraints have all providers."""
+"""The providers that this package needs, as they are installed together with Airflow."""
 CHANGED_WITH_THEM = 12
 """How many other packages may change if the package is installed without constraints on an Airflow with them."""
 EXTRAS = ("changes", "emulator", "openlineage", "ui")
@@ -111,7 +113,7 @@ def _install_with_constraints(room: Room, environment: Environment, package: str
         # The same versions, from their release dates: the package index is reached where the file is not.
         words = "with what Airflow's constraints have: the file cannot be downloaded here, so all versions of its day"
         day = RELEASED.get(room.airflow) or RELEASED_BEFORE[room.airflow]
-        environment.install(airflow, *PROVIDERS, as_of=day)
+        environment.install(airflow, *dependencies(), as_of=day)
         lines = [f"{name}=={version}" for name, version in environment.packages().items()]
         constraints.write_text("\n".join(lines))
     else:
@@ -125,10 +127,16 @@ def _install_with_constraints(room: Room, environment: Environment, package: str
         words += "; the package without it, as its providers are too old"
         allowed = CHANGED_WITH_THEM
     after = environment.packages()
-    changed = sorted(name for name in after if name != PACKAGE and before.get(name) != after[name])
+    changed = sorted(name for name in before if after.get(name) != before[name])
     if len(changed) > allowed:
         raise RehearsalError(f"Installing the package on {room.name} changed {', '.join(changed)}.")
     return f"{words}; changed {', '.join(changed) or 'no other package'}"
+
+
+def dependencies() -> list[str]:
+    """The names of what the package needs, apart from Airflow."""
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    return [Requirement(it).name for it in needed if not it.startswith("apache-airflow>")]
 
 
 def _download_constraints(room: Room, into: Path) -> bool:

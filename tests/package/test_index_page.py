@@ -38,7 +38,8 @@ def test_every_relative_link_of_the_readme_becomes_absolute() -> None:
     page = index_page((ROOT / "README.md").read_text(), KNOWN, "1.2.0")
     assert "](docs/" not in page
     assert page.count("https://docs.example/") > 5
-    assert page.count("/raw/v1.2.0/docs/images/") >= 1
+    assert page.count("/raw/v1.2.0/docs/images/") >= 2
+    assert "https://docs.example/en/stable/policies/index.html" in page
 
 
 @pytest.mark.parametrize("known", [{"repository": KNOWN.repository}, {"documentation": KNOWN.documentation}, {}])

@@ -212,6 +212,19 @@ class TestTasks:
         monkeypatch.setattr(declared_tasks, "_read", lambda *_: pytest.fail("read again"))
         assert names(seen(database)) == ["ann/sales"]
 
+    def test_the_default_of_a_param_is_shown_until_runs_tell_the_notebook(self, database: Database) -> None:
+        from airflow.sdk import DAG
+
+        with DAG("sales", schedule=None, params={"notebook": "a/default", "days": 3}) as dag:
+            DataloreRunNotebookOperator(task_id="run", notebook_id="{{ params.notebook }}")
+            DataloreRunNotebookOperator(task_id="item", notebook_id="{{ params['notebook'] }}")
+            DataloreRunNotebookOperator(task_id="other", notebook_id="a/{{ params.days }}")
+        database.add_dag(dag)
+        assert [(each.notebook_id, len(each.tasks)) for each in seen(database)] == [
+            ("a/default", 2),
+            ("a/{{ params.days }}", 1),
+        ]
+
     def test_a_template_is_shown_until_runs_tell_the_notebook(self, database: Database) -> None:
         database.add_dag(sales_dag(notebook_id="{{ params.notebook }}"))
         assert names(seen(database)) == ["{{ params.notebook }}"]
@@ -335,7 +348,7 @@ class TestRunsToCompare:
             database.add_instance("sales", database.add_run("sales", number), "run", "failed") for number in range(2)
         ]
         found = earlier_runs.choices(keys[1], database.session)
-        assert (found.default, found.default_label.partition(":")[0]) == ("run-000", "the run before")
+        assert (found.default, found.default_label.partition(":")[0]) == ("run-000", "the run before, which failed")
 
     def test_a_good_one_long_ago_and_one_that_is_asked_for_are_choices_too(self, database: Database) -> None:
         database.add_dag(sales_dag())
