@@ -30,7 +30,8 @@ INTERACTIVE_RUN = "interactive_run"
 """The notebook as it was before an interactive run, which identifies the run."""
 
 ERROR = "error"
-"""The error that failed the task, as JSON: ``summary``, ``state``, ``to_do``, ``notebook_url``."""
+"""The error that failed the task, as JSON: ``summary``, ``state``, ``to_do``, ``notebook_url``; also ``cell`` and
+``exception`` if a cell of the notebook failed."""
 
 TAB_PREFIX = "datalore_tab_"
 """Precedes the key of an XCom that the tab shows: with an XCom backend, the same value as JSON text in the database."""

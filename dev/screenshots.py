@@ -33,6 +33,8 @@ SHOWN = 60_000
 SETTLED = 5_000
 """Milliseconds for which a page may keep loading after that."""
 WINDOW = {"width": 1280, "height": 760}
+PAGE_DAGS = ("datalore_forecasts", "datalore_sales_report", "datalore_stock_check")
+"""Further DAGs, whose runs the page of all notebooks shows."""
 COLOURS = 256
 """Number of colours in a picture; fewer colours make smaller files."""
 
@@ -84,6 +86,33 @@ class Camera:
         print(f"  {path}, {path.stat().st_size // 1024} KiB", flush=True)
 
 
+def take_changes(camera: Camera, notebooks: Path) -> None:
+    """Takes the pictures of a comparison and of the page of all notebooks, after an edit has made a run fail."""
+    airflow = camera.airflow
+    started = [(dag_id, airflow.trigger(dag_id)) for dag_id in PAGE_DAGS for _ in range(2)]
+    started += [(DAG_ID, airflow.trigger(DAG_ID, {**CONF, "region": each})) for each in ("North", "West", "South")]
+    for dag_id, run_id in started:
+        airflow.wait_for_run(dag_id, run_id, RUN_TIMEOUT)
+    file = notebooks / "me" / "daily_sales.ipynb"
+    edited = file.read_text().replace('best = daily[\\"revenue\\"].idxmax()', 'best = daily[\\"income\\"].idxmax()')
+    file.write_text(edited.replace('groupby(\\"date\\")', 'groupby([\\"date\\"])'))
+    failed = airflow.trigger(DAG_ID, {**CONF, "region": "North"})
+    airflow.wait_for_run(DAG_ID, failed, RUN_TIMEOUT)
+    path = f"/dags/{DAG_ID}/runs/{quote(failed)}/tasks/{TASK_ID}/plugin/datalore"
+    for theme in ("light", "dark"):
+        with camera.at(path, theme) as page:
+            tab = page.frame_locator("iframe[title='Datalore']")
+            tab.get_by_role("link", name="the last run that succeeded").click(timeout=SHOWN)
+            tab.frame_locator("iframe").get_by_text("KeyError").first.wait_for(timeout=SHOWN)
+            camera.take(page, f"compare-{theme}")
+        with camera.at("/plugin/datalore-notebooks", theme) as page:
+            frame = page.frame_locator("iframe[title='Datalore']")
+            frame.get_by_text("me/daily_sales").first.wait_for(timeout=SHOWN)
+            frame.get_by_text("In Datalore").first.click()
+            frame.get_by_text("updated").wait_for(timeout=SHOWN)
+            camera.take(page, f"notebooks-{theme}")
+
+
 def take_all(camera: Camera, let_go: Callable[[], None]) -> None:
     """Takes all pictures of the documentation and the README."""
     airflow = camera.airflow
@@ -132,11 +161,12 @@ def hold(folder: Path) -> Callable[[], None]:
     return gate.touch
 
 
-def screenshots(executable: str, images: Path) -> None:
+def screenshots(executable: str, images: Path, *, only_changes: bool = False) -> None:
     """Starts everything and takes the pictures.
 
     :param executable: the browser
     :param images: where the pictures go
+    :param only_changes: whether to take only those of a comparison and of the page of all notebooks
     """
     images.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -148,18 +178,22 @@ def screenshots(executable: str, images: Path) -> None:
         airflow = stack.enter_context(LocalAirflow(DAGS, connections={"datalore_default": connection}))
         airflow.wait_for_dags([DAG_ID])
         browser = stack.enter_context(Browser(executable))
-        take_all(Camera(airflow, browser, images), let_go)
+        camera = Camera(airflow, browser, images)
+        if not only_changes:
+            take_all(camera, let_go)
+        take_changes(camera, folder)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Take the pictures in docs/images.")
     parser.add_argument("--into", type=Path, default=IMAGES, help="write to this folder instead of docs/images")
+    parser.add_argument("--only-changes", action="store_true", help="take only the last pictures")
     options = parser.parse_args()
     executable = find_browser()
     if executable is None:
         sys.exit("No browser found: install one (apt-get install chromium), or put a Chromium or Chrome on the PATH.")
     with interrupted_once("Interrupted. Stopping Airflow and the emulator, which takes a few seconds."):
-        screenshots(executable, options.into)
+        screenshots(executable, options.into, only_changes=options.only_changes)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_datalore.api import notebook_api
+from airflow_provider_datalore.api.cell_order import reached
 from airflow_provider_datalore.api.flow import Flow
-from airflow_provider_datalore.api.looking import look, look_for_beginning
-from airflow_provider_datalore.api.models import JsonModel
+from airflow_provider_datalore.api.looking import Outcomes, look, look_for_beginning
+from airflow_provider_datalore.api.models import JsonModel, Lenient
 from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.api.text import storable
@@ -29,13 +30,19 @@ class InteractiveRun(JsonModel):
     :param notebook_id: ``owner/id``.
     :param success: whether no cell ended in an error.
     :param failed_cell_id: the cell that ended in an error.
-    :param cells: the cells that it executed, without their sources and outputs.
+    :param cells: the cells that it executed, without their sources and outputs; of a resumed run, all of its tries.
+    :param resumed_at: at which cell it was resumed, counted from 1 among the cells that run; None if it was not.
+    :param kept: how many cells of earlier tries were not executed again.
+    :param resumed: the same in words, such as ``resumed at cell 8 of 12; cells 1 to 7 are of try 1, 02:14 UTC``.
     """
 
     notebook_id: str
     success: bool
     failed_cell_id: str | None = None
     cells: tuple[dict[str, Any], ...] = ()
+    resumed_at: Lenient[int | None] = None
+    kept: Lenient[int] = 0
+    resumed: Lenient[str | None] = None
 
     @classmethod
     def of(cls, snapshot: Snapshot, state: NotebookState) -> InteractiveRun:
@@ -45,11 +52,8 @@ class InteractiveRun(JsonModel):
             notebook_id=str(snapshot.notebook),
             success=failed is None,
             failed_cell_id=None if failed is None else failed.cell_id,
-            cells=tuple(
-                cell.model_dump(mode="json", exclude={"source", "data"})
-                for cell in state.cells
-                if snapshot.has_run(cell)
-            ),
+            cells=tuple(cell.as_executed() for cell in state.cells if snapshot.has_run(cell)),
+            **snapshot.resumption(),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -89,6 +93,10 @@ def is_over(snapshot: Snapshot, state: NotebookState) -> bool:
 
 def may_be_joined(snapshot: Snapshot, state: NotebookState) -> bool:
     """Whether the run seems to be running or to have succeeded, so that a retry can use it."""
+    if snapshot.by_cell:
+        found = reached(snapshot, state)
+        is_lost = state.kernel.state == KERNEL_NOT_STARTED and bool(found.executed or found.current)
+        return found.failed is None and found.replaced is None and not is_lost
     match stage(snapshot, state):
         case Stage.SUCCEEDED:
             return True
@@ -97,6 +105,17 @@ def may_be_joined(snapshot: Snapshot, state: NotebookState) -> bool:
         case Stage.NOT_BEGUN:
             return state.kernel.state != KERNEL_NOT_STARTED
     return False
+
+
+def failed_run(snapshot: Snapshot, state: NotebookState) -> InteractiveRun | None:
+    """The run cell by cell in which a cell failed; None if none failed, or others executed cells in between."""
+    found = reached(snapshot, state)
+    if found.failed is None or found.gaps:
+        return None
+    cells = tuple(cell.as_executed() for cell in found.executed)
+    return InteractiveRun(
+        notebook_id=str(snapshot.notebook), success=False, failed_cell_id=found.failed.cell_id, cells=cells
+    )
 
 
 def left_out(snapshot: Snapshot, state: NotebookState) -> tuple[Cell, ...]:
@@ -117,6 +136,8 @@ def is_own(snapshot: Snapshot, state: NotebookState) -> bool:
     """
     if stage(snapshot, state) is not Stage.RUNNING:
         return False
+    if snapshot.by_cell:
+        return reached(snapshot, state).current is not None
     running = next((cell for cell in state.cells if cell.cell_id == state.kernel.running_cell_id), None)
     if running is not None and any(snapshot.has_run(cell) for cell in state.cells if cell.place > running.place):
         return False
@@ -200,15 +221,19 @@ def _overtaken(snapshot: Snapshot, state: NotebookState) -> bool:
     )
 
 
-def look_at_run(snapshot: Snapshot, last: NotebookState | None = None) -> Flow[NotebookState]:
+def look_at_run(
+    snapshot: Snapshot, last: NotebookState | None = None, outcomes: Outcomes | None = None
+) -> Flow[NotebookState]:
     """Read the state of the notebook after the run was requested; one request as long as nothing changes.
 
     :param last: the previous state.
+    :param outcomes: what the cells that are read have printed is added to it.
     """
     if last is not None and not last.kernel.is_busy and stage(snapshot, last) is Stage.NOT_BEGUN:
         first = next(_required(snapshot, last), None)
-        return (yield from look_for_beginning(snapshot.notebook, last, 0 if first is None else first.worksheet))
-    return (yield from look(snapshot.notebook, last, snapshot.worksheets))
+        worksheet = 0 if first is None else first.worksheet
+        return (yield from look_for_beginning(snapshot.notebook, last, worksheet, outcomes))
+    return (yield from look(snapshot.notebook, last, snapshot.worksheets, outcomes))
 
 
 def interrupt_own(snapshot: Snapshot) -> Flow[str]:

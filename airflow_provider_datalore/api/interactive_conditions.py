@@ -57,11 +57,12 @@ class InteractiveRunEnded:
         :raises DataloreRunOverlapError: if the notebook may show the results of another run.
         """
         reached = stage(self.snapshot, seen)
-        changed = last is None or (reached, seen.kernel) != (stage(self.snapshot, last), last.kernel)
+        changed = last is None or reached is not stage(self.snapshot, last)
         if self._progress.is_due(waited, changed=changed):
             state = reached.value
-            if seen.kernel.running_cell_id:
-                state += f", cell {seen.kernel.running_cell_id}"
+            if seen.kernel.running_cell_id in self.snapshot.required:
+                number = self.snapshot.required.index(seen.kernel.running_cell_id) + 1
+                state += f", cell {number} of {len(self.snapshot.required)}"
             log.info("The interactive run of notebook %s %s%s.", self.snapshot.notebook, state, after(waited))
         if reached in (Stage.SUCCEEDED, Stage.FAILED):
             check_own(self.snapshot, seen)
@@ -201,18 +202,11 @@ class NotebookIdle:
             return False
         if self._free_since is None:
             self._free_since = waited
-        age = self._age(seen)
+        age = seen.quiet_for(self.clock())
         if self._was_busy or (age is not None and age < 0):
             # The time of the last execution is not usable, for example since Datalore's clock is ahead: measure here.
             return waited - self._free_since >= self.quiet
         return age is None or age >= self.quiet
-
-    def _age(self, seen: NotebookState) -> float | None:
-        """Seconds since the last execution of a cell; None if Datalore does not report it."""
-        now = self.clock()
-        ends = [cell.timing.ended_at(now) for cell in seen.cells if cell.timing is not None]
-        latest = max((end for end in ends if end is not None), default=None)
-        return None if latest is None else now - latest
 
     def tolerates_not_found(self, last: NotebookState | None, waited: float) -> bool:
         """A notebook that Datalore does not know will not appear."""

@@ -7,10 +7,12 @@ there is none with the next number. What a request for a worksheet that does not
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from airflow_provider_datalore.api import notebook_api
 from airflow_provider_datalore.api.flow import Flow, send
 from airflow_provider_datalore.api.models import NotebookId
-from airflow_provider_datalore.api.notebook_models import Cell, Kernel
+from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome, Kernel
 from airflow_provider_datalore.api.snapshots import NotebookState
 from airflow_provider_datalore.exceptions import DataloreError
 
@@ -20,15 +22,22 @@ MAX_WORKSHEETS = 200
 _NO_SUCH_WORKSHEET = (400, 404)
 
 
-def look(notebook: NotebookId, last: NotebookState | None = None, worksheets: int = 0) -> Flow[NotebookState]:
+Outcomes: TypeAlias = dict[str, CellOutcome]
+"""What cells printed, by their ids."""
+
+
+def look(
+    notebook: NotebookId, last: NotebookState | None = None, worksheets: int = 0, outcomes: Outcomes | None = None
+) -> Flow[NotebookState]:
     """Read the state of a notebook; while the same cell is running, only the kernel status is read.
 
     :param last: the previous state; None to read everything.
     :param worksheets: the number of worksheets if it is known, so that it need not be found out.
+    :param outcomes: what the cells that are read have printed is added to it.
     """
     kernel = yield from look_at_kernel(notebook)
     if last is None:
-        cells, count = yield from _read_all(notebook, worksheets)
+        cells, count = yield from _read_all(notebook, worksheets, outcomes=outcomes)
         return NotebookState(kernel, cells, count)
     if kernel.is_busy and kernel.running_cell_id and kernel == last.kernel:
         return last
@@ -36,7 +45,7 @@ def look(notebook: NotebookId, last: NotebookState | None = None, worksheets: in
     again = _may_have_changed(last, kernel)
     for worksheet in range(last.worksheets):
         if worksheet in again:
-            read += (yield from _read(notebook, worksheet)) or ()
+            read += (yield from _read(notebook, worksheet, outcomes=outcomes)) or ()
         else:
             read += last.on(worksheet)
     return NotebookState(kernel, tuple(read), last.worksheets)
@@ -54,16 +63,19 @@ def read_code(notebook: NotebookId) -> Flow[list[Cell]]:
     return list(cells)
 
 
-def look_for_beginning(notebook: NotebookId, last: NotebookState, worksheet: int) -> Flow[NotebookState]:
+def look_for_beginning(
+    notebook: NotebookId, last: NotebookState, worksheet: int, outcomes: Outcomes | None = None
+) -> Flow[NotebookState]:
     """Read the worksheet on which an execution must begin, and all the rest only if something has changed on it.
 
     :param last: the previous state, in which nothing was running.
+    :param outcomes: what the cells that are read have printed is added to it.
     :return: the previous state itself if nothing has changed.
     """
     cells = yield from _read(notebook, worksheet)
     if cells == last.on(worksheet):
         return last
-    return (yield from look(notebook, worksheets=last.worksheets))
+    return (yield from look(notebook, worksheets=last.worksheets, outcomes=outcomes))
 
 
 def _may_have_changed(last: NotebookState, kernel: Kernel) -> range:
@@ -74,7 +86,9 @@ def _may_have_changed(last: NotebookState, kernel: Kernel) -> range:
     return every if now is None or before is None or before > now else range(before, now + 1)
 
 
-def _read_all(notebook: NotebookId, count: int, *, with_outputs: bool = True) -> Flow[tuple[tuple[Cell, ...], int]]:
+def _read_all(
+    notebook: NotebookId, count: int, *, with_outputs: bool = True, outcomes: Outcomes | None = None
+) -> Flow[tuple[tuple[Cell, ...], int]]:
     """Read all worksheets.
 
     :param count: how many there are; 0 if that is not known.
@@ -86,7 +100,7 @@ def _read_all(notebook: NotebookId, count: int, *, with_outputs: bool = True) ->
     last_with_cells = number = 0
     # A worksheet without cells may be followed by others.
     while number < count or (not count and number <= last_with_cells + 2):
-        read = yield from _read(notebook, number, with_outputs=with_outputs)
+        read = yield from _read(notebook, number, with_outputs=with_outputs, outcomes=outcomes)
         if not count and (read is None or any(cell.cell_id in known for cell in read)):
             break
         if number >= MAX_WORKSHEETS:
@@ -98,10 +112,15 @@ def _read_all(notebook: NotebookId, count: int, *, with_outputs: bool = True) ->
     return tuple(cells), count or last_with_cells + 1
 
 
-def _read(notebook: NotebookId, worksheet: int, *, with_outputs: bool = True) -> Flow[tuple[Cell, ...] | None]:
+def _read(
+    notebook: NotebookId, worksheet: int, *, with_outputs: bool = True, outcomes: Outcomes | None = None
+) -> Flow[tuple[Cell, ...] | None]:
     """The cells of a worksheet; None if there is no such worksheet. The first one always exists."""
     call = notebook_api.list_cells(notebook, with_outputs=with_outputs, worksheet=worksheet)
     response = yield from (send(call) if worksheet else notebook_api.request(call))
     if worksheet and response.status in _NO_SUCH_WORKSHEET:
         return None
-    return tuple(notebook_api.read_cells(call, response, worksheet))
+    cells = tuple(notebook_api.read_cells(call, response, worksheet))
+    if outcomes is not None:
+        outcomes |= notebook_api.read_outputs(call, response)
+    return cells

@@ -68,6 +68,30 @@ def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
     return _call(notebook, "cell/outputs", f"read the outputs of cell {cell_id} of notebook {notebook}", cellId=cell_id)
 
 
+def run_cell(notebook: NotebookId, cell_id: str, *, wait_ms: int) -> Call:
+    """The call that executes a cell and waits for its end, which starts the kernel if there is none.
+
+    :param wait_ms: for how many milliseconds to wait, up to 30,000; the cell keeps running afterwards.
+    """
+    purpose = f"run cell {cell_id} of notebook {notebook}"
+    return _call(notebook, "cell/run", purpose, repeatable=False, cellId=cell_id, timeoutMs=wait_ms)
+
+
+def create_cell(notebook: NotebookId, source: str, *, wait_ms: int) -> Call:
+    """The call that creates a code cell at the end of the first worksheet, and executes it.
+
+    :param wait_ms: for how many milliseconds to wait for its end, up to 30,000.
+    """
+    purpose = f"create a cell in notebook {notebook}"
+    fields: dict[str, Any] = {"cellType": "CODE", "source": source, "run": True, "timeoutMs": wait_ms}
+    return _call(notebook, "cell/create", purpose, repeatable=False, **fields)
+
+
+def delete_cell(notebook: NotebookId, cell_id: str) -> Call:
+    """The call that deletes a cell."""
+    return _call(notebook, "cell/delete", f"delete cell {cell_id} of notebook {notebook}", cellId=cell_id)
+
+
 def update_control(notebook: NotebookId, cell_id: str, control: Mapping[str, Any]) -> Call:
     """The call that sets a control, which changes the notebook."""
     variable = control.get("variable")
@@ -256,23 +280,40 @@ def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]
     :param worksheet: the worksheet that was requested.
     :raises DataloreError: the class for the response's status.
     """
-    data = read_json(call, response)
-    lists: list[list[Any]] = []
-    if isinstance(data, dict):
-        lists = [data[name] for name in ("cellsWithOutputs", "cells") if isinstance(data.get(name), list)]
-    if not lists:
-        unexpected(call, response, "contains no list of cells")
-    # The list that was not requested is empty.
-    found = [_read(Cell, call, response, cell) for cell in max(lists, key=len)]
+    found = [_read(Cell, call, response, cell) for cell in _cells(call, response)]
     return [cell.model_copy(update={"worksheet": worksheet}) for cell in found] if worksheet else found
 
 
+def read_outputs(call: Call, response: Response) -> dict[str, CellOutcome]:
+    """What cells printed, by their ids, as far as a list of cells has it; what cannot be read is left out.
+
+    :raises DataloreError: the class for the response's status.
+    """
+    outcomes: dict[str, CellOutcome] = {}
+    for cell in _cells(call, response):
+        if isinstance(cell, dict) and cell.get("outputs"):
+            try:
+                outcomes[str(cell.get("cellId"))] = CellOutcome.model_validate(cell)
+            except ValidationError:
+                continue
+    return outcomes
+
+
 def read_outcome(call: Call, response: Response) -> CellOutcome:
-    """The printed output of a cell and its error.
+    """The state of a cell's execution, what it printed, and its error.
 
     :raises DataloreError: the class for the response's status.
     """
     return _read(CellOutcome, call, response, read_json(call, response))
+
+
+def read_created(call: Call, response: Response) -> CellOutcome:
+    """The state of the execution of a cell that was created.
+
+    :raises DataloreError: the class for the response's status.
+    """
+    data = read_json(call, response)
+    return _read(CellOutcome, call, response, data.get("runResult") if isinstance(data, dict) else None)
 
 
 def read_files(call: Call, response: Response) -> list[NotebookFile]:
@@ -300,6 +341,17 @@ def read_flag(call: Call, response: Response, name: str) -> bool:
 
 
 _Read = TypeVar("_Read", bound=JsonModel)
+
+
+def _cells(call: Call, response: Response) -> list[Any]:
+    data = read_json(call, response)
+    lists: list[list[Any]] = []
+    if isinstance(data, dict):
+        lists = [data[name] for name in ("cellsWithOutputs", "cells") if isinstance(data.get(name), list)]
+    if not lists:
+        unexpected(call, response, "contains no list of cells")
+    # The list that was not requested is empty.
+    return max(lists, key=len)
 
 
 def _file_not_found(path: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from airflow_provider_datalore.api.text import one_line
 
 KERNEL_BUSY = "BUSY"
 KERNEL_NOT_STARTED = "NOT_STARTED"
+WAITING_STATUS = "WAITING"
 ACTIVE_STATUSES = frozenset({"STARTED", "WAITING", "PROCESSING_OUTPUT"})
 ENDED_STATUSES = frozenset({"VALID", "WARNING", "ERROR"})
 FAILED_STATUS = "ERROR"
@@ -90,6 +91,15 @@ class Cell(JsonModel):
         return self.cell_type in ("CODE", "SQL") and bool(self.source.strip())
 
     @property
+    def runs_by_itself(self) -> bool:
+        """Whether it is executed if the cells of the notebook are run one by one: if it contains code, or a control."""
+        return self.runs or self.cell_type == "CONTROL"
+
+    def as_executed(self) -> dict[str, Any]:
+        """What XCom ``run`` has of a cell that was executed, as JSON: not its code."""
+        return self.model_dump(mode="json", exclude={"source", "data"})
+
+    @property
     def place(self) -> tuple[int, int]:
         """Where it is in the notebook, to compare it with other cells."""
         return self.worksheet, self.position
@@ -127,16 +137,37 @@ class Cell(JsonModel):
         return self.execution_status == FAILED_STATUS
 
 
+class CellOutput(JsonModel):
+    """One output of a cell, in the order in which it made them.
+
+    :param output_type: ``TEXT`` for printed text, ``HTML``, ``TABLE``, ``PLOT`` or another type.
+    :param text: its content, which Datalore cuts after 100,000 characters; None of an image.
+    :param truncated: whether it was cut.
+    """
+
+    output_type: Lenient[str] = ""
+    text: Lenient[str | None] = None
+    truncated: Lenient[bool] = False
+
+
 class CellOutcome(JsonModel):
-    """The printed output of a cell and its error.
+    """The state of a cell's execution, what it printed, and its error.
 
     Datalore cuts stdout, stderr and the traceback after 10,000 characters each.
 
+    :param execution_status: as in :class:`Cell`; ``TIMEOUT`` if a request that runs the cell did not wait for its end;
+        empty if Datalore does not report it.
+    :param execution_count: the number of the execution.
+    :param timing: its time and duration.
     :param stdout_truncated: whether stdout was cut.
     :param stderr_truncated: whether stderr was cut.
     :param error_traceback_truncated: whether the traceback was cut.
+    :param outputs: all that it made, also what is not printed text.
     """
 
+    execution_status: Lenient[str] = ""
+    execution_count: Lenient[int | None] = None
+    timing: Lenient[Timing | None] = None
     stdout: str | None = None
     stderr: str | None = None
     error_message: str | None = None
@@ -144,12 +175,30 @@ class CellOutcome(JsonModel):
     stdout_truncated: Lenient[bool] = False
     stderr_truncated: Lenient[bool] = False
     error_traceback_truncated: Lenient[bool] = False
+    outputs: Lenient[tuple[CellOutput, ...]] = ()
+
+    _clean = field_validator("execution_status")(clean)
+
+    def apply_to(self, cell: Cell) -> Cell:
+        """The cell with the state of this execution."""
+        names = ("execution_status", "execution_count", "timing")
+        return cell.model_copy(update={name: getattr(self, name) for name in names})
 
     @property
     def printed(self) -> tuple[str, ...]:
         """What the cell printed to stdout and to stderr, each with a note at its end if Datalore cut it."""
         streams = (("stdout", self.stdout, self.stdout_truncated), ("stderr", self.stderr, self.stderr_truncated))
         return tuple(_noted(text, name, cut=cut) for name, text, cut in streams if text)
+
+    @property
+    def printed_so_far(self) -> tuple[str, bool]:
+        """What it printed to stdout and stderr, in that order where Datalore returns it, and whether it was cut."""
+        texts = [output for output in self.outputs if output.output_type == "TEXT" and output.text]
+        if texts or not (self.stdout or self.stderr):
+            return "".join(output.text or "" for output in texts), any(output.truncated for output in texts)
+        text = "\n".join(part.rstrip("\n") for part in (self.stdout, self.stderr) if part)
+        is_line = (self.stderr or self.stdout or "").endswith("\n")
+        return text + ("\n" if is_line else ""), self.stdout_truncated or self.stderr_truncated
 
     @property
     def traceback(self) -> str:

@@ -282,12 +282,19 @@ def read_run(
 
 
 def wait_for(
-    look: Callable[[Seen | None], Flow[Seen]], condition: Condition[Seen], policy: WaitPolicy, clock: Clock = CLOCK
+    look: Callable[[Seen | None], Flow[Seen]],
+    condition: Condition[Seen],
+    policy: WaitPolicy,
+    clock: Clock = CLOCK,
+    *,
+    paced_from: Callable[[], float | None] = lambda: None,
 ) -> Flow[Seen]:
     """Poll until a condition is met.
 
     :param look: reads the present state; is given the previous state, None at first.
     :param condition: the condition to wait for.
+    :param paced_from: returns when what is waited for now began, in epoch seconds, if that is later than the wait: the
+        longer ago, the less frequent the requests.
     :return: the state that met the condition.
     :raises DataloreRunTimeoutError: when the deadline passed; the state is read once more before that.
     :raises DataloreUnavailableError: when Datalore gave no usable response for ``max_outage`` seconds.
@@ -334,7 +341,9 @@ def wait_for(
             if condition.is_met(seen, last, clock.wall() - since):
                 return seen
             last = seen
-            interval = policy.interval(clock.wall() - since) * (0.95 + clock.chance() / 20)
+            began = paced_from()
+            interval = policy.interval(clock.wall() - (since if began is None else began))
+            interval *= 0.95 + clock.chance() / 20
             # Relative to when this request was due, so that slow responses or a busy event loop do not make polls
             # rarer.
             delay = max(due + interval - clock.monotonic(), interval / 2, MIN_POLL_INTERVAL / 2)

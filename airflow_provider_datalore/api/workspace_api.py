@@ -56,11 +56,24 @@ class Report:
     :param id: its id.
     :param modified_at: its modification time, in epoch milliseconds of Datalore's clock; None if it is not reported.
     :param published_from: the texts in ``publishedFrom``, whose form Datalore does not document.
+    :param format: ``STATIC`` or ``INTERACTIVE``; empty if it is not reported.
     """
 
     id: str
     modified_at: int | None
     published_from: frozenset[str]
+    format: str = ""
+
+    @property
+    def path(self) -> str:
+        """The path of its page, percent-encoded; empty if that cannot be derived.
+
+        Datalore does not document it; it is what the addresses of published reports on Datalore Cloud look like.
+        """
+        owner, slash, identifier = self.id.partition("/")
+        if self.format not in ("STATIC", "INTERACTIVE") or not slash:
+            return ""
+        return f"/report/{self.format.lower()}/{quote(owner, safe='')}/{quote(identifier, safe='')}"
 
     def is_from(self, notebook: NotebookId) -> bool:
         """Whether Datalore reports that it was published from this notebook."""
@@ -124,7 +137,12 @@ def read_reports(call: Call, response: Response) -> list[Report]:
     """
     entries = [_mapping(each) for each in _array(call, response)]
     return [
-        Report(report, _milliseconds(entry.get("modificationTime")), frozenset(_texts(entry.get("publishedFrom"))))
+        Report(
+            report,
+            _milliseconds(entry.get("modificationTime")),
+            frozenset(_texts(entry.get("publishedFrom"))),
+            _text(entry.get("reportFormat")).upper(),
+        )
         for entry in entries
         if (report := _report_id(entry.get("id")))
     ]

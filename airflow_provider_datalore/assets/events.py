@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore.assets.datalore import SCHEME
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def describe_run(run: Run, context: Context, outlets: Iterable[object], parameters: Iterable[str]) -> None:
+def describe_run(
+    run: Run, context: Context, outlets: Iterable[object], parameters: Iterable[str], exports: Sequence[str] = ()
+) -> None:
     """Describe the run in the extra of the event of each notebook among the outlets.
 
     Never fails: an error here must not fail a task whose run succeeded.
@@ -25,6 +27,7 @@ def describe_run(run: Run, context: Context, outlets: Iterable[object], paramete
     :param context: the task's context, whose ``outlet_events`` are updated.
     :param outlets: the task's outlets; only notebooks are used.
     :param parameters: the names of the run's parameters; their values may be secret.
+    :param exports: the paths of the files that were exported.
     """
     notebooks = [outlet for outlet in outlets if str(getattr(outlet, "uri", "")).startswith(f"{SCHEME}://")]
     if not notebooks:
@@ -35,6 +38,8 @@ def describe_run(run: Run, context: Context, outlets: Iterable[object], paramete
         "artifacts": [artifact.name for artifact in run.artifacts],
         "parameters": sorted(parameters),
     }
+    if exports:
+        extra["exports"] = list(exports)
     try:
         events: Any = context["outlet_events"]
         for notebook in notebooks:

@@ -107,7 +107,7 @@ async def get_log(emulator: CurrentEmulator) -> dict[str, Any]:
         "interactive": {
             "started": _by_name(request_log.interactive_started),
             "finished": _by_name(request_log.interactive_finished),
-            "polls": _by_name(request_log.kernel_polls),
+            "polls": _by_name(request_log.notebook_polls),
             "interrupts": _by_name(request_log.interrupts),
             "stops": _by_name(request_log.stops),
         },

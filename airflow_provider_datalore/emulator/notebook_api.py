@@ -46,7 +46,9 @@ async def get_cell(request: Request, caller: CurrentCaller, emulator: CurrentEmu
 async def read_outputs(request: Request, caller: CurrentCaller, emulator: CurrentEmulator) -> dict[str, Any]:
     """Return the result of the last execution of a cell."""
     body = await read_body(request, CellBody, emulator.variant)
-    _, session = session_of(emulator, caller, body.notebook_id)
+    opened, session = session_of(emulator, caller, body.notebook_id)
+    emulator.request_log.notebook_polls[opened.id] += 1
+    session.note_request()
     notebook = await notebook_of(session)
     return cell_json.outcome(session, notebook, index_of(notebook, body.cell_id))
 
@@ -64,7 +66,7 @@ async def kernel_status(request: Request, caller: CurrentCaller, emulator: Curre
     """Return whether the notebook has a session, and its state."""
     body = await read_body(request, NotebookBody, emulator.variant)
     notebook, session = session_of(emulator, caller, body.notebook_id)
-    emulator.request_log.kernel_polls[notebook.id] += 1
+    emulator.request_log.notebook_polls[notebook.id] += 1
     session.note_request()
     return {"state": session.state, "runningCellId": session.running_cell}
 

@@ -96,6 +96,16 @@ def show_report(owner: str, notebook: str, emulator: CurrentEmulator) -> Respons
     return HTMLResponse(report, headers={"Content-Security-Policy": _NOTEBOOK_POLICY})
 
 
+@router.get("/report/{kind}/{owner}/{report_id}")
+def show_report_by_id(kind: str, owner: str, report_id: str, emulator: CurrentEmulator) -> Response:
+    """Show a published report by its own id, as the addresses of reports on Datalore Cloud look."""
+    for notebook in emulator.library.notebooks():
+        for report in emulator.reports.of(notebook) if notebook.owner == owner else ():
+            if (report.id, report.type.lower()) == (report_id, kind):
+                return show_report(notebook.owner, notebook.id, emulator)
+    raise RefusedError(404, f"There is no {kind} report {owner}/{report_id}")
+
+
 def _find(emulator: Emulator, owner: str, notebook: str) -> NotebookFile:
     notebook_id = NotebookId.parse(f"{owner}/{notebook}")
     found = emulator.library.find(notebook_id) if notebook_id else None

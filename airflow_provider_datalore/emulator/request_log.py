@@ -24,7 +24,7 @@ class RequestLog:
         self.downloads: Counter[str] = Counter()
         self.interactive_started: Counter[NotebookId] = Counter()
         self.interactive_finished: Counter[NotebookId] = Counter()
-        self.kernel_polls: Counter[NotebookId] = Counter()
+        self.notebook_polls: Counter[NotebookId] = Counter()
         self.interrupts: Counter[NotebookId] = Counter()
         self.stops: Counter[NotebookId] = Counter()
 

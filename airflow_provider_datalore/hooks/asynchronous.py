@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_datalore.api.conditions import Condition
     from airflow_provider_datalore.api.flow import Flow, Result
+    from airflow_provider_datalore.api.interactive import InteractiveRun
     from airflow_provider_datalore.api.models import NotebookId
     from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
     from airflow_provider_datalore.transport.aiohttp_client import SharedClient
@@ -149,11 +150,30 @@ class DataloreAsyncNotebook:
         look = partial(looking.look, self.id)
         return await self.hook.run_flow(waiting.wait_for(look, condition, policy))
 
-    async def wait_for_run(
-        self, snapshot: Snapshot, condition: Condition[NotebookState], policy: WaitPolicy
-    ) -> NotebookState:
-        """Wait until the interactive run that started after the snapshot meets a condition."""
-        from airflow_provider_datalore.api import interactive
+    async def run_cells(
+        self, snapshot: Snapshot, policy: WaitPolicy, start_timeout: float, where: str, *, log_output: bool = True
+    ) -> InteractiveRun:
+        """Execute the cells of a notebook one by one; see :meth:`.DataloreNotebook.run_cells`."""
+        from airflow_provider_datalore.api.cell_by_cell import CellByCell
+        from airflow_provider_datalore.hooks.live_output import output_log
 
-        look = partial(interactive.look_at_run, snapshot)
-        return await self.hook.run_flow(waiting.wait_for(look, condition, policy))
+        run = CellByCell(snapshot, start_timeout, where, policy.deadline)
+        async with self.hook.shared_client() as client:
+            if log_output:
+                run.observe = output_log(lambda: client.connection, snapshot, lambda: run.seen)
+            wait = waiting.wait_for(run.look, run, policy, paced_from=lambda: run.paced_from)
+            await run_flow_async(wait, client)
+        return run.outcome
+
+    async def wait_for_run(
+        self, snapshot: Snapshot, condition: Condition[NotebookState], policy: WaitPolicy, *, log_output: bool = True
+    ) -> NotebookState:
+        """Wait until the interactive run that started after the snapshot meets a condition, and log its progress."""
+        from airflow_provider_datalore.api.following import FollowedRun
+        from airflow_provider_datalore.hooks.live_output import output_log
+
+        run = FollowedRun(snapshot)
+        async with self.hook.shared_client() as client:
+            if log_output:
+                run.observe = output_log(lambda: client.connection, snapshot, lambda: run.seen)
+            return await run_flow_async(waiting.wait_for(run.look, condition, policy), client)

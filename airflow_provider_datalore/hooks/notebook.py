@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore import defaults
-from airflow_provider_datalore.api import interactive, looking, notebook_api, run_api, waiting
+from airflow_provider_datalore import defaults, settings
+from airflow_provider_datalore.api import looking, notebook_api, run_api, waiting
 from airflow_provider_datalore.api.controls import settings_for
+from airflow_provider_datalore.api.following import FollowedRun
 from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
 from airflow_provider_datalore.api.waiting import WaitPolicy
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
 )
+from airflow_provider_datalore.hooks.live_output import output_log
 from airflow_provider_datalore.transport.connection import naming_connection
 from airflow_provider_datalore.wording import short_notebook
 
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow_provider_datalore.api.calls import Call, Response
+    from airflow_provider_datalore.api.cell_by_cell import CellByCell
     from airflow_provider_datalore.api.conditions import Condition
     from airflow_provider_datalore.api.flow import Flow, Result
+    from airflow_provider_datalore.api.interactive import InteractiveRun
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome, Kernel
     from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
@@ -52,6 +57,7 @@ class DataloreNotebook:
         self.id = notebook
         self.max_outage = seconds(max_outage)
         self.contacted = False
+        self._running: CellByCell | None = None
 
     @property
     def url(self) -> str:
@@ -185,11 +191,17 @@ class DataloreNotebook:
         return self._wait(NotebookIdle.for_turn(self.id, self.url, policy.poll_interval), policy)
 
     def wait_for_run(
-        self, snapshot: Snapshot, policy: WaitPolicy, *, start_timeout: float | timedelta = defaults.START_TIMEOUT
+        self,
+        snapshot: Snapshot,
+        policy: WaitPolicy,
+        *,
+        start_timeout: float | timedelta = defaults.START_TIMEOUT,
+        log_output: bool = True,
     ) -> NotebookState:
-        """Wait until the interactive run that started after the snapshot has ended.
+        """Wait until the interactive run that started after the snapshot has ended, and log its progress.
 
         :param start_timeout: seconds within which its first cell must run.
+        :param log_output: whether to log what its cells print.
         :return: the state of the notebook afterwards.
         :raises DataloreKernelLostError: if the kernel does not start, dies, or is restarted or stopped by a user.
         :raises DataloreWorksheetsNotRunError: if only some of the worksheets run.
@@ -197,8 +209,72 @@ class DataloreNotebook:
         :raises DataloreInteractiveRunTimeoutError: if the deadline passes before that.
         """
         condition = InteractiveRunEnded(snapshot, seconds(start_timeout), self.url)
-        look = partial(interactive.look_at_run, snapshot)
-        return self.hook.run_flow(waiting.wait_for(look, condition, policy))
+        run = FollowedRun(snapshot)
+        if log_output:
+            run.observe = output_log(lambda: self.hook.connection, snapshot, lambda: run.seen)
+        return self.hook.run_flow(waiting.wait_for(run.look, condition, policy))
+
+    def run_cell_by_cell(
+        self,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        poll_interval: float | timedelta = settings.POLL_INTERVAL,
+        timeout: float | timedelta | None = None,
+        start_timeout: float | timedelta = defaults.START_TIMEOUT,
+    ) -> InteractiveRun:
+        """Wait until the notebook is idle, set its controls, and execute its cells one after another.
+
+        :param parameters: values by the *Variable* of the notebook's controls, as for a run.
+        :param poll_interval: seconds between two status requests (1 or more); more often at the start of each cell.
+        :param timeout: seconds to wait; None for no limit. The cell that is running then keeps running.
+        :param start_timeout: seconds within which the first cell must run.
+        :return: the run, successful or not: ``success``, ``failed_cell_id`` and ``cells``.
+        :raises DataloreError: as :meth:`run_cells`.
+        """
+        from airflow_provider_datalore.api.snapshots import Snapshot
+
+        now = time.time()
+        policy = WaitPolicy(
+            seconds(poll_interval), self.max_outage, waiting.deadline_after(timeout, now), since=now, contacted=True
+        )
+        state = self.wait_until_idle(policy)
+        controls = self.settings_for(parameters, state)
+        state = self.set_controls(controls, policy) if controls else state
+        snapshot = Snapshot.take(self.id, state, controls).cell_by_cell(state, try_number=1, began=now)
+        return self.run_cells(snapshot, policy, start_timeout=start_timeout, is_new=True)
+
+    def run_cells(
+        self,
+        snapshot: Snapshot,
+        policy: WaitPolicy,
+        *,
+        start_timeout: float | timedelta = defaults.START_TIMEOUT,
+        is_new: bool = False,
+        log_output: bool = True,
+    ) -> InteractiveRun:
+        """Execute the cells of a notebook one after another, or continue a run that began after the snapshot.
+
+        :param snapshot: the notebook before the run, with the cells to execute.
+        :param start_timeout: seconds within which the first cell must run.
+        :param is_new: whether no other process can have requested a cell of this run.
+        :param log_output: whether to log what its cells print.
+        :return: the run, successful or not.
+        :raises DataloreKernelLostError: if the kernel does not start, dies, or is restarted or stopped by a user.
+        :raises DataloreSubmissionUnknownError: if it is unknown whether a cell was started.
+        :raises DataloreInteractiveRunTimeoutError: if the deadline passes before the end.
+        """
+        from airflow_provider_datalore.api.cell_by_cell import CellByCell
+
+        run = self._running = CellByCell(snapshot, seconds(start_timeout), self.url, policy.deadline, is_new)
+        if log_output:
+            run.observe = output_log(lambda: self.hook.connection, snapshot, lambda: run.seen)
+        self.hook.run_flow(waiting.wait_for(run.look, run, policy, paced_from=lambda: run.paced_from))
+        return run.outcome
+
+    def stop_cells(self) -> None:
+        """Make :meth:`run_cells`, which is running, start no more cells; the one that is running keeps running."""
+        if self._running is not None:
+            self._running.stop()
 
     def run_flow(self, flow: Callable[[], Flow[Result]]) -> Result:
         """Send calls that depend on one another; all of them are retried while Datalore gives no usable response."""

@@ -1,7 +1,4 @@
-"""Compares the code and the parameters of a notebook with those of an earlier run.
-
-Cells are matched by nbdime if it is installed (extra ``changes``), otherwise by their code.
-"""
+"""Compares the code and the parameters of a notebook with those of an earlier run."""
 
 from __future__ import annotations
 
@@ -13,10 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_datalore.api.text import one_line, plain
-from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells
-
-_INJECTED_TAG = "injected-parameters"
-"""The tag of the cell with which papermill sets parameters: its code does not belong to the notebook."""
+from airflow_provider_datalore.notebooks.matching import comparable, matched, own_cells
+from airflow_provider_datalore.notebooks.reading import CodeCell
+from airflow_provider_datalore.notebooks.timing import seconds_of
 
 _MAX_SHOWN_LINES = 12
 """Maximum number of changed lines that the text shows."""
@@ -25,11 +21,6 @@ _MAX_LINE_CHARS = 160
 _MAX_VALUE_CHARS = 80
 _MAX_KEPT_LINES = 200
 """Maximum number of changed lines of a cell that are kept."""
-_MAX_PAIRS = 400
-"""Maximum number of pairs of cells that are compared line by line, to find which cell was edited into which."""
-_MAX_SOURCE_CHARS = 100_000
-_SIMILAR = 0.4
-"""Minimum similarity of two cells of which one is the edited other."""
 _SLOWER = 1.5
 """Minimum ratio of durations that is mentioned."""
 
@@ -156,8 +147,8 @@ def compare_cells(before: bytes, now: bytes) -> tuple[CellChange, ...]:
     :param now: the later one.
     :raises NotANotebookError: if one of them is not a notebook.
     """
-    earlier, later = _own_cells(before), _own_cells(now)
-    return tuple(_changes(_Cells(earlier, later, _matched(earlier, later))))
+    earlier, later = own_cells(before), own_cells(now)
+    return tuple(_changes(_Cells(earlier, later, matched(earlier, later))))
 
 
 def compare_parameters(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[ParameterChange, ...]:
@@ -175,130 +166,23 @@ def duration_ratio(before: bytes, now: bytes, until: int) -> float | None:
     :param until: the number of that cell.
     :raises NotANotebookError: if one of them is not a notebook.
     """
-    earlier, later = _own_cells(before), _own_cells(now)
-    pairs = _matched(earlier, later)
+    earlier, later = own_cells(before), own_cells(now)
+    pairs = matched(earlier, later)
     total_before = total_now = 0.0
     for old, new in pairs:
         if old is None or new is None or later[new].number > until:
             continue
-        took_before, took_now = _duration(earlier[old]), _duration(later[new])
+        took_before, took_now = seconds_of(earlier[old]), seconds_of(later[new])
         if took_before is None or took_now is None:
             return None
         total_before, total_now = total_before + took_before, total_now + took_now
     return total_now / total_before if total_before >= 1 else None
 
 
-def _own_cells(content: bytes) -> list[CodeCell]:
-    """The code cells, without those that are empty: whether there is an empty cell makes no difference."""
-    return [cell for cell in code_cells(content) if _INJECTED_TAG not in cell.tags and _comparable(cell)]
-
-
-def _matched(earlier: Sequence[CodeCell], later: Sequence[CodeCell]) -> list[tuple[int | None, int | None]]:
-    """Pairs of indexes of cells that belong together, in order; None for a cell without a counterpart."""
-    try:
-        from nbdime.diffing.notebooks import diff_notebooks
-    except ImportError:
-        blocks = _blocks_by_source(earlier, later)
-    else:
-        blocks = _blocks_of_nbdime(diff_notebooks, earlier, later)
-    pairs: list[tuple[int | None, int | None]] = []
-    for same, old, new in blocks:
-        if same:
-            pairs += zip(old, new, strict=True)
-        else:
-            pairs += _paired(earlier, later, old, new)
-    return pairs
-
-
-_Block = tuple[bool, list[int], list[int]]
-"""Whether the cells of a block belong together one by one, and their indexes in the earlier and the later notebook."""
-
-
-def _blocks_by_source(earlier: Sequence[CodeCell], later: Sequence[CodeCell]) -> Iterator[_Block]:
-    matcher = difflib.SequenceMatcher(
-        None, [_comparable(cell) for cell in earlier], [_comparable(cell) for cell in later], autojunk=False
-    )
-    for kind, old_start, old_end, new_start, new_end in matcher.get_opcodes():
-        yield kind == "equal", list(range(old_start, old_end)), list(range(new_start, new_end))
-
-
-def _blocks_of_nbdime(diff_notebooks: Any, earlier: Sequence[CodeCell], later: Sequence[CodeCell]) -> Iterator[_Block]:
-    """The same by nbdime, which also finds edited cells among moved, added and removed ones."""
-    operations: list[dict[str, Any]] = next(
-        (each["diff"] for each in diff_notebooks(_notebook(earlier), _notebook(later)) if each["key"] == "cells"), []
-    )
-    added = {each["key"]: len(each["valuelist"]) for each in operations if each["op"] == "addrange"}
-    removed = {each["key"]: each["length"] for each in operations if each["op"] == "removerange"}
-    old = new = 0
-    while old < len(earlier) or old in added:
-        more, fewer = added.get(old, 0), removed.get(old, 0)
-        if more or fewer:
-            yield False, list(range(old, old + fewer)), list(range(new, new + more))
-            old, new = old + fewer, new + more
-            if fewer:
-                continue
-        if old < len(earlier):
-            yield True, [old], [new]
-            old, new = old + 1, new + 1
-        else:
-            break
-
-
-def _notebook(cells: Sequence[CodeCell]) -> Any:
-    from nbformat.v4 import new_code_cell, new_notebook
-
-    made = [new_code_cell(_comparable(cell)) for cell in cells]
-    for cell in made:
-        # Random, so cells would never be the same.
-        del cell["id"]
-    return new_notebook(cells=made, nbformat_minor=4)
-
-
-def _paired(
-    earlier: Sequence[CodeCell], later: Sequence[CodeCell], old: list[int], new: list[int]
-) -> list[tuple[int | None, int | None]]:
-    """Pairs of cells of a changed block: those that are similar, in order; the others were added or removed."""
-    if len(old) == len(new) or not old or not new or len(old) * len(new) > _MAX_PAIRS:
-        pairs = list(zip(old, new, strict=False))
-        rest_old = [(index, None) for index in old[len(pairs) :]]
-        return [*pairs, *rest_old, *((None, index) for index in new[len(pairs) :])]
-    likeness = {
-        (i, j): _similarity(_comparable(earlier[a]), _comparable(later[b]))
-        for i, a in enumerate(old)
-        for j, b in enumerate(new)
-    }
-    # The best total of pairs from (i, j) on that keep the order.
-    best: dict[tuple[int, int], float] = {}
-    for i in range(len(old), -1, -1):
-        for j in range(len(new), -1, -1):
-            options = [best.get((i + 1, j), 0.0), best.get((i, j + 1), 0.0)]
-            if likeness.get((i, j), 0.0) >= _SIMILAR:
-                options.append(likeness[i, j] + best.get((i + 1, j + 1), 0.0))
-            best[i, j] = max(options)
-    pairs_found: list[tuple[int | None, int | None]] = []
-    i = j = 0
-    while i < len(old) or j < len(new):
-        alike = likeness.get((i, j), 0.0)
-        if alike >= _SIMILAR and best[i, j] == alike + best.get((i + 1, j + 1), 0.0):
-            pairs_found.append((old[i], new[j]))
-            i, j = i + 1, j + 1
-        elif i < len(old) and best[i, j] == best.get((i + 1, j), 0.0):
-            pairs_found.append((old[i], None))
-            i += 1
-        else:
-            pairs_found.append((None, new[j]))
-            j += 1
-    return pairs_found
-
-
-def _similarity(before: str, now: str) -> float:
-    return difflib.SequenceMatcher(None, before.splitlines() or [before], now.splitlines() or [now]).ratio()
-
-
 def _changes(cells: _Cells) -> Iterator[CellChange]:
     for old, new in cells.pairs:
-        before = "" if old is None else _comparable(cells.before[old])
-        now = "" if new is None else _comparable(cells.now[new])
+        before = "" if old is None else comparable(cells.before[old])
+        now = "" if new is None else comparable(cells.now[new])
         if old is not None and new is not None and before == now:
             continue
         number = cells.now[new].number if new is not None else cells.before[old or 0].number
@@ -315,27 +199,6 @@ def _changed_lines(before: str, now: str) -> tuple[str, ...]:
     lines = difflib.unified_diff(before.splitlines(), now.splitlines(), n=0, lineterm="")
     changed = [line for line in list(lines)[2:] if not line.startswith("@@")]
     return tuple(f"{line[0]} {plain(line[1:])[:_MAX_LINE_CHARS]}" for line in changed[:_MAX_KEPT_LINES])
-
-
-def _comparable(cell: CodeCell) -> str:
-    """The code without what editors change by themselves: line ends, and blanks at the ends of lines."""
-    return "\n".join(line.rstrip() for line in cell.source[:_MAX_SOURCE_CHARS].splitlines()).strip("\n")
-
-
-def _duration(cell: CodeCell) -> float | None:
-    """Seconds that the cell took, as Jupyter recorded it; 0 for a cell that was not executed, None if unknown."""
-    if cell.execution_count is None and not cell.timing:
-        return 0.0
-    began = _moment(cell.timing.get("iopub.status.busy", cell.timing.get("iopub.execute_input")))
-    ended = _moment(cell.timing.get("shell.execute_reply", cell.timing.get("iopub.status.idle")))
-    return max(0.0, (ended - began).total_seconds()) if began and ended else None
-
-
-def _moment(value: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 def _value(value: Any) -> str:

@@ -18,6 +18,7 @@ from airflow_provider_datalore.operators.dag_params import params_of_run
 from airflow_provider_datalore.tasks.catalog_task import CatalogTask
 from airflow_provider_datalore.tasks.failing import fails_in_lines
 from airflow_provider_datalore.tasks.output_values import OutputValues
+from airflow_provider_datalore.tasks.retrying import use_retry_rules
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -88,6 +89,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
     :param artifacts_to: a folder in which all artifacts of the run are saved when it has ended, successfully or not:
         any ``ObjectStoragePath``, such as ``"s3://aws_default@bucket/{{ ds }}"``. XCom ``artifacts`` holds the paths.
         None saves nothing. (templated)
+    :param export: formats in which the executed notebook is saved there as well, for people without an account, such as
+        ``["html"]``: one self-contained file. Any exporter of nbconvert that needs no browser; requires the extra
+        ``export`` on the worker. An export that fails is only logged.
     :param outputs: names of values that the notebook returns: glued with scrapbook, or the output of a cell that is
         tagged ``xcom:<name>``. XCom ``outputs`` holds them by name, and ``task.value(name)`` hands one on. A missing
         value fails the task. A mapping gives each name the type that its value has to have, such as
@@ -95,6 +99,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         dict. (templated)
     :param when_edited: what to do if the code is not the one that was locked, for a notebook of the catalog:
         ``"ignore"``, ``"warn"`` in the log, or ``"fail"``.
+    :param retry_on: names of exceptions of the notebook, such as ``["OperationalError"]``: only these are retried. A
+        dead kernel is ``"DataloreKernelLostError"``, an outage ``"DataloreUnavailableError"``. None is all failures.
+    :param fail_on: names of exceptions that are not retried, also if ``retry_on`` has them.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
@@ -124,8 +131,11 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         max_outage: float | timedelta = settings.MAX_OUTAGE,
         durable: bool = True,
         artifacts_to: str | ObjectStoragePath | None = None,
+        export: Sequence[str] | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
         when_edited: str = "ignore",
+        retry_on: Sequence[str] | None = None,
+        fail_on: Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -142,9 +152,11 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self.max_outage = seconds(max_outage)
         self.durable = durable
         self.artifacts_to = artifacts_to
+        self.export = export
         self._use_outputs(outputs)
         self.when_edited = when_edited
         self.datalore_conn_id = datalore_conn_id
+        use_retry_rules(self, retry_on, fail_on)
         self._use_catalog(parameters, when_edited)
 
     @property

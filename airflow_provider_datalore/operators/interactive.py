@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
@@ -14,6 +16,7 @@ from airflow_provider_datalore.links.datalore import DataloreNotebookLink
 from airflow_provider_datalore.operators.dag_params import params_of_run
 from airflow_provider_datalore.tasks.catalog_task import CatalogTask
 from airflow_provider_datalore.tasks.failing import fails_in_lines
+from airflow_provider_datalore.tasks.retrying import use_retry_rules
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -60,7 +63,17 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         success, failure, kill or timeout.
     :param durable: whether a retry uses the run that an earlier try started, if that run is still running or succeeded
         (before Airflow 3.3 only with option ``run_store`` in section ``datalore`` of Airflow's configuration).
+    :param cell_by_cell: whether the task runs the cells itself, one after another, those of SQL and controls too; it
+        waits for the run then. The outcome of each cell is that of its own request.
+    :param resume: whether a later try resumes at the cell that failed, if the kernel is the same and still holds what
+        the cells before it computed; otherwise, the notebook runs from the start, and the log says why. Requires
+        ``cell_by_cell`` (and before Airflow 3.3 option ``run_store``). It is dangerous for notebooks that depend on
+        state outside their variables: see "When resuming is dangerous" in the documentation.
+    :param log_output: whether the log of a task that waits has what the cells print, as they print it; it always has
+        which cell has started, and how long each took.
     :param when_edited: as in ``DataloreRunNotebookOperator``.
+    :param retry_on: as in ``DataloreRunNotebookOperator``.
+    :param fail_on: as in ``DataloreRunNotebookOperator``.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
@@ -72,6 +85,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     ui_color = "#e4f6ee"
 
     _waiting_for: tuple[DataloreNotebook, Snapshot] | None = None
+    _resumes_at = ""
 
     def __init__(
         self,
@@ -89,14 +103,22 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         interrupt_on_kill: bool = True,
         stop_session_after: bool = False,
         durable: bool = True,
+        cell_by_cell: bool = False,
+        resume: bool = False,
+        log_output: bool = True,
         when_edited: str = "ignore",
+        retry_on: Sequence[str] | None = None,
+        fail_on: Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.notebook_id = notebook_id
         self.parameters = params_of_run(parameters, self)
-        self.wait_for_completion = wait_for_completion
+        self.cell_by_cell = cell_by_cell
+        self.resume = resume
+        self.log_output = log_output
+        self.wait_for_completion = wait_for_completion or bool(cell_by_cell)
         self.deferrable = deferrable
         self.poll_interval = seconds(poll_interval)
         self.timeout = seconds(timeout)
@@ -109,6 +131,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         self.durable = durable
         self.when_edited = when_edited
         self.datalore_conn_id = datalore_conn_id
+        use_retry_rules(self, retry_on, fail_on)
         self._use_catalog(parameters, when_edited)
 
     @property
@@ -138,7 +161,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             self._check_code(notebook, context)
             start(notebook, policy.outage_before_start(time.time()))
             return None
-        snapshot = run_of_earlier_try(notebook, self._store(context), self._fingerprint())
+        keep = partial(self._keep_failure, notebook, context)
+        snapshot = run_of_earlier_try(notebook, self._store(context), self._fingerprint(), keep)
         if snapshot is not None:
             push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
             return self._wait(snapshot, notebook, context, policy, from_earlier_try=True)
@@ -209,6 +233,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
         if self._waiting_for is not None:
             notebook, snapshot = self._waiting_for
+            notebook.stop_cells()
             end_killed(notebook.separate(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
 
     def facts(self, context: Context) -> Facts:
@@ -219,7 +244,9 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         store = self._store(context)
         started = own_text(context, xcom.INTERACTIVE_RUN)
         url = own_text(context, xcom.NOTEBOOK_URL)
-        return facts_of_runner(self, store, started or store.stored_run, url, is_started=bool(started))
+        is_started = bool(started)
+        facts = facts_of_runner(self, store, started or store.stored_run, url, is_started=is_started)
+        return replace(facts, resumes_at=self._resumes_at)
 
     def _check_options(self) -> None:
         """Check the options before the notebook runs.
@@ -230,7 +257,9 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         from airflow_provider_datalore.api.text import choices
         from airflow_provider_datalore.api.waiting import check_seconds
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
+        from airflow_provider_datalore.tasks.retrying import check_names
 
+        check_names(self)
         if self.when_busy not in WHEN_BUSY:
             raise DataloreConfigurationError(
                 f"when_busy is {self.when_busy!r}; it must be {choices(WHEN_BUSY)}.", to_do="Correct when_busy."
@@ -238,6 +267,12 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         check_seconds("start_timeout", self.start_timeout, minimum=1)
         if self.update_report is not None:
             check_report_type(self.update_report, "update_report")
+        if self.resume and not self.cell_by_cell:
+            raise DataloreConfigurationError(
+                "resume=True can only be used with cell_by_cell=True.\n"
+                "Without it, Datalore runs all cells, and none can be left out.",
+                to_do="Set cell_by_cell=True, or remove resume.",
+            )
         needs_waiting = {
             "parameters": self.parameters,
             "update_report": self.update_report,
@@ -289,6 +324,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         self, notebook: DataloreNotebook, context: Context, policy: WaitPolicy, *, has_waited: bool = False
     ) -> dict[str, Any]:
         """Run the notebook when nothing else is running in it, and wait for it."""
+        from airflow_provider_datalore.hooks.live_output import secret_names
+        from airflow_provider_datalore.tasks.cell_by_cell import FailureStore, begin_when_idle
         from airflow_provider_datalore.tasks.interactive import busy_error, start_when_idle
         from airflow_provider_datalore.tasks.pushing import push_for_tab
 
@@ -301,10 +338,22 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
         parameters = self._typed(self.parameters)
         self._check_code(notebook, context)
-        snapshot = start_when_idle(notebook, parameters, policy, wait, has_waited=has_waited)
+        if self.cell_by_cell:
+            snapshot = begin_when_idle(
+                notebook,
+                parameters,
+                policy,
+                wait,
+                FailureStore(context) if self.resume else None,
+                try_number=getattr(context["ti"], "try_number", None) or 1,
+                has_waited=has_waited,
+            )
+        else:
+            snapshot = start_when_idle(notebook, parameters, policy, wait, has_waited=has_waited)
+        snapshot = replace(snapshot, secret=secret_names(parameters))
         self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
         push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
-        return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline))
+        return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline), is_new=True)
 
     def _wait(
         self,
@@ -314,16 +363,23 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         policy: WaitPolicy,
         *,
         from_earlier_try: bool = False,
+        is_new: bool = False,
     ) -> dict[str, Any]:
         from airflow_provider_datalore.api.interactive import InteractiveRun, is_over
 
-        if self.deferrable and not is_over(snapshot, notebook.look()):
+        if self.deferrable and (snapshot.by_cell or not is_over(snapshot, notebook.look())):
             text = snapshot.to_text()
             self._defer(notebook, text, policy, "execute_complete", from_earlier_try=from_earlier_try)
 
+        options: dict[str, Any] = {"start_timeout": self.start_timeout, "log_output": self.log_output}
+
         def outcome() -> InteractiveRun:
             self._waiting_for = notebook, snapshot
-            state = notebook.wait_for_run(snapshot, policy, start_timeout=self.start_timeout)
+            if snapshot.by_cell:
+                run = notebook.run_cells(snapshot, policy, is_new=is_new, **options)
+                self._waiting_for = None
+                return run
+            state = notebook.wait_for_run(snapshot, policy, **options)
             self._waiting_for = None
             return InteractiveRun.of(snapshot, state)
 
@@ -348,6 +404,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             start_timeout=self.start_timeout,
             interrupt_on_kill=self.interrupt_on_kill,
             stop_session_after=self.stop_session_after,
+            log_output=self.log_output,
         )
 
     def _conclude(
@@ -365,22 +422,33 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         :param outcome: returns the outcome; raises if it cannot be determined.
         :param from_earlier_try: whether an earlier try started the run.
         """
+        from airflow_provider_datalore.api.snapshots import Snapshot
         from airflow_provider_datalore.exceptions import (
             DataloreInteractiveRunFailedError,
             DataloreKernelLostError,
             DataloreRunOverlapError,
             DataloreWorksheetsNotRunError,
         )
+        from airflow_provider_datalore.tasks.cell_by_cell import FailureStore
         from airflow_provider_datalore.tasks.interactive import (
             deliver_interactive,
             session_stopped_after,
             was_interrupted,
         )
+        from airflow_provider_datalore.tasks.no_retry import no_retry_if_unknown
 
         store = self._store(context)
+
+        def finished() -> InteractiveRun:
+            with no_retry_if_unknown():
+                run = outcome()
+            if not run.success:
+                self._keep_failure(notebook, context, Snapshot.from_text(snapshot), run)
+            return run
+
         try:
-            with session_stopped_after(notebook, snapshot, self.stop_session_after):
-                run = deliver_interactive(outcome(), notebook, context)
+            with session_stopped_after(notebook, snapshot, self.stop_session_after, unless=lambda: self._resumes_at):
+                run = deliver_interactive(finished(), notebook, context)
                 if self.update_report is not None:
                     notebook.publish_report(self.update_report)
         except (
@@ -394,7 +462,18 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
                 raise
         else:
             store.forget()
+            if self.resume:
+                FailureStore(context).forget()
             return run.to_json()
         # The earlier try may have been killed only after this one had started.
         self.log.info("The run was interrupted when the earlier try was killed; starting a new run.")
         return self._run_when_idle(notebook, context, policy)
+
+    def _keep_failure(
+        self, notebook: DataloreNotebook, context: Context, snapshot: Snapshot, run: InteractiveRun
+    ) -> None:
+        """Remember at which cell a later try resumes, if requested."""
+        if self.resume and snapshot.by_cell:
+            from airflow_provider_datalore.tasks.cell_by_cell import FailureStore
+
+            self._resumes_at = FailureStore(context).keep(notebook, snapshot, run, self._typed(self.parameters))

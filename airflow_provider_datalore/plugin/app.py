@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -11,18 +12,19 @@ from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
 from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.exceptions import DataloreError, DataloreUnavailableError
-from airflow_provider_datalore.plugin import tasks
+from airflow_provider_datalore.plugin import compare_page, earlier_runs, notebook_details, overview_page, tasks
+from airflow_provider_datalore.plugin.earlier_runs import Choices
 from airflow_provider_datalore.plugin.limits import BusyError
+from airflow_provider_datalore.plugin.page_templates import templates
 from airflow_provider_datalore.plugin.responses import FileDownload, NotebookPage
 from airflow_provider_datalore.plugin.runs import NotDisplayableError, TabClient
 from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_HEADERS, PAGE_HEADERS
 from airflow_provider_datalore.plugin.task_key import TaskKey
-from airflow_provider_datalore.plugin.tasks import NotebookTask
+from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
 from airflow_provider_datalore.plugin.view import TabView
 
 STATIC_FOLDER = Path(__file__).with_name("static")
@@ -31,7 +33,7 @@ TASK_PATH = "/dags/{dag_id}/dagRuns/{run_id}/tasks/{task_id}/{map_index}"
 STATIC_FROM_TASK = "../" * TASK_PATH.count("/", 0, TASK_PATH.rindex("/")) + "static"
 
 app = FastAPI(title="Datalore", openapi_url=None)
-templates = Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
+app.include_router(overview_page.router)
 
 # The output of a notebook is as confidential as a task's log: the same permission is required for both.
 MAY_SEE_TASK = Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE))
@@ -54,7 +56,10 @@ def task_key(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
     return TaskKey(dag_id, run_id, task_id, int(index))
 
 
-def found_task(key: Annotated[TaskKey, Depends(task_key)]) -> NotebookTask:
+Key = Annotated[TaskKey, Depends(task_key)]
+
+
+def found_task(key: Key) -> NotebookTask:
     """Load the task; the database session is closed before any request to Datalore."""
     with create_session(scoped=False) as session:
         task = tasks.find(key, session)
@@ -63,7 +68,21 @@ def found_task(key: Annotated[TaskKey, Depends(task_key)]) -> NotebookTask:
     return task
 
 
+def other_key(key: Key, other_run: Annotated[str, Query(alias="with")]) -> TaskKey:
+    """The same task in another DAG run, with which it is compared."""
+    return replace(key, run_id=other_run)
+
+
+OtherKey = Annotated[TaskKey, Depends(other_key)]
+
+
+def other_task(key: OtherKey) -> NotebookTask:
+    """Load the task in the other DAG run."""
+    return found_task(key)
+
+
 FoundTask = Annotated[NotebookTask, Depends(found_task)]
+OtherTask = Annotated[NotebookTask, Depends(other_task)]
 
 
 @app.middleware("http")
@@ -76,11 +95,14 @@ async def add_security_headers(request: Request, call_next: Any) -> Response:
 
 
 @app.get(TASK_PATH, dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def show(task: FoundTask, user: UserId, request: Request) -> HTMLResponse:
+def show(task: FoundTask, key: Key, user: UserId, request: Request) -> HTMLResponse:
     """The tab: the details of the run, and a frame for its notebook."""
     view = TabView.of(task, user)
     here = quote(request.path_params["map_index"])
-    return HTMLResponse(templates.get_template("tab.html").render(view=view, static=STATIC_FROM_TASK, here=here))
+    with create_session(scoped=False) as session:
+        choices = Choices((), key.run_id) if task.kind is TaskKind.OTHER else earlier_runs.choices(key, session)
+    page = templates.get_template("tab.html")
+    return HTMLResponse(page.render(view=view, static=STATIC_FROM_TASK, here=here, choices=choices))
 
 
 @app.get(TASK_PATH + "/state", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
@@ -101,9 +123,7 @@ def notebook(
         datalore, run = _finished_run(task, user)
         return NotebookPage(datalore.page(run, theme), request)
     except DataloreError as error:
-        problem = templates.get_template("problem.html").render(problem=error, theme=theme)
-        status = 200 if isinstance(error, NotDisplayableError) else _status(error)
-    return HTMLResponse(problem, status, headers=NOTEBOOK_HEADERS)
+        return _problem(error, theme)
 
 
 @app.get(TASK_PATH + "/artifacts/{number}/{name}", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
@@ -120,6 +140,53 @@ def artifact(task: FoundTask, user: UserId, number: int, name: str) -> FileDownl
         raise HTTPException(_status(error), str(error)) from None
 
 
+@app.get(TASK_PATH + "/compare", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+def compare(
+    task: FoundTask, other: OtherTask, key: Key, other_key: OtherKey, user: UserId, request: Request
+) -> HTMLResponse:
+    """Two runs of the task beside each other: facts about them, and a frame for the comparison of their notebooks."""
+    with create_session(scoped=False) as session:
+        choices = earlier_runs.choices(key, session, also=other_key.run_id)
+        before, now = (earlier_runs.values(each, session) for each in (other_key, key))
+    facts = {
+        "Parameters": compare_page.differences(other.parameters, task.parameters),
+        "Returned values": compare_page.differences(before, now),
+        "Durations": compare_page.durations(other, task, user),
+    }
+    shown = {
+        "choices": choices,
+        "before_id": other_key.run_id,
+        "now_id": key.run_id,
+        "facts": [(title, list(rows)) for title, rows in facts.items()],
+        "note": compare_page.note(other, task),
+        "here": quote(request.path_params["map_index"]),
+    }
+    return HTMLResponse(templates.get_template("compare.html").render(static=f"../{STATIC_FROM_TASK}", **shown))
+
+
+@app.get(TASK_PATH + "/comparison", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+def comparison(
+    task: FoundTask,
+    other: OtherTask,
+    user: UserId,
+    request: Request,
+    theme: Annotated[str, Query(pattern="^(light|dark)$")],
+) -> Response:
+    """The notebooks of two runs, compared: a document without an origin, like :func:`notebook`."""
+    if request.headers.get("Sec-Fetch-Dest", "iframe") != "iframe":
+        return RedirectResponse(f"compare?with={quote(request.query_params['with'], safe='')}")
+    try:
+        return NotebookPage(compare_page.page(other, task, theme, user), request)
+    except DataloreError as error:
+        return _problem(error, theme)
+
+
+@app.get(TASK_PATH + "/details", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
+def details(task: FoundTask, user: UserId) -> JSONResponse:
+    """The address and the reports of the notebook, for the page of all notebooks."""
+    return JSONResponse({"lines": list(notebook_details.lines(task, user))})
+
+
 @app.get("/static/{name}")
 def static(name: str) -> FileResponse:
     """The tab's own style sheet and script, which contain nothing about tasks."""
@@ -127,6 +194,13 @@ def static(name: str) -> FileResponse:
     if path.parent != STATIC_FOLDER or not path.is_file():
         raise HTTPException(404)
     return FileResponse(path, headers={"Cache-Control": "public, max-age=3600"})
+
+
+def _problem(error: DataloreError, theme: str) -> HTMLResponse:
+    """The text in place of a notebook."""
+    problem = templates.get_template("problem.html").render(problem=error, theme=theme)
+    status = 200 if isinstance(error, NotDisplayableError) else _status(error)
+    return HTMLResponse(problem, status, headers=NOTEBOOK_HEADERS)
 
 
 def _status(error: DataloreError) -> int:

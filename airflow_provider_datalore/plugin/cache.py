@@ -49,6 +49,12 @@ class BoundedCache(Generic[Value]):
             while self._total > self._max_size:
                 self._remove(next(iter(self._values)))
 
+    def clear(self) -> None:
+        """Remove all values."""
+        with self._lock:
+            self._values.clear()
+            self._total = 0
+
     def _remove(self, key: Hashable) -> None:
         if key in self._values:
             self._total -= self._size(self._values.pop(key)[0])

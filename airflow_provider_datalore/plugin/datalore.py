@@ -47,7 +47,9 @@ def _is_installed() -> bool:
 
 
 class DatalorePlugin(AirflowPlugin):
-    """The tab "Datalore" on task instances; absent before Airflow 3.1, and if the extra ``ui`` is not installed.
+    """The tab "Datalore" on task instances, and the page of all notebooks.
+
+    They are absent before Airflow 3.1, and if the extra ``ui`` is not installed.
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/plugins.html
     """
@@ -65,7 +67,13 @@ class DatalorePlugin(AirflowPlugin):
                 "href": f"{URL_PREFIX[1:]}/dags/{{DAG_ID}}/dagRuns/{{RUN_ID}}/tasks/{{TASK_ID}}/{{MAP_INDEX}}",
                 "destination": "task_instance",
                 "url_route": "datalore",
-            }
+            },
+            {
+                "name": "Datalore",
+                "href": f"{URL_PREFIX[1:]}/notebooks",
+                "destination": "nav",
+                "url_route": "datalore-notebooks",
+            },
         ]
 
     @classmethod

@@ -8,10 +8,12 @@ from pydantic import ValidationError
 
 from airflow_provider_datalore.api.interactive import InteractiveRun, Stage, failed_cell, stage
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
+from airflow_provider_datalore.api.text import one_line
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.plugin.tasks import NotebookTask
 from airflow_provider_datalore.run_state import RunState
 
+_MAX_RESUMED_CHARS = 300
 _WHERE = "The outputs are in the notebook itself: open it in Datalore."
 
 KNOWN_STATES = {
@@ -55,6 +57,12 @@ def snapshot_of(task: NotebookTask, notebook_id: str) -> Snapshot | None:
     return snapshot if snapshot is not None and str(snapshot.notebook) == notebook_id else None
 
 
+def _where(resumed: str | None) -> str:
+    """Where a run was resumed, if it was, and where its outputs are; users may edit the XCom that has it."""
+    words = one_line(resumed or "")[:_MAX_RESUMED_CHARS]
+    return f"{words[:1].upper()}{words[1:]}. {_WHERE}" if words else _WHERE
+
+
 def not_requested(task: NotebookTask) -> InteractiveStatus:
     """The status of a task that has not requested its run yet, or is about to."""
     if not task.has_started:
@@ -72,22 +80,23 @@ def seen(snapshot: Snapshot, state: NotebookState) -> InteractiveStatus:
     done = sum(snapshot.has_run(cell) for cell in required)
     cells = f"{done} of {len(required)}"
     failed = failed_cell(snapshot, state)
+    where = _where(snapshot.resumption().get("resumed"))
     match stage(snapshot, state):
         case Stage.FAILED if failed is not None:
             number = str(failed.position + 1)
-            return InteractiveStatus("failed", "Failed", f"Cell {number} failed. {_WHERE}", cells, number)
+            return InteractiveStatus("failed", "Failed", f"Cell {number} failed. {where}", cells, number)
         case Stage.SUCCEEDED:
-            text = f"All cells have run. The task will report the outcome at its next request. {_WHERE}"
+            text = f"All cells have run. The task will report the outcome at its next request. {where}"
             return InteractiveStatus("running", "Ended", text, cells)
         case Stage.RUNNING:
             running = next((cell for cell in state.cells if cell.cell_id == state.kernel.running_cell_id), None)
-            text = f"Cell {running.position + 1} is running. {_WHERE}" if running else f"The notebook runs. {_WHERE}"
+            text = f"Cell {running.position + 1} is running. {where}" if running else f"The notebook runs. {where}"
             return InteractiveStatus("running", "Running", text, cells)
         case Stage.IDLE:
             return InteractiveStatus(
-                "running", "Idle", f"Nothing runs, although some cells have not run. {_WHERE}", cells
+                "running", "Idle", f"Nothing runs, although some cells have not run. {where}", cells
             )
-    return InteractiveStatus("running", "Requested", f"The run was requested, and no cell has run yet. {_WHERE}", cells)
+    return InteractiveStatus("running", "Requested", f"The run was requested, and no cell has run yet. {where}", cells)
 
 
 def not_seen() -> InteractiveStatus:
@@ -104,9 +113,10 @@ def ended(task: NotebookTask, notebook_id: str) -> InteractiveStatus:
     if run is not None:
         number = "" if run.success else _position(run)
         cells = str(len(run.cells))
+        where = _where(run.resumed)
         if run.success:
-            return InteractiveStatus("success", "Succeeded", _WHERE, cells)
-        text = f"Cell {number} failed. {_WHERE}" if number else _WHERE
+            return InteractiveStatus("success", "Succeeded", where, cells)
+        text = f"Cell {number} failed. {where}" if number else where
         return InteractiveStatus("failed", "Failed", text, cells, number)
     if task.error is not None:
         state, label = KNOWN_STATES[task.error.state]

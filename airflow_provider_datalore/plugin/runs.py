@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,6 +15,7 @@ from airflow_provider_datalore import settings
 from airflow_provider_datalore.api import looking, run_api
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
 from airflow_provider_datalore.api.snapshots import NotebookState
+from airflow_provider_datalore.api.workspace_api import Report
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -24,9 +23,12 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
+from airflow_provider_datalore.notebooks import limited
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 from airflow_provider_datalore.plugin.cache import BoundedCache
 from airflow_provider_datalore.plugin.limits import Bulkhead
+from airflow_provider_datalore.plugin.packed_notebooks import packed
+from airflow_provider_datalore.plugin.published_reports import published_reports
 from airflow_provider_datalore.plugin.render import EXIT_PAGE_TOO_LARGE, HOW_TO_INSTALL
 from airflow_provider_datalore.transport.connection import DataloreConnection, not_defined
 from airflow_provider_datalore.transport.drivers import run_flow
@@ -45,6 +47,8 @@ MAX_CONCURRENT_RENDERINGS = 3
 """Maximum number of concurrent renderings: two for each user and notebook. Each is a process of up to 2 GiB."""
 RENDER_PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
 """Arguments of Python that run the renderer."""
+COMPARISON_PROGRAM = ("-m", "airflow_provider_datalore.plugin.render_comparison")
+"""Arguments of Python that run the renderer of comparisons."""
 MAX_CONCURRENT_REQUESTS = 4
 """Maximum number of concurrent requests to Datalore of one API server."""
 MAX_CONCURRENT_DOWNLOADS = 4
@@ -66,6 +70,7 @@ _REMOVAL_HINT = "Datalore may remove the artifacts of old runs; artifacts_to=…
 
 _runs: BoundedCache[Run] = BoundedCache(1000)
 _notebooks: BoundedCache[tuple[NotebookState, float]] = BoundedCache(1000)
+_reports: BoundedCache[tuple[Report, ...]] = BoundedCache(1000)
 _unreachable: BoundedCache[str] = BoundedCache(1000)
 _pages: BoundedCache[bytes] = BoundedCache(64 * 1024 * 1024, len)
 _unrenderable: BoundedCache[str] = BoundedCache(1000)
@@ -170,10 +175,27 @@ class TabClient:
         :raises NotDisplayableError: if the run has no executed notebook, or it is too large or not a notebook.
         :raises DataloreError: if Datalore does not return it.
         """
-        notebook = run.executed_notebook
-        if notebook is None:
-            raise NotDisplayableError(f"The run has no notebook among its artifacts. {_REMOVAL_HINT}")
-        key = (*self._key, run.run_id, notebook.path)
+        notebook = _executed_notebook(run)
+        program = [*RENDER_PROGRAM, theme, *([] if run.succeeded else ["failed"])]
+        return self._page((run.run_id, notebook.path), run, theme, program, lambda: self._read(notebook))
+
+    def comparison(self, before: Run, now: Run, theme: str, earlier: TabClient) -> bytes:
+        """The comparison of the executed notebooks of two finished runs as an HTML page, compressed with gzip.
+
+        :param theme: ``"light"`` or ``"dark"``.
+        :param earlier: requests what belongs to the run ``before``, which may have another connection.
+        :raises NotDisplayableError: if one of the runs has no executed notebook, or they cannot be compared.
+        :raises DataloreError: if Datalore does not return one.
+        """
+        old, new = _executed_notebook(before), _executed_notebook(now)
+        key = ("comparison", earlier._key, before.run_id, old.path, now.run_id, new.path)
+        program = [*COMPARISON_PROGRAM, theme]
+        return self._page(key, now, theme, program, lambda: packed(earlier._read(old), self._read(new)))
+
+    def _page(
+        self, name: tuple[Hashable, ...], run: Run, theme: str, program: Sequence[str], read: Callable[[], bytes]
+    ) -> bytes:
+        key = (*self._key, *name)
         page = _cached_page(key, theme)
         if page is not None:
             return page
@@ -185,7 +207,7 @@ class TabClient:
             if page is not None:
                 return page
             try:
-                page = _render(self._read(notebook), theme, failed=not run.succeeded)
+                page = _render(program, read())
             except NotDisplayableError as error:
                 _unrenderable.put(key, str(error), FINISHED_RUN_TTL)
                 raise
@@ -211,6 +233,26 @@ class TabClient:
             )
         except DataloreError:
             return Links()
+
+    def reports(self, notebook: NotebookId) -> list[Report]:
+        """The reports that a notebook was published as, as far as the token may list them.
+
+        :raises DataloreError: if Datalore does not return them, or has no Workspace API.
+        """
+        key = (*self._key, "reports", str(notebook))
+        found = _reports.get(key)
+        if found is not None:
+            return list(found)
+        if (recent_error := _unreachable.get(key)) is not None:
+            raise DataloreUnavailableError(recent_error)
+        try:
+            with self._client() as client:
+                reports = run_flow(published_reports(notebook), client)
+        except DataloreUnavailableError as error:
+            _unreachable.put(key, str(error), UNREACHABLE_TTL)
+            raise
+        _reports.put(key, tuple(reports), FINISHED_RUN_TTL)
+        return reports
 
     def _request_run(self, run_id: str, key: Hashable) -> Run:
         recent_error = _unreachable.get(key)
@@ -265,6 +307,12 @@ def _began_within(run: Run, task: NotebookTask) -> bool:
     return task.first_start is None or task.end_date is None or run.start_time <= task.end_date + CLOCK_TOLERANCE
 
 
+def _executed_notebook(run: Run) -> Artifact:
+    if run.executed_notebook is None:
+        raise NotDisplayableError(f"Run {run.run_id} has no notebook among its artifacts. {_REMOVAL_HINT}")
+    return run.executed_notebook
+
+
 def _cached_page(key: Hashable, theme: str) -> bytes | None:
     """The page from the cache.
 
@@ -276,15 +324,10 @@ def _cached_page(key: Hashable, theme: str) -> bytes | None:
     return _pages.get((key, theme))
 
 
-def _render(content: bytes, theme: str, *, failed: bool) -> bytes:
-    """Run the program :mod:`.render`."""
-    program = [sys.executable, *RENDER_PROGRAM, theme, *(["failed"] if failed else [])]
-    # Without the API server's environment: a program that reads notebooks must not have its secrets.
-    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1", "LANG": "C.UTF-8"}
+def _render(program: Sequence[str], content: bytes) -> bytes:
+    """Run a program that renders a page, such as :mod:`.render`."""
     try:
-        done = subprocess.run(  # noqa: S603  (a program of this package)
-            program, input=content, capture_output=True, timeout=RENDER_TIMEOUT, env=environment, cwd="/", check=False
-        )
+        done = limited.run(program, content, RENDER_TIMEOUT)
     except subprocess.TimeoutExpired:
         raise NotDisplayableError(
             f"Rendering the notebook takes longer than {RENDER_TIMEOUT:.0f} s. Download it, or open it in Datalore."
@@ -292,8 +335,7 @@ def _render(content: bytes, theme: str, *, failed: bool) -> bytes:
     if done.returncode == EXIT_PAGE_TOO_LARGE:
         raise NotDisplayableError("The rendered notebook is too large to be displayed here. Download it instead.")
     if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        last = lines[-1] if lines else f"exit code {done.returncode}"
+        last = limited.last_line(done)
         if "nbconvert" in last and "ModuleNotFoundError" in last:
             raise NotDisplayableError(f"nbconvert is required to display notebooks. Run {HOW_TO_INSTALL}.")
         reason = last[:300].rstrip(".")

@@ -20,11 +20,15 @@ class TaskError:
     :param summary: what failed, in one line.
     :param state: what was known of the run.
     :param to_do: what to do, and what a retry or a clear of the task does; empty if it says nothing.
+    :param cell: the cell that failed; empty if none did, or it is unknown.
+    :param exception: the error of that cell, in one line; empty if it has none.
     """
 
     summary: str
     state: RunState = RunState.UNKNOWN
     to_do: str = ""
+    cell: str = ""
+    exception: str = ""
 
     @classmethod
     def read(cls, stored: object) -> TaskError | None:
@@ -37,7 +41,9 @@ class TaskError:
             state = RunState(_text(error.get("state")))
         except ValueError:
             state = RunState.UNKNOWN
-        return cls(summary, state, plain(_text(error.get("to_do"))).strip()[:_MAX_TO_DO_CHARS])
+        to_do = plain(_text(error.get("to_do"))).strip()[:_MAX_TO_DO_CHARS]
+        cell, exception = (one_line(_text(error.get(name)))[:_MAX_SUMMARY_CHARS] for name in ("cell", "exception"))
+        return cls(summary, state, to_do, cell, exception)
 
 
 def _text(value: object) -> str:

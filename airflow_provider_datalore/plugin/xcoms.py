@@ -37,7 +37,12 @@ def read(key: TaskKey, names: Iterable[str], session: Session) -> Mapping[str, A
             func.length(text) <= _MAX_XCOM_CHARS,
         )
     )
-    found = {row.key: _decoded(row.text) for row in rows}
+    return decoded({row.key: row.text for row in rows}, names)
+
+
+def decoded(texts: Mapping[str, str], names: Iterable[str]) -> Mapping[str, Any]:
+    """XComs by their keys, from the JSON texts that the table has under the keys that :func:`read` names."""
+    found = {key: parsed(text) for key, text in texts.items()}
     values = {name: _plain(found.get(xcom.TAB_PREFIX + name, found.get(name))) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -45,12 +50,12 @@ def read(key: TaskKey, names: Iterable[str], session: Session) -> Mapping[str, A
 def _plain(value: Any) -> str | dict[str, Any] | None:
     """A value as plain JSON; text may be JSON once more, as Airflow's API stores it. An id of digits stays text."""
     if isinstance(value, str):
-        decoded = _decoded(value)
+        decoded = parsed(value)
         return decoded if isinstance(decoded, (str, dict)) else value
     return value if isinstance(value, dict) else None
 
 
-def _decoded(text: str) -> Any:
+def parsed(text: str) -> Any:
     """What a JSON text contains; None if it is not JSON that Python can read."""
     try:
         return json.loads(text)

@@ -22,6 +22,7 @@ from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLin
 from airflow_provider_datalore.tasks.failing import fails_in_lines
 from airflow_provider_datalore.tasks.mapping import checked_partial
 from airflow_provider_datalore.tasks.output_values import OutputValues
+from airflow_provider_datalore.tasks.retrying import use_retry_rules
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -51,7 +52,10 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
     :param max_outage: seconds for which Datalore may be unreachable before the task fails. In mode
         ``reschedule``, the start of an outage is not remembered, so only ``timeout`` ends it.
     :param artifacts_to: as in ``DataloreRunNotebookOperator``. (templated)
+    :param export: as in ``DataloreRunNotebookOperator``.
     :param outputs: as in ``DataloreRunNotebookOperator``. (templated)
+    :param retry_on: as in ``DataloreRunNotebookOperator``.
+    :param fail_on: as in ``DataloreRunNotebookOperator``.
     :param datalore_conn_id: the Airflow connection of type ``datalore``. (templated)
 
     Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/sensors.html
@@ -70,7 +74,10 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         defer_after: float | timedelta = 0.0,
         max_outage: float | timedelta = settings.MAX_OUTAGE,
         artifacts_to: str | ObjectStoragePath | None = None,
+        export: Sequence[str] | None = None,
         outputs: Mapping[str, Any] | Sequence[str] | None = None,
+        retry_on: Sequence[str] | None = None,
+        fail_on: Sequence[str] | None = None,
         datalore_conn_id: str = defaults.CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -83,8 +90,10 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         self.defer_after = seconds(defer_after)
         self.max_outage = seconds(max_outage)
         self.artifacts_to = artifacts_to
+        self.export = export
         self._use_outputs(outputs)
         self.datalore_conn_id = datalore_conn_id
+        use_retry_rules(self, retry_on, fail_on)
         self._outage: Outage | None = None
         self._last_seen: Run | None = None
 

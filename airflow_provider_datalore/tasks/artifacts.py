@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -75,21 +75,35 @@ def choose(run: Run, names: object = None) -> list[tuple[Artifact, str]]:
 
 
 def keep(
-    run: Run, hook: DataloreHook, context: Context, destination: str | ObjectStoragePath, max_outage: float
-) -> None:
+    run: Run,
+    hook: DataloreHook,
+    context: Context,
+    destination: str | ObjectStoragePath,
+    max_outage: float,
+    export: Sequence[str] | None = None,
+) -> list[str]:
     """Save all artifacts of a finished run in the task that ran it; XCom ``artifacts`` holds the paths.
 
     If the run failed, an error while saving is only logged, so that the task reports the failure of the run.
 
+    :param export: the formats in which the executed notebook is saved as well; an export that fails is only logged.
+    :return: the paths of the exports.
     :raises DataloreError: if the run succeeded and an artifact cannot be read or written.
     """
     paths: list[str] = []
+    exports: list[str] = []
     try:
-        for path in download(run, hook, destination, max_outage=max_outage):
-            paths.append(path)  # noqa: PERF402  (those before an error are kept)
-    except Exception as error:
-        if run.succeeded:
-            raise
-        log.warning("Not all artifacts of the failed run %s were written to %s: %s", run.run_id, destination, error)
+        try:
+            for path in download(run, hook, destination, max_outage=max_outage):
+                paths.append(path)  # noqa: PERF402  (those before an error are kept)
+        except Exception as error:
+            if run.succeeded:
+                raise
+            log.warning("Not all artifacts of the failed run %s were written to %s: %s", run.run_id, destination, error)
+        if export is not None:
+            from airflow_provider_datalore.tasks.exports import exported
+
+            exports = list(exported(run, hook, destination, export))
     finally:
-        context["ti"].xcom_push(key=xcom.ARTIFACTS, value=paths)
+        context["ti"].xcom_push(key=xcom.ARTIFACTS, value=[*paths, *exports])
+    return exports

@@ -13,6 +13,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_datalore import xcom
+from airflow_provider_datalore.tasks.own_error import own_error
 from airflow_provider_datalore.wording import LINE_CHARS
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ def fails_in_lines(method: Method) -> Method:
         try:
             return method(task, *args, **kwargs)
         except BaseException as error:
-            if (own := _own_error(error)) is None:
-                raise
-            _report(task, error, own, _context(args, kwargs))
-            raised = error
+            raised = _without_retry(task, error)
+            if (own := own_error(raised)) is None:
+                if raised is error:
+                    raise
+                raise raised from error
+            _report(task, raised, own, _context(args, kwargs))
         # Outside the handler, so that the error has no context.
         raised.__context__ = None
         raise raised.with_traceback(None) from None
@@ -56,22 +59,21 @@ def fails_in_lines(method: Method) -> Method:
     return wrapper  # type: ignore[return-value]  # the same signature
 
 
-def _own_error(error: BaseException) -> DataloreError | None:
-    """The error of this package in an exception: itself, or what Airflow's exception for a time limit is about."""
-    from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
+def _without_retry(task: object, error: BaseException) -> BaseException:
+    """The error, or what to raise in its place so that Airflow does not retry the task.
 
-    from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT
-    from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeoutError
+    Only where Airflow has no retry policies, and options ``retry_on`` or ``fail_on`` exclude a retry.
+    """
+    from airflow_provider_datalore.tasks.retrying import RetryRules, has_policies, is_failure
 
-    if isinstance(error, DataloreError):
+    if has_policies() or not is_failure(error):
         return error
-    if isinstance(error, AirflowTaskTimeout):
-        # Airflow's own, if the task is late: it is raised in whatever the task is doing.
-        return DataloreRunTimeoutError(f"Airflow ended the task {AT_LIMIT}.\n{error}", to_do=RAISE_LIMIT)
-    is_limit = isinstance(error, (AirflowSensorTimeout, AirflowSkipException))
-    if is_limit and isinstance(error.__cause__, DataloreRunTimeoutError):
-        return error.__cause__
-    return None
+    decision = RetryRules.of(task).decide(error)
+    if decision is None or decision.is_retried:
+        return error
+    from airflow_provider_datalore.tasks.no_retry import final
+
+    return final(error, decision.reason)
 
 
 def _context(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Context | None:
@@ -117,6 +119,8 @@ def push_error(context: Context, error: DataloreError) -> None:
         "to_do": error.to_do,
         "notebook_url": error.notebook_url,
     }
+    if (failure := getattr(error, "failure", None)) is not None:
+        described |= {"cell": failure.cell, "exception": failure.error.partition("\n")[0]}
     try:
         push_for_tab(context, xcom.ERROR, storable(described))
     except Exception as problem:

@@ -98,23 +98,32 @@ def busy_error(notebook: DataloreNotebook) -> DataloreNotebookBusyError:
     )
 
 
-def run_of_earlier_try(notebook: DataloreNotebook, store: RunStore, requested: str) -> Snapshot | None:
+def run_of_earlier_try(
+    notebook: DataloreNotebook,
+    store: RunStore,
+    requested: str,
+    keep: Callable[[Snapshot, InteractiveRun], object] = lambda *_: None,
+) -> Snapshot | None:
     """The snapshot for the run that an earlier try started, if that run is still running or succeeded.
 
     :param requested: the fingerprint of the present arguments.
+    :param keep: is given a run cell by cell in which a cell failed, after the task was killed.
     """
-    from airflow_provider_datalore.api.interactive import may_be_joined
+    from airflow_provider_datalore.api.interactive import failed_run, may_be_joined
     from airflow_provider_datalore.api.snapshots import Snapshot
 
     text = store.recall(notebook.id, lambda: requested)
     if text is None:
         return None
     snapshot = Snapshot.from_text(text)
-    if may_be_joined(snapshot, notebook.look()):
+    state = notebook.look()
+    if may_be_joined(snapshot, state):
         log.info("Using the interactive run that an earlier try started.")
         return snapshot
     log.info("The interactive run of an earlier try did not succeed; starting a new run.")
     store.forget()
+    if snapshot.by_cell and (failed := failed_run(snapshot, state)) is not None:
+        keep(snapshot, failed)
     return None
 
 
@@ -139,16 +148,21 @@ def end_killed(notebook: DataloreNotebook, snapshot: Snapshot, *, interrupt: boo
 
 
 @contextmanager
-def session_stopped_after(notebook: DataloreNotebook, snapshot: str, wanted: bool) -> Iterator[None]:
+def session_stopped_after(
+    notebook: DataloreNotebook, snapshot: str, wanted: bool, unless: Callable[[], object] = lambda: False
+) -> Iterator[None]:
     """Stop the session after the block, unless the task defers.
 
     :param snapshot: the state of the notebook before the run, as text; empty if there is no run.
+    :param unless: whether a later try needs the session after a failure.
     """
     wanted = wanted and bool(snapshot)
     try:
         yield
     except Exception:
-        if wanted:
+        if wanted and unless():
+            log.info("The session of notebook %s is not stopped: a later try resumes in its kernel.", notebook.id)
+        elif wanted:
             _stop_session(notebook, snapshot)
         raise
     else:

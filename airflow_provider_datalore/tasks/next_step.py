@@ -19,6 +19,7 @@ from airflow_provider_datalore.exceptions import (
     RunState,
 )
 from airflow_provider_datalore.tasks.limits import Limit, earliest_limit
+from airflow_provider_datalore.tasks.retrying import RetryRules, users_policy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -48,6 +49,7 @@ class Facts:
     :param why_not: why it does not, as the end of a sentence; empty if it does, or the reason is the error itself.
     :param limit: the time limit that ends the wait.
     :param run: the finished run whose artifacts the task reads.
+    :param resumes_at: the cell at which a retry or a clear resumes; empty if it runs the notebook from the start.
     """
 
     kind: Kind
@@ -58,6 +60,7 @@ class Facts:
     why_not: str = ""
     limit: Limit | None = None
     run: Run | None = None
+    resumes_at: str = ""
 
 
 def complete(error: DataloreError, facts: Facts, raised: BaseException, context: Context) -> None:
@@ -116,7 +119,10 @@ def _next(error: DataloreError, facts: Facts) -> str:
 def _next_of_runner(error: DataloreError, facts: Facts) -> str:
     state = error.state
     if state in (RunState.NOT_STARTED, RunState.FAILED):
-        return f"Then clear this task: it runs the notebook{' again' if state is RunState.FAILED else ''}."
+        does = "runs the notebook again" if state is RunState.FAILED else "runs the notebook"
+        if facts.resumes_at and state is RunState.FAILED:
+            does = f"resumes at {facts.resumes_at}, if the kernel is still as this try left it"
+        return f"Then clear this task: it {does}."
     if state is RunState.SUCCEEDED:
         return _after_success(error, facts)
     if isinstance(error, DataloreRunOverlapError):
@@ -153,16 +159,21 @@ def _retry(raised: BaseException, context: Any) -> str:
     """Whether Airflow retries the task by itself, which has the same effect as a clear."""
     from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-    if isinstance(raised, (AirflowFailException, AirflowSensorTimeout, AirflowSkipException)):
+    task = context.get("task")
+    decision = RetryRules.of(task).decide(raised)
+    is_final = decision is not None and not decision.is_retried
+    if isinstance(raised, (AirflowFailException, AirflowSensorTimeout, AirflowSkipException)) and not is_final:
         return ""
     task_instance: Any = context["ti"]
     number, last = (getattr(task_instance, name, None) for name in ("try_number", "max_tries"))
     if not isinstance(number, int) or not isinstance(last, int) or not last or number > last:
         return ""
-    decides = (
-        ", unless its retry_policy decides otherwise" if getattr(context.get("task"), "retry_policy", None) else ""
-    )
-    return f"Airflow retries this task by itself{decides} (try {number + 1} of {last + 1}), with the same effect."
+    if decision is not None and is_final:
+        return f"Airflow does not retry it by itself: {decision.reason}."
+    why = f", since {decision.reason}" if decision is not None else ""
+    if users_policy(task) is not None:
+        why += ", unless its retry_policy decides otherwise"
+    return f"Airflow retries this task by itself{why} (try {number + 1} of {last + 1}), with the same effect."
 
 
 def facts_of_runner(task: Any, store: RunStore, run_id: str, notebook_url: str, *, is_started: bool) -> Facts:

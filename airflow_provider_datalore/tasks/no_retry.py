@@ -9,6 +9,7 @@ from typing import TypeVar
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_datalore import exceptions
+from airflow_provider_datalore.tasks.own_error import own_error
 
 
 class DataloreSubmissionUnknownError(exceptions.DataloreSubmissionUnknownError, AirflowFailException):
@@ -54,6 +55,31 @@ def without_retry(
     if isinstance(error, exceptions.DataloreMissingOutputError):
         return _copied(error, DataloreMissingOutputError)
     return _copied(error, DataloreOutputError)
+
+
+def final(error: BaseException, reason: str) -> Exception:
+    """What to raise instead of an error so that Airflow does not retry the task.
+
+    :param reason: why it is not retried, for an error that is not one of this package.
+    """
+    own = own_error(error)
+    if own is None:
+        return AirflowFailException(f"{type(error).__name__}: {error} (not retried: {reason})")
+    return _copied(own, __getattr__(type(own).__name__))
+
+
+def __getattr__(name: str) -> type[exceptions.DataloreError]:
+    """The class of this name in the same way, made when it is needed."""
+    if name not in _classes:
+        own = getattr(exceptions, name, None)
+        if not (isinstance(own, type) and issubclass(own, exceptions.DataloreError)):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        facts = {"__module__": __name__, "__doc__": "Not retried: options retry_on and fail_on exclude it."}
+        _classes[name] = globals().get(name) or type(name, (own, AirflowFailException), facts)
+    return _classes[name]
+
+
+_classes: dict[str, type[exceptions.DataloreError]] = {}
 
 
 def _copied(error: exceptions.DataloreError, error_class: type[_Error]) -> _Error:

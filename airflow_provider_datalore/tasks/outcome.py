@@ -19,6 +19,7 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.tasks.explaining import failure_lines, masked
 from airflow_provider_datalore.tasks.history import FIELD, earlier_runs, masked_parameters, report_unusual_duration
 from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
+from airflow_provider_datalore.tasks.retrying import check_names as check_names_of_errors
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -39,6 +40,7 @@ class RunTask(Protocol):
     """A task that delivers a finished run, and the options for its artifacts, outputs and assets."""
 
     artifacts_to: str | ObjectStoragePath | None
+    export: Sequence[str] | None
     outputs: Sequence[str] | None
     output_types: Mapping[str, Any] | None
     max_outage: float
@@ -66,14 +68,19 @@ class Outcome:
 
 
 def check(task: RunTask) -> None:
-    """Check the options for artifacts and outputs before the notebook runs, not hours later.
+    """Check the options for artifacts, outputs and retries before the notebook runs, not hours later.
 
     :raises DataloreConfigurationError: if an option is not valid.
     """
+    check_names_of_errors(task)
     if task.artifacts_to is not None:
         from airflow_provider_datalore.storage import folder
 
         folder(task.artifacts_to)
+    if task.export is not None:
+        from airflow_provider_datalore.tasks import exports
+
+        exports.check(task.export, task.artifacts_to)
     if task.outputs is not None:
         from airflow_provider_datalore.hooks.run_outputs import check_names, check_types
 
@@ -99,7 +106,7 @@ def check_nothing_awaited(task: RunTask, notebook: NotebookId) -> None:
 
     :raises DataloreConfigurationError: if it has.
     """
-    for name in ("artifacts_to", "outputs"):
+    for name in ("artifacts_to", "export", "outputs"):
         if getattr(task, name) is not None:
             raise DataloreConfigurationError(
                 f"{name} is set for notebook {notebook}, but the task does not wait for the run.",
@@ -147,7 +154,7 @@ def deliver(
     made = [artifact.name for artifact in run.artifacts]
     log.info("Run %s succeeded; its artifacts: %s.", run.run_id, made or "none")
     try:
-        _keep_artifacts(run, hook, context, task)
+        exports = _keep_artifacts(run, hook, context, task)
         _check_code(run, hook, context, task)
         if task.outputs is not None:
             _hand_on(hook.read_outputs(run, task.outputs, max_outage=task.max_outage), run, context, task)
@@ -156,7 +163,7 @@ def deliver(
         if isinstance(error, DataloreStorageError):
             error.message = _after_success(error)
         return Outcome(run, error, notebook_url=notebook_url)
-    _describe(run, context, task, parameters)
+    _describe(run, context, task, parameters, exports)
     return Outcome(run, notebook_url=notebook_url)
 
 
@@ -216,10 +223,12 @@ def explained(
     )
 
 
-def _describe(run: Run, context: Context, task: RunTask, parameters: Iterable[str]) -> None:
+def _describe(
+    run: Run, context: Context, task: RunTask, parameters: Iterable[str], exports: Sequence[str] = ()
+) -> None:
     from airflow_provider_datalore.assets.events import describe_run
 
-    describe_run(run, context, task.outlets, parameters)
+    describe_run(run, context, task.outlets, parameters, exports)
 
 
 def _check_code(run: Run, hook: DataloreHook, context: Context, task: object) -> None:
@@ -235,16 +244,21 @@ def _hand_on(outputs: dict[str, Any], run: Run, context: Context, task: RunTask)
         from airflow_provider_datalore.hooks.run_outputs import with_types
 
         outputs = with_types(outputs, task.output_types, run.run_id)
-    context["ti"].xcom_push(key=xcom.OUTPUTS, value=outputs)
+    push_for_tab(context, xcom.OUTPUTS, outputs)
     for name, value in outputs.items():
         context["ti"].xcom_push(key=xcom.output_key(name), value=value)
 
 
-def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> None:
-    if task.artifacts_to is not None:
-        from airflow_provider_datalore.tasks.artifacts import keep
+def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTask) -> list[str]:
+    """Save the artifacts, if requested.
 
-        keep(run, hook, context, task.artifacts_to, task.max_outage)
+    :return: the paths of the exported files.
+    """
+    if task.artifacts_to is None:
+        return []
+    from airflow_provider_datalore.tasks.artifacts import keep
+
+    return keep(run, hook, context, task.artifacts_to, task.max_outage, task.export)
 
 
 def _notebook_url(run: Run, hook: DataloreHook) -> str:

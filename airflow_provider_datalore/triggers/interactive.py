@@ -32,6 +32,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
     :param start_timeout: seconds within which the first cell must start.
     :param interrupt_on_kill: whether to interrupt the kernel when a user kills the task.
     :param stop_session_after: whether to stop the session when a user kills the task.
+    :param log_output: whether to log what the cells print.
     :param unknown: arguments that another version of this package stored; they are ignored.
     """
 
@@ -49,6 +50,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         start_timeout: float | timedelta = defaults.START_TIMEOUT,
         interrupt_on_kill: bool = True,
         stop_session_after: bool = False,
+        log_output: bool = True,
         **unknown: Any,
     ) -> None:
         super().__init__()
@@ -64,6 +66,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         self.start_timeout = seconds(start_timeout)
         self.interrupt_on_kill = interrupt_on_kill
         self.stop_session_after = stop_session_after
+        self.log_output = log_output
         if unknown:
             self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
 
@@ -84,6 +87,7 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
                 "start_timeout": self.start_timeout,
                 "interrupt_on_kill": self.interrupt_on_kill,
                 "stop_session_after": self.stop_session_after,
+                "log_output": self.log_output,
             },
         )
 
@@ -146,6 +150,12 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
             await hook.notebook(notebook).wait(idle, policy)
             return event.idle()
         snapshot = Snapshot.from_text(self.snapshot)
+        if snapshot.by_cell:
+            notebook_by_cell = hook.notebook(snapshot.notebook)
+            cells = await notebook_by_cell.run_cells(
+                snapshot, policy, self.start_timeout, where, log_output=self.log_output
+            )
+            return event.interactive_finished(cells)
         run = InteractiveRunEnded(snapshot, self.start_timeout, where)
-        seen = await hook.notebook(snapshot.notebook).wait_for_run(snapshot, run, policy)
+        seen = await hook.notebook(snapshot.notebook).wait_for_run(snapshot, run, policy, log_output=self.log_output)
         return event.interactive_finished(InteractiveRun.of(snapshot, seen))

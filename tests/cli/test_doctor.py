@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -410,6 +411,7 @@ class Airflow:
     """An Airflow with a database, and commands in its environment."""
 
     def __init__(self, home: Path) -> None:
+        self.database = home / "airflow.db"
         own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         settings = {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
@@ -425,6 +427,11 @@ class Airflow:
         done = subprocess.run(command, env=self.environment, check=False, capture_output=True, text=True)
         return Result(done.returncode, done.stdout)
 
+    def _has_triggerer(self) -> bool:
+        with closing(sqlite3.connect(self.database)) as database:
+            found = database.execute("SELECT 1 FROM job WHERE job_type = 'TriggererJob' AND state = 'running'")
+            return found.fetchone() is not None
+
     @contextmanager
     def triggerer(self) -> Iterator[None]:
         process = subprocess.Popen(
@@ -435,6 +442,7 @@ class Airflow:
             start_new_session=True,
         )
         try:
+            wait_until(self._has_triggerer)
             yield
         finally:
             process.terminate()
@@ -445,16 +453,27 @@ class Airflow:
                     os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_a_triggerer_is_found_in_airflow_s_database(emulator: EmulatorProcess, tmp_path: Path) -> None:
-    airflow = Airflow(tmp_path)
-    airflow.run("airflow", "connections", "add", "dl", "--conn-json", json.dumps(emulator.connection))
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Airflow:
+    return Airflow(tmp_path_factory.mktemp("airflow"))
+
+
+@pytest.fixture
+def airflow(migrated: Airflow, emulator: EmulatorProcess) -> Airflow:
+    """An Airflow that knows the connection ``dl``."""
+    migrated.environment["AIRFLOW_CONN_DL"] = json.dumps(emulator.connection)
+    return migrated
+
+
+def test_a_triggerer_is_found_in_airflow_s_database(airflow: Airflow) -> None:
     result = airflow.doctor()
     assert result.code == 0
     assert result["Airflow database"] == "ok: It can be read."
     assert result["Triggerer"].startswith("warning: None is running, so tasks with deferrable=True would wait forever.")
     assert result.works("deferrable") is False
     with airflow.triggerer():
-        running = wait_until(lambda: (found := airflow.doctor()).works("deferrable") and found)
+        running = airflow.doctor()
+        assert running.works("deferrable") is True
         assert running.code == 0
         assert running["Triggerer"] == "ok: One is running."
     ended = airflow.doctor()
@@ -475,9 +494,7 @@ with create_session() as session:
 """
 
 
-def test_tasks_of_another_version_are_found_in_airflow_s_database(emulator: EmulatorProcess, tmp_path: Path) -> None:
-    airflow = Airflow(tmp_path)
-    airflow.run("airflow", "connections", "add", "dl", "--conn-json", json.dumps(emulator.connection))
+def test_tasks_of_another_version_are_found_in_airflow_s_database(airflow: Airflow) -> None:
     airflow.run(sys.executable, "-c", STORE_TRIGGERS)
     assert "Tasks that are deferred now were started by the same." in airflow.doctor()["Package version"]
     airflow.run(sys.executable, "-c", STORE_TRIGGERS, "other")

@@ -62,7 +62,9 @@ def test_scripts_of_a_notebook_do_not_run_in_the_browser(browser: Client, datalo
     assert "script" not in policy
 
 
-@pytest.mark.parametrize("path", ["/notebook/me/none", "/runs/none", "/reports/me/none", "/reports/../x", "/x"])
+@pytest.mark.parametrize(
+    "path", ["/notebook/me/none", "/runs/none", "/reports/me/none", "/reports/../x", "/report/static/me/none", "/x"]
+)
 def test_a_page_that_does_not_exist_is_a_404(browser: Client, path: str) -> None:
     assert browser.get(path).status_code == 404
 

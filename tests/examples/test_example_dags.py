@@ -23,7 +23,9 @@ from dev.processes import wait_for
 ROOT = Path(__file__).parents[2]
 QUOTED = ROOT / "docs" / "dags"
 TEST_IN_CI = QUOTED / "test_in_ci.py"
-EXAMPLES = sorted({*(ROOT / "example_dags").glob("*.py"), *QUOTED.glob("*.py")} - {TEST_IN_CI})
+FAILS = ROOT / "example_dags" / "yearly_report.py"
+"""Its notebook has to be mended and the task cleared: see tests/e2e/test_resumed_example.py."""
+EXAMPLES = sorted({*(ROOT / "example_dags").glob("*.py"), *QUOTED.glob("*.py")} - {TEST_IN_CI, FAILS})
 if AIRFLOW.startswith("2."):
     EXAMPLES.remove(ROOT / "example_dags" / "mail_figures.py")
 RUN_EXAMPLES = Path(__file__).with_name("run_examples.py")

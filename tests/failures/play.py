@@ -72,7 +72,7 @@ def wait_until_all_failed(airflow: SharedAirflow, run_id: str) -> dict[str, str 
     def have_ended() -> bool:
         try:
             seen = set(states().values())
-        except requests.Timeout:
+        except (requests.Timeout, requests.ConnectionError):
             # The machine is busy with the failures.
             return False
         return bool(seen) and seen <= ENDED

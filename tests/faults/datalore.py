@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from nbformat import NotebookNode
 
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
-from tests.emulator.emulator_client import code, write_notebook
+from tests.emulator.emulator_client import Client, code, write_notebook
+from tests.emulator.notebook_client import Notebook
 from tests.faults.forwarder import Forwarder
 
 CONN_ID = "datalore_faults"
@@ -43,6 +44,23 @@ _SAY_WHO_WAITS = """
 import os
 
 Path("%FOLDER%", f"{name}.pid").write_text(str(os.getpid()))
+"""
+
+_RAN = """
+import time
+from pathlib import Path
+
+with Path("%FOLDER%", "{name}.ran").open("a") as ran:
+    print({number}, file=ran)
+value = {value}
+"""
+_HOLD = """
+print("held in cell {number}", flush=True)
+while not Path("%FOLDER%", "{name}.go").exists():
+    time.sleep(0.1)
+"""
+_FAIL = """
+assert Path("%FOLDER%", "{name}.mended").exists(), "not mended"
 """
 
 Rule = Mapping[str, Any]
@@ -104,6 +122,37 @@ class FaultyDatalore:
         """Writes a notebook that runs of this name execute in place: ``me/in-place-<name>``."""
         set_name = f"from pathlib import Path\n\nname = {name!r}"
         self._write(f"in-place-{name}", set_name, _SAY_WHO_WAITS, _WAIT_TO_BE_LET_GO)
+
+    def write_cells(
+        self, name: str, count: int = 12, *, held: int = 0, fails: int = 0, worksheets: int = 1
+    ) -> Notebook:
+        """Writes ``me/cells-<name>``: each cell notes that it ran, and needs a variable of the one before it.
+
+        :param held: the cell that waits until the runs of this name are let go.
+        :param fails: the cell that fails until it is mended.
+        """
+        cells = []
+        for number in range(1, count + 1):
+            value = "value + 1" if number > 1 else "1"
+            source = _RAN + (_HOLD if number == held else "") + (_FAIL if number == fails else "")
+            if number == count:
+                source += f"assert value == {count}\n"
+            source = source.replace("{name}", name).replace("{number}", str(number)).replace("{value}", value)
+            cell = code(source.replace("%FOLDER%", str(self._gates)))
+            cell.metadata["datalore"] = {"worksheet": (number - 1) * worksheets // count}
+            cells.append(cell)
+        self._write(f"cells-{name}", *cells)
+        return Notebook(Client(self.emulator), f"me/cells-{name}")
+
+    def mend(self, name: str) -> None:
+        """Makes the cell that fails succeed from now on."""
+        (self._gates / f"{name}.mended").touch()
+
+    def ran(self, name: str) -> dict[int, int]:
+        """How often each cell of ``me/cells-<name>`` was executed, by its number."""
+        path = self._gates / f"{name}.ran"
+        numbers = list(map(int, path.read_text().split())) if path.exists() else []
+        return {number: numbers.count(number) for number in sorted(numbers)}
 
     def _write(self, name: str, *cells: str | NotebookNode) -> None:
         """Writes a notebook of ``me``; its cells find the gates wherever they execute."""

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_datalore.plugin import displayable
-from airflow_provider_datalore.plugin.render import DIED_CELL_TAG, FAILED_CELL_TAG, render
+from airflow_provider_datalore.notebooks import displayable
+from airflow_provider_datalore.notebooks.page_parts import DIED_CELL_TAG, FAILED_CELL_TAG
+from airflow_provider_datalore.plugin.render import render
 
 
 def page(*cells: Any, failed: bool = False, **metadata: Any) -> str:

@@ -25,11 +25,13 @@ def test_airflow_finds_it_by_its_entry_point() -> None:
 
 
 @pytest.mark.skipif(not HAS_TABS, reason="Airflow before 3.1 has no tabs")
-def test_it_adds_a_tab_to_task_instances() -> None:
-    [view] = DatalorePlugin.external_views
-    assert view["destination"] == "task_instance"
+def test_it_adds_a_tab_to_task_instances_and_a_page_to_the_navigation() -> None:
+    views = DatalorePlugin.external_views
+    assert {view["destination"]: view["name"] for view in views} == {"task_instance": "Datalore", "nav": "Datalore"}
+    # Airflow leaves out a view whose route another view has.
+    assert len({view["url_route"] for view in views}) == 2
     # Airflow may be served under a path prefix.
-    assert not view["href"].startswith(("/", "http"))
+    assert not any(view["href"].startswith(("/", "http")) for view in views)
 
 
 @pytest.mark.skipif(HAS_TABS, reason="Airflow 3.1 has tabs")

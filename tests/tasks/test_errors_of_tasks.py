@@ -291,7 +291,7 @@ class TestTheLog:
         datalore.starts("run-1").reports(status="RUNNING")
         with pytest.raises(BaseException, match=r".*"):
             operator(deferrable=True).execute(context)
-        assert "If none runs, the task stays deferred (airflow triggerer)." in logged()
+        assert "If no triggerer runs, the task stays deferred." in logged()
 
 
 class TestTheEvent:

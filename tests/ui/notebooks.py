@@ -10,6 +10,7 @@ from tests.emulator.emulator_client import code, write_notebook
 
 FAILING = "me/failing"
 SECRET = "team/secret"
+CHANGING = "me/changing"
 HELD = "me/held"
 """Runs until the file ``<region>.go`` is in the folder of the notebook; a run has its own copy of the files."""
 
@@ -45,6 +46,27 @@ def write_notebooks(folder: Path) -> None:
     )
     write_notebook(folder, "secret", parameters, "print('a secret')", owner="team")
     write_notebook(folder, "held", parameters, _WAIT.replace("%FOLDER%", str(folder / "me")), owner="me")
+
+
+def write_changing_notebook(folder: Path, *, is_edited: bool) -> None:
+    """A notebook that works, and one day later does not: one of its cells was edited."""
+    draw = """
+import matplotlib.pyplot as plt
+figure, axes = plt.subplots(figsize=(2, 1))
+axes.plot(values)
+plt.show()
+"""
+    write_notebook(
+        folder,
+        "changing",
+        code('region = "North"', "parameters"),
+        "values = {'North': [1, 2], 'South': [2, 1]}[region]",
+        "import time\nprint('checked at', time.strftime('%H:%M:%S'), 'by', object())",
+        draw.strip(),
+        "total = sum(values)",
+        "print(totals)" if is_edited else "print(total)",
+        owner="me",
+    )
 
 
 def write_hostile_notebook(folder: Path, airflow: str, elsewhere: str, stun_port: int, last: str) -> str:

@@ -38,20 +38,23 @@ function applyTheme() {
   if (frame && frame.dataset.theme !== theme) {
     frame.dataset.theme = theme;
     // The fragment is the id of the failed cell, if there is one.
-    frame.src = `${frame.dataset.notebook}?theme=${theme}#cell-id=datalore-failed`;
+    const query = frame.dataset.query ? `&${frame.dataset.query}` : "";
+    frame.src = `${frame.dataset.notebook}?theme=${theme}${query}#cell-id=datalore-failed`;
   }
 }
 
 /** Airflow does not allow its frame to open windows or, before 3.3, to download; Airflow's page may do both. */
 function followLinkInAirflow(event) {
   const link = event.target.closest("a[href]");
-  if (!link || !airflow) return;
+  // Links within the tab stay in its frame.
+  if (!link || !airflow || "here" in link.dataset) return;
   event.preventDefault();
   const copy = airflow.createElement("a");
   copy.href = link.href;
   copy.rel = "noopener noreferrer";
   if (link.hasAttribute("download")) copy.download = "";
-  else copy.target = "_blank";
+  // Airflow's own pages open in Airflow's window.
+  else if (!("inAirflow" in link.dataset)) copy.target = "_blank";
   copy.hidden = true;
   airflow.body.append(copy);
   copy.click();
@@ -104,6 +107,12 @@ document.addEventListener("DOMContentLoaded", () => {
     element.textContent = inLocalTime(new Date(element.dateTime));
   }
   document.addEventListener("click", followLinkInAirflow);
+  const compare = document.querySelector("select[data-compare]");
+  if (compare) {
+    compare.addEventListener("change", () => {
+      if (compare.value) window.location.assign(`${compare.dataset.compare}?with=${encodeURIComponent(compare.value)}`);
+    });
+  }
   if (document.body.dataset.stateUrl) setTimeout(refresh, POLL_INTERVAL_MS);
   setInterval(tick, 1000);
 });

@@ -12,6 +12,7 @@ from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 
 NOTEBOOK = "me/held"
 NAME = "{{ dag_run.conf['name'] }}"
+CELLS = "me/cells-{{ dag_run.conf['name'] }}"
 IN_PLACE = "me/in-place-{{ dag_run.conf['name'] }}"
 SOON = timedelta(seconds=1)
 POLL_INTERVAL = 2
@@ -116,6 +117,27 @@ with DAG("faults_in_place_waiting", schedule=None, default_args=CONNECTED):
         task_id="waiting",
         notebook_id=IN_PLACE,
         wait_for_completion=True,
+        deferrable=False,
+        poll_interval=POLL_INTERVAL,
+        retries=1,
+        retry_delay=SOON,
+    )
+
+with DAG("faults_cells", schedule=None, default_args=CONNECTED):
+    DataloreInteractiveRunOperator(
+        task_id="deferred",
+        notebook_id=CELLS,
+        cell_by_cell=True,
+        resume=True,
+        deferrable=True,
+        poll_interval=POLL_INTERVAL,
+    )
+
+with DAG("faults_cells_waiting", schedule=None, default_args=CONNECTED):
+    DataloreInteractiveRunOperator(
+        task_id="waiting",
+        notebook_id=CELLS,
+        cell_by_cell=True,
         deferrable=False,
         poll_interval=POLL_INTERVAL,
         retries=1,

@@ -1,4 +1,4 @@
-"""Prepares a notebook for the tab: invalid cells are corrected, and outputs that a page cannot show are replaced.
+"""Prepares a notebook for a page: invalid cells are corrected, and outputs that a page cannot show are replaced.
 
 A page shows what the file contains and loads nothing from the network. Outputs that need scripts from the network, such
 as Plotly's and Vega's charts, would be an empty space: a sentence says how to have them shown.
@@ -67,7 +67,9 @@ def read(content: bytes) -> dict[str, Any]:
 def _cell(cell: Mapping[str, Any], widgets: Mapping[str, Any]) -> dict[str, Any]:
     kind, source = cell.get("cell_type"), _text(cell.get("source"))
     tags = [tag for tag in _list(_mapping(cell.get("metadata")).get("tags")) if isinstance(tag, str)]
-    shown: dict[str, Any] = {"cell_type": kind, "source": source, "metadata": {"tags": tags}}
+    # As nbformat requires.
+    valid = list(dict.fromkeys(tag for tag in tags if tag and "," not in tag))
+    shown: dict[str, Any] = {"cell_type": kind, "source": source, "metadata": {"tags": valid}}
     match kind:
         case "code":
             count = cell.get("execution_count")

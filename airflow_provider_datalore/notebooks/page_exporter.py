@@ -14,6 +14,8 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 
+from airflow_provider_datalore.notebooks.self_contained import contained
+
 ALT_TEXT = "No description has been provided for this image"
 
 _TEXT_OUTPUTS = ("stream_stdout", "stream_stderr", "stream_stdin", "error", "data_text", "data_latex")
@@ -35,9 +37,19 @@ _PARTS = {
 }
 """What the template writes for the blocks of nbconvert's template."""
 
-ACCESSIBLE_TEMPLATE = "\n".join(
-    f"{{%- block {name} -%}}{{{{ {content} }}}}{{%- endblock -%}}" for name, content in _PARTS.items()
+_BY_NOTEBOOKS = (*_RICH_OUTPUTS, "data_mermaid", "markdowncell", "rawcell")
+"""The blocks into which nbconvert writes HTML of the notebook as it is."""
+
+
+def _template(parts: dict[str, str]) -> str:
+    return "\n".join(f"{{%- block {name} -%}}{{{{ {content} }}}}{{%- endblock -%}}" for name, content in parts.items())
+
+
+ACCESSIBLE_TEMPLATE = _template(_PARTS)
+CONTAINED_TEMPLATE = _template(
+    _PARTS | {name: _PARTS.get(name, "super()").replace("super()", "super() | contained") for name in _BY_NOTEBOOKS}
 )
+"""The same for a page that has to be self-contained."""
 
 _IMAGE_OR_NOT_HTML = re.compile(
     r"""<(?:!--.*?(?:-->|\Z)|(?:(script|style|textarea|title|xmp|noscript|template)\b.*?(?:</\1\b|\Z))"""
@@ -55,7 +67,7 @@ _Exporter: Any = HTMLExporter  # nbconvert has no types
 class PageExporter(_Exporter):  # type: ignore[misc]  # for the same reason
     """Writes pages as nbconvert does, without parsing them again.
 
-    Its ``raw_template`` has to include :data:`ACCESSIBLE_TEMPLATE`.
+    Its ``raw_template`` has to include :data:`ACCESSIBLE_TEMPLATE` or :data:`CONTAINED_TEMPLATE`.
     """
 
     def from_notebook_node(self, nb: Any, resources: Any = None, **kw: Any) -> tuple[str, dict[str, Any]]:
@@ -69,6 +81,7 @@ class PageExporter(_Exporter):  # type: ignore[misc]  # for the same reason
         self.register_filter("focusable", focusable)
         self.register_filter("focusable_input", focusable_input)
         self.register_filter("described", described)
+        self.register_filter("contained", contained)
         # What HTMLExporter itself adds is the second parse.
         page, resources = super(_Exporter, self).from_notebook_node(nb, resources, **kw)
         return page, resources

@@ -13,7 +13,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
 
-from airflow_provider_datalore.plugin.exporter import ACCESSIBLE_TEMPLATE, ALT_TEXT, PageExporter, described
+from airflow_provider_datalore.notebooks.page_exporter import ACCESSIBLE_TEMPLATE, ALT_TEXT, PageExporter, described
 
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 BASE = "{%- extends 'lab/index.html.j2' -%}"

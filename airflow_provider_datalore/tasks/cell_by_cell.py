@@ -1,0 +1,146 @@
+"""What a task does around a run cell by cell: it begins the run, or resumes at the cell that failed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datalore.api.resuming import Left
+from airflow_provider_datalore.exceptions import DataloreError
+from airflow_provider_datalore.tasks.kernel_check import next_number
+from airflow_provider_datalore.tasks.run_store import RunStore, fingerprint
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datalore.api.interactive import InteractiveRun
+    from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
+    from airflow_provider_datalore.api.waiting import WaitPolicy
+    from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+
+log = logging.getLogger(__name__)
+
+
+def begin_when_idle(
+    notebook: DataloreNotebook,
+    parameters: Mapping[str, Any] | None,
+    policy: WaitPolicy,
+    wait: Callable[[NotebookState], object],
+    failures: FailureStore | None,
+    *,
+    try_number: int,
+    has_waited: bool = False,
+) -> Snapshot:
+    """Prepare a run cell by cell when nothing else is running in the notebook. No cell is requested yet.
+
+    :param parameters: values for its controls; all are checked before the first is set.
+    :param policy: how long to wait for the cells that some notebooks run when a control is set.
+    :param wait: waits until the notebook is idle, or raises; is given the state of the notebook.
+    :param failures: where earlier tries note the cell that failed; None to run from the start in any case.
+    :param try_number: the try of the task.
+    :param has_waited: whether the task has already waited, so that it begins unless something is running.
+    :return: the state of the notebook right before the run.
+    """
+    from airflow_provider_datalore.api.snapshots import Snapshot
+    from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
+
+    while True:
+        state = notebook.look()
+        settings = notebook.settings_for(parameters, state)
+        if not state.kernel.is_busy and (has_waited or notebook.is_idle(state, policy.poll_interval)):
+            break
+        wait(state)
+        has_waited = True
+    if parameters:
+        log.info("Parameters: %s", shown_parameters(parameters))
+    left = failures.find(notebook, state, parameters) if failures is not None else None
+    number = next_number(notebook, state) if left is not None else None
+    highest = max((cell.execution_count or 0 for cell in state.cells), default=0)
+    if left is not None and number is not None and number > max(highest, left.highest):
+        if others := number - 1 - left.highest:
+            log.warning(
+                "Another user or task used the kernel since the earlier try: %d executions by others. Variables may "
+                "have changed.",
+                others,
+            )
+        present = {cell.cell_id: cell.control for cell in state.cells}
+        changed = {cell_id: control for cell_id, control in settings.items() if control != present.get(cell_id)}
+        state = notebook.set_controls(changed, policy) if changed else state
+        return left.resumed(state, settings, highest=number, try_number=try_number, began=time.time())
+    if left is not None:
+        log_start_over("the kernel is another one, or cannot be recognized: it counts its executions from 1 again")
+    state = notebook.set_controls(settings, policy) if settings else state
+    return Snapshot.take(notebook.id, state, settings).cell_by_cell(state, try_number=try_number, began=time.time())
+
+
+def log_start_over(reason: str) -> None:
+    """Log why a task does not resume at the cell that failed.
+
+    :param reason: words that follow "since".
+    """
+    log.info("The notebook runs from the start, and not from the cell that failed, since %s.", reason)
+
+
+class FailureStore(RunStore):
+    """Stores what a failed run left, for a later try with ``resume=True``; see :class:`.RunStore`.
+
+    :param context: the context of the task.
+    """
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, durable=True, key="datalore_failed_cell")
+
+    def note_missing_store(self) -> None:
+        """Log on the first try that nothing can be remembered, if so."""
+        if not self.remembers and self._try_number in (None, 1):
+            log.warning(
+                "resume=True has no effect, and a retry runs the notebook from the start: before version 3.3, Airflow "
+                "has no store for the cell that failed. Set option run_store in section [datalore] of Airflow's "
+                "configuration, or AIRFLOW__DATALORE__RUN_STORE."
+            )
+
+    def keep(
+        self, notebook: DataloreNotebook, snapshot: Snapshot, run: InteractiveRun, parameters: Mapping[str, Any] | None
+    ) -> str:
+        """Store what a failed run left. Never fails.
+
+        :param parameters: its parameters.
+        :return: where a later try resumes, such as ``cell 11 of 12``; empty if it runs the notebook from the start.
+        """
+        try:
+            state = notebook.look()
+        except DataloreError as error:
+            log.warning("The next try runs the notebook from the start: its cells could not be read. %s", error.summary)
+            self.forget()
+            return ""
+        left = Left.of(snapshot, run, state)
+        self.remember(notebook.id, left.to_text(), fingerprint(parameters))
+        if not self.remembers or left.why_not(state):
+            return ""
+        return f"cell {len(left.executed) + 1} of {len(snapshot.required)}"
+
+    def find(
+        self, notebook: DataloreNotebook, state: NotebookState, parameters: Mapping[str, Any] | None
+    ) -> Left | None:
+        """What an earlier try left, if this one may resume at the cell that failed; otherwise, logs why not."""
+        self.note_missing_store()
+        if self._try_number == 1:
+            # Anything stored is left from a DAG run of the same id that has been deleted since.
+            return None
+        stored = self._load()
+        text = stored.get("run_id")
+        left = Left.from_text(text) if isinstance(text, str) else None
+        if left is None:
+            reason = "no cell that failed in an earlier try is remembered"
+        elif stored.get("notebook_id") != str(notebook.id) or left.snapshot.notebook != notebook.id:
+            reason = "the earlier try ran another notebook"
+        elif stored.get("requested") != fingerprint(parameters):
+            reason = "the parameters are others than those of the earlier try"
+        else:
+            reason = left.why_not(state)
+        if reason:
+            log_start_over(reason)
+            return None
+        return left
