@@ -44,7 +44,8 @@ class DataloreNotebook:
     Every method raises ``DataloreNotebookApiMissingError`` if the server has no Notebook API.
 
     ``contacted`` is whether Datalore has given a usable response before: if not, an error that waiting cannot help,
-    such as an unknown host name, is not retried for longer than 15 seconds.
+    such as an unknown host name, is not retried for longer than 15 seconds. ``seen`` is what ``look`` returned last, or
+    None.
 
     :param hook: the hook of the Airflow connection.
     :param notebook: the notebook.
@@ -59,6 +60,7 @@ class DataloreNotebook:
         self.id = notebook
         self.max_outage = seconds(max_outage)
         self.contacted = False
+        self.seen: NotebookState | None = None
         self._running: CellByCell | None = None
 
     @property
@@ -83,7 +85,8 @@ class DataloreNotebook:
 
     def look(self) -> NotebookState:
         """Read the state of the kernel and of all worksheets' cells, with the results of their last executions."""
-        return self.run_flow(partial(looking.look, self.id))
+        self.seen = self.run_flow(partial(looking.look, self.id))
+        return self.seen
 
     def cells(self) -> list[Cell]:
         """Read the cells of all worksheets without their outputs: their code, text and controls."""

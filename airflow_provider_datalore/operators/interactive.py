@@ -328,6 +328,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         from airflow_provider_datalore.hooks.live_output import secret_names
         from airflow_provider_datalore.tasks.cell_by_cell import FailureStore, begin_when_idle
         from airflow_provider_datalore.tasks.interactive import busy_error, start_when_idle
+        from airflow_provider_datalore.tasks.interactive_changes import keep_code
         from airflow_provider_datalore.tasks.pushing import push_for_tab
 
         def wait(state: NotebookState) -> None:
@@ -354,6 +355,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         snapshot = replace(snapshot, secret=secret_names(parameters))
         self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
         push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
+        keep_code(notebook, context)
         try:
             return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline), is_new=True)
         except DataloreNotebookBusyError as error:
@@ -460,7 +462,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
         try:
             with session_stopped_after(notebook, snapshot, self.stop_session_after, unless=lambda: self._resumes_at):
-                run = deliver_interactive(finished(), notebook, context)
+                run = deliver_interactive(finished(), notebook, context, self.parameters)
                 if self.update_report is not None:
                     notebook.publish_report(self.update_report)
         except (

@@ -428,3 +428,32 @@ class TestTaskError:
         html = templates.get_template("tab.html").render(view=seen, static="static", here="-1")
         assert "<script>alert" not in html
         assert "To do: &lt;b&gt;" in html
+
+
+class TestUsualTimes:
+    def test_a_run_that_took_far_longer_than_usual_says_so(self, server: ScriptedServer, run_id: str) -> None:
+        reports(server, run_id, **FINISHED, **ARTIFACTS, success=True)
+        usually = {"durations": [60.0, 70.0, 80.0, 300.0]}
+        text = page(view(task(run_id, history=usually)))
+        assert "Duration 5 min 00 s Usually 1 min 10 s unusually long" in text
+
+    def test_one_that_took_as_long_as_usual_shows_only_the_usual_time(
+        self, server: ScriptedServer, run_id: str
+    ) -> None:
+        reports(server, run_id, **FINISHED, **ARTIFACTS, success=False)
+        text = page(view(task(run_id, state="failed", history={"durations": [240.0, 280.0, 290.0]})))
+        assert "Usually 4 min 40 s" in text
+        assert "unusually" not in text
+
+    def test_one_that_is_interactive_is_compared_by_its_cells(self, server: ScriptedServer) -> None:
+        cells = [{"cell_id": "a", "execution_status": "VALID", "timing": {"duration_ms": 9000}}]
+        run = {"notebook_id": "ann/n", "success": True, "failed_cell_id": None, "cells": cells}
+        done = interactive_task("ann/n", end_date=ENDED, reported_run=run, history={"durations": [1.0, 2.0, 2.0, 9.0]})
+        assert "Usually 2 s unusually long" in page(view(done))
+
+    @pytest.mark.parametrize(
+        "history", [None, {}, {"durations": [1, 2]}, {"durations": "x"}, {"durations": [None] * 9}]
+    )
+    def test_without_enough_runs_nothing_is_claimed(self, server: ScriptedServer, run_id: str, history: Any) -> None:
+        reports(server, run_id, **FINISHED, **ARTIFACTS, success=True)
+        assert "Usually" not in page(view(task(run_id, history=history)))
