@@ -15,7 +15,7 @@ from airflow_provider_datalore import defaults, xcom
 from airflow_provider_datalore.plugin import triggerers, xcoms
 from airflow_provider_datalore.plugin.task_errors import TaskError
 from airflow_provider_datalore.plugin.task_key import TaskKey
-from airflow_provider_datalore.tasks.history import FIELD
+from airflow_provider_datalore.tasks.history import FIELD, History
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -64,6 +64,7 @@ class NotebookTask:
     :param kind: what it does with Datalore.
     :param snapshot: XCom ``interactive_run``: the notebook before this try's interactive run; None before that.
     :param error: the error that failed this try; None if it has not failed, or not with an error of this package.
+    :param usual_duration: seconds that its run usually takes; None if it has ended, or too few have succeeded before.
     :param is_abandoned: whether it is deferred, and no triggerer is alive that would resume it.
     """
 
@@ -85,6 +86,7 @@ class NotebookTask:
     snapshot: str | None = None
     error: TaskError | None = None
     is_abandoned: bool = False
+    usual_duration: float | None = None
 
     @property
     def is_unfinished(self) -> bool:
@@ -160,6 +162,7 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
         snapshot=_json_text(pushed.get(xcom.INTERACTIVE_RUN)),
         error=TaskError.read(pushed.get(xcom.ERROR)) if state in _SHOWN_ERROR_STATES else None,
         is_abandoned=state == "deferred" and not triggerers.any_is_alive(session),
+        usual_duration=_usual_duration(key, session) if state in _UNFINISHED_STATES else None,
     )
 
 
@@ -183,6 +186,12 @@ def _first_start(instance: Any, session: Session) -> datetime | None:
         )
     )
     return min((date for date in (earlier, instance.start_date) if date is not None), default=None)
+
+
+def _usual_duration(key: TaskKey, session: Session) -> float | None:
+    """Seconds that a run of the task usually takes, as its last one has recorded it."""
+    latest = xcoms.latest(key, xcom.RUN, session)
+    return History.read(latest.get(FIELD)).usual_duration if isinstance(latest, Mapping) else None
 
 
 def _rendered_fields(key: TaskKey, session: Session) -> Mapping[str, Any] | None:

@@ -122,7 +122,7 @@ def run_of_earlier_try(
     :param requested: the fingerprint of the present arguments.
     :param keep: is given a run cell by cell in which a cell failed, after the task was killed.
     """
-    from airflow_provider_datalore.api.interactive import failed_run, may_be_joined
+    from airflow_provider_datalore.api.interactive import ended_run, may_be_joined
     from airflow_provider_datalore.api.snapshots import Snapshot
 
     text = store.recall(notebook.id, lambda: requested)
@@ -135,8 +135,8 @@ def run_of_earlier_try(
         return snapshot
     log.info("The interactive run of an earlier try did not succeed; starting a new run.")
     store.forget()
-    if snapshot.by_cell and (failed := failed_run(snapshot, state)) is not None:
-        keep(snapshot, failed)
+    if snapshot.by_cell and (ended := ended_run(snapshot, state)) is not None:
+        keep(snapshot, ended)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.notebook_models import Cell, Kernel
-from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
+from airflow_provider_datalore.api.snapshots import Kept, NotebookState, Snapshot
 from airflow_provider_datalore.plugin import runs
 from airflow_provider_datalore.plugin.task_errors import TaskError
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
@@ -292,6 +293,26 @@ class TestInteractive:
         self.state(server, *statuses)
         seen = view(interactive_task(notebook, state="deferred", snapshot=snapshot(notebook)))
         assert (seen.state, seen.label) == ("running", label)
+
+    def test_one_that_was_resumed_says_where(self, server: ScriptedServer, notebook: str) -> None:
+        began = BEGAN.timestamp()
+        kept = (Kept(1, 2, 1, began),)
+        resumed = replace(Snapshot.from_text(snapshot(notebook)), by_cell=True, kept=kept, try_number=2, began=began)
+        self.state(server, "VALID", "VALID", "STARTED", running="c2")
+        text = self.shown(interactive_task(notebook, state="deferred", snapshot=resumed.to_text()), server)
+        assert "Resumed at cell 3 of 3; cells 1 to 2 are of try 1, 08:00 UTC." in text
+        assert "Cells run 2 of 3" in text
+        words = {"resumed": "resumed at cell 3 of 3; cells 1 to 2 are of try 1, 08:00 UTC", "resumed_at": 3, "kept": 2}
+        text = self.shown(interactive_task(notebook, reported_run=self.reported(notebook, **words)), server)
+        assert "Resumed at cell 3 of 3; cells 1 to 2 are of try 1, 08:00 UTC." in text
+
+    @pytest.mark.parametrize("edited", ["<b>" * 1000, 5, ["x"]])
+    def test_what_someone_wrote_there_instead_is_bounded_text(
+        self, server: ScriptedServer, notebook: str, edited: Any
+    ) -> None:
+        seen = view(interactive_task(notebook, reported_run=self.reported(notebook, resumed=edited)))
+        assert seen.state == "success"
+        assert len(seen.interactive.text if seen.interactive else "") < 400
 
     def test_one_that_waits_for_its_turn_has_not_run(self, server: ScriptedServer, notebook: str) -> None:
         text = self.shown(interactive_task(notebook, state="deferred"), server)
