@@ -104,7 +104,9 @@ def take_changes(camera: Camera, datalore: EmulatorProcess) -> None:
         with camera.at(path, theme) as page:
             tab = page.frame_locator("iframe[title='Datalore']")
             tab.get_by_role("link", name="the last run that succeeded").click(timeout=SHOWN)
-            tab.frame_locator("iframe").get_by_text("KeyError").first.wait_for(timeout=SHOWN)
+            cells = tab.frame_locator("iframe")
+            cells.get_by_text("KeyError").first.wait_for(timeout=SHOWN)
+            cells.locator("details.cell", has_text="income").last.scroll_into_view_if_needed()
             camera.take(page, f"compare-{theme}")
         with camera.at("/plugin/datalore-notebooks", theme) as page:
             frame = page.frame_locator("iframe[title='Datalore']")
