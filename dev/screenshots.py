@@ -86,14 +86,15 @@ class Camera:
         print(f"  {path}, {path.stat().st_size // 1024} KiB", flush=True)
 
 
-def take_changes(camera: Camera, notebooks: Path) -> None:
+def take_changes(camera: Camera, datalore: EmulatorProcess) -> None:
     """Takes the pictures of a comparison and of the page of all notebooks, after an edit has made a run fail."""
     airflow = camera.airflow
     started = [(dag_id, airflow.trigger(dag_id)) for dag_id in PAGE_DAGS for _ in range(2)]
     started += [(DAG_ID, airflow.trigger(DAG_ID, {**CONF, "region": each})) for each in ("North", "West", "South")]
     for dag_id, run_id in started:
         airflow.wait_for_run(dag_id, run_id, RUN_TIMEOUT)
-    file = notebooks / "me" / "daily_sales.ipynb"
+    datalore.publish_report("me/daily_sales")
+    file = datalore.folder / "me" / "daily_sales.ipynb"
     edited = file.read_text().replace('best = daily[\\"revenue\\"].idxmax()', 'best = daily[\\"income\\"].idxmax()')
     file.write_text(edited.replace('groupby(\\"date\\")', 'groupby([\\"date\\"])'))
     failed = airflow.trigger(DAG_ID, {**CONF, "region": "North"})
@@ -103,7 +104,9 @@ def take_changes(camera: Camera, notebooks: Path) -> None:
         with camera.at(path, theme) as page:
             tab = page.frame_locator("iframe[title='Datalore']")
             tab.get_by_role("link", name="the last run that succeeded").click(timeout=SHOWN)
-            tab.frame_locator("iframe").get_by_text("KeyError").first.wait_for(timeout=SHOWN)
+            cells = tab.frame_locator("iframe")
+            cells.get_by_text("KeyError").first.wait_for(timeout=SHOWN)
+            cells.locator("details.cell", has_text="income").last.scroll_into_view_if_needed()
             camera.take(page, f"compare-{theme}")
         with camera.at("/plugin/datalore-notebooks", theme) as page:
             frame = page.frame_locator("iframe[title='Datalore']")
@@ -181,7 +184,7 @@ def screenshots(executable: str, images: Path, *, only_changes: bool = False) ->
         camera = Camera(airflow, browser, images)
         if not only_changes:
             take_all(camera, let_go)
-        take_changes(camera, folder)
+        take_changes(camera, datalore)
 
 
 def main() -> None:

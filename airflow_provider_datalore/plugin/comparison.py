@@ -71,8 +71,9 @@ class CellPair:
 
     @property
     def is_edited(self) -> bool:
-        """Whether both have the cell, with another source."""
-        return self.before is not None and self.now is not None and self.source.state is State.CHANGED
+        """Whether both have the cell, with another source; the cell that sets parameters is not the notebook's."""
+        has_both = self.before is not None and self.now is not None
+        return has_both and self.source.state is State.CHANGED and not self.cell.sets_parameters
 
     @property
     def slower(self) -> float | None:
@@ -98,11 +99,13 @@ class Comparison:
     @property
     def counts(self) -> dict[str, int]:
         """How many cells differ, and how."""
+        others = [pair for pair in self.cells if pair.state is State.CHANGED and not pair.is_edited]
         words = {
             "edited": sum(pair.is_edited for pair in self.cells),
             "new": sum(pair.state is State.ADDED for pair in self.cells),
             "removed": sum(pair.state is State.REMOVED for pair in self.cells),
-            "with other outputs": sum(pair.state is State.CHANGED and not pair.is_edited for pair in self.cells),
+            "with other parameters": sum(pair.cell.sets_parameters for pair in others),
+            "with other outputs": sum(not pair.cell.sets_parameters for pair in others),
             "with noise only": sum(pair.state is State.NOISE for pair in self.cells),
             "unchanged": sum(pair.state is State.SAME for pair in self.cells),
         }

@@ -99,6 +99,7 @@ class TestCells:
     def test_the_cell_that_sets_parameters_is_the_same_cell(self) -> None:
         before, now = (notebook(code(f"n = {n}", tags=["injected-parameters"]), code("f()")) for n in (1, 2))
         assert states(before, now) == [(1, "changed"), (2, "same")]
+        assert comparison.compare(before, now).counts == {"with other parameters": 1, "unchanged": 1}
 
     @pytest.mark.parametrize(("before", "now", "ratio"), [(2.0, 8.0, 4.0), (2.0, 2.5, None), (0.1, 0.5, None)])
     def test_a_slower_cell(self, before: float, now: float, ratio: float | None) -> None:

@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 
 import airflow
 import pytest
-from sqlalchemy import create_engine, insert
-from sqlalchemy.orm import Session
+from sqlalchemy import Uuid, create_engine, insert
+from sqlalchemy.orm import Session, configure_mappers
 
 from airflow_provider_datalore.operators.datalore import (
     DataloreInteractiveRunOperator,
@@ -98,7 +98,9 @@ class Database:
         times = {"start_date": started, "end_date": started + timedelta(seconds=seconds)}
         needed = {"max_tries": 0, "pool": "default_pool", "span_status": "ended"}
         version = self._versions[dag_id]
-        self.add(TaskInstance, **key, id=uuid4(), state=state, dag_version_id=version, **times, **needed)
+        # Airflow 3.1 declares the column as text.
+        identifier = uuid4() if isinstance(TaskInstance.__table__.c.id.type, Uuid) else str(uuid4())
+        self.add(TaskInstance, **key, id=identifier, state=state, dag_version_id=version, **times, **needed)
         if "rendered" in others:
             self.add(RenderedTaskInstanceFields, **key, rendered_fields=others["rendered"])
         if "error" in others:
@@ -132,6 +134,8 @@ def database() -> Iterator[Database]:
     from airflow.models.dagbundle import DagBundleModel
 
     import_all_models()
+    # SQLAlchemy warns of Airflow's own models when they are first used; that is not the package's doing.
+    configure_mappers()
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         Base.metadata.create_all(connection)
