@@ -44,8 +44,9 @@ def get_provider_info() -> dict[str, Any]:
 
 _HOW_TO = (
     *("run-notebook", "taskflow", "wait-for-run", "catalog", "return-values", "keep-artifacts", "interactive-run"),
-    *("notebook-files", "python-task", "assets", "start-dags-from-datalore", "tell-people", "look-in-airflow"),
-    *("openlineage", "check-connection", "probe-datalore", "own-operator"),
+    *("cell-by-cell", "notebook-files", "python-task", "assets", "start-dags-from-datalore", "tell-people"),
+    *("look-in-airflow", "all-notebooks", "compare-runs", "openlineage", "check-connection", "probe-datalore"),
+    "own-operator",
 )
 """The pages in ``docs/howto``, the most needed first."""
 

@@ -48,6 +48,7 @@ autodoc_default_options = {"members": True, "show-inheritance": True, "exclude-m
 html_theme = "furo"
 html_title = f"airflow-provider-datalore {release}"
 html_copy_source = False
+html_favicon = "integration-logos/datalore.svg"
 # A link to each page's source, once the repository's address is known.
 html_theme_options = (
     {"source_repository": _PUBLISHED["repository"], "source_branch": "main", "source_directory": "docs/"}

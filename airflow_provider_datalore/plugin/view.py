@@ -21,6 +21,7 @@ from airflow_provider_datalore.plugin.run_status import RunStatus
 from airflow_provider_datalore.plugin.runs import Links, TabClient
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
 from airflow_provider_datalore.run_state import RunState
+from airflow_provider_datalore.tasks.history import History
 
 _MAX_VALUE_CHARS = 300
 """Maximum number of characters that are shown of a parameter's name or value."""
@@ -129,12 +130,6 @@ class TabView:
         return _digest([*texts, task.state, task.run_id, task.try_number, has_progress])
 
     @property
-    def usual(self) -> str:
-        """How long a run of the task usually takes; empty if that is unknown, or the run has ended."""
-        seconds = self.task.usual_duration
-        return in_words(seconds) if seconds is not None and self.refreshes else ""
-
-    @property
     def has_notebook(self) -> bool:
         """Whether the executed notebook can be requested."""
         return not self.problem and self.run is not None and self.run.is_finished
@@ -197,6 +192,27 @@ class TabView:
             return "", "", None
         label = "Duration" if since is None else "Waiting" if self.state in ("queued", "waiting") else "Elapsed"
         return label, in_words(((datetime.now(UTC) if since else times[1]) - times[0]).total_seconds()), since
+
+    @property
+    def usual(self) -> str:
+        """How long a run of the task usually takes; empty if unknown."""
+        usual = self.task.usual_duration if self.refreshes else self._runs_before.usual_duration
+        return "" if usual is None else in_words(usual)
+
+    @property
+    def is_unusual(self) -> bool:
+        """Whether the run has ended and took far longer than usual."""
+        took = self._run_duration
+        return not self.refreshes and took is not None and self._runs_before.is_unusual(took)
+
+    @property
+    def _runs_before(self) -> History:
+        """What the task, when it had ended, remembered of the runs before."""
+        return History.read(self.task.history).without_last(self._run_duration)
+
+    @property
+    def _run_duration(self) -> float | None:
+        return self.run.duration if self.run is not None else run_status.seconds_of_cells(self.task)
 
     @property
     def parameters(self) -> Iterable[tuple[str, str]]:

@@ -106,7 +106,7 @@ class TestTab:
     def test_the_usual_time_is_shown_while_it_runs(self, server: ScriptedServer, notebook: str) -> None:
         self.reports(server, "")
         running = interactive_task(notebook, state="deferred", snapshot=snapshot(notebook), usual_duration=125.0)
-        assert "Usual time 2 min 05 s" in page(TabView.of(running))
+        assert "Usually 2 min 05 s" in page(TabView.of(running))
         assert "a run usually takes 2 min 05 s" in page(TabView.of(running))
 
     def test_secret_parameters_are_not_shown(self, server: ScriptedServer, notebook: str) -> None:
