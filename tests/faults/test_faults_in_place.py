@@ -37,7 +37,7 @@ def test_in_place_worker_killed(stage: Stage) -> None:
 def test_in_place_triggerer_killed(stage: Stage) -> None:
     task = stage.start_in_place("faults_in_place", "deferred")
     stage.wait_until_watched(polls=WATCHED)
-    task.wait_for_log("Cell 2 of 3 started")
+    task.wait_for_log("Cell 3 of 3 started")
     stage.airflow.restart_triggerer()
     stage.wait_until_watched_on()
     stage.let_go()
