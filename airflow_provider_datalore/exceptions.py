@@ -346,10 +346,11 @@ class DataloreInteractiveRunFailedError(DataloreRunFailedError):
         *,
         run: Run | None = None,
         failure: CellFailure | None = None,
+        changes: Changes | None = None,
         notebook_id: str = "",
         **known: Unpack[KnownPlace],
     ) -> None:
-        super().__init__(message, run=run, failure=failure, **known)
+        super().__init__(message, run=run, failure=failure, changes=changes, **known)
         self.notebook_id = notebook_id
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_datalore import xcom
 from airflow_provider_datalore.api.text import one_line, plain
@@ -15,13 +16,13 @@ from airflow_provider_datalore.exceptions import DataloreError, RunState
 from airflow_provider_datalore.tasks.history import FIELD, History
 from airflow_provider_datalore.tasks.own_xcoms import own_xcom
 
-if TYPE_CHECKING:
-    from airflow_provider_datalore.api.models import Run
-
 MAX_BLOCKS = 50
 """Maximum number of blocks that Slack accepts in a message."""
 MAX_BLOCK_CHARS = 3000
 """Maximum number of characters that Slack accepts in the text of a block."""
+
+_TEMPLATE = re.compile(r"\{(?=[{%#])")
+"""What begins a template of Jinja; notifiers render what they are given, and a notebook may have written it."""
 
 _MAX_VALUE_CHARS = 500
 _MAX_VALUES = 20
@@ -61,6 +62,11 @@ class Summary:
     def text(self) -> str:
         """The summary as plain text, one part a line."""
         return "\n".join([self.title, *_lines_of_text(self.parts)])
+
+    @property
+    def slack_text(self) -> str:
+        """The title for Slack's argument ``text``, which notifications show; escaped, as the blocks are."""
+        return _for_slack(self.title, MAX_BLOCK_CHARS)
 
     @property
     def slack_blocks(self) -> list[dict[str, Any]]:
@@ -128,7 +134,7 @@ def _parts(
     notebook, address = _notebook(context, own, left)
     yield Part("Notebook", notebook or address, address)
     yield Part("Run", one_line(str(run.get("run_id") or _read(context, xcom.RUN_ID) or "")))
-    yield Part("Duration", _duration(run))
+    yield Part("Duration", _duration(run, run.get(FIELD) or _read(context, xcom.HISTORY)))
     failure = getattr(own, "failure", None)
     if failure is not None:
         yield Part("Failed in", one_line(failure.cell))
@@ -152,19 +158,31 @@ def _values(outputs: object) -> Iterator[Part]:
         yield Part(one_line(str(name))[:100], _json(value)[:_MAX_VALUE_CHARS])
 
 
-def _duration(reported: Mapping[str, Any]) -> str:
-    from airflow_provider_datalore.api.models import Run
-
+def _duration(reported: Mapping[str, Any], history: object) -> str:
     try:
-        run: Run = Run.model_validate(reported) if reported.get("run_id") else Run(run_id="")
+        took = _seconds(reported)
     except ValueError:
         return ""
-    took = run.duration
     if took is None:
         return ""
-    history = History.read(reported.get(FIELD))
-    usual = history.usual_duration
+    usual = History.read(history).usual_duration
     return in_words(took) + (f" (usually {in_words(usual)})" if usual is not None else "")
+
+
+def _seconds(reported: Mapping[str, Any]) -> float | None:
+    """How long a run took; for an interactive run, which has cells, its cells together.
+
+    :raises ValueError: if it is not a run.
+    """
+    if "cells" in reported:
+        from airflow_provider_datalore.api.interactive import InteractiveRun
+        from airflow_provider_datalore.tasks.interactive_changes import duration_of
+
+        return duration_of(InteractiveRun.model_validate(reported))
+    from airflow_provider_datalore.api.models import Run
+
+    run: Run = Run.model_validate(reported) if reported.get("run_id") else Run(run_id="")
+    return run.duration
 
 
 def _notebook(context: Mapping[str, Any], error: DataloreError | None, left: Mapping[str, Any]) -> tuple[str, str]:
@@ -217,16 +235,20 @@ def _read(context: Mapping[str, Any], key: str) -> Any:
 
 
 def _masked(text: str) -> str:
+    """The text without secrets that Airflow knows, and without templates: an invisible blank separates their braces."""
     from airflow.providers.common.compat.sdk import redact
 
     masked: Any = redact(text)
-    return str(masked)
+    return _TEMPLATE.sub("{\u200b", str(masked))
 
 
 def _masked_part(part: Part) -> Part:
     text = _masked(part.text)
     return Part(
-        part.label, text if len(text) <= _MAX_PART_CHARS else text[:_MAX_PART_CHARS] + "…", part.address, part.is_code
+        _masked(part.label),
+        text if len(text) <= _MAX_PART_CHARS else text[:_MAX_PART_CHARS] + "…",
+        part.address.replace("{", "%7B").replace("}", "%7D"),
+        part.is_code,
     )
 
 

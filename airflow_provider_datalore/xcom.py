@@ -29,6 +29,12 @@ PARAMETERS = "parameters"
 INTERACTIVE_RUN = "interactive_run"
 """The notebook as it was before an interactive run, which identifies the run."""
 
+CODE = "code"
+"""The code that an interactive run executes, compressed, to be compared with that of the next run."""
+
+HISTORY = "history"
+"""What earlier interactive runs of the task tell about its next one; of runs with an id, XCom ``run`` has it."""
+
 ERROR = "error"
 """The error that failed the task, as JSON: ``summary``, ``state``, ``to_do``, ``notebook_url``; also ``cell`` and
 ``exception`` if a cell of the notebook failed."""

@@ -117,6 +117,18 @@ class CellByCell:
             **self.snapshot.resumption(),
         )
 
+    def start_first(self) -> Flow[bool]:
+        """Request the first cell, so that others see that the notebook runs.
+
+        :return: whether the run has ended.
+        :raises DataloreNotebookBusyError: if another user or task has run cells since the snapshot.
+        """
+        if (yield from self._settle()) and self._next is not None and self._failed is None:
+            yield from self._start(self._next)
+        if self._failed is not None or (self._current is None and self._next is None):
+            yield from self._end()
+        return self._is_over
+
     def stop(self) -> None:
         """Start no more cells: the task is being killed."""
         self._is_stopped = True
@@ -160,11 +172,12 @@ class CellByCell:
 
     def interrupted(self, error: DataloreError, last: NotebookState | None) -> None:
         """Add at which cell the run was, and whether that is running."""
+        if error.has_state:
+            return
         at = f"cell {self.report.number(self._current.cell)} of {self.report.total}" if self._current else "the cells"
         error.add_context(f" while running {at} of {self.report.short}.")
-        if not error.has_state:
-            state = RunState.RUNNING if self._current and self._current.is_certain else RunState.MAY_BE_RUNNING
-            error.set_state(state, self.report.url)
+        state = RunState.RUNNING if self._current and self._current.is_certain else RunState.MAY_BE_RUNNING
+        error.set_state(state, self.report.url)
 
     @property
     def _failed(self) -> Cell | None:
@@ -194,6 +207,8 @@ class CellByCell:
         """
         state = yield from self._look()
         found = reached(self.snapshot, state)
+        if self.is_new and (state.kernel.is_busy or found.current or len(found.executed) > self.snapshot.kept_cells):
+            raise self.report.overtaken()
         self._reached = found
         self._executed = {cell.cell_id: cell for cell in found.executed}
         self.report.others(found)

@@ -19,7 +19,7 @@ def numbered(number: int, total: int) -> str:
 
 def started(cell: Cell, number: int, total: int) -> str:
     """The line for a cell that has started, with the first line of its code."""
-    return f"{numbered(number, total)} started{_code(cell)}."
+    return f"{numbered(number, total)} started{_code(cell)}"
 
 
 def ended(cell: Cell, number: int, total: int) -> str:
@@ -49,6 +49,6 @@ def _duration(seconds: float) -> str:
 def _code(cell: Cell) -> str:
     control = cell.control
     if control is not None:
-        return f" (control of variable {cut(one_line(str(control.get('variable'))), _MAX_CODE_CHARS)!r})"
+        return f" (control of variable {cut(one_line(str(control.get('variable'))), _MAX_CODE_CHARS)!r})."
     first = next((line for line in cell.source.splitlines() if line.strip()), "")
-    return f": {cut(one_line(first), _MAX_CODE_CHARS)}" if first else ""
+    return f": {cut(one_line(first), _MAX_CODE_CHARS)}" if first else "."

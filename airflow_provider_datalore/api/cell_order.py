@@ -7,7 +7,7 @@ to it, or in another kernel: the times of both tell which.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -88,6 +88,10 @@ def reached(snapshot: Snapshot, state: NotebookState) -> Reached:
             current = cell
             break
         if not snapshot.has_changed(cell):
+            if _has_no_number(cell) and _any_changed(snapshot, cells, place + 1):
+                # On a server that numbers no executions of controls: a cell below it has run, so it has run as well.
+                executed.append(cell)
+                continue
             break
         others = numbers.between(cell, place)
         if others < 0:
@@ -108,6 +112,16 @@ def reached(snapshot: Snapshot, state: NotebookState) -> Reached:
 def is_at_work(cell: Cell, state: NotebookState) -> bool:
     """Whether a cell is running or waits to run."""
     return state.kernel.is_busy and (cell.is_active or state.kernel.running_cell_id == cell.cell_id)
+
+
+def _has_no_number(cell: Cell) -> bool:
+    """Whether the executions of a cell cannot be told apart."""
+    at = cell.timing.last_executed_at if cell.timing is not None else None
+    return cell.has_ended and cell.execution_count is None and at is None
+
+
+def _any_changed(snapshot: Snapshot, cells: Mapping[str, Cell], first: int) -> bool:
+    return any(snapshot.has_changed(cells[cell_id]) for cell_id in snapshot.required[first:] if cell_id in cells)
 
 
 def _is_later(cell: Cell, other: Cell | None) -> bool:

@@ -15,6 +15,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreError,
     DataloreInteractiveRunTimeoutError,
     DataloreKernelLostError,
+    DataloreNotebookBusyError,
     DataloreSubmissionUnknownError,
     RunState,
 )
@@ -140,6 +141,15 @@ class CellReport:
             to_do=f"Interrupt it in Datalore, or wait for it. {RAISE_LIMIT}",
             notebook_url=self.url,
             state=RunState.RUNNING if current else RunState.MAY_BE_RUNNING,
+        )
+
+    def overtaken(self) -> DataloreNotebookBusyError:
+        """The error for a run that has not begun when others run the notebook."""
+        return DataloreNotebookBusyError(
+            f"Notebook {self.short} is being run by another user or task, so this task has not run it.",
+            to_do='Wait until it is idle, or set when_busy="wait", with which the task waits.',
+            state=RunState.NOT_STARTED,
+            notebook_url=self.url,
         )
 
     def lost(self, cell: Cell, kernel: str) -> DataloreKernelLostError:

@@ -17,7 +17,7 @@ from airflow_provider_datalore.api.interactive import look_at_run
 from airflow_provider_datalore.api.looking import Outcomes, look_for_beginning
 from airflow_provider_datalore.api.notebook_models import ACTIVE_STATUSES, WAITING_STATUS, Cell, CellOutcome
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
-from airflow_provider_datalore.exceptions import DataloreNotFoundError
+from airflow_provider_datalore.exceptions import DataloreApiError, DataloreNotFoundError, DataloreUnauthorizedError
 
 MAX_CELL_LINES = 10
 """Maximum number of cells that ended since the poll before and are logged one by one."""
@@ -37,10 +37,12 @@ class FollowedRun:
 
     :param snapshot: the notebook before the run.
     :param observe: is given what cells have printed; None if that is not to be read.
+    :param is_logged: whether to log which cells start and end.
     """
 
     snapshot: Snapshot
     observe: Observe | None = None
+    is_logged: bool = True
     seen: NotebookState | None = field(default=None, init=False)
     """The state that was read last."""
     _started: set[str] = field(default_factory=set, init=False)
@@ -49,6 +51,7 @@ class FollowedRun:
     _reads_cell: bool = field(default=True, init=False)
     _output_polls: int = field(default=0, init=False)
     _has_printed: bool = field(default=False, init=False)
+    _has_outputs: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         self._numbers = {cell_id: number for number, cell_id in enumerate(self.snapshot.required, start=1)}
@@ -88,11 +91,10 @@ class FollowedRun:
 
         :return: whether it is still running.
         """
-        call = notebook_api.cell_outputs(self.snapshot.notebook, cell.cell_id)
-        try:
-            outcome = notebook_api.read_outcome(call, (yield from notebook_api.request(call)))
-        except DataloreNotFoundError:
-            # It was deleted, or the notebook was: the next request tells.
+        # If there is no usable response, the next request is for the kernel.
+        self._reads_cell = False
+        outcome = yield from self._outputs(cell)
+        if outcome is None:
             return False
         if outcome.execution_status not in ACTIVE_STATUSES:
             self._show(cell.model_copy(update={"execution_status": outcome.execution_status}), outcome)
@@ -126,12 +128,12 @@ class FollowedRun:
             is_followed = cell.cell_id in self._started and self._has_printed
             if is_followed and not outcome.printed_so_far[0]:
                 # This Datalore lists no printed text among the outputs of cells.
-                outcome = (yield from self._last_output(cell)) or outcome
+                outcome = (yield from self._outputs(cell)) or outcome
             self._show(cell, outcome)
             if len(ended) <= MAX_CELL_LINES:
-                log.info("%s", cell_lines.ended(cell, self._numbers[cell.cell_id], len(self._numbers)))
+                self._log(cell_lines.ended(cell, self._numbers[cell.cell_id], len(self._numbers)))
         if len(ended) > MAX_CELL_LINES:
-            log.info("%s", cell_lines.all_ended(ended, self._numbers))
+            self._log(cell_lines.all_ended(ended, self._numbers))
         self._ended.update(cell.cell_id for cell in ended)
         if running is not None and running.is_active and running.execution_status != WAITING_STATUS:
             self._note_start(running)
@@ -142,11 +144,24 @@ class FollowedRun:
         if cell.cell_id not in self._started:
             self._started.add(cell.cell_id)
             self._has_printed = False
-            log.info("%s", cell_lines.started(cell, self._numbers[cell.cell_id], len(self._numbers)))
+            self._log(cell_lines.started(cell, self._numbers[cell.cell_id], len(self._numbers)))
 
-    def _last_output(self, cell: Cell) -> Flow[CellOutcome | None]:
+    def _log(self, line: str) -> None:
+        if self.is_logged:
+            log.info("%s", line)
+
+    def _outputs(self, cell: Cell) -> Flow[CellOutcome | None]:
+        """What a cell has printed; None if it was deleted, or Datalore does not return that. The wait continues."""
+        if not self._has_outputs:
+            return None
         call = notebook_api.cell_outputs(self.snapshot.notebook, cell.cell_id)
         try:
             return notebook_api.read_outcome(call, (yield from notebook_api.request(call)))
+        except DataloreUnauthorizedError:
+            raise
         except DataloreNotFoundError:
+            return None
+        except DataloreApiError as error:
+            self._has_outputs = False
+            self._log(f"The output of cells cannot be read: {error.summary}")
             return None

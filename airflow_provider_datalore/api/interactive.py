@@ -107,14 +107,18 @@ def may_be_joined(snapshot: Snapshot, state: NotebookState) -> bool:
     return False
 
 
-def failed_run(snapshot: Snapshot, state: NotebookState) -> InteractiveRun | None:
-    """The run cell by cell in which a cell failed; None if none failed, or others executed cells in between."""
+def ended_run(snapshot: Snapshot, state: NotebookState) -> InteractiveRun | None:
+    """The run cell by cell, if the notebook shows that it has ended, and that others executed no cells in between."""
     found = reached(snapshot, state)
-    if found.failed is None or found.gaps:
+    required = {cell.cell_id for cell in _required(snapshot, state)}
+    if found.gaps or (found.failed is None and len(found.executed) < len(required)):
         return None
-    cells = tuple(cell.as_executed() for cell in found.executed)
     return InteractiveRun(
-        notebook_id=str(snapshot.notebook), success=False, failed_cell_id=found.failed.cell_id, cells=cells
+        notebook_id=str(snapshot.notebook),
+        success=found.failed is None,
+        failed_cell_id=found.failed.cell_id if found.failed else None,
+        cells=tuple(cell.as_executed() for cell in found.executed),
+        **snapshot.resumption(),
     )
 
 

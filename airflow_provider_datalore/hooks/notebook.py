@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
@@ -14,9 +15,7 @@ from airflow_provider_datalore.api.following import FollowedRun
 from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
 from airflow_provider_datalore.api.waiting import WaitPolicy
 from airflow_provider_datalore.durations import seconds
-from airflow_provider_datalore.exceptions import (
-    DataloreConfigurationError,
-)
+from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreNoResponseError
 from airflow_provider_datalore.hooks.live_output import output_log
 from airflow_provider_datalore.transport.connection import naming_connection
 from airflow_provider_datalore.wording import short_notebook
@@ -36,13 +35,17 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.synchronous import SynchronousHook
 
 
+log = logging.getLogger(__name__)
+
+
 class DataloreNotebook:
     """A notebook on Datalore Cloud, or on-premises 2026.2 or later; returned by :meth:`.DataloreHook.notebook`.
 
     Every method raises ``DataloreNotebookApiMissingError`` if the server has no Notebook API.
 
     ``contacted`` is whether Datalore has given a usable response before: if not, an error that waiting cannot help,
-    such as an unknown host name, is not retried for longer than 15 seconds.
+    such as an unknown host name, is not retried for longer than 15 seconds. ``seen`` is what ``look`` returned last, or
+    None.
 
     :param hook: the hook of the Airflow connection.
     :param notebook: the notebook.
@@ -57,6 +60,7 @@ class DataloreNotebook:
         self.id = notebook
         self.max_outage = seconds(max_outage)
         self.contacted = False
+        self.seen: NotebookState | None = None
         self._running: CellByCell | None = None
 
     @property
@@ -81,7 +85,8 @@ class DataloreNotebook:
 
     def look(self) -> NotebookState:
         """Read the state of the kernel and of all worksheets' cells, with the results of their last executions."""
-        return self.run_flow(partial(looking.look, self.id))
+        self.seen = self.run_flow(partial(looking.look, self.id))
+        return self.seen
 
     def cells(self) -> list[Cell]:
         """Read the cells of all worksheets without their outputs: their code, text and controls."""
@@ -270,6 +275,35 @@ class DataloreNotebook:
             run.observe = output_log(lambda: self.hook.connection, snapshot, lambda: run.seen)
         self.hook.run_flow(waiting.wait_for(run.look, run, policy, paced_from=lambda: run.paced_from))
         return run.outcome
+
+    def start_cells(
+        self,
+        snapshot: Snapshot,
+        *,
+        start_timeout: float | timedelta = defaults.START_TIMEOUT,
+        log_output: bool = True,
+    ) -> InteractiveRun | None:
+        """Request the first cell of a run, which another process continues.
+
+        :param snapshot: the notebook before the run, with the cells to execute.
+        :param start_timeout: as in :meth:`run_cells`.
+        :param log_output: whether to log what that cell prints, if it ends at once; otherwise, the other process does.
+        :return: the run, if it has ended with that cell; otherwise None.
+        :raises DataloreNotebookBusyError: if another user or task has run cells since the snapshot.
+        """
+        from airflow_provider_datalore.api.cell_by_cell import CellByCell
+
+        run = CellByCell(snapshot, seconds(start_timeout), self.url, is_new=True)
+        if log_output:
+            observe = output_log(lambda: self.hook.connection, snapshot, lambda: run.seen)
+            run.observe = lambda cell, *rest: observe(cell, *rest) if cell.has_ended else None
+        try:
+            has_ended = self.hook.run_flow(waiting.retry(run.start_first, 0.0, contacted=True))
+        except DataloreNoResponseError as error:
+            # Whether the cell runs is read from the notebook by the process that continues.
+            log.warning("%s", error.summary)
+            return None
+        return run.outcome if has_ended else None
 
     def stop_cells(self) -> None:
         """Make :meth:`run_cells`, which is running, start no more cells; the one that is running keeps running."""

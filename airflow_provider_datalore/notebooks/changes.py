@@ -13,10 +13,12 @@ from airflow_provider_datalore.api.text import one_line, plain
 from airflow_provider_datalore.notebooks.matching import comparable, matched, own_cells
 from airflow_provider_datalore.notebooks.reading import CodeCell
 from airflow_provider_datalore.notebooks.timing import seconds_of
+from airflow_provider_datalore.wording import LINE_CHARS, cut
 
-_MAX_SHOWN_LINES = 12
-"""Maximum number of changed lines that the text shows."""
-_MAX_SHOWN_CHANGES = 8
+_MAX_TEXT_LINES = 10
+"""Maximum number of lines of the text: it follows the error, which has to stay on the last screen of the log."""
+_MAX_NAMED = 4
+"""Maximum number of parameters and cells that the text names."""
 _MAX_LINE_CHARS = 160
 _MAX_VALUE_CHARS = 80
 _MAX_KEPT_LINES = 200
@@ -32,6 +34,7 @@ class CellChange:
     :param number: its position among all cells, counted from 1: in the later notebook, or of a removed cell in the
         earlier one.
     :param lines: the changed lines, each after a minus or a plus sign and a blank.
+    :param worksheet: its worksheet in an interactive run, counted from 0, if ``number`` is its position there.
     """
 
     number: int
@@ -39,14 +42,15 @@ class CellChange:
     added: bool = False
     removed: bool = False
     lines: tuple[str, ...] = ()
+    worksheet: int = 0
 
     def __str__(self) -> str:
         new = sum(line.startswith("+") for line in self.lines)
         lines = max(new, len(self.lines) - new)
         count = "1 line" if lines == 1 else f"{lines} lines"
-        if self.edited:
-            return f"cell {self.number} was edited ({count})"
-        return f"cell {self.number} is new ({count})" if self.added else f"cell {self.number} was removed ({count})"
+        cell = f"cell {self.number}" + (f" of worksheet {self.worksheet + 1}" if self.worksheet else "")
+        happened = "was edited" if self.edited else "is new" if self.added else "was removed"
+        return f"{cell} {happened} ({count})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Changes:
 
     :param cells: the code cells that differ, in order.
     :param parameters: the parameters that differ, by name; empty also if those of the earlier run are unknown.
-    :param run_id: the id of the earlier run.
+    :param run_id: the id of the earlier run; empty for an interactive run, which has none.
     :param succeeded_at: when it ended; None if unknown.
     :param duration_ratio: how much longer the cells took up to the one that failed: 2.0 is twice as long; None if
         unknown.
@@ -87,38 +91,48 @@ class Changes:
 
     def __str__(self) -> str:
         at = f"{self.succeeded_at:%Y-%m-%d %H:%M} UTC, " if self.succeeded_at else ""
-        since = f"Since the last success ({at}run {one_line(self.run_id)[:40]})"
+        which = at + (f"run {one_line(self.run_id)[:40]}" if self.run_id else "")
+        since = f"Since the last success ({which.rstrip(', ')})" if which else "Since the last success"
         slower = self._slower()
         if self.not_compared and not self.parameters:
             return f"{since}: the code was not compared, because {self.not_compared}."
         if not self.cells and not self.parameters:
             nothing = f"{since}, nothing in the notebook's code or its parameters changed."
             return f"{nothing} {slower[0].upper()}{slower[1:]}." if slower else nothing
-        lines = [*map(str, self.parameters[:_MAX_SHOWN_CHANGES]), *self._shown_cells()]
-        left_out = len(self.parameters[_MAX_SHOWN_CHANGES:]) + len(self.cells[_MAX_SHOWN_CHANGES:])
-        if left_out:
-            lines.append(f"{left_out} more changes")
-        if self.not_compared:
-            lines.append(f"the code was not compared, because {self.not_compared}")
-        elif not self.cells:
-            lines.append("the code is unchanged")
-        elif (first := self.cells[0].number) > 1:
-            lines.append("cell 1 is as before" if first == 2 else f"cells 1 to {first - 1} are as before")
-        if slower:
-            lines.append(slower)
-        return "\n".join([f"{since}:", *(f"  {line}" for line in lines)])
+        lines = [f"{since}:", *self._shown([*self._remarks()])]
+        return "\n".join(cut(line, LINE_CHARS) for line in lines)
 
-    def _shown_cells(self) -> Iterator[str]:
-        left = _MAX_SHOWN_LINES
-        for change in self.cells[:_MAX_SHOWN_CHANGES]:
-            yield str(change)
-            if not change.edited:
-                continue
-            for line in change.lines[:left]:
-                yield f"  {line}"
-            if len(change.lines) > left:
-                yield f"  … {len(change.lines) - left} more lines"
-            left = max(0, left - len(change.lines))
+    def _remarks(self) -> Iterator[str]:
+        """What follows the changes, in one line each."""
+        named = len(self.parameters) + len(self.cells)
+        more = f"{named - _MAX_NAMED} more changes; " if named > _MAX_NAMED else ""
+        if self.not_compared:
+            yield f"{more}the code was not compared, because {self.not_compared}"
+        elif not self.cells:
+            yield f"{more}the code is unchanged"
+        elif (first := self.cells[0].number) > 1 and not self.cells[0].worksheet:
+            yield more + ("cell 1 is as before" if first == 2 else f"cells 1 to {first - 1} are as before")
+        elif more:
+            yield more.rstrip("; ")
+        if slower := self._slower():
+            yield slower
+
+    def _shown(self, remarks: list[str]) -> Iterator[str]:
+        """The changes, with as many lines of edited cells as there is space for, and the remarks."""
+        parameters = self.parameters[:_MAX_NAMED]
+        cells = self.cells[: _MAX_NAMED - len(parameters)]
+        yield from (f"  {each}" for each in parameters)
+        left = _MAX_TEXT_LINES - 1 - len(parameters) - len(cells) - len(remarks)
+        for cell in cells:
+            yield f"  {cell}"
+            lines = cell.lines if cell.edited else ()
+            # A line that says how many are left out takes the space of one of them.
+            shown = lines if len(lines) <= left else lines[: max(0, left - 1)]
+            yield from (f"    {line}" for line in shown)
+            if len(shown) < len(lines) and left > 0:
+                yield f"    … {len(lines) - len(shown)} more lines"
+            left = left - len(lines) if len(shown) == len(lines) else 0
+        yield from (f"  {remark}" for remark in remarks)
 
     def _slower(self) -> str:
         ratio = self.duration_ratio
@@ -191,11 +205,12 @@ def _changes(cells: _Cells) -> Iterator[CellChange]:
             edited=old is not None and new is not None,
             added=old is None,
             removed=new is None,
-            lines=_changed_lines(before, now),
+            lines=changed_lines(before, now),
         )
 
 
-def _changed_lines(before: str, now: str) -> tuple[str, ...]:
+def changed_lines(before: str, now: str) -> tuple[str, ...]:
+    """The lines that differ, each after a minus or a plus sign and a blank; cleaned and bounded."""
     lines = difflib.unified_diff(before.splitlines(), now.splitlines(), n=0, lineterm="")
     changed = [line for line in list(lines)[2:] if not line.startswith("@@")]
     return tuple(f"{line[0]} {plain(line[1:])[:_MAX_LINE_CHARS]}" for line in changed[:_MAX_KEPT_LINES])

@@ -67,8 +67,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         waits for the run then. The outcome of each cell is that of its own request.
     :param resume: whether a later try resumes at the cell that failed, if the kernel is the same and still holds what
         the cells before it computed; otherwise, the notebook runs from the start, and the log says why. Requires
-        ``cell_by_cell`` (and before Airflow 3.3 option ``run_store``). It is dangerous for notebooks that depend on
-        state outside their variables: see "When resuming is dangerous" in the documentation.
+        ``cell_by_cell``, and before Airflow 3.3 option ``run_store``. The guide to runs cell by cell says when this
+        is dangerous.
     :param log_output: whether the log of a task that waits has what the cells print, as they print it; it always has
         which cell has started, and how long each took.
     :param when_edited: as in ``DataloreRunNotebookOperator``.
@@ -324,9 +324,11 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         self, notebook: DataloreNotebook, context: Context, policy: WaitPolicy, *, has_waited: bool = False
     ) -> dict[str, Any]:
         """Run the notebook when nothing else is running in it, and wait for it."""
+        from airflow_provider_datalore.exceptions import DataloreNotebookBusyError
         from airflow_provider_datalore.hooks.live_output import secret_names
         from airflow_provider_datalore.tasks.cell_by_cell import FailureStore, begin_when_idle
         from airflow_provider_datalore.tasks.interactive import busy_error, start_when_idle
+        from airflow_provider_datalore.tasks.interactive_changes import keep_code
         from airflow_provider_datalore.tasks.pushing import push_for_tab
 
         def wait(state: NotebookState) -> None:
@@ -353,7 +355,15 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         snapshot = replace(snapshot, secret=secret_names(parameters))
         self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
         push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
-        return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline), is_new=True)
+        keep_code(notebook, context)
+        try:
+            return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline), is_new=True)
+        except DataloreNotebookBusyError as error:
+            if self.when_busy == "fail":
+                raise
+            self.log.info("%s", error.summary)
+        self._store(context).forget()
+        return self._run_when_idle(notebook, context, policy)
 
     def _wait(
         self,
@@ -367,13 +377,17 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     ) -> dict[str, Any]:
         from airflow_provider_datalore.api.interactive import InteractiveRun, is_over
 
-        if self.deferrable and (snapshot.by_cell or not is_over(snapshot, notebook.look())):
+        options: dict[str, Any] = {"start_timeout": self.start_timeout, "log_output": self.log_output}
+        ended = None
+        if self.deferrable and snapshot.by_cell and is_new:
+            ended = notebook.start_cells(snapshot, **options)
+        if self.deferrable and ended is None and (snapshot.by_cell or not is_over(snapshot, notebook.look())):
             text = snapshot.to_text()
             self._defer(notebook, text, policy, "execute_complete", from_earlier_try=from_earlier_try)
 
-        options: dict[str, Any] = {"start_timeout": self.start_timeout, "log_output": self.log_output}
-
         def outcome() -> InteractiveRun:
+            if ended is not None:
+                return ended
             self._waiting_for = notebook, snapshot
             if snapshot.by_cell:
                 run = notebook.run_cells(snapshot, policy, is_new=is_new, **options)
@@ -448,7 +462,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
         try:
             with session_stopped_after(notebook, snapshot, self.stop_session_after, unless=lambda: self._resumes_at):
-                run = deliver_interactive(finished(), notebook, context)
+                run = deliver_interactive(finished(), notebook, context, self.parameters)
                 if self.update_report is not None:
                     notebook.publish_report(self.update_report)
         except (

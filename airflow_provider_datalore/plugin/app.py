@@ -107,9 +107,16 @@ def show(task: FoundTask, key: Key, user: UserId, request: Request) -> HTMLRespo
 
 @app.get(TASK_PATH + "/state", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
 def state(task: FoundTask, user: UserId) -> JSONResponse:
-    """The state, which an open tab polls; it reloads when ``version`` changes."""
+    """The state, which an open tab polls: it loads the page again when ``layout`` changes, and otherwise shows the
+    progress of the run in place when ``version`` changes.
+    """
     view = TabView.of(task, user)
-    return JSONResponse({"version": view.version, "state": view.state})
+    content = {"version": view.version, "layout": view.layout, "state": view.state}
+    if view.interactive is not None and view.interactive.progress is not None:
+        content["progress"] = templates.get_template("progress.html").render(view=view)
+        content["notice"] = view.notice
+        content["cells"] = view.interactive.cells
+    return JSONResponse(content)
 
 
 @app.get(TASK_PATH + "/notebook", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])

@@ -10,6 +10,7 @@ from airflow_provider_datalore.api.interactive import InteractiveRun, Stage, fai
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.api.text import one_line
 from airflow_provider_datalore.exceptions import DataloreError
+from airflow_provider_datalore.plugin.progress import Progress
 from airflow_provider_datalore.plugin.tasks import NotebookTask
 from airflow_provider_datalore.run_state import RunState
 
@@ -36,6 +37,7 @@ class InteractiveStatus:
     :param text: what is known, in a sentence or two.
     :param cells: the number of cells that have run, such as ``3 of 10``; empty if unknown.
     :param failed_cell: the position of the cell that failed, counted from 1; empty if there is none.
+    :param progress: the cells with their states and their output; None if they are not known.
     """
 
     state: str
@@ -43,6 +45,7 @@ class InteractiveStatus:
     text: str
     cells: str = ""
     failed_cell: str = ""
+    progress: Progress | None = None
 
 
 def snapshot_of(task: NotebookTask, notebook_id: str) -> Snapshot | None:

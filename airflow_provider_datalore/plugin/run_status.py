@@ -65,6 +65,18 @@ def reported_run(task: NotebookTask) -> Run | None:
         return None
 
 
+def seconds_of_cells(task: NotebookTask) -> float | None:
+    """How long the cells of an interactive run took together; None if that is unknown."""
+    from airflow_provider_datalore.api.interactive import InteractiveRun
+    from airflow_provider_datalore.tasks.interactive_changes import duration_of
+
+    reported: Mapping[str, Any] = task.reported_run or {}
+    try:
+        return duration_of(InteractiveRun.model_validate(reported)) if "cells" in reported else None
+    except ValidationError:
+        return None
+
+
 def no_connection(task: NotebookTask) -> str:
     """Why nothing is known of a run if the connection is not known."""
     if not task.has_started:

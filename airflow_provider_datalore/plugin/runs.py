@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,9 +11,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import settings
-from airflow_provider_datalore.api import looking, run_api
+from airflow_provider_datalore.api import run_api
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
-from airflow_provider_datalore.api.snapshots import NotebookState
+from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.api.workspace_api import Report
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -27,6 +26,7 @@ from airflow_provider_datalore.notebooks import limited
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 from airflow_provider_datalore.plugin.cache import BoundedCache
 from airflow_provider_datalore.plugin.limits import Bulkhead
+from airflow_provider_datalore.plugin.live_runs import LiveRun
 from airflow_provider_datalore.plugin.packed_notebooks import packed
 from airflow_provider_datalore.plugin.published_reports import published_reports
 from airflow_provider_datalore.plugin.render import EXIT_PAGE_TOO_LARGE, HOW_TO_INSTALL
@@ -69,7 +69,7 @@ FINISHED_RUN_TTL = 600.0
 _REMOVAL_HINT = "Datalore may remove the artifacts of old runs; artifacts_to=… on the task copies them to your storage."
 
 _runs: BoundedCache[Run] = BoundedCache(1000)
-_notebooks: BoundedCache[tuple[NotebookState, float]] = BoundedCache(1000)
+_live_runs: BoundedCache[LiveRun] = BoundedCache(200)
 _reports: BoundedCache[tuple[Report, ...]] = BoundedCache(1000)
 _unreachable: BoundedCache[str] = BoundedCache(1000)
 _pages: BoundedCache[bytes] = BoundedCache(64 * 1024 * 1024, len)
@@ -146,27 +146,24 @@ class TabClient:
             )
         return run
 
-    def notebook_state(self, notebook: NotebookId, run: Hashable) -> NotebookState:
-        """The present state of a notebook; the cells are requested only if another cell is running than before.
+    def live_run(self, snapshot: Snapshot) -> tuple[NotebookState, Mapping[str, str]]:
+        """The present state of a notebook that runs interactively, and what its cells have printed, by their ids.
 
-        :param run: identifies the interactive run: in the next one, the same cell may be running.
+        :param snapshot: the notebook before the run, which identifies the run: in the next one, the same cell may run.
         :raises DataloreError: if Datalore does not return it, or has no Notebook API.
         """
-        key = (*self._key, str(notebook), run)
+        key = (*self._key, snapshot.to_text())
         recent_error = _unreachable.get(key)
         if recent_error is not None:
             raise DataloreUnavailableError(recent_error)
-        last, read_at = _notebooks.get(key) or (None, 0.0)
-        if last is not None and time.monotonic() - read_at < RUNNING_RUN_TTL:
-            return last
+        live = _live_runs.get(key) or LiveRun(snapshot)
+        _live_runs.put(key, live, FINISHED_RUN_TTL)
         try:
             with self._client() as client:
-                state = run_flow(looking.look(notebook, last), client)
+                return live.look(client, RUNNING_RUN_TTL)
         except DataloreUnavailableError as error:
             _unreachable.put(key, str(error), UNREACHABLE_TTL)
             raise
-        _notebooks.put(key, (state, time.monotonic()), FINISHED_RUN_TTL)
-        return state
 
     def page(self, run: Run, theme: str) -> bytes:
         """The executed notebook of a finished run as an HTML page, compressed with gzip.

@@ -15,6 +15,7 @@ from airflow_provider_datalore import defaults, xcom
 from airflow_provider_datalore.plugin import triggerers, xcoms
 from airflow_provider_datalore.plugin.task_errors import TaskError
 from airflow_provider_datalore.plugin.task_key import TaskKey
+from airflow_provider_datalore.tasks.history import FIELD, History
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -29,7 +30,7 @@ _SHOWN_ERROR_STATES = _FAILED_STATES | {"skipped"}
 """A sensor with ``soft_fail`` is skipped by an error. XComs of a try that is running again are not yet deleted."""
 
 
-_XCOMS = (xcom.RUN_ID, xcom.RUN, xcom.PARAMETERS, xcom.INTERACTIVE_RUN, xcom.ERROR)
+_XCOMS = (xcom.RUN_ID, xcom.RUN, xcom.PARAMETERS, xcom.INTERACTIVE_RUN, xcom.HISTORY, xcom.ERROR)
 
 
 class TaskKind(enum.Enum):
@@ -59,9 +60,11 @@ class NotebookTask:
         task.
     :param team: the team that owns the connection; None for a connection of all teams.
     :param reported_run: XCom ``run``: the finished run as the task received it.
+    :param history: what this run and the earlier ones of the task left for the next; see :mod:`.history`.
     :param kind: what it does with Datalore.
     :param snapshot: XCom ``interactive_run``: the notebook before this try's interactive run; None before that.
     :param error: the error that failed this try; None if it has not failed, or not with an error of this package.
+    :param usual_duration: seconds that its run usually takes; None if it has ended, or too few have succeeded before.
     :param is_abandoned: whether it is deferred, and no triggerer is alive that would resume it.
     """
 
@@ -78,10 +81,12 @@ class NotebookTask:
     run_id: str | None = None
     team: str | None = None
     reported_run: Mapping[str, Any] | None = None
+    history: Mapping[str, Any] | None = None
     kind: TaskKind = TaskKind.RUN
     snapshot: str | None = None
     error: TaskError | None = None
     is_abandoned: bool = False
+    usual_duration: float | None = None
 
     @property
     def is_unfinished(self) -> bool:
@@ -152,11 +157,19 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
         run_id=_text(run_id),
         team=_team(key.dag_id, session),
         reported_run=reported_run if isinstance(reported_run, Mapping) else None,
+        history=_history(reported_run, pushed.get(xcom.HISTORY)),
         kind=_kind({*rendered} or _field_names(instance, session)),
         snapshot=_json_text(pushed.get(xcom.INTERACTIVE_RUN)),
         error=TaskError.read(pushed.get(xcom.ERROR)) if state in _SHOWN_ERROR_STATES else None,
         is_abandoned=state == "deferred" and not triggerers.any_is_alive(session),
+        usual_duration=_usual_duration(key, session) if state in _UNFINISHED_STATES else None,
     )
+
+
+def _history(reported_run: object, of_interactive_runs: object) -> Mapping[str, Any] | None:
+    found = reported_run.get(FIELD) if isinstance(reported_run, Mapping) else None
+    found = found or of_interactive_runs
+    return found if isinstance(found, Mapping) else None
 
 
 def _first_start(instance: Any, session: Session) -> datetime | None:
@@ -173,6 +186,12 @@ def _first_start(instance: Any, session: Session) -> datetime | None:
         )
     )
     return min((date for date in (earlier, instance.start_date) if date is not None), default=None)
+
+
+def _usual_duration(key: TaskKey, session: Session) -> float | None:
+    """Seconds that a run of the task usually takes, as its last one has recorded it."""
+    latest = xcoms.latest(key, xcom.RUN, session)
+    return History.read(latest.get(FIELD)).usual_duration if isinstance(latest, Mapping) else None
 
 
 def _rendered_fields(key: TaskKey, session: Session) -> Mapping[str, Any] | None:

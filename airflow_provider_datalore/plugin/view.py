@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from airflow_provider_datalore.api.filenames import distinct_names
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.durations import in_words
 from airflow_provider_datalore.exceptions import DataloreError
+from airflow_provider_datalore.hooks.live_output import without_secrets
 from airflow_provider_datalore.plugin import interactive, run_status
 from airflow_provider_datalore.plugin.interactive import KNOWN_STATES, InteractiveStatus
+from airflow_provider_datalore.plugin.progress import progress_of
 from airflow_provider_datalore.plugin.run_status import RunStatus
 from airflow_provider_datalore.plugin.runs import Links, TabClient
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
 from airflow_provider_datalore.run_state import RunState
+from airflow_provider_datalore.tasks.history import History
 
 _MAX_VALUE_CHARS = 300
 """Maximum number of characters that are shown of a parameter's name or value."""
@@ -93,7 +97,10 @@ class TabView:
             status = interactive.not_requested(task)
         else:
             try:
-                status = interactive.seen(snapshot, datalore.notebook_state(notebook, snapshot.to_text()))
+                state, printed = datalore.live_run(snapshot)
+                mask = partial(without_secrets, connection=datalore.connection, snapshot=snapshot, state=state)
+                progress = progress_of(snapshot, state, printed, mask)
+                status = replace(interactive.seen(snapshot, state), progress=progress)
             except DataloreError as error:
                 status, problem = interactive.not_seen(), str(error)
         return cls(status.state, status.label, task, problem=problem, links=links, interactive=status)
@@ -108,12 +115,19 @@ class TabView:
     @property
     def version(self) -> str:
         """Changes whenever the content of the tab changes."""
+        shown = self.interactive
+        progress: list[object] = [shown.text, shown.cells, shown.failed_cell] if shown else []
+        if shown and shown.progress:
+            progress.append(shown.progress.content)
+        return _digest([self.layout, progress])
+
+    @property
+    def layout(self) -> str:
+        """Changes when more than the progress of the run changes: then an open tab loads the whole page again."""
         task, shown = self.task, self.interactive
-        progress = [shown.text, shown.cells, shown.failed_cell] if shown else []
-        ids = [task.state, task.run_id, task.try_number]
+        has_progress = shown is not None and shown.progress is not None
         texts = [self.state, self.label, self.problem, self.task_problem, self.to_do, self.warning]
-        content = json.dumps([*texts, *progress, *ids], default=str)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        return _digest([*texts, task.state, task.run_id, task.try_number, has_progress])
 
     @property
     def has_notebook(self) -> bool:
@@ -180,6 +194,27 @@ class TabView:
         return label, in_words(((datetime.now(UTC) if since else times[1]) - times[0]).total_seconds()), since
 
     @property
+    def usual(self) -> str:
+        """How long a run of the task usually takes; empty if unknown."""
+        usual = self.task.usual_duration if self.refreshes else self._runs_before.usual_duration
+        return "" if usual is None else in_words(usual)
+
+    @property
+    def is_unusual(self) -> bool:
+        """Whether the run has ended and took far longer than usual."""
+        took = self._run_duration
+        return not self.refreshes and took is not None and self._runs_before.is_unusual(took)
+
+    @property
+    def _runs_before(self) -> History:
+        """What the task, when it had ended, remembered of the runs before."""
+        return History.read(self.task.history).without_last(self._run_duration)
+
+    @property
+    def _run_duration(self) -> float | None:
+        return self.run.duration if self.run is not None else run_status.seconds_of_cells(self.task)
+
+    @property
     def parameters(self) -> Iterable[tuple[str, str]]:
         """The parameters of the notebook, shortened."""
         for name, value in list(self.task.parameters.items())[:_MAX_PARAMETERS]:
@@ -202,3 +237,7 @@ class TabView:
         if not self.has_notebook or self.run is None:
             return []
         return list(enumerate(distinct_names(artifact.name for artifact in self.run.artifacts)))
+
+
+def _digest(content: list[object]) -> str:
+    return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import xcom
@@ -38,6 +39,26 @@ def read(key: TaskKey, names: Iterable[str], session: Session) -> Mapping[str, A
         )
     )
     return decoded({row.key: row.text for row in rows}, names)
+
+
+def latest(key: TaskKey, name: str, session: Session) -> Any:
+    """The XCom that this task (and map index) pushed last in another DAG run; None if there is none."""
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import select
+
+    run_id = session.scalar(
+        select(XComModel.run_id)
+        .where(
+            XComModel.dag_id == key.dag_id,
+            XComModel.task_id == key.task_id,
+            XComModel.map_index == key.map_index,
+            XComModel.key == name,
+            XComModel.run_id != key.run_id,
+        )
+        .order_by(XComModel.timestamp.desc())
+        .limit(1)
+    )
+    return None if run_id is None else read(replace(key, run_id=run_id), [name], session).get(name)
 
 
 def decoded(texts: Mapping[str, str], names: Iterable[str]) -> Mapping[str, Any]:

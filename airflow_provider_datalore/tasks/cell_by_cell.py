@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore.api.resuming import Left
 from airflow_provider_datalore.exceptions import DataloreError
-from airflow_provider_datalore.tasks.kernel_check import next_number
+from airflow_provider_datalore.tasks.kernel_check import is_left, next_number, remove
 from airflow_provider_datalore.tasks.run_store import RunStore, fingerprint
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
     from airflow_provider_datalore.api.waiting import WaitPolicy
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+
+HANDOVER_TIME = 20.0
+"""Seconds within which a task that defers, or whose triggerer was replaced, starts its next cell."""
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +53,16 @@ def begin_when_idle(
         state = notebook.look()
         settings = notebook.settings_for(parameters, state)
         if not state.kernel.is_busy and (has_waited or notebook.is_idle(state, policy.poll_interval)):
-            break
+            if (seconds := _unfinished(state, time.time())) <= 0:
+                break
+            log.info("A run of notebook %s may be unfinished; waiting for it for up to %.0f s.", notebook.id, seconds)
+            time.sleep(min(seconds, policy.poll_interval))
+            continue
         wait(state)
         has_waited = True
+    if failures is not None and is_left(state):
+        remove(notebook)
+        state = notebook.look()
     if parameters:
         log.info("Parameters: %s", shown_parameters(parameters))
     left = failures.find(notebook, state, parameters) if failures is not None else None
@@ -73,6 +83,20 @@ def begin_when_idle(
         log_start_over("the kernel is another one, or cannot be recognized: it counts its executions from 1 again")
     state = notebook.set_controls(settings, policy) if settings else state
     return Snapshot.take(notebook.id, state, settings).cell_by_cell(state, try_number=try_number, began=time.time())
+
+
+def _unfinished(state: NotebookState, now: float) -> float:
+    """Seconds for which to wait, since another task may be in the middle of a run while nothing is running.
+
+    It is deferring then, or its triggerer has just been replaced: the last cell that was executed succeeded, and is not
+    the last one of the notebook.
+    """
+    cells = [cell for cell in state.cells if cell.runs_by_itself]
+    latest = max(cells, key=lambda cell: cell.execution_count or 0, default=None)
+    quiet = state.quiet_for(now)
+    if latest is None or not latest.execution_count or latest.has_failed or latest is cells[-1] or quiet is None:
+        return 0.0
+    return HANDOVER_TIME - quiet if quiet >= 0 else 0.0
 
 
 def log_start_over(reason: str) -> None:

@@ -221,7 +221,7 @@ def interactive_run_after_lost_trigger(
     :raises DataloreError: if it has not ended and the trigger failed.
     """
     from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT
-    from airflow_provider_datalore.api.interactive import InteractiveRun, Stage, check_own, is_over, stage
+    from airflow_provider_datalore.api.interactive import InteractiveRun, Stage, check_own, ended_run, is_over, stage
     from airflow_provider_datalore.api.snapshots import Snapshot
     from airflow_provider_datalore.exceptions import DataloreInteractiveRunTimeoutError
 
@@ -233,7 +233,9 @@ def interactive_run_after_lost_trigger(
         except DataloreError as error:
             reported = f"The outcome of its run cannot be determined ({error.summary})"
         else:
-            if is_over(before, seen):
+            if before.by_cell and (ended := ended_run(before, seen)) is not None:
+                return ended
+            if not before.by_cell and is_over(before, seen):
                 check_own(before, seen)
                 return InteractiveRun.of(before, seen)
             reached = stage(before, seen)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,8 @@ UNUSUAL = 3.0
 _MAX_DURATIONS = 10
 _MIN_DURATIONS = 3
 """Minimum number of runs from which a usual time is derived."""
-_MIN_UNUSUAL_SECONDS = 60.0
-"""A run that takes less is never reported as unusually long: the start of a machine makes the difference."""
+_MIN_DIFFERENCE_SECONDS = 1.0
+"""Minimum number of seconds that an unusually long run takes more than usual: what takes no time is not measured."""
 _MAX_PARAMETERS_CHARS = 2000
 
 log = logging.getLogger(__name__)
@@ -42,11 +42,14 @@ class LastSuccess:
     :param run_id: its id.
     :param ended_at: when it ended; None if unknown.
     :param parameters: its parameters, with the secrets that Airflow knows masked; None if unknown.
+    :param code: the code that it executed, see :mod:`.stored_code`; empty if unknown, as for a run with an id, whose
+        executed notebook has it.
     """
 
     run_id: str
     ended_at: datetime | None = None
     parameters: Mapping[str, Any] | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +73,34 @@ class History:
     def is_unusual(self, seconds: float) -> bool:
         """Whether a run that takes so long takes far longer than usual."""
         usual = self.usual_duration
-        return usual is not None and seconds > max(UNUSUAL * usual, _MIN_UNUSUAL_SECONDS)
+        return usual is not None and seconds > UNUSUAL * usual and seconds - usual >= _MIN_DIFFERENCE_SECONDS
 
     def after(self, run: Run, parameters: Mapping[str, Any] | None) -> History:
         """The history with this run, which has ended.
 
         :param parameters: its parameters, masked; None if unknown.
         """
-        if not run.succeeded:
-            return self
-        took = run.duration
+        return (
+            self.after_success(LastSuccess(run.run_id, run.end_time, parameters), run.duration)
+            if run.succeeded
+            else self
+        )
+
+    def after_success(self, last: LastSuccess, took: float | None) -> History:
+        """The history with a run that has succeeded.
+
+        :param took: how long it took, in seconds; None if unknown.
+        """
+        parameters = last.parameters
         durations = self.durations if took is None else (*self.durations, round(took, 1))[-_MAX_DURATIONS:]
         if parameters is not None and len(repr(parameters)) > _MAX_PARAMETERS_CHARS:
             parameters = None
-        return History(durations, LastSuccess(run.run_id, run.end_time, parameters))
+        return History(durations, replace(last, parameters=parameters))
+
+    def without_last(self, took: float | None) -> History:
+        """The history as it was before the last run, if that one took so long: else the history itself."""
+        is_last = took is not None and self.durations[-1:] == (round(took, 1),)
+        return replace(self, durations=self.durations[:-1]) if is_last else self
 
     def to_json(self) -> dict[str, Any]:
         """The history as JSON."""
@@ -95,6 +112,7 @@ class History:
                 "run_id": last.run_id,
                 "ended_at": last.ended_at.isoformat() if last.ended_at else None,
                 "parameters": None if last.parameters is None else dict(last.parameters),
+                **({"code": last.code} if last.code else {}),
             }
         )
         return {"durations": list(self.durations), "last_success": described}
@@ -114,14 +132,23 @@ def earlier_runs(context: Context) -> History:
 
     To be read before the task pushes XCom ``run`` itself.
     """
+    earlier = _earlier(context, xcom.RUN)
+    return History.read(earlier.get(FIELD)) if isinstance(earlier, Mapping) else History()
+
+
+def earlier_interactive_runs(context: Context) -> History:
+    """The same for a task whose runs are interactive; to be read before it pushes XCom ``history``."""
+    return History.read(_earlier(context, xcom.HISTORY))
+
+
+def _earlier(context: Context, key: str) -> Any:
     from airflow_provider_datalore.tasks.own_xcoms import earlier_xcom
 
     try:
-        earlier = earlier_xcom(context, xcom.RUN)
+        return earlier_xcom(context, key)
     except Exception as error:
         log.debug("Could not read the earlier runs of this task: %s", error)
-        return History()
-    return History.read(earlier.get(FIELD)) if isinstance(earlier, Mapping) else History()
+        return None
 
 
 def masked_parameters(parameters: object) -> dict[str, Any] | None:
@@ -143,13 +170,16 @@ def masked_parameters(parameters: object) -> dict[str, Any] | None:
     return masked if isinstance(masked, dict) and reserved_key(masked) is None else None
 
 
-def report_unusual_duration(run: Run, history: History) -> None:
-    """Log that a run took far longer than usual."""
-    took, usual = run.duration, history.usual_duration
+def report_unusual_duration(run: str, took: float | None, history: History) -> None:
+    """Log that a run took far longer than usual.
+
+    :param run: which run, as the beginning of a sentence.
+    """
+    usual = history.usual_duration
     if took is not None and usual is not None and history.is_unusual(took):
         log.warning(
-            "Run %s took %s, which is %.1f times as long as usual: %s.",
-            run.run_id,
+            "%s took %s, which is %.1f times as long as usual: %s.",
+            run,
             in_words(took),
             took / max(usual, 1.0),
             in_words(usual),
@@ -157,14 +187,17 @@ def report_unusual_duration(run: Run, history: History) -> None:
 
 
 def _last_success(value: object) -> LastSuccess | None:
-    if not isinstance(value, Mapping) or not isinstance(run_id := value.get("run_id"), str) or not run_id:
+    if not isinstance(value, Mapping) or not isinstance(run_id := value.get("run_id"), str):
         return None
-    ended_at, parameters = value.get("ended_at"), value.get("parameters")
+    ended_at, parameters, code = value.get("ended_at"), value.get("parameters"), value.get("code")
+    code = code if isinstance(code, str) else ""
+    if not run_id and not isinstance(ended_at, str):
+        return None
     try:
         ended = datetime.fromisoformat(ended_at) if isinstance(ended_at, str) else None
     except ValueError:
         ended = None
-    return LastSuccess(run_id, ended, parameters if isinstance(parameters, Mapping) else None)
+    return LastSuccess(run_id, ended, parameters if isinstance(parameters, Mapping) else None, code)
 
 
 def _is_duration(value: object) -> bool:

@@ -19,6 +19,11 @@ from airflow_provider_datalore.exceptions import (
     RunState,
 )
 from airflow_provider_datalore.tasks.explaining import failure_lines, masked
+from airflow_provider_datalore.tasks.history import (
+    earlier_interactive_runs,
+    masked_parameters,
+    report_unusual_duration,
+)
 from airflow_provider_datalore.tasks.pushing import push_for_tab
 from airflow_provider_datalore.wording import short_notebook
 
@@ -109,7 +114,7 @@ def run_of_earlier_try(
     :param requested: the fingerprint of the present arguments.
     :param keep: is given a run cell by cell in which a cell failed, after the task was killed.
     """
-    from airflow_provider_datalore.api.interactive import failed_run, may_be_joined
+    from airflow_provider_datalore.api.interactive import ended_run, may_be_joined
     from airflow_provider_datalore.api.snapshots import Snapshot
 
     text = store.recall(notebook.id, lambda: requested)
@@ -122,8 +127,8 @@ def run_of_earlier_try(
         return snapshot
     log.info("The interactive run of an earlier try did not succeed; starting a new run.")
     store.forget()
-    if snapshot.by_cell and (failed := failed_run(snapshot, state)) is not None:
-        keep(snapshot, failed)
+    if snapshot.by_cell and (ended := ended_run(snapshot, state)) is not None:
+        keep(snapshot, ended)
     return None
 
 
@@ -170,14 +175,22 @@ def session_stopped_after(
             _stop_session(notebook, snapshot)
 
 
-def deliver_interactive(run: InteractiveRun, notebook: DataloreNotebook, context: Context) -> InteractiveRun:
-    """Push XCom ``run``, and raise the error of a failed run.
+def deliver_interactive(
+    run: InteractiveRun, notebook: DataloreNotebook, context: Context, parameters: object = None
+) -> InteractiveRun:
+    """Push XComs ``run`` and ``history``, and raise the error of a failed run.
 
+    :param parameters: the parameters of the run.
     :return: the run, if it succeeded.
     :raises DataloreInteractiveRunFailedError: if it failed; describes the cell that failed.
     """
+    from airflow_provider_datalore.tasks.interactive_changes import duration_of, history_after, since_last_success
+
     metrics.run_ended(notebook.hook.datalore_conn_id, notebook.hook.operator, success=run.success)
+    earlier, values = earlier_interactive_runs(context), masked_parameters(parameters or {})
     push_for_tab(context, xcom.RUN, run.to_json())
+    push_for_tab(context, xcom.HISTORY, history_after(run, earlier, context, values).to_json())
+    report_unusual_duration("The interactive run", duration_of(run), earlier)
     if run.success:
         log.info("The interactive run of notebook %s succeeded: %d cells.", run.notebook_id, len(run.cells))
         return run
@@ -186,6 +199,7 @@ def deliver_interactive(run: InteractiveRun, notebook: DataloreNotebook, context
     raise DataloreInteractiveRunFailedError(
         "\n".join([summary or f"The interactive run of {short_notebook(run.notebook_id)} failed.", *reason]),
         failure=failure,
+        changes=since_last_success(run, notebook, context, earlier.last_success, values),
         notebook_id=run.notebook_id,
         state=RunState.FAILED,
         notebook_url=notebook.url,

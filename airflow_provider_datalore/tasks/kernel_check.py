@@ -14,6 +14,7 @@ from airflow_provider_datalore.api import notebook_api
 from airflow_provider_datalore.exceptions import DataloreError, DataloreNotFoundError
 
 if TYPE_CHECKING:
+    from airflow_provider_datalore.api.notebook_models import Cell
     from airflow_provider_datalore.api.snapshots import NotebookState
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
@@ -44,14 +45,23 @@ def next_number(notebook: DataloreNotebook, state: NotebookState) -> int | None:
     return number
 
 
+def is_left(state: NotebookState) -> bool:
+    """Whether a try that was killed has left the cell of this module in the notebook."""
+    return any(_is_own(cell) for cell in state.cells)
+
+
 def remove(notebook: DataloreNotebook) -> None:
-    """Delete the cell of this module, if one is there: also one of a try that was killed. Never fails."""
+    """Delete the cell of this module, if one is there. Never fails."""
     try:
         for cell in notebook.cells():
-            if cell.cell_type == "CODE" and cell.source.endswith(_TEXT):
+            if _is_own(cell):
                 try:
                     notebook.send(notebook_api.delete_cell(notebook.id, cell.cell_id))
                 except DataloreNotFoundError:
                     log.debug("The cell is gone already.")
     except DataloreError as error:
         log.warning("Delete the cell of notebook %s that ends with %r. %s", notebook.id, _TEXT, error.summary)
+
+
+def _is_own(cell: Cell) -> bool:
+    return cell.cell_type == "CODE" and cell.source.endswith(_TEXT)

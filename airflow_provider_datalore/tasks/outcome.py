@@ -138,7 +138,7 @@ def deliver(
     values = masked_parameters(parameters)
     earlier = earlier_runs(context)
     push_for_tab(context, xcom.RUN, {**run.to_json(), FIELD: earlier.after(run, values).to_json()})
-    report_unusual_duration(run, earlier)
+    report_unusual_duration(f"Run {run.run_id}", run.duration, earlier)
     if (notebook := run.executed_notebook) is not None:
         try:
             push_link(context, xcom.EXECUTED_NOTEBOOK_URL, _artifact_url(notebook, hook, public_url))

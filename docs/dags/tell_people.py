@@ -16,7 +16,7 @@ def tell_slack(context: Any) -> None:
     from airflow_provider_datalore.summary import summarize
 
     summary = summarize(context)
-    SlackNotifier(channel="#reports", text=summary.title, blocks=summary.slack_blocks).notify(context)
+    SlackNotifier(channel="#reports", text=summary.slack_text, blocks=summary.slack_blocks).notify(context)
 
 
 # [END slack]
@@ -35,12 +35,25 @@ def send_mail(context: Any) -> None:
 # [END mail]
 
 
+# [START apprise]
+def tell_others(context: Any) -> None:
+    from airflow.providers.apprise.notifications.apprise import AppriseNotifier
+
+    from airflow_provider_datalore.summary import summarize
+
+    summary = summarize(context)
+    AppriseNotifier(title=summary.title, body=summary.text).notify(context)
+
+
+# [END apprise]
+
+
 with DAG("tell_people", schedule=None) as dag:
     # [START task]
     DataloreRunNotebookOperator(
         task_id="report",
         notebook_id="me/daily_sales",
         on_success_callback=tell_slack,
-        on_failure_callback=[tell_slack, send_mail],
+        on_failure_callback=[tell_slack, send_mail, tell_others],
     )
     # [END task]

@@ -16,7 +16,7 @@ def test_a_clear_does_not_run_the_first_cells_again(airflow: SharedAirflow, emul
     task = Task(airflow, YEARLY_REPORT, airflow.trigger(YEARLY_REPORT, {}), "report")
     task.wait_until("failed")
     last = notebook.cells()[-1]
-    assert "NameError: name 'revenu' is not defined" in task.log()
+    task.wait_for_log("NameError: name 'revenu' is not defined")
     notebook.json("cell/edit", cellId=last["cellId"], newContent=last["source"].replace("revenu ", "revenue "))
     task.clear()
     task.wait_until("success", try_number=2)
@@ -25,5 +25,5 @@ def test_a_clear_does_not_run_the_first_cells_again(airflow: SharedAirflow, emul
     assert (run["resumed_at"], run["kept"]) == (5, 4)
     # 5 is the execution that failed, 6 the check of the kernel.
     assert [cell["execution_count"] for cell in run["cells"]] == [1, 2, 3, 4, 7]
-    assert "resumed at cell 5 of 5; cells 1 to 4 are of try 1, " in task.log(try_number=2)
+    task.wait_for_log("resumed at cell 5 of 5; cells 1 to 4 are of try 1, ", try_number=2)
     assert "Mean of a month: " in notebook.outcome(5)["stdout"]

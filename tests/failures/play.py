@@ -106,5 +106,7 @@ def open_log(airflow: SharedAirflow, page: Page, run_id: str, failure: Failure) 
     else:
         page.goto(f"{airflow.url}/dags/{DAG_ID}/runs/{quote(run_id)}/tasks/{failure.task_id}?try_number=1")
     page.get_by_text("Task failed with exception").last.wait_for(timeout=SHOWN)
-    page.get_by_text(re.compile("Post (Execute|task execution logs)")).last.wait_for(timeout=SHOWN)
+    page.get_by_text(re.compile("Post (Execute|task execution logs)")).locator("visible=true").last.wait_for(
+        timeout=SHOWN
+    )
     return settled_text(page)

@@ -52,7 +52,7 @@ from pathlib import Path
 
 with Path("%FOLDER%", "{name}.ran").open("a") as ran:
     print({number}, file=ran)
-value = {value}
+v{number} = {value}
 """
 _HOLD = """
 print("held in cell {number}", flush=True)
@@ -133,10 +133,10 @@ class FaultyDatalore:
         """
         cells = []
         for number in range(1, count + 1):
-            value = "value + 1" if number > 1 else "1"
+            value = f"v{number - 1} + 1" if number > 1 else "1"
             source = _RAN + (_HOLD if number == held else "") + (_FAIL if number == fails else "")
             if number == count:
-                source += f"assert value == {count}\n"
+                source += f"assert v{count} == {count}\n"
             source = source.replace("{name}", name).replace("{number}", str(number)).replace("{value}", value)
             cell = code(source.replace("%FOLDER%", str(self._gates)))
             cell.metadata["datalore"] = {"worksheet": (number - 1) * worksheets // count}

@@ -52,6 +52,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that takes over does so soon."""
     monkeypatch.setattr(cell_by_cell, "TAKEOVER_QUIET", 0.3)
     monkeypatch.setattr(cell_by_cell, "WAIT_MS", 300)
+    monkeypatch.setattr("airflow_provider_datalore.tasks.cell_by_cell.HANDOVER_TIME", 0.5)
 
 
 class Ran:
@@ -108,6 +109,12 @@ def play(request: pytest.FixtureRequest) -> Play:
     return chosen
 
 
+@pytest.fixture
+def deferred() -> Play:
+    """Runs a task to its end in the triggerer: the flow is the same on a worker, and each kernel takes a second."""
+    return in_the_triggerer
+
+
 def meanwhile(play: Play, task: DataloreInteractiveRunOperator, context: Context, happens: Callable[[], Any]) -> Any:
     """Something happens while the task waits."""
     with elsewhere() as pool:
@@ -131,7 +138,7 @@ def test_every_cell_is_executed_once_in_order(
 
 
 def test_cells_of_sql_and_controls_on_every_worksheet_are_executed(
-    play: Play, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran
+    deferred: Play, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran
 ) -> None:
     item = on(1, "SELECT * FROM sales WHERE item = 'desk'", type="SQL", databaseId="shop.db", variableName="sold")
     sales = notebook(
@@ -144,7 +151,7 @@ def test_cells_of_sql_and_controls_on_every_worksheet_are_executed(
     with closing(sqlite3.connect(emulator.folder / sales.owner / "shop.db")) as connection, connection:
         connection.execute("CREATE TABLE sales (item)")
         connection.execute("INSERT INTO sales VALUES ('desk')")
-    run = play(by_cell(sales, parameters={"name": "Ann"}), context)
+    run = deferred(by_cell(sales, parameters={"name": "Ann"}), context)
     assert ran.order == [1, 2, 3]
     assert [(cell["cell_type"], cell["worksheet"]) for cell in run["cells"]] == [
         *(("CONTROL", 0), ("CODE", 0), ("SQL", 1), ("CODE", 1), ("CODE", 2)),
@@ -184,10 +191,10 @@ def test_a_cell_that_takes_longer_than_a_request_is_waited_for(
 
 
 def test_a_kernel_that_boots_without_looking_busy_is_waited_for(
-    play: Play, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran
+    deferred: Play, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran
 ) -> None:
     emulator.set_variant(booting="ready")
-    assert play(by_cell(notebook(ran.cell(1), ran.cell(2))), context)["success"] is True
+    assert deferred(by_cell(notebook(ran.cell(1), ran.cell(2))), context)["success"] is True
     assert ran.order == [1, 2]
 
 
@@ -212,7 +219,7 @@ class TestOutages:
     @pytest.mark.parametrize("fault", [{"kind": "drop"}, {"kind": "status", "status": 502}, {"kind": "html"}])
     def test_a_request_whose_response_is_lost_is_not_repeated(
         self,
-        play: Play,
+        deferred: Play,
         emulator: EmulatorProcess,
         notebook: Written,
         context: Context,
@@ -221,32 +228,32 @@ class TestOutages:
         logged: Logged,
     ) -> None:
         emulator.set_faults([{**fault, "path": "cell/run", "when": "after", "skip": 1, "times": 1}])
-        run = play(by_cell(notebook(ran.cell(1), ran.cell(2), ran.cell(3))), context)
+        run = deferred(by_cell(notebook(ran.cell(1), ran.cell(2), ran.cell(3))), context)
         assert (run["success"], ran.order) == (True, [1, 2, 3])
         assert requests(emulator, "cell/run") == 3
         assert "whether it runs is read from the notebook" in logged()
 
     def test_a_request_that_may_have_arrived_and_shows_no_effect_is_not_repeated_either(
-        self, play: Play, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran
+        self, deferred: Play, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran
     ) -> None:
         emulator.set_faults([{"kind": "drop", "path": "cell/run", "when": "before", "skip": 1}])
         with pytest.raises(DataloreSubmissionUnknownError, match="unknown whether cell 2 of 3"):
-            play(by_cell(notebook(ran.cell(1), ran.cell(2), ran.cell(3))), context)
+            deferred(by_cell(notebook(ran.cell(1), ran.cell(2), ran.cell(3))), context)
         assert ran.order == [1]
         assert requests(emulator, "cell/run") == 2
 
     def test_a_request_that_was_refused_unread_is_repeated(
-        self, play: Play, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran
+        self, deferred: Play, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran
     ) -> None:
         emulator.set_faults([{"kind": "status", "status": 503, "path": "cell/run", "skip": 1, "times": 2}])
-        assert play(by_cell(notebook(ran.cell(1), ran.cell(2))), context)["success"] is True
+        assert deferred(by_cell(notebook(ran.cell(1), ran.cell(2))), context)["success"] is True
         assert ran.order == [1, 2]
 
     def test_a_token_that_was_refused_once_costs_no_execution(
-        self, play: Play, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran
+        self, deferred: Play, emulator: EmulatorProcess, notebook: Written, context: Context, ran: Ran
     ) -> None:
         emulator.set_faults([{"kind": "status", "status": 401, "path": "cell/run", "skip": 1, "times": 1}])
-        assert play(by_cell(notebook(ran.cell(1), ran.cell(2))), context)["success"] is True
+        assert deferred(by_cell(notebook(ran.cell(1), ran.cell(2))), context)["success"] is True
         assert ran.order == [1, 2]
 
 
@@ -254,7 +261,7 @@ class TestOthers:
     @pytest.mark.parametrize("busy", ["queue", "409"])
     def test_a_person_who_runs_another_cell_is_noticed(
         self,
-        play: Play,
+        deferred: Play,
         emulator: EmulatorProcess,
         notebook: Written,
         context: Context,
@@ -275,7 +282,7 @@ class TestOthers:
                 assert sales.call("cell/run", cellId=ids[0]).status_code == 409
             (tmp_path / "go").touch()
 
-        run = meanwhile(play, by_cell(sales), context, run_another)
+        run = meanwhile(deferred, by_cell(sales), context, run_another)
         assert run["success"] is True
         again = busy == "queue"
         assert ran.counts == {1: 2 if again else 1, 2: 1, 3: 1, 4: 1}
@@ -284,7 +291,7 @@ class TestOthers:
         assert ("Cell 1 of 4 was executed again by another user or task" in text) is again
 
     def test_cells_that_a_person_edits_deletes_and_adds_meanwhile(
-        self, play: Play, notebook: Written, context: Context, ran: Ran, tmp_path: Path, logged: Logged
+        self, deferred: Play, notebook: Written, context: Context, ran: Ran, tmp_path: Path, logged: Logged
     ) -> None:
         sales = notebook(ran.cell(1), ran.cell(2, gate(tmp_path / "go")), ran.cell(3), ran.cell(4))
         ids = [cell["cellId"] for cell in sales.cells()]
@@ -297,7 +304,7 @@ class TestOthers:
             sales.json("cell/create", cellType="CODE", source=ran.cell(50), afterCellId=ids[3])
             (tmp_path / "go").touch()
 
-        run = meanwhile(play, by_cell(sales), context, edit)
+        run = meanwhile(deferred, by_cell(sales), context, edit)
         assert (run["success"], ran.order) == (True, [1, 2, 40])
         text = logged()
         assert "Cell 3 of 4 was deleted: it does not run." in text
@@ -316,6 +323,15 @@ class TestOthers:
             runs = [first.result(30), second.result(30)]
         assert ran.order == [1, 2, 3, 1, 2, 3]
         assert [[cell["execution_count"] for cell in run["cells"]] for run in runs if run] == [[1, 2, 3], [4, 5, 6]]
+
+    def test_two_tasks_that_start_in_the_same_moment_run_one_after_the_other(self, notebook: Written, ran: Ran) -> None:
+        sales = notebook(ran.cell(1, "import time; time.sleep(0.5)"), ran.cell(2), ran.cell(3))
+        contexts = [{"ti": TaskInstance(), "task_state_store": TaskStateStore()} for _ in range(2)]
+        tasks = [by_cell(sales, deferrable=False) for _ in range(2)]
+        with elsewhere(2) as pool:
+            first, second = (pool.submit(task.execute, context) for task, context in zip(tasks, contexts, strict=True))
+            assert [each.result(60)["success"] for each in (first, second)] == [True, True]  # type: ignore[index]
+        assert ran.counts == {1: 2, 2: 2, 3: 2}
 
 
 class TestALostKernel:
@@ -340,11 +356,11 @@ class TestALostKernel:
         ("call", "words"), [("kernel/restart", "died, or a user restarted it"), ("agent/stop", "session was stopped")]
     )
     def test_one_that_someone_restarts_or_stops(
-        self, play: Play, notebook: Written, context: Context, ran: Ran, tmp_path: Path, call: str, words: str
+        self, deferred: Play, notebook: Written, context: Context, ran: Ran, tmp_path: Path, call: str, words: str
     ) -> None:
         sales = notebook(ran.cell(1), ran.cell(2, gate(tmp_path / "never")), ran.cell(3))
         with pytest.raises(DataloreKernelLostError, match=wrapped(words)):
-            meanwhile(play, by_cell(sales), context, lambda: (gate_pid(tmp_path / "never"), sales.call(call)))
+            meanwhile(deferred, by_cell(sales), context, lambda: (gate_pid(tmp_path / "never"), sales.call(call)))
         assert ran.order == [1, 2]
 
     def test_one_that_is_restarted_between_two_cells(
@@ -371,7 +387,7 @@ class TestTakingOver:
     ) -> None:
         sales = notebook(ran.cell(1), ran.cell(2, gate(tmp_path / "go")), ran.cell(3))
         task = by_cell(sales, deferrable=True)
-        waits = await asyncio.to_thread(deferral, task, context)
+        waits = deferral(task, context)
         first = asyncio.create_task(sent_by(trigger_of(waits)))
         await asyncio.to_thread(gate_pid, tmp_path / "go")
         first.cancel()
@@ -385,7 +401,7 @@ class TestTakingOver:
             await asyncio.sleep(1)
             assert ran.order == [1, 2]
             (tmp_path / "go").touch()
-        run = await asyncio.to_thread(resume, task, context, waits, await second)
+        run = resume(task, context, waits, await second)
         assert (run["success"], ran.order) == (True, [1, 2, 3])
         assert "Continuing the run of notebook" in logged()
 
@@ -436,7 +452,7 @@ class TestKilling:
         self, notebook: Written, context: Context, ran: Ran, tmp_path: Path, logged: Logged
     ) -> None:
         sales = notebook(ran.cell(1), ran.cell(2, gate(tmp_path / "never")), ran.cell(3))
-        trigger = trigger_of(await asyncio.to_thread(deferral, by_cell(sales, deferrable=True), context))
+        trigger = trigger_of(deferral(by_cell(sales, deferrable=True), context))
         running = asyncio.create_task(sent_by(trigger))
         await asyncio.to_thread(gate_pid, tmp_path / "never")
         running.cancel()
@@ -465,7 +481,8 @@ class TestKilling:
         self, notebook: Written, context: Context, ran: Ran, tmp_path: Path, logged: Logged
     ) -> None:
         sales = notebook(ran.cell(1), ran.cell(2), ran.cell(3, gate(tmp_path / "go")))
-        trigger = trigger_of(await asyncio.to_thread(deferral, by_cell(sales, deferrable=True), context))
+        trigger = trigger_of(deferral(by_cell(sales, deferrable=True), context))
+        await asyncio.to_thread(sales.wait_while_busy)
         await asyncio.to_thread(sales.json, "cell/run", cellId=sales.cells()[2]["cellId"], timeoutMs=0)
         await asyncio.to_thread(gate_pid, tmp_path / "go")
         await trigger.on_kill()
@@ -474,12 +491,12 @@ class TestKilling:
 
 
 def test_the_time_limit_starts_no_more_cells(
-    play: Play, notebook: Written, context: Context, ran: Ran, tmp_path: Path
+    deferred: Play, notebook: Written, context: Context, ran: Ran, tmp_path: Path
 ) -> None:
     sales = notebook("", ran.cell(1, gate(tmp_path / "go")), ran.cell(2))
     sales.json("cell/run", cellId=sales.json("cell/create", cellType="CODE", source="0")["cellId"])
     with pytest.raises(DataloreInteractiveRunTimeoutError, match=wrapped("No further cell is started")):
-        play(by_cell(sales, timeout=4), context)
+        deferred(by_cell(sales, timeout=4), context)
     (tmp_path / "go").touch()
     sales.wait_while_busy()
     assert ran.order == [1]

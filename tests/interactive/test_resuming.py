@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import DataloreInteractiveRunFailedError
+from airflow_provider_datalore.tasks import kernel_check
 from tests.emulator.emulator_client import gate, gate_pid
 from tests.emulator.notebook_client import Notebook, control
 from tests.interactive.conftest import Context, Play, TaskInstance, elsewhere
@@ -276,6 +277,38 @@ def test_a_person_who_tried_the_mended_cell_is_named_and_hinders_nothing(
     assert tries.next(sales)["kept"] == 3
     assert ran.counts == {1: 1, 2: 1, 3: 1, 4: 3, 5: 1}
     assert "used the kernel since the earlier try" in logged()
+
+
+def test_a_cell_that_a_killed_try_left_is_removed(notebook: Written, tries: Tries, ran: Ran, tmp_path: Path) -> None:
+    sales = five(ran, notebook, tmp_path / "mended")
+    tries.fail(sales)
+    (tmp_path / "mended").touch()
+    sales.json("cell/create", cellType="CODE", source=f"1  # {kernel_check._TEXT}")
+    assert tries.next(sales)["kept"] == 3
+    assert len(ids(sales)) == 5
+    assert ran.counts == {1: 1, 2: 1, 3: 1, 4: 2, 5: 1}
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "drop", "when": "after"}, {"kind": "status", "status": 403}, {"kind": "json", "body": {}}]
+)
+def test_a_kernel_that_cannot_be_recognized_is_another_one(
+    emulator: EmulatorProcess,
+    notebook: Written,
+    tries: Tries,
+    ran: Ran,
+    tmp_path: Path,
+    fault: dict[str, Any],
+    logged: Logged,
+) -> None:
+    sales = five(ran, notebook, tmp_path / "mended")
+    tries.fail(sales)
+    (tmp_path / "mended").touch()
+    emulator.set_faults([{**fault, "path": "cell/create"}])
+    assert tries.next(sales)["kept"] == 0
+    assert ran.counts == {1: 2, 2: 2, 3: 2, 4: 2, 5: 1}
+    assert f"{FROM_THE_START}the kernel is another one, or cannot be recognized" in logged()
+    assert len(ids(sales)) == 5
 
 
 def test_the_session_is_kept_for_the_later_try(

@@ -161,8 +161,34 @@ class TestText:
         before = [f"x = {number}\ny = {number}" for number in range(100)]
         after = [f"x = {number}\ny = -{number}" for number in range(100)]
         changes = Changes(compare_cells(notebook(*before), notebook(*after)), run_id="r")
-        assert len(str(changes).splitlines()) < 40
-        assert "more changes" in str(changes)
+        lines = str(changes).splitlines()
+        assert len(lines) <= 10
+        assert lines[-1] == "  96 more changes"
+        assert lines[1:4] == ["  cell 1 was edited (1 line)", "    - y = 0", "    + y = -0"]
+
+    def test_stays_on_the_screen_whatever_has_changed(self) -> None:
+        before = ["same"] + [f"{'x' * 200} = {number}\n" * 30 for number in range(50)]
+        after = ["same"] + [f"{'y' * 200} = {number}\n" * 30 for number in range(50)]
+        changes = Changes(
+            compare_cells(notebook(*before), notebook(*after)),
+            compare_parameters({"a" * 300: "b" * 500}, {"c" * 300: "d" * 500}),
+            run_id="r" * 500,
+            succeeded_at=self.AT,
+            duration_ratio=3.1,
+        )
+        lines = str(changes).splitlines()
+        assert len(lines) <= 10
+        assert max(map(len, lines)) <= 94
+        assert lines[-2:] == [
+            "  48 more changes; cell 1 is as before",
+            "  it took 3.1 times as long until the failure",
+        ]
+        assert any("more lines" in line for line in lines)
+
+    def test_shows_no_more_lines_of_a_long_edit_than_there_is_space_for(self) -> None:
+        before, after = ("\n".join(f"{name}{number}" for number in range(20)) for name in "xy")
+        lines = str(Changes(compare_cells(notebook(before), notebook(after)), run_id="r")).splitlines()
+        assert (len(lines), lines[-1]) == (10, "    … 33 more lines")
 
 
 def timed(source: str, seconds: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.notebook_models import Cell, Kernel
-from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
+from airflow_provider_datalore.api.snapshots import Kept, NotebookState, Snapshot
 from airflow_provider_datalore.plugin import runs
 from airflow_provider_datalore.plugin.task_errors import TaskError
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
@@ -293,6 +294,26 @@ class TestInteractive:
         seen = view(interactive_task(notebook, state="deferred", snapshot=snapshot(notebook)))
         assert (seen.state, seen.label) == ("running", label)
 
+    def test_one_that_was_resumed_says_where(self, server: ScriptedServer, notebook: str) -> None:
+        began = BEGAN.timestamp()
+        kept = (Kept(1, 2, 1, began),)
+        resumed = replace(Snapshot.from_text(snapshot(notebook)), by_cell=True, kept=kept, try_number=2, began=began)
+        self.state(server, "VALID", "VALID", "STARTED", running="c2")
+        text = self.shown(interactive_task(notebook, state="deferred", snapshot=resumed.to_text()), server)
+        assert "Resumed at cell 3 of 3; cells 1 to 2 are of try 1, 08:00 UTC." in text
+        assert "Cells run 2 of 3" in text
+        words = {"resumed": "resumed at cell 3 of 3; cells 1 to 2 are of try 1, 08:00 UTC", "resumed_at": 3, "kept": 2}
+        text = self.shown(interactive_task(notebook, reported_run=self.reported(notebook, **words)), server)
+        assert "Resumed at cell 3 of 3; cells 1 to 2 are of try 1, 08:00 UTC." in text
+
+    @pytest.mark.parametrize("edited", ["<b>" * 1000, 5, ["x"]])
+    def test_what_someone_wrote_there_instead_is_bounded_text(
+        self, server: ScriptedServer, notebook: str, edited: Any
+    ) -> None:
+        seen = view(interactive_task(notebook, reported_run=self.reported(notebook, resumed=edited)))
+        assert seen.state == "success"
+        assert len(seen.interactive.text if seen.interactive else "") < 400
+
     def test_one_that_waits_for_its_turn_has_not_run(self, server: ScriptedServer, notebook: str) -> None:
         text = self.shown(interactive_task(notebook, state="deferred"), server)
         assert "The task has not run the notebook yet" in text
@@ -407,3 +428,32 @@ class TestTaskError:
         html = templates.get_template("tab.html").render(view=seen, static="static", here="-1")
         assert "<script>alert" not in html
         assert "To do: &lt;b&gt;" in html
+
+
+class TestUsualTimes:
+    def test_a_run_that_took_far_longer_than_usual_says_so(self, server: ScriptedServer, run_id: str) -> None:
+        reports(server, run_id, **FINISHED, **ARTIFACTS, success=True)
+        usually = {"durations": [60.0, 70.0, 80.0, 300.0]}
+        text = page(view(task(run_id, history=usually)))
+        assert "Duration 5 min 00 s Usually 1 min 10 s unusually long" in text
+
+    def test_one_that_took_as_long_as_usual_shows_only_the_usual_time(
+        self, server: ScriptedServer, run_id: str
+    ) -> None:
+        reports(server, run_id, **FINISHED, **ARTIFACTS, success=False)
+        text = page(view(task(run_id, state="failed", history={"durations": [240.0, 280.0, 290.0]})))
+        assert "Usually 4 min 40 s" in text
+        assert "unusually" not in text
+
+    def test_one_that_is_interactive_is_compared_by_its_cells(self, server: ScriptedServer) -> None:
+        cells = [{"cell_id": "a", "execution_status": "VALID", "timing": {"duration_ms": 9000}}]
+        run = {"notebook_id": "ann/n", "success": True, "failed_cell_id": None, "cells": cells}
+        done = interactive_task("ann/n", end_date=ENDED, reported_run=run, history={"durations": [1.0, 2.0, 2.0, 9.0]})
+        assert "Usually 2 s unusually long" in page(view(done))
+
+    @pytest.mark.parametrize(
+        "history", [None, {}, {"durations": [1, 2]}, {"durations": "x"}, {"durations": [None] * 9}]
+    )
+    def test_without_enough_runs_nothing_is_claimed(self, server: ScriptedServer, run_id: str, history: Any) -> None:
+        reports(server, run_id, **FINISHED, **ARTIFACTS, success=True)
+        assert "Usually" not in page(view(task(run_id, history=history)))

@@ -16,7 +16,7 @@ from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.tasks import outcome
 from airflow_provider_datalore.triggers import event
 from tests.lines import in_one, wrapped
-from tests.tasks.conftest import TOKEN, Context, Datalore, Logged
+from tests.tasks.conftest import TOKEN, Context, Datalore, Logged, TaskInstance
 
 ARTIFACT = "/notebook/ann/sales/artifacts/run-1/sales.ipynb"
 
@@ -62,6 +62,16 @@ def test_the_cell_its_source_the_error_and_what_it_printed_are_told(failed_run: 
     assert error.failure.output == "loading"
     assert "KeyError: 'nope'" in in_one(error)
     assert "\x1b" not in in_one(error)
+
+
+def test_xcom_error_has_the_cell_and_its_exception(
+    failed_run: Datalore, context: Context, task_instance: TaskInstance
+) -> None:
+    failed_run.route("GET", ARTIFACT, json=notebook())
+    error = run(context)
+    assert error.failure is not None
+    stored = task_instance.xcoms["error"]
+    assert (stored["cell"], stored["exception"]) == (error.failure.cell, "KeyError: 'nope'")
 
 
 def test_the_runs_times_and_the_links_are_told(failed_run: Datalore, context: Context) -> None:

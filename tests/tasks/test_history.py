@@ -45,8 +45,11 @@ def test_a_run_is_unusual_from_three_times_the_usual_duration_on() -> None:
     assert not History().is_unusual(10**6)
 
 
-def test_seconds_are_never_unusual() -> None:
-    assert not after(*[run(0.05)] * 5).is_unusual(59)
+def test_less_than_a_second_more_is_never_unusual() -> None:
+    history = after(*[run(0.1 / 60)] * 5)
+    assert history.usual_duration == 0.1
+    assert not history.is_unusual(1)
+    assert history.is_unusual(1.2)
 
 
 def test_long_parameters_are_not_carried_on() -> None:

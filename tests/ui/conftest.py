@@ -13,7 +13,7 @@ from dev.browser import Browser, find_browser
 from dev.firefox import Firefox, find_firefox
 from tests.shared_airflow import HAS_USERS, SharedAirflow
 from tests.ui.listeners import Elsewhere
-from tests.ui.notebooks import FAILING, SECRET, write_hostile_notebook, write_notebooks
+from tests.ui.notebooks import FAILING, SECRET, write_changing_notebook, write_hostile_notebook, write_notebooks
 from tests.ui.users import NOT_FOR_THE_VIEWER
 
 DAILY_SALES = "datalore_daily_sales"
@@ -153,3 +153,15 @@ def failed(ended: Callable[..., Tab]) -> Tab:
 def forecast(ended: Callable[..., Tab]) -> Tab:
     """One of several mapped runs, of a DAG that the viewer may not see."""
     return ended("forecasts")
+
+
+@pytest.fixture(scope="session")
+def changed(airflow: SharedAirflow, emulator: EmulatorProcess) -> tuple[Tab, Tab]:
+    """A run that succeeded, and the next one, which failed because a cell was edited."""
+    tabs = []
+    for is_edited, region, state in ((False, "North", "success"), (True, "South", "failed")):
+        write_changing_notebook(emulator.folder, is_edited=is_edited)
+        run_id = airflow.trigger("changing", {"region": region})
+        assert airflow.wait_for_run("changing", run_id, TIMEOUT) == state, airflow.failure("changing", run_id)
+        tabs.append(Tab(airflow, "changing", run_id, "run"))
+    return tabs[0], tabs[1]

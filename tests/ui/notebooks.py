@@ -69,6 +69,16 @@ plt.show()
     )
 
 
+def hostile_page(airflow: str, elsewhere: str, stun_port: int, last: str) -> str:
+    """The page of :func:`write_hostile_notebook`."""
+    page = _ATTACKS.read_text()
+    named = elsewhere.replace("127.0.0.1", "a-name.elsewhere.example")
+    names = {"AIRFLOW": airflow, "ELSEWHERE": elsewhere, "NAMED": named, "STUN": f"127.0.0.1:{stun_port}", "LAST": last}
+    for name, value in names.items():
+        page = page.replace(f"%{name}%", value)
+    return page
+
+
 def write_hostile_notebook(folder: Path, airflow: str, elsewhere: str, stun_port: int, last: str) -> str:
     """A notebook whose output is a page that tries to access Airflow and to send data to another server.
 
@@ -78,10 +88,6 @@ def write_hostile_notebook(folder: Path, airflow: str, elsewhere: str, stun_port
     :param last: its last action: ``leave`` its page, or ``nest`` another page in it.
     :return: its id.
     """
-    page = _ATTACKS.read_text()
-    named = elsewhere.replace("127.0.0.1", "a-name.elsewhere.example")
-    names = {"AIRFLOW": airflow, "ELSEWHERE": elsewhere, "NAMED": named, "STUN": f"127.0.0.1:{stun_port}", "LAST": last}
-    for name, value in names.items():
-        page = page.replace(f"%{name}%", value)
+    page = hostile_page(airflow, elsewhere, stun_port, last)
     shows = f"from IPython.display import HTML\nHTML({page!r})"
     return write_notebook(folder, f"hostile-{last}", code(_DEFAULTS, "parameters"), shows, owner="me")

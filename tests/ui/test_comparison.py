@@ -8,28 +8,15 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
-from airflow_provider_datalore.emulator.testing import EmulatorProcess
+from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_POLICY, PAGE_POLICY
 from dev.browser import Browser
 from tests.shared_airflow import EXAMPLES_TOKEN, SharedAirflow
-from tests.ui.conftest import TIMEOUT, Tab
-from tests.ui.notebooks import write_changing_notebook
+from tests.ui.conftest import Tab
 from tests.ui.users import ADMIN, VIEWER
 
 SHOWN = 60_000
 """Milliseconds until an element must be visible: two notebooks are requested and compared first."""
 VIEWPORT = {"width": 1600, "height": 1000}
-
-
-@pytest.fixture(scope="module")
-def changed(airflow: SharedAirflow, emulator: EmulatorProcess) -> tuple[Tab, Tab]:
-    """A run that succeeded, and the next one, which failed because a cell was edited."""
-    tabs = []
-    for is_edited, region, state in ((False, "North", "success"), (True, "South", "failed")):
-        write_changing_notebook(emulator.folder, is_edited=is_edited)
-        run_id = airflow.trigger("changing", {"region": region})
-        assert airflow.wait_for_run("changing", run_id, TIMEOUT) == state, airflow.failure("changing", run_id)
-        tabs.append(Tab(airflow, "changing", run_id, "run"))
-    return tabs[0], tabs[1]
 
 
 def tab_of(page: Page) -> FrameLocator:
@@ -87,11 +74,11 @@ def test_any_two_runs_can_be_selected(browser: Browser, airflow: SharedAirflow, 
         expect(page.get_by_text("Succeeded")).to_be_visible(timeout=SHOWN)
 
 
-PAGES = ["compare", "comparison?theme=light"]
+POLICIES = {"compare": PAGE_POLICY, "comparison?theme=light": NOTEBOOK_POLICY}
 
 
 @pytest.mark.audit
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", POLICIES)
 class TestEachPage:
     def address(self, tab: Tab, page: str, run_id: str) -> str:
         return f"{tab.url}/{page}{'&' if '?' in page else '?'}with={run_id}".replace("+", "%2B")
@@ -101,6 +88,7 @@ class TestEachPage:
             found = airflow.session_of(user).get(self.address(changed[1], page, changed[0].run_id), timeout=60)
             assert found.status_code == 200
             assert EXAMPLES_TOKEN not in found.text
+            assert found.headers["Content-Security-Policy"] == POLICIES[page]
 
     def test_is_not_for_who_may_not(self, airflow: SharedAirflow, forecast: Tab, page: str) -> None:
         address = self.address(forecast, page, forecast.run_id)
@@ -127,12 +115,9 @@ def test_in_its_own_window_nothing_of_the_notebooks_is_shown(airflow: SharedAirf
     assert "totals" not in found.text
 
 
-def test_a_run_without_a_copy_says_so(
-    airflow: SharedAirflow, changed: tuple[Tab, Tab], emulator: EmulatorProcess, ended: Callable[..., Tab]
-) -> None:
+def test_a_task_that_is_none_of_datalore_s_says_so(airflow: SharedAirflow, ended: Callable[..., Tab]) -> None:
     plain = ended("none of Datalore's")
-    found = airflow.session_of(ADMIN).get(
-        f"{plain.url}/comparison?theme=light&with={plain.run_id}".replace("+", "%2B"), timeout=60
-    )
+    address = f"{plain.url}/comparison?theme=light&with={plain.run_id}".replace("+", "%2B")
+    found = airflow.session_of(ADMIN).get(address, timeout=60)
     assert found.status_code == 200
     assert "cannot be compared" in found.text

@@ -25,34 +25,39 @@ def page_of(page: Page) -> FrameLocator:
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", THEMES)
 def test_it_is_in_the_navigation_and_shows_who_runs_each_notebook(
-    browser: Browser, airflow: SharedAirflow, sales: Tab, failed: Tab, theme: str
+    browser: Browser, airflow: SharedAirflow, changed: tuple[Tab, Tab], theme: str
 ) -> None:
     with browser.page(airflow.url, token=airflow.log_in(ADMIN), theme=theme) as page:
         page.goto(airflow.url)
         page.get_by_role("link", name="Datalore").click(timeout=SHOWN)
         shown = page_of(page)
-        row = shown.locator("tbody tr", has=shown.get_by_text("me/daily_sales", exact=True))
-        expect(row).to_contain_text("datalore_daily_sales.daily_sales", timeout=SHOWN)
-        expect(row.locator(".square.success").first).to_be_visible()
-        failing = shown.locator("tbody tr", has=shown.get_by_text("me/failing", exact=True))
-        expect(failing).to_contain_text("KeyError")
-        expect(failing).to_contain_text("in cell 5")
+        row = shown.locator("tbody tr", has=shown.get_by_text("me/changing", exact=True))
+        expect(row).to_contain_text("changing.run", timeout=SHOWN)
+        expect(row.locator(".square")).to_have_count(2)
+        expect(row.locator(".square.success + .square.failed")).to_be_visible()
+        expect(row.locator("svg polyline")).to_be_visible()
+        expect(row).to_contain_text("in cell 7")
+        expect(row).to_contain_text("NameError: name 'totals' is not defined")
+        # Those that only examples run are there as well, whether they have run or not.
+        for notebook in ("me/forecast", "me/sales_report", "team/stock_check", "team/offers"):
+            expect(shown.get_by_text(notebook, exact=True).first).to_be_visible()
         assert shown.locator("html").evaluate("element => getComputedStyle(element).colorScheme") == theme
         background = "element => getComputedStyle(element).backgroundColor"
         assert shown.locator("body").evaluate(background) == page.locator("html").evaluate(background)
 
 
 @pytest.mark.browser
-def test_search_and_filter(browser: Browser, airflow: SharedAirflow, sales: Tab, failed: Tab) -> None:
+def test_search_and_filter(browser: Browser, airflow: SharedAirflow, changed: tuple[Tab, Tab]) -> None:
     with browser.page(airflow.url, token=airflow.log_in(ADMIN)) as page:
         page.goto(f"{airflow.url}/datalore/notebooks")
         rows = page.locator("tbody tr:visible")
         everything = rows.count()
         page.get_by_label("Failing only").check()
-        expect(rows.first).to_contain_text("me/failing")
+        expect(page.locator("tbody tr:visible", has=page.get_by_text("me/changing", exact=True))).to_be_visible()
+        expect(page.locator("tbody tr:visible:not([data-failing])")).to_have_count(0)
         assert 0 < rows.count() < everything
         page.get_by_label("Failing only").uncheck()
-        page.get_by_role("searchbox").fill("DAILY_sales me/failing")
+        page.get_by_role("searchbox").fill("CHANGING nameerror")
         expect(rows).to_have_count(1)
         expect(page.get_by_role("status")).to_have_text(f"1 of {everything} notebooks")
         page.get_by_role("searchbox").fill("nothing like it")
@@ -60,14 +65,14 @@ def test_search_and_filter(browser: Browser, airflow: SharedAirflow, sales: Tab,
 
 
 @pytest.mark.browser
-def test_a_square_opens_the_tab_of_its_run(browser: Browser, airflow: SharedAirflow, failed: Tab) -> None:
+def test_a_square_opens_the_tab_of_its_run(browser: Browser, airflow: SharedAirflow, changed: tuple[Tab, Tab]) -> None:
     with browser.page(airflow.url, token=airflow.log_in(ADMIN)) as page:
         page.goto(f"{airflow.url}/plugin/datalore-notebooks")
         shown = page_of(page)
-        failing = shown.locator("tbody tr", has=shown.get_by_text("me/failing", exact=True))
+        failing = shown.locator("tbody tr", has=shown.get_by_text("me/changing", exact=True))
         failing.locator(".square.failed").first.click(timeout=SHOWN)
         page.wait_for_url("**/plugin/datalore", timeout=SHOWN)
-        expect(page_of(page).get_by_text("KeyError").first).to_be_visible(timeout=SHOWN)
+        expect(page_of(page).get_by_text("NameError").first).to_be_visible(timeout=SHOWN)
 
 
 @pytest.mark.browser

@@ -81,16 +81,67 @@ function tick() {
   }
 }
 
+/** Puts the present progress in place of the former; what the user has opened, focused and scrolled stays. */
+function showProgress(state) {
+  const former = document.querySelector("[data-progress]");
+  const now = new DOMParser().parseFromString(state.progress, "text/html").querySelector("[data-progress]");
+  if (!former || !now) return;
+  const list = former.querySelector(".cells");
+  const scrolled = list.scrollTop;
+  const focused = former.contains(document.activeElement) ? document.activeElement : null;
+  for (const item of former.querySelectorAll("li")) {
+    const next = now.querySelector(`#${item.id}`);
+    if (!next) continue;
+    if (next.outerHTML === item.dataset.html) {
+      next.replaceWith(item);
+      continue;
+    }
+    const html = next.outerHTML;
+    const [details, nextDetails] = [item.querySelector("details"), next.querySelector("details")];
+    if (details && nextDetails && item.className === next.className) nextDetails.open = details.open;
+    const [output, nextOutput] = [item.querySelector("pre"), next.querySelector("pre")];
+    // Whoever reads at the end of the output reads on; whoever has scrolled up stays there.
+    if (nextOutput) nextOutput.dataset.scroll = !output || atEnd(output) ? "end" : String(output.scrollTop);
+    if (focused && item.contains(focused)) next.dataset.focus = focused.localName;
+    next.dataset.html = html;
+  }
+  for (const item of now.querySelectorAll("li:not([data-html])")) item.dataset.html = item.outerHTML;
+  former.replaceWith(now);
+  now.querySelector(".cells").scrollTop = scrolled;
+  for (const output of now.querySelectorAll("pre[data-scroll]")) {
+    output.scrollTop = output.dataset.scroll === "end" ? output.scrollHeight : Number(output.dataset.scroll);
+    delete output.dataset.scroll;
+  }
+  const target = now.querySelector("[data-focus]");
+  if (target) {
+    const element = target.querySelector(target.dataset.focus);
+    delete target.dataset.focus;
+    if (element) element.focus({ preventScroll: true });
+  } else if (focused && focused.isConnected) {
+    focused.focus({ preventScroll: true });
+  }
+  const [notice, cells] = [document.querySelector("[data-notice] > span"), document.querySelector("[data-cells]")];
+  if (notice) notice.textContent = state.notice;
+  if (cells) cells.textContent = state.cells;
+  document.body.dataset.version = state.version;
+}
+
+function atEnd(output) {
+  return output.scrollTop + output.clientHeight >= output.scrollHeight - 4;
+}
+
 async function refresh() {
   if (!document.hidden) {
     try {
       const response = await fetch(document.body.dataset.stateUrl, { headers: { Accept: "application/json" } });
       // The user was logged out, or the task was deleted: the reloaded page shows it.
       const refused = response.status >= 400 && response.status < 500;
-      if (refused || (response.ok && (await response.json()).version !== document.body.dataset.version)) {
+      const state = response.ok ? await response.json() : null;
+      if (refused || (state && state.layout !== document.body.dataset.layout)) {
         window.location.reload();
         return;
       }
+      if (state && state.progress && state.version !== document.body.dataset.version) showProgress(state);
     } catch {
       // Airflow cannot be reached at the moment; the next poll tries again.
     }
@@ -113,6 +164,8 @@ document.addEventListener("DOMContentLoaded", () => {
       if (compare.value) window.location.assign(`${compare.dataset.compare}?with=${encodeURIComponent(compare.value)}`);
     });
   }
+  for (const output of document.querySelectorAll(".cells pre")) output.scrollTop = output.scrollHeight;
+  for (const item of document.querySelectorAll(".cells li")) item.dataset.html = item.outerHTML;
   if (document.body.dataset.stateUrl) setTimeout(refresh, POLL_INTERVAL_MS);
   setInterval(tick, 1000);
 });

@@ -24,3 +24,13 @@ with DAG("tab_states_in_place", schedule=None, default_args=CONNECTED):
 
 with DAG("tab_states_started", schedule=None, default_args=CONNECTED):
     DataloreInteractiveRunOperator(task_id="state", notebook_id=NOTEBOOK)
+
+with DAG("live_run", schedule=None, default_args={"datalore_conn_id": "datalore_live"}):
+    DataloreInteractiveRunOperator(
+        task_id="live",
+        notebook_id=NOTEBOOK,
+        parameters={"api_key": "swordfish-1"},
+        wait_for_completion=True,
+        deferrable=True,
+        poll_interval=2,
+    )
