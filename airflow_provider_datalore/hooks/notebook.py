@@ -234,7 +234,9 @@ class DataloreNotebook:
         :param timeout: seconds to wait; None for no limit. The cell that is running then keeps running.
         :param start_timeout: seconds within which the first cell must run.
         :return: the run, successful or not: ``success``, ``failed_cell_id`` and ``cells``.
-        :raises DataloreError: as :meth:`run_cells`.
+        :raises DataloreKernelLostError: if the kernel does not start, dies, or is restarted or stopped by a user.
+        :raises DataloreSubmissionUnknownError: if it is unknown whether a cell was started.
+        :raises DataloreInteractiveRunTimeoutError: if the time limit passes before the end.
         """
         from airflow_provider_datalore.api.snapshots import Snapshot
 
