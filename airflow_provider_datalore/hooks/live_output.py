@@ -47,16 +47,22 @@ def without_secrets(text: str, connection: DataloreConnection, snapshot: Snapsho
 
 
 def secret_names(parameters: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The parameters that Airflow masks: because of their values, or of their names, such as ``password``."""
+    """The parameters that Airflow masks: because of their values, or of their names, such as ``password``.
+
+    Never fails, since the run has started: all are secret where that cannot be found out.
+    """
     from airflow.providers.common.compat.sdk import redact
 
     from airflow_provider_datalore.api.parameters import to_datalore
 
     if not parameters:
         return ()
-    sent = to_datalore(parameters)
-    masked: Any = redact(sent)
-    return tuple(sorted(name for name, value in sent.items() if masked.get(name) != value))
+    try:
+        sent = to_datalore(parameters)
+        masked: Any = redact(sent)
+        return tuple(sorted(name for name, value in sent.items() if masked.get(name) != value))
+    except Exception:
+        return tuple(sorted(map(str, parameters)))
 
 
 def _secret_values(snapshot: Snapshot, state: NotebookState | None) -> list[str]:

@@ -21,7 +21,7 @@ from airflow_provider_datalore.tasks.retrying import use_retry_rules
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_datalore.api.interactive import InteractiveRun
     from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
@@ -71,6 +71,10 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         is dangerous.
     :param log_output: whether the log of a task that waits has what the cells print, as they print it; it always has
         which cell has started, and how long each took.
+    :param artifacts_to: a folder in which the notebook with its outputs is saved as ``<id>.ipynb`` when the run has
+        ended, successfully or not, as far as Datalore hands them out: without images. XCom ``artifacts`` holds the
+        paths. (templated)
+    :param export: as in ``DataloreRunNotebookOperator``.
     :param when_edited: as in ``DataloreRunNotebookOperator``.
     :param retry_on: as in ``DataloreRunNotebookOperator``.
     :param fail_on: as in ``DataloreRunNotebookOperator``.
@@ -79,7 +83,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     Source: https://www.jetbrains.com/help/datalore/run-api.html
     """
 
-    template_fields: Sequence[str] = ("notebook_id", "parameters", "datalore_conn_id")
+    template_fields: Sequence[str] = ("notebook_id", "parameters", "artifacts_to", "datalore_conn_id")
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
     operator_extra_links = (DataloreNotebookLink(),)
     ui_color = "#e4f6ee"
@@ -106,6 +110,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         cell_by_cell: bool = False,
         resume: bool = False,
         log_output: bool = True,
+        artifacts_to: str | ObjectStoragePath | None = None,
+        export: Sequence[str] | None = None,
         when_edited: str = "ignore",
         retry_on: Sequence[str] | None = None,
         fail_on: Sequence[str] | None = None,
@@ -129,6 +135,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         self.interrupt_on_kill = interrupt_on_kill
         self.stop_session_after = stop_session_after
         self.durable = durable
+        self.artifacts_to = artifacts_to
+        self.export = export
         self.when_edited = when_edited
         self.datalore_conn_id = datalore_conn_id
         use_retry_rules(self, retry_on, fail_on)
@@ -277,6 +285,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             "parameters": self.parameters,
             "update_report": self.update_report,
             "stop_session_after": self.stop_session_after,
+            "artifacts_to": self.artifacts_to,
+            "export": self.export,
             'when_busy="fail"': self.when_busy == "fail",
         }
         names = ", ".join(name for name, value in needs_waiting.items() if value)
@@ -286,6 +296,10 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
                 f"Without it, the task ends as soon as the run of notebook {self.notebook_id} has started.",
                 to_do="Set it, or remove these arguments.",
             )
+        if self.artifacts_to is not None or self.export is not None:
+            from airflow_provider_datalore.tasks.outcome import check_files
+
+            check_files(self)
 
     def _check_code(self, notebook: DataloreNotebook, context: Context) -> None:
         """Compare the code with the locked code before the run, if requested."""
@@ -462,7 +476,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
         try:
             with session_stopped_after(notebook, snapshot, self.stop_session_after, unless=lambda: self._resumes_at):
-                run = deliver_interactive(finished(), notebook, context, self.parameters)
+                run = deliver_interactive(finished(), notebook, context, self)
                 if self.update_report is not None:
                     notebook.publish_report(self.update_report)
         except (

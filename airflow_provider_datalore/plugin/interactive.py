@@ -92,8 +92,10 @@ def seen(snapshot: Snapshot, state: NotebookState) -> InteractiveStatus:
             text = f"All cells have run. The task will report the outcome at its next request. {where}"
             return InteractiveStatus("running", "Ended", text, cells)
         case Stage.RUNNING:
-            running = next((cell for cell in state.cells if cell.cell_id == state.kernel.running_cell_id), None)
-            text = f"Cell {running.position + 1} is running. {where}" if running else f"The notebook runs. {where}"
+            running = state.kernel.running_cell_id
+            # As in the list of cells: the number among the cells that run.
+            number = str(snapshot.required.index(running) + 1) if running in snapshot.required else ""
+            text = f"Cell {number} is running. {where}" if number else f"The notebook runs. {where}"
             return InteractiveStatus("running", "Running", text, cells)
         case Stage.IDLE:
             return InteractiveStatus(

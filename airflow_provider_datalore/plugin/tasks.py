@@ -210,7 +210,7 @@ def _rendered_fields(key: TaskKey, session: Session) -> Mapping[str, Any] | None
 
 
 def _kind(field_names: AbstractSet[str]) -> TaskKind:
-    if field_names & {"artifacts_to", "run_id"}:
+    if field_names & {"outputs", "run_id"}:
         return TaskKind.RUN
     return TaskKind.INTERACTIVE if field_names >= {"notebook_id", "parameters"} else TaskKind.OTHER
 

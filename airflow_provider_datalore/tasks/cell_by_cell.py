@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datalore import metrics
 from airflow_provider_datalore.api.resuming import Left
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.tasks.kernel_check import is_left, next_number, remove
@@ -63,6 +64,7 @@ def begin_when_idle(
     if failures is not None and is_left(state):
         remove(notebook)
         state = notebook.look()
+    metrics.count("runs.started", notebook.hook.datalore_conn_id, notebook.hook.operator)
     if parameters:
         log.info("Parameters: %s", shown_parameters(parameters))
     left = failures.find(notebook, state, parameters) if failures is not None else None

@@ -16,7 +16,7 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath
 
     from airflow_provider_datalore.api.models import Run
     from airflow_provider_datalore.hooks.datalore import DataloreHook
@@ -117,7 +117,7 @@ def exported(
 def exported_content(
     content: bytes,
     name: str,
-    hook: DataloreHook,
+    hook: BaseHook,
     destination: str | ObjectStoragePath,
     export: Sequence[str],
     *,
@@ -150,7 +150,7 @@ def _export(
     content: bytes,
     name: str,
     form: str,
-    hook: DataloreHook,
+    hook: BaseHook,
     target: ObjectStoragePath,
     *,
     failed: bool,

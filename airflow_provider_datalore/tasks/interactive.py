@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_datalore import metrics, xcom
 from airflow_provider_datalore.exceptions import (
@@ -24,6 +24,7 @@ from airflow_provider_datalore.tasks.history import (
     masked_parameters,
     report_unusual_duration,
 )
+from airflow_provider_datalore.tasks.outcome import FilesTask
 from airflow_provider_datalore.tasks.pushing import push_for_tab
 from airflow_provider_datalore.wording import short_notebook
 
@@ -36,6 +37,13 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
     from airflow_provider_datalore.notebooks.failure import CellFailure
     from airflow_provider_datalore.tasks.run_store import RunStore
+
+
+class InteractiveTask(FilesTask, Protocol):
+    """A task that delivers an interactive run."""
+
+    parameters: Mapping[str, Any] | None
+
 
 INTERRUPT_ERROR_NAME = "KeyboardInterrupt"
 
@@ -176,21 +184,25 @@ def session_stopped_after(
 
 
 def deliver_interactive(
-    run: InteractiveRun, notebook: DataloreNotebook, context: Context, parameters: object = None
+    run: InteractiveRun, notebook: DataloreNotebook, context: Context, task: InteractiveTask
 ) -> InteractiveRun:
     """Push XComs ``run`` and ``history``, and raise the error of a failed run.
 
-    :param parameters: the parameters of the run.
+    :param task: the task that ran it: its parameters, and the options for its files.
     :return: the run, if it succeeded.
     :raises DataloreInteractiveRunFailedError: if it failed; describes the cell that failed.
     """
     from airflow_provider_datalore.tasks.interactive_changes import duration_of, history_after, since_last_success
 
     metrics.run_ended(notebook.hook.datalore_conn_id, notebook.hook.operator, success=run.success)
-    earlier, values = earlier_interactive_runs(context), masked_parameters(parameters or {})
+    earlier, values = earlier_interactive_runs(context), masked_parameters(task.parameters or {})
     push_for_tab(context, xcom.RUN, run.to_json())
     push_for_tab(context, xcom.HISTORY, history_after(run, earlier, context, values).to_json())
     report_unusual_duration("The interactive run", duration_of(run), earlier)
+    if task.artifacts_to is not None:
+        from airflow_provider_datalore.tasks.interactive_artifacts import keep
+
+        keep(run, notebook, context, task.artifacts_to, task.export)
     if run.success:
         log.info("The interactive run of notebook %s succeeded: %d cells.", run.notebook_id, len(run.cells))
         return run

@@ -36,11 +36,16 @@ EXPLAIN_TIMEOUT = 30.0
 log = logging.getLogger(__name__)
 
 
-class RunTask(Protocol):
-    """A task that delivers a finished run, and the options for its artifacts, outputs and assets."""
+class FilesTask(Protocol):
+    """A task that saves files of a run."""
 
     artifacts_to: str | ObjectStoragePath | None
     export: Sequence[str] | None
+
+
+class RunTask(FilesTask, Protocol):
+    """A task that delivers a finished run, and the options for its artifacts, outputs and assets."""
+
     outputs: Sequence[str] | None
     output_types: Mapping[str, Any] | None
     max_outage: float
@@ -73,6 +78,15 @@ def check(task: RunTask) -> None:
     :raises DataloreConfigurationError: if an option is not valid.
     """
     check_names_of_errors(task)
+    _check_folder(task)
+    if task.outputs is not None:
+        from airflow_provider_datalore.hooks.run_outputs import check_names, check_types
+
+        check_names(task.outputs)
+        check_types(task.output_types)
+
+
+def _check_folder(task: FilesTask) -> None:
     if task.artifacts_to is not None:
         from airflow_provider_datalore.storage import folder
 
@@ -81,14 +95,19 @@ def check(task: RunTask) -> None:
         from airflow_provider_datalore.tasks import exports
 
         exports.check(task.export, task.artifacts_to)
-    if task.outputs is not None:
-        from airflow_provider_datalore.hooks.run_outputs import check_names, check_types
-
-        check_names(task.outputs)
-        check_types(task.output_types)
 
 
-def check_writable(task: RunTask) -> None:
+def check_files(task: FilesTask) -> None:
+    """Check the folder and the formats before the notebook runs, not hours later.
+
+    :raises DataloreConfigurationError: if one is not valid.
+    :raises DataloreStorageError: if the folder cannot be written to.
+    """
+    _check_folder(task)
+    check_writable(task)
+
+
+def check_writable(task: FilesTask) -> None:
     """Check that artifacts can be saved, before the notebook runs, not hours later.
 
     :raises DataloreConfigurationError: if the destination is malformed or relative, or its file system is not

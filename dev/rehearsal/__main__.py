@@ -6,6 +6,7 @@ import argparse
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ class Rehearsal:
     def __init__(self, former: str) -> None:
         self._former = former
         self._files = FOLDER / "index"
+        self._source = FOLDER / "source"
 
     def build(self) -> Path:
         """Build and check the files of the release, and the version to upgrade from.
@@ -51,6 +53,11 @@ class Rehearsal:
         say(f"Wrote {bill.name}, which lists what an installation consists of.")
         former = build_former(self._former, FOLDER / "former", __version__)
         say(f"Built {former.name} from {self._former[:12]}, to upgrade from.")
+        # The checkout may change meanwhile.
+        shutil.rmtree(self._source, ignore_errors=True)
+        with tarfile.open(built["sdist"]) as archive:
+            archive.extractall(FOLDER, filter="data")
+        (FOLDER / built["sdist"].name.removesuffix(".tar.gz")).rename(self._source)
         shutil.rmtree(self._files, ignore_errors=True)
         self._files.mkdir(parents=True)
         for path in (*built.values(), former):
@@ -65,7 +72,7 @@ class Rehearsal:
             started = time.monotonic()
             words = furnish(room, environment, wheel, FOLDER / room.name)
             installed = time.monotonic()
-            run_demo(room, environment, log)
+            run_demo(room, environment, self._source, log)
             demo = time.monotonic() - installed
             say(
                 f"{room.name}, Python {room.python}: installed {words}, in {installed - started:.0f} s; "

@@ -180,24 +180,25 @@ from airflow_provider_datalore.triggers.datalore import DataloreNotebookTrigger,
 """
 
 
-def run_demo(room: Room, environment: Environment, log: Path) -> None:
+def run_demo(room: Room, environment: Environment, source: Path, log: Path) -> None:
     """Run the demo with the Airflow of an environment; with its own emulator as well, if that is installed.
 
+    :param source: the unpacked source distribution.
     :param log: the file for its output.
     :raises RehearsalError: if it fails.
     """
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
-    cwd = ROOT
+    env["PYTHONSAFEPATH"] = "1"
     if room.kind == "extras":
         cwd = environment.folder / DEMO
         for part in ("dev", "example_dags"):
-            shutil.copytree(ROOT / part, cwd / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source / part, cwd / part)
         environment.install(*tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["demo"])
         command: list[str | Path] = [environment.python, "-m", "dev.demo"]
-        env |= {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(cwd)}
     else:
+        cwd = source
         command = [sys.executable, "-m", "dev.demo", "--python", environment.python]
-        env |= {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    env["PYTHONPATH"] = str(cwd)
     with log.open("wb") as output:
         done = subprocess.run(command, cwd=cwd, env=env, stdout=output, stderr=output, check=False)
     if done.returncode != 0:

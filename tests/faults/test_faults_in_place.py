@@ -32,17 +32,19 @@ def test_in_place_worker_killed(stage: Stage) -> None:
 
 @pytest.mark.scenario(
     "interactive run: the triggerer is killed with SIGKILL and started again",
-    means="The task keeps waiting.",
+    means="The task keeps waiting, and its log continues with the progress of the cells.",
 )
 def test_in_place_triggerer_killed(stage: Stage) -> None:
     task = stage.start_in_place("faults_in_place", "deferred")
     stage.wait_until_watched(polls=WATCHED)
+    task.wait_for_log("Cell 3 of 3 started")
     stage.airflow.restart_triggerer()
     stage.wait_until_watched_on()
     stage.let_go()
     task.wait_until("success")
 
     assert task.xcom("run")["success"] is True
+    assert "Cell 3 of 3 succeeded in " in task.log()
     stage.came_of_it("succeeds", injected=1, asked=1)
 
 

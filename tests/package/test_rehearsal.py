@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_datalore import __version__
+from dev.environment import RELEASED
 from dev.matrix import AIRFLOWS
 from dev.package import unpack
 from dev.rehearsal import __main__ as rehearsal
 from dev.rehearsal.packages import PACKAGE, Environment, local_index
-from dev.rehearsal.rooms import RELEASED, RELEASED_BEFORE, RehearsalError, rooms
+from dev.rehearsal.rooms import RELEASED_BEFORE, RehearsalError, rooms
 from dev.rehearsal.upgrade import EXECUTIONS, FORMER, UpgradeError, build_former, version_of, write_notebook
 from tests.package.conftest import ROOT
 

@@ -278,6 +278,36 @@ class TestErrors:
         assert task_with_xcoms(session, "plain", xcoms, "failed").error == self.READ
 
 
+class TestUsualTime:
+    def earlier(self, session: Session, run_id: str, durations: object, days: int) -> None:
+        """An earlier run of the task, which has left the durations of those up to it."""
+        from airflow.models.dagrun import DagRun
+        from airflow.models.xcom import XComModel
+
+        of_run = {"dag_id": "d", "run_id": run_id}
+        add(session, DagRun, id=10 + days, **of_run, run_type="manual", run_after=SOME_DATE, state="success")
+        key = {**of_run, "task_id": "plain", "map_index": -1, "dag_run_id": 10 + days}
+        value = {"run_id": "x", "history": {"durations": durations}}
+        add(session, XComModel, **key, key="run", value=value, timestamp=SOME_DATE - timedelta(days=days))
+
+    @pytest.mark.parametrize(("state", "expected"), [("deferred", 90.0), ("running", 90.0), ("success", None)])
+    def test_it_is_that_of_the_last_run_while_the_task_runs(
+        self, session: Session, state: str, expected: float | None
+    ) -> None:
+        self.earlier(session, "older", [1, 1, 1], days=2)
+        self.earlier(session, "last", [60, 120, 90], days=1)
+        assert task_with_xcoms(session, "plain", {}, state).usual_duration == expected
+
+    @pytest.mark.parametrize("durations", [[60, 120], "many", None, [-1, "x", 3]])
+    def test_it_is_not_known_from_fewer_than_three(self, session: Session, durations: object) -> None:
+        self.earlier(session, "last", durations, days=1)
+        assert task_with_xcoms(session, "plain", {}, "running").usual_duration is None
+
+    def test_of_another_map_index_it_is_not_taken(self, session: Session) -> None:
+        self.earlier(session, "last", [60, 120, 90], days=1)
+        assert task_with_xcoms(session, "mapped", {}, "running").usual_duration is None
+
+
 @pytest.mark.parametrize(
     ("task_id", "kind"),
     [

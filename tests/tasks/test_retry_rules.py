@@ -180,6 +180,23 @@ class TestRetryPolicies:
         assert evaluate(failed("OSError"), 1, 1).reason == "OSError is in retry_on."
         assert evaluate(failed("KeyError"), 1, 1).reason == "KeyError is in fail_on."
 
+    def test_airflow_stores_the_reason_of_a_retry_and_fails_the_others(self) -> None:
+        import logging
+        from types import SimpleNamespace
+
+        from airflow.sdk.execution_time.task_runner import _handle_current_task_failed
+
+        server = SimpleNamespace(max_tries=1, should_retry=True)
+        known = {"try_number": 1, "stats_tags": {}, "_ti_context_from_server": server, "_failure_metrics_emitted": True}
+        task = DataloreRunNotebookOperator(task_id="t", notebook_id="a/b", retries=1, retry_on=["OSError"])
+        instance: Any = SimpleNamespace(task=task, rendered_map_index=None, **known)
+        log: Any = SimpleNamespace(info=lambda *_, **__: None, exception=logging.exception)
+        retried: Any
+        retried, state = _handle_current_task_failed(instance, failed("OSError"), log)
+        assert (retried.retry_reason, state.value) == ("OSError is in retry_on.", "up_for_retry")
+        _, state = _handle_current_task_failed(instance, failed("KeyError"), log)
+        assert state.value == "failed"
+
     def test_without_the_options_there_is_none(self) -> None:
         assert DataloreRunNotebookOperator(task_id="t", notebook_id="a/b").retry_policy is None
 
