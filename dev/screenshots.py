@@ -106,7 +106,10 @@ def take_changes(camera: Camera, datalore: EmulatorProcess) -> None:
             tab.get_by_role("link", name="the last run that succeeded").click(timeout=SHOWN)
             cells = tab.frame_locator("iframe")
             cells.get_by_text("KeyError").first.wait_for(timeout=SHOWN)
-            cells.locator("details.cell", has_text="income").last.scroll_into_view_if_needed()
+            # With what was edited at the top.
+            cells.locator("details.cell", has_text="income").locator("summary").first.evaluate(
+                "element => window.scrollTo(0, element.getBoundingClientRect().top + window.scrollY - 8)"
+            )
             camera.take(page, f"compare-{theme}")
         with camera.at("/plugin/datalore-notebooks", theme) as page:
             frame = page.frame_locator("iframe[title='Datalore']")
