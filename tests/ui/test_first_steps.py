@@ -116,6 +116,6 @@ def test_a_dag_that_is_triggered_leads_to_its_notebook(
     with page.context.expect_page() as opening:
         page.get_by_role("link", name="Datalore notebook").click(timeout=SHOWN)
     assert opening.value.url == f"{emulator.url}/notebook/me/daily_sales"
-    page.get_by_role("link", name="Datalore", exact=True).click()
+    page.locator("a[href*='/tasks/']").get_by_text("Datalore", exact=True).click()
     notebook = page.frame_locator("iframe[title='Datalore']").frame_locator("iframe")
     expect(notebook.get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
