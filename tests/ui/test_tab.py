@@ -66,7 +66,7 @@ def colour(locator: Locator, name: str) -> str:
 def test_a_successful_run_shows_its_notebook_and_details(opened: Open, sales: Tab, theme: str) -> None:
     with opened(sales, theme=theme) as page:
         tab, notebook = tab_of(page), notebook_of(page)
-        expect(tab.get_by_text("Succeeded")).to_be_visible(timeout=SHOWN)
+        expect(tab.get_by_role("status").get_by_text("Succeeded", exact=True)).to_be_visible(timeout=SHOWN)
         expect(notebook.get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
         expect(notebook.locator("img[src^='data:image/png']").first).to_have_js_property("complete", True)
         expect(notebook.locator("table").first).to_be_visible()
@@ -124,7 +124,7 @@ def test_a_running_run_shows_its_duration_and_then_its_notebook(
         before = elapsed.inner_text()
         expect(elapsed).not_to_have_text(before, timeout=SHOWN)
         (emulator.folder / "me" / f"Watched-{theme}.go").touch()
-        expect(tab.get_by_text("Succeeded")).to_be_visible(timeout=SHOWN)
+        expect(tab.get_by_role("status").get_by_text("Succeeded", exact=True)).to_be_visible(timeout=SHOWN)
         expect(notebook_of(page).get_by_text(f"Watched-{theme} was released")).to_be_visible(timeout=SHOWN)
         assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
 
