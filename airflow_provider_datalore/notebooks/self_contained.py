@@ -100,10 +100,8 @@ def contained(html: str, *, page: bool = False) -> str:
     """
     writer = _Writer(page)
     at = 0
-    for found in _TOKEN.finditer(html):
-        # A tag within an element that is removed, or within a style, has been passed already.
-        if found.start() < at:
-            continue
+    # What follows an element without tags is read from its end: a comment that begins in a script ends with the script.
+    while found := _TOKEN.search(html, at):
         writer.text(html[at : found.start()])
         at = found.end()
         if found["cells"]:
@@ -152,25 +150,28 @@ class _Writer:
             return found.end()
         if name == "meta" and (not self._page or "http-equiv" in attributes.lower()):
             return found.end()
-        if name == "style" and not self._foreign:
-            content_end, end = _end_of(name, html, found.end())
-            # Within SVG, it could contain a tag.
-            css = contained_css(html[found.end() : content_end]).replace("<", "")
-            self._written += ["<style>", css, "</style>"]
-            return end
+        if name == "style":
+            return self._style(html, found.end(), is_empty=self._foreign > 0 and attributes.rstrip().endswith("/"))
         self._shows_something = self._shows_something or name in ("img", "svg", "video", "audio", "canvas", "hr")
-        self._written.append(
-            _tag(name, attributes) if len(attributes) <= _MAX_CACHED_CHARS else _tag_of(name, attributes)
-        )
+        tag = _tag(name, attributes) if len(attributes) <= _MAX_CACHED_CHARS else _tag_of(name, attributes)
+        self._written.append(tag)
         is_foreign = self._foreign > 0 or name in _FOREIGN
         if name == "head":
             self._written.append(HEAD)
         if name not in _VOID and not (is_foreign and attributes.rstrip().endswith("/")):
             self._open.append(name)
             self._foreign += name in _FOREIGN
-        elif is_foreign:
+        elif is_foreign and tag.startswith(f"<{name}"):
             self._written.append(f"</{name}>")
         return found.end()
+
+    def _style(self, html: str, at: int, *, is_empty: bool) -> int:
+        """Write a style sheet without tags: within SVG, browsers would read them, and character references too."""
+        content_end, end = (at, at) if is_empty else _end_of("style", html, at)
+        css = html[at:content_end]
+        css = contained_css(unescape(css) if self._foreign else css).replace("<", "")
+        self._written += ["<style>", escape(css, quote=False) if self._foreign else css, "</style>"]
+        return end
 
     def end(self, name: str) -> None:
         if name not in self._open:
@@ -201,7 +202,10 @@ class _Writer:
 
 def contained_css(css: str) -> str:
     """The same style sheet without what would be loaded."""
-    return _CSS_IMPORT.sub("", _CSS_ADDRESS.sub("none", css))
+    # What is left may be another address: u@import;rl(…), url(url()).
+    while (left := _CSS_IMPORT.sub("", _CSS_ADDRESS.sub("none", css))) != css:
+        css = left
+    return css
 
 
 def _end_of(name: str, html: str, at: int) -> tuple[int, int]:
@@ -236,13 +240,13 @@ def _kept(name: str, attributes: str) -> Iterator[tuple[str, str]]:
         value = unescape(raw[1:-1] if raw[:1] in ("'", '"') else raw.removesuffix("/"))
         if not _PLAIN_NAME.fullmatch(key) or key.startswith("on") or key in _REMOVED_ATTRIBUTES:
             continue
-        if key in _ADDRESSES and not _is_kept_address(name, value):
+        if key in _ADDRESSES and not _is_kept_address(name, key, value):
             continue
         yield key, contained_css(value) if key == "style" or "url(" in value[:_MAX_CACHED_CHARS].lower() else value
 
 
-def _is_kept_address(name: str, value: str) -> bool:
+def _is_kept_address(name: str, key: str, value: str) -> bool:
     address = _NOT_SHOWN.sub("", value[:200]).lower()
-    if name in _LINKS:
+    if name in _LINKS and key == "href":
         return address.startswith(("https://", "http://", "mailto:", "#"))
     return address.startswith(("#", "data:image/", "data:audio/", "data:video/", "data:font/"))

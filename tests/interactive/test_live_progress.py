@@ -64,7 +64,7 @@ def test_the_log_shows_the_output_of_a_cell_before_the_cell_is_over(
         gate_pid(tmp_path / "go")
         log.wait_for("loaded 1 of 2")
         assert "loaded 2 of 2" not in log.text
-        assert "Cell 3 of 4 started: print(f'loaded {1} of 2', flush=True)." in log.text
+        assert "Cell 3 of 4 started: print(f'loaded {1} of 2', flush=True)\n" in log.text
         (tmp_path / "go").touch()
 
     held(operator(sales, **mode), context, play, happens)
