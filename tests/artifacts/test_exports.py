@@ -101,7 +101,7 @@ class TestWhatIsWritten:
         self, failed: Datalore, context: Context, local: LocalPlace, quickly_exported: list[list[str]]
     ) -> None:
         sensor = DataloreRunSensor(
-            task_id="run_notebook", run_id="run-1", artifacts_to=local.destination, export=["html"]
+            task_id="run_notebook", run_id="run-1", artifacts_to=local.destination, export=["html"], poke_interval=1
         )
         with pytest.raises(DataloreRunFailedError):
             sensor.execute(context)
