@@ -155,7 +155,7 @@ def test_invalid_json_can_be_returned(client: Client, datalore: EmulatorProcess)
 
 
 def test_a_trickle_is_complete_but_is_sent_byte_by_byte(datalore: EmulatorProcess, wire: socket.socket) -> None:
-    datalore.set_faults([{"kind": "trickle", "seconds": 0.01}])
+    datalore.set_faults([{"kind": "trickle", "seconds": 0.001}])
     send_request(wire, datalore)
     pieces: list[bytes] = []
     while not b"".join(pieces).endswith(b"}]"):
