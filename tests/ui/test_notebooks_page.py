@@ -29,7 +29,7 @@ def test_it_is_in_the_navigation_and_shows_who_runs_each_notebook(
 ) -> None:
     with browser.page(airflow.url, token=airflow.log_in(ADMIN), theme=theme) as page:
         page.goto(airflow.url)
-        page.get_by_role("link", name="Datalore").click(timeout=SHOWN)
+        page.get_by_role("link", name="Datalore", exact=True).click(timeout=SHOWN)
         shown = page_of(page)
         row = shown.locator("tbody tr", has=shown.get_by_text("me/changing", exact=True))
         expect(row).to_contain_text("changing.run", timeout=SHOWN)
