@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 SHARE_AN_AIRFLOW = ("e2e", "failures", "faults", "ui")
 """Folders whose tests are all on one process, since they meet one Airflow and change things in it."""
-LONGEST_FIRST = (*SHARE_AN_AIRFLOW, "examples", "lineage", "interactive", "emulator", "artifacts", "notebooks", "hooks")
+LONGEST_FIRST = (
+    *SHARE_AN_AIRFLOW,
+    "examples",
+    "cli",
+    "lineage",
+    "interactive",
+    "emulator",
+    "artifacts",
+    "notebooks",
+    "hooks",
+)
 NO_AIRFLOW = ("api", "emulator", "notebooks")
 """Folders whose tests import no Airflow: one version of it is enough for them. tests/test_layout.py holds that."""
 
