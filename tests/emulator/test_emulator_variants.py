@@ -215,13 +215,14 @@ def test_the_number_of_slots_can_grow_and_shrink() -> None:
 def test_the_number_of_parallel_runs_can_change(
     client: Client, notebook: Write, datalore: EmulatorProcess, tmp_path: Path
 ) -> None:
-    wait_until(lambda: all(run["state"] in ("succeeded", "failed") for run in datalore.runs()))
     datalore.set_variant(parallel_limit=1, over_limit="429", retry_after=7)
     may_end = tmp_path / "may-end"
     notebook_id = notebook(
         f"import pathlib, time\nwhile not pathlib.Path({str(may_end)!r}).exists():\n    time.sleep(0.05)"
     )
-    first = client.start(notebook_id)
+    # Runs and sessions of other tests may still be ending.
+    accepted = wait_until(lambda: (response := client.submit(notebook_id)).status_code == 200 and response)
+    first = accepted.json()["runId"]
     refused = client.submit(notebook_id)
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "7")
     datalore.set_variant(parallel_limit=2, over_limit="429")
