@@ -91,7 +91,7 @@ def test_a_failure_reads_in_one_screen(seen: AllSeen, failure: Failure) -> None:
     assert failure.to_do in error["to_do"]
     assert len(error["summary"]) <= 100
     # All of it is visible: the class, the whole summary, the state with the address, and what to do.
-    assert failure.error_class in screen.split()
+    assert re.search(rf"\b{failure.error_class}\b", screen), screen
     assert one_line(error["summary"]) in screen
     assert re.search(rf"State: [^:]*{failure.state.value}", screen), screen
     assert error["notebook_url"] in screen
