@@ -77,6 +77,10 @@ def look(airflow: SharedAirflow, page: Page, run_id: str, failure: Failure, stat
     return Seen(screen, error, state)
 
 
+def without_blanks(text: str) -> str:
+    return re.sub(r"\s", "", text)
+
+
 def test_there_are_at_least_thirty_failures() -> None:
     assert len({failure.task_id for failure in TABLE}) >= 30
 
@@ -95,7 +99,8 @@ def test_a_failure_reads_in_one_screen(seen: AllSeen, failure: Failure) -> None:
     assert one_line(error["summary"]) in screen
     assert re.search(rf"State: [^:]*{failure.state.value}", screen), screen
     assert error["notebook_url"] in screen
-    assert one_line(f"To do: {error['to_do']}") in screen
+    # Where an address in it is a link, Airflow 2 leaves the comma after it out of the link.
+    assert without_blanks(f"To do: {error['to_do']}") in without_blanks(screen)
 
 
 @pytest.mark.parametrize("failure", TABLE, ids=lambda failure: failure.task_id)
