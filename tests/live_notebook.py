@@ -1,4 +1,4 @@
-"""A notebook of 12 cells whose fifth goes on until it is let go, and a run of it in a real Airflow."""
+"""A notebook of 12 cells whose fifth waits until it is released, and a run of it in a real Airflow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIMEOUT = 120.0
 
 @dataclass(frozen=True)
 class LiveRun:
-    """A run whose fifth cell goes on until it is let go.
+    """A run whose fifth cell waits until it is released.
 
     :param gate: the file that lets it go.
     """

@@ -1,4 +1,4 @@
-"""A real Airflow and an emulator for end-to-end tests, and a notebook that goes on until it is let go."""
+"""A real Airflow and an emulator for end-to-end tests, and a notebook that waits until it is released."""
 
 from __future__ import annotations
 

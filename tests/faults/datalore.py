@@ -1,4 +1,4 @@
-"""The Datalore of the fault scenarios: an emulator that can be cut off, and a notebook that goes on until let go."""
+"""The Datalore of the fault scenarios: an emulator that can be cut off, and a notebook that waits until it is released."""
 
 from __future__ import annotations
 
