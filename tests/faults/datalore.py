@@ -1,4 +1,4 @@
-"""The Datalore of the fault scenarios: an emulator that can be cut off, and a notebook that waits until it is released."""
+"""The Datalore of the fault scenarios: an emulator that can be cut off, and a notebook that waits until released."""
 
 from __future__ import annotations
 
