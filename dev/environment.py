@@ -213,7 +213,9 @@ def install(python: Path, wanted: Stamp, uv: str | None, log: Path) -> None:
     if wanted.as_of:
         packages += ["--exclude-newer" if uv else "--uploaded-prior-to", wanted.as_of]
     run_quietly([*pip, *packages], f"installing Airflow {wanted.airflow} and the package", log)
-    remove = [uv, "pip", "uninstall", "--python", python] if uv else [python, "-m", "pip", "uninstall", "--yes"]
+    remove: list[str | Path] = [python, "-m", "pip", "uninstall", "--yes"]
+    if uv:
+        remove = [uv, "pip", "uninstall", "--python", python]
     run_quietly([*remove, *UNUSED], "removing what slows every process", log)
 
 
