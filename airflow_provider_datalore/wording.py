@@ -17,8 +17,8 @@ MAX_LINES = 12
 _ID_CHARS = 20
 _SHOWN_ID_CHARS = 8
 _NAME_CHARS = 30
-_SENTENCE_END = re.compile(r"[.!?…](?=\s)")
-_CLAUSE_END = re.compile(r"[;,)](?=\s)|\s(?=\()")
+_SENTENCE_END = r"[.!?…](?=\s)"
+_CLAUSE_END = r"[;,)](?=\s)|\s(?=\()"
 _MIN_HEAD_CHARS = 40
 
 
@@ -51,7 +51,11 @@ def head_and_rest(text: str) -> tuple[str, str]:
     if len(text) <= SUMMARY_CHARS:
         return text, ""
     for ends in (_SENTENCE_END, _CLAUSE_END):
-        found = [match.end() for match in ends.finditer(text, 0, SUMMARY_CHARS + 1) if match.end() <= SUMMARY_CHARS]
+        found = [
+            match.end()
+            for match in re.compile(ends).finditer(text, 0, SUMMARY_CHARS + 1)
+            if match.end() <= SUMMARY_CHARS
+        ]
         if found and found[-1] >= _MIN_HEAD_CHARS:
             return text[: found[-1]].rstrip(), text[found[-1] :].strip()
     return cut(text, SUMMARY_CHARS), text

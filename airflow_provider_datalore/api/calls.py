@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 from airflow_provider_datalore.api.text import one_line, shorten
@@ -36,10 +36,10 @@ REFUSED_STATUSES = frozenset({429, 503})
 _ENVOY_RESET = b"disconnect/reset before headers"
 _ENVOY_NOT_CONNECTED = (b"connection failure", b"connection timeout", b"overflow")
 
-_CHALLENGE = re.compile(r"\b(scope|access)\s*=\s*(?:\"([ -!#-~]{1,100})\"|([!#-+\--~]{1,100}))", re.IGNORECASE)
+_CHALLENGE = r"(?i)\b(scope|access)\s*=\s*(?:\"([ -!#-~]{1,100})\"|([!#-+\--~]{1,100}))"
 """What a token requires, in the header ``WWW-Authenticate``."""
 
-_PLAIN_TO_TLS = re.compile(rb"HTTP request (?:was sent )?to (?:an )?HTTPS (?:port|server)", re.IGNORECASE)
+_PLAIN_TO_TLS = rb"(?i)HTTP request (?:was sent )?to (?:an )?HTTPS (?:port|server)"
 """What nginx, Apache and servers in Go respond to plain HTTP on a port that speaks TLS."""
 
 PROXY_LOGIN = (
@@ -65,8 +65,7 @@ class Form(Protocol):
         """The chunks; can be read only once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request to Datalore.
 
     :param method: ``GET`` or ``POST``.
@@ -100,8 +99,7 @@ class Call:
     is_poll: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """The response to a call. If the server repeated the token in it, the token is masked.
 
     :param connection: the name of the connection that was used.
@@ -118,7 +116,7 @@ class Response:
     status: int
     url: str
     received_at: float
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes = b""
     received: Any = None
     proxy: str = ""
@@ -185,7 +183,7 @@ def raise_for_status(call: Call, response: Response) -> None:
             never_received=True,
             to_do=f"If Datalore has moved, put the new address into the host of {response.connection}.",
         )
-    if _PLAIN_TO_TLS.search(response.body[:MAX_SCANNED_BYTES]):
+    if re.search(_PLAIN_TO_TLS, response.body[:MAX_SCANNED_BYTES]):
         raise speaks_tls(call, response.connection, server(response), response.url)
     raise _documented_error(call, response, f"{failed}{reported}", detail)
 
@@ -335,7 +333,7 @@ def _documented_error(  # noqa: PLR0911  (one for each status)
 
 def _forbidden(challenge: str) -> tuple[str, str]:
     """What a 403 means, and what to do; what the token lacks if Datalore names it in ``WWW-Authenticate``."""
-    needed = {name.lower(): quoted or bare for name, quoted, bare in _CHALLENGE.findall(challenge[:1000])}
+    needed = {name.lower(): quoted or bare for name, quoted, bare in re.findall(_CHALLENGE, challenge[:1000])}
     if "scope" not in needed:
         return (
             "Datalore denied access (403): the token's owner may only view it, or its scope is too narrow.",

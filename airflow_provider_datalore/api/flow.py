@@ -9,14 +9,12 @@ A flow is a generator that yields steps: a :class:`.Call`, a :class:`Sleep` or a
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Wait.
 
     :param seconds: seconds to wait.
@@ -25,7 +23,6 @@ class Sleep:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
 class Refresh:
     """Reload the Airflow connection before the next call: its token may have been changed."""
 

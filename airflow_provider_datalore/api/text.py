@@ -6,17 +6,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
-"""U+0000, and unpaired surrogates, which Python uses for file names that are not valid Unicode."""
+NOT_STORABLE = "[\x00\ud800-\udfff]"
+"""U+0000, and unpaired surrogates, which Python uses for file names that are not valid Unicode. As all patterns here,
+it is compiled when it is first used: most starts of a task use none."""
 
 RESERVED_KEYS = frozenset(
     {"__classname__", "__version__", "__data__", "__id__", "__cache__", "__type", "__source", "__var"}
 )
 """Keys by which Airflow marks Python objects in XComs: it would create an object from a mapping that has them."""
 
-_TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[@-Z\\-_])")
-_LINE_BREAK = re.compile("\r\n|[\u2028\u2029]")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_TERMINAL_CODE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[@-Z\\-_])"
+_LINE_BREAK = "\r\n|[\u2028\u2029]"
+_UNPRINTABLE = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 MAX_EXCERPT_CHARS = 300
 """Maximum number of characters that a message quotes from a response."""
@@ -25,7 +26,7 @@ MAX_EXCERPT_CHARS = 300
 def storable(value: Any) -> Any:
     """The same JSON, with U+FFFD instead of each character that Airflow cannot store."""
     if isinstance(value, str):
-        return NOT_STORABLE.sub("\ufffd", value)
+        return re.sub(NOT_STORABLE, "\ufffd", value)
     if isinstance(value, dict):
         return {storable(key): storable(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -51,7 +52,7 @@ def reserved_key(value: Any) -> str | None:
 
 def plain(value: str) -> str:
     """Remove terminal codes, and characters that a log would display as something else."""
-    return _UNPRINTABLE.sub("", _TERMINAL_CODE.sub("", _LINE_BREAK.sub("\n", value)))
+    return re.sub(_UNPRINTABLE, "", re.sub(_TERMINAL_CODE, "", re.sub(_LINE_BREAK, "\n", value)))
 
 
 def one_line(value: str) -> str:

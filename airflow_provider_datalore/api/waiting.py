@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api.conditions import Condition, state_of_run
@@ -47,8 +47,7 @@ Seen = TypeVar("Seen")
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """The source of time, and of the randomness that spreads requests; tests use their own.
 
     :param wall: returns epoch seconds, which jump if the clock is set.

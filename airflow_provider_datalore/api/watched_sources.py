@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from airflow_provider_datalore.api import looking, notebook_api, run_api, workspace_api
@@ -225,7 +225,7 @@ class FolderSource(_Watched):
 
     def __init__(self, notebook: NotebookId, directory: str) -> None:
         super().__init__()
-        self._call = replace(notebook_api.list_files(notebook, directory), is_poll=True)
+        self._call = notebook_api.list_files(notebook, directory)._replace(is_poll=True)
         self._last: FolderSeen | None = None
 
     def look(self) -> Flow[FolderSeen]:
@@ -310,7 +310,7 @@ class ExecutionsSource(_Watched):
     def __init__(self, notebook: NotebookId) -> None:
         super().__init__()
         self._notebook = notebook
-        self._call = replace(notebook_api.list_cells(notebook), is_poll=True)
+        self._call = notebook_api.list_cells(notebook)._replace(is_poll=True)
         self._body = ""
         self._cells: tuple[Execution, ...] = ()
         self._was_busy = False

@@ -8,24 +8,31 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow_provider_datalore import settings
 from airflow_provider_datalore.api import run_api, waiting
-from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import NotebookId, Run, RunOptions, RunRequest
 from airflow_provider_datalore.api.waiting import WaitPolicy, deadline_after
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.get_provider_info import connection_type
 from airflow_provider_datalore.hooks.artifacts import ArtifactsHook
-from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
-from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
 from airflow_provider_datalore.transport.connection import naming_connection
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow_provider_datalore.catalog import CatalogEntry
+    from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
 __all__ = ["DataloreAsyncHook", "DataloreHook"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the other hook when it is used: a task on a worker needs only the one that waits for each response."""
+    if name != "DataloreAsyncHook":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
+
+    return DataloreAsyncHook
 
 
 class DataloreHook(ArtifactsHook):
@@ -92,6 +99,8 @@ class DataloreHook(ArtifactsHook):
             request = RunRequest.build(notebook, **options)
         url = self.notebook_url(notebook)
         if request.parameters:
+            from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
+
             self.log.info("Parameters: %s", shown_parameters(request.parameters))
         run_id = self.submit(notebook, partial(run_api.submit_run, request), seconds(max_outage))
         self.log.info("Started run %s of notebook %s: %s", run_id, notebook, url)
@@ -165,6 +174,8 @@ class DataloreHook(ArtifactsHook):
 
         :param where: the notebook's address, for errors; empty if it is unknown.
         """
+        from airflow_provider_datalore.api.conditions import RunEnded
+
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
         return self.run_flow(waiting.wait_for(status.look, RunEnded(run_id, where), policy))

@@ -167,11 +167,12 @@ class SynchronousHook(DataloreBaseHook):
 
         :raises DataloreConfigurationError: if it is neither, or the catalog has no id for this connection.
         """
-        from airflow_provider_datalore.catalog.entry import CatalogEntry
-
         if isinstance(notebook_id, NotebookId):
             return notebook_id
-        if isinstance(notebook_id, CatalogEntry):
-            notebook_id = notebook_id.id_for(self.datalore_conn_id)
+        if not isinstance(notebook_id, str):
+            from airflow_provider_datalore.catalog.entry import CatalogEntry
+
+            if isinstance(notebook_id, CatalogEntry):
+                notebook_id = notebook_id.id_for(self.datalore_conn_id)
         with naming_connection(self.datalore_conn_id):
             return self.connection.notebook_id(notebook_id)

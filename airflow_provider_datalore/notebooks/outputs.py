@@ -163,7 +163,7 @@ def _check(value: Any) -> None:
             if isinstance(part, float) and not math.isfinite(part):
                 verb = "is" if part is value else "contains the number"
                 raise ValueError(f"{verb} {part}, which JSON does not support")
-            if isinstance(part, str) and NOT_STORABLE.search(part):
+            if isinstance(part, str) and re.search(NOT_STORABLE, part):
                 raise ValueError("contains a character that databases do not store (U+0000 or an unpaired surrogate)")
             if isinstance(part, Mapping):
                 inner += [*part, *part.values()]

@@ -174,7 +174,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         """
         # Airflow's execution_timeout counts from here.
         began = time.time()
-        from airflow_provider_datalore.tasks import outcome
+        from airflow_provider_datalore.tasks import checks
         from airflow_provider_datalore.tasks.deferral import defer, log_deferral
         from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link, take_over_links
         from airflow_provider_datalore.tasks.run_store import RunStore
@@ -184,9 +184,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         hook = self.hook
         notebook = hook.parse_notebook_id(self.notebook_id)
         if not self.wait_for_completion:
-            outcome.check_nothing_awaited(self, notebook)
-        outcome.check(self)
-        outcome.check_writable(self)
+            checks.check_nothing_awaited(self, notebook)
+        checks.check(self)
+        checks.check_writable(self)
         self.notebook_url = url = hook.notebook_url(notebook)
         push_link(context, xcom.NOTEBOOK_URL, url)
         store = RunStore(context, self.durable)
@@ -206,7 +206,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self.started_run_id = run_id
         if not self.wait_for_completion:
             store.forget()
-            outcome.describe_started(run_id, notebook, context, self, self.parameters or ())
+            from airflow_provider_datalore.tasks.outcome import describe_started
+
+            describe_started(run_id, notebook, context, self, self.parameters or ())
             return run_id
         self._is_stored = store.remembers
         if (run := self._wait_here(hook, run_id, policy, url)) is not None:
@@ -246,7 +248,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the status of the run."""
         from airflow_provider_datalore.exceptions import DataloreError
-        from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, run_after_lost_trigger
+        from airflow_provider_datalore.tasks.lost_trigger import LOST_TRIGGER_METHOD, run_after_lost_trigger
         from airflow_provider_datalore.tasks.pushing import take_over_links
 
         take_over_links(self)
@@ -359,7 +361,6 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
             DataloreOutputError,
             DataloreRunFailedError,
         )
-        from airflow_provider_datalore.tasks.no_retry import without_retry
         from airflow_provider_datalore.tasks.outcome import deliver
         from airflow_provider_datalore.tasks.run_store import RunStore
 
@@ -368,10 +369,12 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self.outcome = deliver(run, hook, context, self, parameters=self.parameters or {}, **known)
         # A run whose artifacts could not be saved or whose outputs could not be read stays in the store: a retry uses
         # it.
+        if self.outcome.error is None:
+            store.forget()
+            return run.run_id
+        from airflow_provider_datalore.tasks.no_retry import without_retry
+
         match self.outcome.error:
-            case None:
-                store.forget()
-                return run.run_id
             case DataloreRunFailedError() as error:
                 store.forget()
                 raise error

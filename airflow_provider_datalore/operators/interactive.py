@@ -214,8 +214,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     @fails_in_lines
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the state of the notebook."""
-        from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, interactive_run_after_lost_trigger
         from airflow_provider_datalore.tasks.former_names import arguments_now, method_now
+        from airflow_provider_datalore.tasks.lost_trigger import LOST_TRIGGER_METHOD, interactive_run_after_lost_trigger
         from airflow_provider_datalore.tasks.own_xcoms import own_text
         from airflow_provider_datalore.tasks.pushing import take_over_links
 
@@ -297,7 +297,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
                 to_do="Set it, or remove these arguments.",
             )
         if self.artifacts_to is not None or self.export is not None:
-            from airflow_provider_datalore.tasks.outcome import check_files
+            from airflow_provider_datalore.tasks.checks import check_files
 
             check_files(self)
 

@@ -120,7 +120,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         """
         from airflow_provider_datalore.api.conditions import RunEnded
         from airflow_provider_datalore.api.waiting import check_seconds
-        from airflow_provider_datalore.tasks.outcome import check
+        from airflow_provider_datalore.tasks.checks import check
         from airflow_provider_datalore.tasks.pushing import take_over_links
 
         take_over_links(self)
@@ -170,7 +170,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the status of the run."""
         from airflow_provider_datalore.exceptions import DataloreError
-        from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
+        from airflow_provider_datalore.tasks.lost_trigger import LOST_TRIGGER_METHOD
         from airflow_provider_datalore.tasks.pushing import take_over_links
 
         take_over_links(self)
@@ -223,7 +223,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
 
     def _resume_without_event(self, reason: dict[str, Any] | None, context: Context) -> dict[str, Any]:
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
-        from airflow_provider_datalore.tasks.deferral import run_after_lost_trigger
+        from airflow_provider_datalore.tasks.lost_trigger import run_after_lost_trigger
         from airflow_provider_datalore.tasks.own_xcoms import own_text
 
         try:

@@ -64,10 +64,12 @@ def _without_retry(task: object, error: BaseException) -> BaseException:
 
     Only where Airflow has no retry policies, and options ``retry_on`` or ``fail_on`` exclude a retry.
     """
-    from airflow_provider_datalore.tasks.retrying import RetryRules, has_policies, is_failure
+    from airflow_provider_datalore.tasks.retrying import has_policies, is_failure
 
-    if has_policies() or not is_failure(error):
+    if not is_failure(error) or has_policies():
         return error
+    from airflow_provider_datalore.tasks.retry_rules import RetryRules
+
     decision = RetryRules.of(task).decide(error)
     if decision is None or decision.is_retried:
         return error

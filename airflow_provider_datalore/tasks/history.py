@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_datalore import xcom
 from airflow_provider_datalore.durations import in_words
@@ -35,8 +34,7 @@ _MAX_PARAMETERS_CHARS = 2000
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class LastSuccess:
+class LastSuccess(NamedTuple):
     """The last run of the task that succeeded.
 
     :param run_id: its id.
@@ -52,8 +50,7 @@ class LastSuccess:
     code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """The earlier runs of a task.
 
     :param durations: seconds that the last runs took which succeeded, the latest last.
@@ -95,12 +92,12 @@ class History:
         durations = self.durations if took is None else (*self.durations, round(took, 1))[-_MAX_DURATIONS:]
         if parameters is not None and len(repr(parameters)) > _MAX_PARAMETERS_CHARS:
             parameters = None
-        return History(durations, replace(last, parameters=parameters))
+        return History(durations, last._replace(parameters=parameters))
 
     def without_last(self, took: float | None) -> History:
         """The history as it was before the last run, if that one took so long: else the history itself."""
         is_last = took is not None and self.durations[-1:] == (round(took, 1),)
-        return replace(self, durations=self.durations[:-1]) if is_last else self
+        return self._replace(durations=self.durations[:-1]) if is_last else self
 
     def to_json(self) -> dict[str, Any]:
         """The history as JSON."""

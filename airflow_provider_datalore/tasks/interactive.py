@@ -18,13 +18,13 @@ from airflow_provider_datalore.exceptions import (
     DataloreNotebookBusyError,
     RunState,
 )
+from airflow_provider_datalore.tasks.checks import FilesTask
 from airflow_provider_datalore.tasks.explaining import failure_lines, masked
 from airflow_provider_datalore.tasks.history import (
     earlier_interactive_runs,
     masked_parameters,
     report_unusual_duration,
 )
-from airflow_provider_datalore.tasks.outcome import FilesTask
 from airflow_provider_datalore.tasks.pushing import push_for_tab
 from airflow_provider_datalore.wording import short_notebook
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 MAX_HEAD_START = 10.0
 """Seconds by which a wait ends before ``execution_timeout``, at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """A time limit.
 
     :param name: the argument that sets it.

@@ -12,12 +12,13 @@ def own_error(error: BaseException) -> DataloreError | None:
     """The error of this package in an exception: itself, or what Airflow's exception for a time limit is about."""
     from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
 
-    from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT
     from airflow_provider_datalore.exceptions import DataloreError, DataloreRunTimeoutError
 
     if isinstance(error, DataloreError):
         return error
     if isinstance(error, AirflowTaskTimeout):
+        from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT
+
         # Airflow's own, if the task is late: it is raised in whatever the task is doing.
         return DataloreRunTimeoutError(f"Airflow ended the task {AT_LIMIT}.\n{error}", to_do=RAISE_LIMIT)
     is_limit = isinstance(error, (AirflowSensorTimeout, AirflowSkipException))

@@ -23,19 +23,18 @@ CONNECT_TIMEOUT_SHARE = 0.9
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 """Maximum size of a response that is read; the status of a run has a few hundred bytes."""
 
-_OBJECT = re.compile(r"<[^<>]*>|\[Errno -?\d+\]|Cannot connect to host \S+ ssl:\S+")
-_CREDENTIALS = re.compile(r"//[^/@\s]+@")
+_OBJECT = r"<[^<>]*>|\[Errno -?\d+\]|Cannot connect to host \S+ ssl:\S+"
+_CREDENTIALS = r"//[^/@\s]+@"
 """User and password in an address, such as that of a proxy."""
 
 
-_UNKNOWN_NAME = re.compile(
-    r"name resolution|name or service not known|nodename nor servname|getaddrinfo failed|no address associated|"
-    r"failed to resolve|dns lookup failed|domain name not found|could not contact dns",
-    re.IGNORECASE,
+_UNKNOWN_NAME = (
+    r"(?i)name resolution|name or service not known|nodename nor servname|getaddrinfo failed|no address associated|"
+    r"failed to resolve|dns lookup failed|domain name not found|could not contact dns"
 )
-_NO_TLS = re.compile(r"wrong.version.number|record.layer.failure|packet.length.too.long|http.request", re.IGNORECASE)
+_NO_TLS = r"(?i)wrong.version.number|record.layer.failure|packet.length.too.long|http.request"
 """What OpenSSL reports of a server that does not speak TLS."""
-_PROXY_REFUSED = re.compile(r"tunnel connection failed: (4\d\d)|^(4\d\d), message=", re.IGNORECASE)
+_PROXY_REFUSED = r"(?i)tunnel connection failed: (4\d\d)|^(4\d\d), message="
 
 
 def never_connected(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:
@@ -43,16 +42,16 @@ def never_connected(connection: DataloreConnection, call: Call, reason: str) -> 
     brief = _brief(connection, reason)
     to_do = f"Check host, port and proxies of {connection}, and the network."
     summary, cause, permanent = "", _cause(connection, brief), False
-    if _NO_TLS.search(brief):
+    if re.search(_NO_TLS, brief):
         summary = f"{cut(connection.base_url, 60)} does not speak TLS: write http:// instead of https://."
         cause, permanent = "TLS to a port that does not speak TLS", True
         to_do = f"Write http:// in the host of {connection}, or use the port that speaks TLS."
-    elif refused := _PROXY_REFUSED.search(brief):
+    elif refused := re.search(_PROXY_REFUSED, brief):
         status = refused[1] or refused[2]
         cause, permanent = f"proxy {connection.shown_proxy} refused the connection ({status})", True
         if status == "407":
             to_do = PROXY_LOGIN
-    elif _UNKNOWN_NAME.search(brief):
+    elif re.search(_UNKNOWN_NAME, brief):
         name = _host(connection.shown_proxy or connection.base_url)
         cause, permanent = f"the host name {cut(name, 60)!r} is unknown", True
     return DataloreUnavailableError(
@@ -141,7 +140,7 @@ def _cause(connection: DataloreConnection, brief: str) -> str:
         return "the connection was closed"
     if "unreachable" in lowered:
         return f"no route to {where}"
-    return cut(_OBJECT.sub("", brief).strip(" :()'\"") or "no reason is known", 60)
+    return cut(re.sub(_OBJECT, "", brief).strip(" :()'\"") or "no reason is known", 60)
 
 
 def _host(url: str) -> str:
@@ -150,4 +149,4 @@ def _host(url: str) -> str:
 
 def _brief(connection: DataloreConnection, reason: str) -> str:
     without_token = connection.without_token(one_line(reason))
-    return _CREDENTIALS.sub("//***@", without_token)[:300].rstrip(".")
+    return re.sub(_CREDENTIALS, "//***@", without_token)[:300].rstrip(".")

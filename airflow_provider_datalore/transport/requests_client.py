@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -37,7 +36,7 @@ from airflow_provider_datalore.transport.sent_tracking import TrackedSession
 from airflow_provider_datalore.transport.tls import speaks_tls, tls_context
 
 CHUNK_BYTES = 256 * 1024
-_URLLIB3_PREFIX = re.compile(r"^<?\w+\(host=[^)]*\)(?: at 0x[0-9a-f]+>)?: ")
+_URLLIB3_PREFIX = r"^<?\w+\(host=[^)]*\)(?: at 0x[0-9a-f]+>)?: "
 """The start of urllib3's message if a connection could not be made."""
 _Result = TypeVar("_Result")
 
@@ -122,7 +121,7 @@ class RequestsClient:
         :raises DataloreUnexpectedResponseError: if it is larger.
         :raises DataloreError: as in :meth:`stream`.
         """
-        joined = replace(call, receive=partial(join, max_bytes=max_bytes))
+        joined = call._replace(receive=partial(join, max_bytes=max_bytes))
 
         def read() -> bytes:
             response = self.send(joined)
@@ -270,7 +269,7 @@ class RequestsClient:
         described = reason.args[-1] if isinstance(reason, Exception) and reason.args else reason or error
         if isinstance(described, Exception) and isinstance(_first(described), Exception):
             described = _first(described)
-        text = _URLLIB3_PREFIX.sub("", str(_last(described))) or type(error).__name__
+        text = re.sub(_URLLIB3_PREFIX, "", str(_last(described))) or type(error).__name__
         if has_left:
             if isinstance(error, (failures.ReadTimeout, ReadTimeoutError)) or isinstance(reason, ReadTimeoutError):
                 return too_slow(connection, call, connection.timeout)

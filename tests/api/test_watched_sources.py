@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -210,7 +209,7 @@ class TestReports:
         self, workspaces: Datalore, caplog: pytest.LogCaptureFixture
     ) -> None:
         now = 0.0
-        source = ReportsSource(replace(Clock(), monotonic=lambda: now))
+        source = ReportsSource(Clock(monotonic=lambda: now))
         source.add(NotebookId("ann", "gone"), "")
         assert workspaces.look(source.look()).reports == {}
         assert "ann/gone is in none of the 2 workspaces" in caplog.text

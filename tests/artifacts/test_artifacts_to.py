@@ -18,7 +18,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
 )
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
-from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
+from airflow_provider_datalore.tasks.lost_trigger import LOST_TRIGGER_METHOD
 from airflow_provider_datalore.triggers import event
 from tests.artifacts.conftest import LocalPlace, Place
 from tests.lines import wrapped

@@ -135,27 +135,58 @@ def test_airflow_does_not_push_the_links_again(datalore: Datalore, context: Cont
     assert len(DataloreInteractiveRunOperator.operator_extra_links) == 1
 
 
-def test_a_resumed_task_imports_neither_a_client_nor_what_interactive_runs_need() -> None:
-    program = (
-        "import sys\n"
-        "from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator\n"
-        "class TaskInstance:\n"
-        "    task_id, map_index, max_tries = 't', -1, 0\n"
-        "    def xcom_push(self, key, value): pass\n"
-        f"event = {finished()!r}\n"
-        "known = {'notebook_url': 'https://d/notebook/ann/sales', 'public_url': 'https://d', 'event': event}\n"
-        "task = DataloreRunNotebookOperator(task_id='t', notebook_id='ann/sales')\n"
-        "before = set(sys.modules)\n"
-        "task.resume_execution('execute_complete', known, {'ti': TaskInstance()})\n"
-        "print(*sorted(set(sys.modules) - before))"
-    )
+PREPARED = """
+import sys
+from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
+class TaskInstance:
+    task_id, map_index, max_tries, try_number = 't', -1, 0, 1
+    def xcom_push(self, key, value): pass
+task = DataloreRunNotebookOperator(task_id='t', notebook_id='ann/sales', deferrable=True)
+before = set(sys.modules)
+"""
+
+
+def loaded_by(program: str) -> list[str]:
+    """The modules that a part of a task loads beyond those of its DAG file."""
+    program = f"{PREPARED}{program}\nprint(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    loaded = done.stdout.splitlines()[-1].split()
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_a_resumed_task_imports_neither_a_client_nor_what_other_tasks_need() -> None:
+    known = {"notebook_url": "https://d/notebook/ann/sales", "public_url": "https://d", "event": finished()}
+    loaded = loaded_by(f"task.resume_execution('execute_complete', {known!r}, {{'ti': TaskInstance()}})")
     unwanted = (
         "requests",
         "aiohttp",
         "urllib3",
+        "airflow_provider_datalore.assets",
+        "airflow_provider_datalore.catalog",
         "airflow_provider_datalore.hooks",
+        "airflow_provider_datalore.tasks.checks",
+        "airflow_provider_datalore.tasks.deferral",
+        "airflow_provider_datalore.tasks.no_retry",
+        "airflow_provider_datalore.tasks.retry_rules",
         "airflow_provider_datalore.transport",
     )
+    assert [name for name in loaded if name.startswith(unwanted) or "interactive" in name or "snapshots" in name] == []
+
+
+def test_a_task_that_defers_imports_nothing_that_only_a_finished_run_needs(datalore: Datalore) -> None:
+    datalore.starts("run-1").reports(status="RUNNING")
+    loaded = loaded_by("try: task.execute({'ti': TaskInstance()})\nexcept TaskDeferred: pass")
+    unwanted = (
+        "aiohttp",
+        "airflow.sdk.definitions.retry_policy",
+        "airflow_provider_datalore.assets",
+        "airflow_provider_datalore.catalog",
+        "airflow_provider_datalore.hooks.asynchronous",
+        "airflow_provider_datalore.notebooks",
+        "airflow_provider_datalore.tasks.history",
+        "airflow_provider_datalore.tasks.lost_trigger",
+        "airflow_provider_datalore.tasks.outcome",
+        "airflow_provider_datalore.tasks.retry_rules",
+    )
+    assert "requests" in loaded
     assert [name for name in loaded if name.startswith(unwanted) or "interactive" in name or "snapshots" in name] == []

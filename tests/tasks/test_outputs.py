@@ -21,7 +21,7 @@ from airflow_provider_datalore.hooks import run_outputs as reading
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
-from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD
+from airflow_provider_datalore.tasks.lost_trigger import LOST_TRIGGER_METHOD
 from airflow_provider_datalore.triggers import event
 from tests.lines import wrapped
 from tests.notebooks.files import cell, notebook, scrap, shown
