@@ -23,7 +23,8 @@ from airflow_provider_datalore.api.calls import (
     unexpected,
 )
 from airflow_provider_datalore.api.flow import Flow, send
-from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
+from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
+from airflow_provider_datalore.api.run_request import RunRequest
 from airflow_provider_datalore.api.text import shorten
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.wording import cut, short_id, short_notebook

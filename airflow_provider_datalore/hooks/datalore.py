@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow_provider_datalore import settings
 from airflow_provider_datalore.api import run_api, waiting
-from airflow_provider_datalore.api.models import NotebookId, Run, RunOptions, RunRequest
+from airflow_provider_datalore.api.models import NotebookId, Run, RunOptions
+from airflow_provider_datalore.api.run_request import RunRequest
 from airflow_provider_datalore.api.waiting import WaitPolicy, deadline_after
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import DataloreError

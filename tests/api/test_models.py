@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
+from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
+from airflow_provider_datalore.api.run_request import RunRequest
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreRunFailedError
 from tests.lines import wrapped
 

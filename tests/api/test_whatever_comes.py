@@ -19,8 +19,9 @@ from airflow_provider_datalore import exceptions
 from airflow_provider_datalore.api import calls, run_api
 from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.conditions import RunEnded
-from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
+from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
 from airflow_provider_datalore.api.parameters import to_datalore
+from airflow_provider_datalore.api.run_request import RunRequest
 from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy, retry, submit, wait_for
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -77,6 +78,8 @@ ANSWERS = st.builds(
     received_at=st.floats(0, 4e9),
     headers=st.fixed_dictionaries({}, optional={"retry-after": HEADER_VALUES, "location": HEADER_VALUES}),
     body=BODIES | GOOD_BODIES,
+    received=st.none(),
+    proxy=st.just(""),
 )
 ANYTHING = st.recursive(
     JSON_SCALARS

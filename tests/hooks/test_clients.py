@@ -22,7 +22,8 @@ import pytest
 
 from airflow_provider_datalore.api import run_api
 from airflow_provider_datalore.api.calls import Call
-from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
+from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
+from airflow_provider_datalore.api.run_request import RunRequest
 from airflow_provider_datalore.exceptions import (
     DataloreBadRequestError,
     DataloreConfigurationError,

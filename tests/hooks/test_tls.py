@@ -14,7 +14,8 @@ import pytest
 import trustme
 
 from airflow_provider_datalore.api import calls, run_api
-from airflow_provider_datalore.api.models import NotebookId, RunRequest
+from airflow_provider_datalore.api.models import NotebookId
+from airflow_provider_datalore.api.run_request import RunRequest
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreUnavailableError,
