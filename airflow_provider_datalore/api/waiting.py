@@ -10,10 +10,9 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from airflow_provider_datalore import defaults
-from airflow_provider_datalore.api.conditions import Condition, state_of_run
 from airflow_provider_datalore.api.flow import Flow, Refresh, Result, Sleep
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.run_api import StatusReader
@@ -28,6 +27,9 @@ from airflow_provider_datalore.exceptions import (
     DataloreUntrustedServerError,
 )
 from airflow_provider_datalore.wording import SUMMARY_CHARS, cut
+
+if TYPE_CHECKING:
+    from airflow_provider_datalore.api.conditions import Condition
 
 MIN_POLL_INTERVAL = 1.0
 """Seconds."""
@@ -275,6 +277,8 @@ def read_run(
     try:
         return (yield from retry(status.look, max_outage, clock, grace=grace, contacted=contacted))
     except DataloreError as error:
+        from airflow_provider_datalore.api.conditions import state_of_run
+
         state, words = state_of_run(run_id, None, error)
         error.set_state(state, words=words)
         raise
