@@ -15,7 +15,7 @@ from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
 from airflow_provider_datalore.operators.dag_params import params_of_run
-from airflow_provider_datalore.tasks.catalog_task import CatalogTask
+from airflow_provider_datalore.tasks.catalog_task import CatalogTask, typed_parameters
 from airflow_provider_datalore.tasks.failing import fails_in_lines
 from airflow_provider_datalore.tasks.output_values import OutputValues
 from airflow_provider_datalore.tasks.retrying import use_retry_rules
@@ -190,7 +190,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self.notebook_url = url = hook.notebook_url(notebook)
         push_link(context, xcom.NOTEBOOK_URL, url)
         store = RunStore(context, self.durable)
-        parameters = cache(lambda: self._typed(self.parameters_for(context)))
+        parameters = cache(lambda: typed_parameters(self.catalog_entry, self.parameters_for(context)))
         outage = policy.outage_before_start(time.time())
         earlier = store.find_run(
             hook, notebook, self._requested_outputs, outage, lambda: self._fingerprint(parameters())

@@ -220,7 +220,7 @@ class TestKilling:
         with elsewhere() as pool:
             played = pool.submit(task.execute, context)
             gate_pid(tmp_path / "never")
-            wait_until(lambda: task._waiting_for is not None)
+            wait_until(lambda: task._try is not None and task._try.waits_for is not None)
             task.on_kill()
             with pytest.raises(DataloreInteractiveRunFailedError, match="KeyboardInterrupt"):
                 played.result(30)
