@@ -1,10 +1,11 @@
-"""Names that an earlier version of this package stored in deferred tasks, and what they are called now.
+"""Names that another version of this package stored in deferred tasks and triggers, and what they are called now.
 
-A task that is deferred during an upgrade resumes with what the earlier version stored.
+A task that is deferred during an upgrade resumes with what the other version stored.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,3 +24,9 @@ def method_now(name: str) -> str:
 def arguments_now(kwargs: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The arguments of such a method under their present names."""
     return None if kwargs is None else {ARGUMENTS.get(name, name): value for name, value in kwargs.items()}
+
+
+def log_ignored(arguments: Mapping[str, Any], log: logging.Logger) -> None:
+    """Log the stored arguments of a trigger that this version does not know, if there are any."""
+    if arguments:
+        log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(arguments)))

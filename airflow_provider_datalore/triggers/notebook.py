@@ -13,6 +13,7 @@ from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.tasks.former_names import log_ignored
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
@@ -88,8 +89,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
         self.datalore_conn_id = datalore_conn_id
         self.poll_interval = seconds(poll_interval)
         self._check()
-        if unknown:
-            self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
+        log_ignored(unknown, self.log)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, all of them JSON scalars, as Airflow stores them."""
