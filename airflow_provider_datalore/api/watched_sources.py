@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from airflow_provider_datalore.api import looking, notebook_api, run_api, workspace_api
+from airflow_provider_datalore.api import file_api, looking, notebook_api, run_api, workspace_api
 from airflow_provider_datalore.api.calls import Response, read_json, unexpected
 from airflow_provider_datalore.api.flow import Flow, Sleep, request
 from airflow_provider_datalore.api.models import NotebookId
@@ -225,7 +225,7 @@ class FolderSource(_Watched):
 
     def __init__(self, notebook: NotebookId, directory: str) -> None:
         super().__init__()
-        self._call = replace(notebook_api.list_files(notebook, directory), is_poll=True)
+        self._call = replace(file_api.list_files(notebook, directory), is_poll=True)
         self._last: FolderSeen | None = None
 
     def look(self) -> Flow[FolderSeen]:
@@ -242,7 +242,7 @@ class FolderSource(_Watched):
 
     def _list(self) -> Flow[FolderSeen]:
         response = yield from notebook_api.request(self._call)
-        files = notebook_api.read_files(self._call, response)
+        files = file_api.read_files(self._call, response)
         return FolderSeen(
             {file.name: (file.last_modified, file.file_size) for file in files if file.type == "FILE"},
             server_time(response),

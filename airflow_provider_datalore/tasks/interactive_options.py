@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
-from airflow_provider_datalore.api.notebook_api import check_report_type
+from airflow_provider_datalore.api.report_api import check_report_type
 from airflow_provider_datalore.api.text import choices
 from airflow_provider_datalore.api.waiting import WaitPolicy, check_seconds
 from airflow_provider_datalore.exceptions import DataloreConfigurationError

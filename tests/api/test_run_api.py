@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.api import calls, notebook_api, run_api
+from airflow_provider_datalore.api import calls, report_api, run_api
 from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.exceptions import (
@@ -237,7 +237,7 @@ def test_a_404_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
     ("call", "hint"),
     [
         (START, "each parameter has the name of a control's Variable"),
-        (notebook_api.publish_report(NOTEBOOK, "STATIC", "UPDATE"), "Only a published report can be updated"),
+        (report_api.publish_report(NOTEBOOK, "STATIC", "UPDATE"), "Only a published report can be updated"),
         (STATUS, "Datalore did not understand the request"),
     ],
 )
