@@ -20,8 +20,9 @@ from airflow_provider_datalore.plugin import compare_page, earlier_runs, noteboo
 from airflow_provider_datalore.plugin.earlier_runs import Choices
 from airflow_provider_datalore.plugin.limits import BusyError
 from airflow_provider_datalore.plugin.page_templates import templates
+from airflow_provider_datalore.plugin.rendered_notebooks import NotDisplayableError
 from airflow_provider_datalore.plugin.responses import FileDownload, NotebookPage
-from airflow_provider_datalore.plugin.runs import NotDisplayableError, TabClient
+from airflow_provider_datalore.plugin.runs import TabClient
 from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_HEADERS, PAGE_HEADERS
 from airflow_provider_datalore.plugin.task_key import TaskKey
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind

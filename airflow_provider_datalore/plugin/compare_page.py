@@ -11,7 +11,8 @@ from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.text import one_line
 from airflow_provider_datalore.durations import in_words
 from airflow_provider_datalore.exceptions import DataloreError
-from airflow_provider_datalore.plugin.runs import NotDisplayableError, TabClient
+from airflow_provider_datalore.plugin.rendered_notebooks import NotDisplayableError
+from airflow_provider_datalore.plugin.runs import TabClient
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
 
 _MAX_ROWS = 100
