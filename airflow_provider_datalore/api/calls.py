@@ -186,11 +186,11 @@ def raise_for_status(call: Call, response: Response) -> None:
             to_do=f"If Datalore has moved, put the new address into the host of {response.connection}.",
         )
     if _PLAIN_TO_TLS.search(response.body[:MAX_SCANNED_BYTES]):
-        raise speaks_tls(call, response.connection, server(response), response.url)
+        raise plain_http_to_tls(call, response.connection, server(response), response.url)
     raise _documented_error(call, response, f"{failed}{reported}", detail)
 
 
-def speaks_tls(call: Call, connection: str, address: str, url: str) -> DataloreUnavailableError:
+def plain_http_to_tls(call: Call, connection: str, address: str, url: str) -> DataloreUnavailableError:
     """The error if plain HTTP was sent to a port that speaks TLS, so that the request was not read."""
     return DataloreUnavailableError(
         f"{address} speaks TLS: write https:// instead of http://.\nCould not {call.purpose} on {connection}.",
@@ -307,7 +307,7 @@ def _documented_error(  # noqa: PLR0911  (one for each status)
                 **known,
             )
         case 403:
-            problem, to_do = _forbidden(response.headers.get("www-authenticate", ""))
+            problem, to_do = _forbidden(response)
             return DataloreForbiddenError(f"{problem}\n{why}", to_do=to_do, **known)
         case 404:
             what = call.missing or f"Not found (404): could not {call.purpose}"
@@ -333,18 +333,30 @@ def _documented_error(  # noqa: PLR0911  (one for each status)
     )
 
 
-def _forbidden(challenge: str) -> tuple[str, str]:
-    """What a 403 means, and what to do; what the token lacks if Datalore names it in ``WWW-Authenticate``."""
-    needed = {name.lower(): quoted or bare for name, quoted, bare in _CHALLENGE.findall(challenge[:1000])}
-    if "scope" not in needed:
+def scope_challenge(response: Response) -> dict[str, str]:
+    """What Datalore requires of a token that it refused: ``scope`` and ``access``, as far as it names them."""
+    header = response.headers.get("www-authenticate", "")[:1000]
+    return {name.lower(): quoted or bare for name, quoted, bare in _CHALLENGE.findall(header)}
+
+
+def required_token(response: Response) -> str:
+    """``a token of scope RUN with access WRITE``, if Datalore names the scope that it requires; otherwise empty."""
+    challenge = scope_challenge(response)
+    level = f" with access {challenge['access']}" if "access" in challenge else ""
+    return f"a token of scope {challenge['scope']}{level}" if "scope" in challenge else ""
+
+
+def _forbidden(response: Response) -> tuple[str, str]:
+    """What a 403 means, and what to do; what the token lacks if Datalore names it."""
+    required = required_token(response)
+    if not required:
         return (
             "Datalore denied access (403): the token's owner may only view it, or its scope is too narrow.",
             "Ask the notebook's owner for edit access, or use the token of a user who has it. A token that was made in "
             "a notebook is for that notebook only, and a scope can be too narrow.",
         )
-    level = f" with access {needed['access']}" if "access" in needed else ""
     return (
-        f"Datalore denied access (403): a token of scope {needed['scope']}{level} is required.",
+        f"Datalore denied access (403): {required} is required.",
         "Create such a token in Datalore under Account settings | API tokens; a token that was made in a notebook "
         "under Tools | API token is for that notebook only.",
     )

@@ -28,6 +28,9 @@ from airflow_provider_datalore.api.text import shorten
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.wording import cut, short_id, short_notebook
 
+UNKNOWN_RUN_ID = "00000000-0000-0000-0000-000000000000"
+"""The id of no run: Datalore returns 404 for it if the token is valid, and otherwise 401 or 403."""
+
 _RUN_FIELDS = frozenset({"runId", "notebookId", "startTime", "endTime", "status", "success"})
 
 

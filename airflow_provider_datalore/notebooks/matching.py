@@ -10,10 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells
-
-INJECTED_TAG = "injected-parameters"
-"""The tag of the cell with which papermill sets parameters: its code does not belong to the notebook."""
+from airflow_provider_datalore.notebooks.reading import INJECTED_TAG, CodeCell, code_cells
 
 _MAX_PAIRS = 400
 """Maximum number of pairs of cells that are compared line by line, to find which cell was edited into which."""

@@ -16,6 +16,9 @@ from airflow_provider_datalore.notebooks.terminal import MAX_CHARS, displayed
 MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
 """Maximum size of a file that is read. In memory it takes about five times as much, 25 times if it is hostile."""
 
+INJECTED_TAG = "injected-parameters"
+"""The tag of the cell with which papermill sets parameters: its code does not belong to the notebook."""
+
 _USUAL_LANGUAGE = "python"
 _SHORT_NAMES = {"text": "text/plain", "html": "text/html", "png": "image/png", "svg": "image/svg+xml"}
 

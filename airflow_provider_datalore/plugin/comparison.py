@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_datalore.notebooks import displayable, text_diff
-from airflow_provider_datalore.notebooks.matching import INJECTED_TAG, matched, own_cells
-from airflow_provider_datalore.notebooks.reading import as_displayed, code_cells
+from airflow_provider_datalore.notebooks.matching import matched, own_cells
+from airflow_provider_datalore.notebooks.reading import INJECTED_TAG, as_displayed, code_cells
 from airflow_provider_datalore.notebooks.text_diff import State, TextDiff
-from airflow_provider_datalore.notebooks.timing import seconds_of
+from airflow_provider_datalore.notebooks.timing import notable_ratio, seconds_of
 from airflow_provider_datalore.plugin.shown_outputs import OutputDiff, compare_outputs
 
 MAX_CELLS = 500
 """Maximum number of pairs of cells that are shown."""
-_SLOWER = 1.5
-_MIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +77,7 @@ class CellPair:
     def slower(self) -> float | None:
         """How many times as long it took, if that is a lot; None otherwise."""
         before, now = (cell.seconds if cell else None for cell in (self.before, self.now))
-        if before is None or now is None or max(before, now) < _MIN_SECONDS:
-            return None
-        ratio = now / max(before, 0.01)
-        return ratio if not 1 / _SLOWER < ratio < _SLOWER else None
+        return notable_ratio(before, now)
 
 
 @dataclass(frozen=True, slots=True)

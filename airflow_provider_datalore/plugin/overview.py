@@ -14,6 +14,7 @@ from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.plugin import declared_tasks, recent_runs
 from airflow_provider_datalore.plugin.declared_tasks import DeclaredTask
 from airflow_provider_datalore.plugin.recent_runs import RUNS, Instance
+from airflow_provider_datalore.plugin.rendered_fields import is_masked, was_cut
 from airflow_provider_datalore.plugin.task_errors import TaskError
 from airflow_provider_datalore.tasks.history import History
 
@@ -29,7 +30,6 @@ MAX_TASKS = 50
 """Maximum number of tasks that the page shows of one notebook."""
 _MAX_ID_CHARS = 200
 _USUAL_RUNS = 10
-_MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _by_notebook(
 
 def _known(value: object) -> str:
     """A rendered field; empty if Airflow masked a part of it, or kept only its beginning."""
-    return value if isinstance(value, str) and _MASK not in value and not value.startswith("Truncated. ") else ""
+    return value if isinstance(value, str) and not is_masked(value) and not was_cut(value) else ""
 
 
 @lru_cache(maxsize=4096)

@@ -273,7 +273,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
 
     def _wait_here_or_defer(self, url: str) -> Run:
         """Wait on the worker for ``defer_after`` seconds; if the run is still running then, let the triggerer wait."""
-        from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy
+        from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
         from airflow_provider_datalore.tasks.deferral import (
             defer,
@@ -286,7 +286,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         contacted = self._last_seen is not None
-        interval = max(MIN_POLL_INTERVAL, self.poke_interval)
+        interval = max(defaults.MIN_POLL_INTERVAL, self.poke_interval)
         policy = WaitPolicy(interval, self.max_outage, deadline, since=now, contacted=contacted)
         if self.defer_after:
             try:

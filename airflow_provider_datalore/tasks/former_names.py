@@ -5,8 +5,7 @@ A task that is deferred during an upgrade resumes with what the other version st
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 METHODS = {"execute_turn": "execute_when_idle"}
@@ -26,7 +25,10 @@ def arguments_now(kwargs: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if kwargs is None else {ARGUMENTS.get(name, name): value for name, value in kwargs.items()}
 
 
-def log_ignored(arguments: Mapping[str, Any], log: logging.Logger) -> None:
-    """Log the stored arguments of a trigger that this version does not know, if there are any."""
+def log_ignored(arguments: Mapping[str, Any], warn: Callable[..., object]) -> None:
+    """Log the stored arguments of a trigger that this version does not know, if there are any.
+
+    :param warn: logs a warning in the log of the trigger.
+    """
     if arguments:
-        log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(arguments)))
+        warn("Arguments of another version of this package are ignored: %s", ", ".join(sorted(arguments)))

@@ -80,9 +80,9 @@ def untrusted(connection: DataloreConnection, call: Call, reason: str) -> Datalo
     )
 
 
-def speaks_tls(connection: DataloreConnection, call: Call) -> DataloreUnavailableError:
+def plain_http_to_tls(connection: DataloreConnection, call: Call) -> DataloreUnavailableError:
     """The error if plain HTTP was sent to a port that speaks TLS, so that the request was not read."""
-    return calls.speaks_tls(call, connection.route, connection.base_url, connection.url(call.path))
+    return calls.plain_http_to_tls(call, connection.route, connection.base_url, connection.url(call.path))
 
 
 def no_response(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:

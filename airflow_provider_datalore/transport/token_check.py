@@ -16,8 +16,6 @@ from airflow_provider_datalore.exceptions import (
 from airflow_provider_datalore.transport.requests_client import RequestsClient
 from airflow_provider_datalore.wording import cut
 
-_UNKNOWN_RUN_ID = "00000000-0000-0000-0000-000000000000"
-
 
 def check_token(client: RequestsClient) -> None:
     """Return if the server is Datalore and accepts the token.
@@ -33,7 +31,7 @@ def check_token(client: RequestsClient) -> None:
         return
     # Older servers do not have this call, and some tokens are not allowed to use it. Get a run that does not exist:
     # Datalore returns 404 for a valid token, and 401 for a made-up one.
-    probe = run_api.get_run(_UNKNOWN_RUN_ID)
+    probe = run_api.get_run(run_api.UNKNOWN_RUN_ID)
     with suppress(DataloreNotFoundError):
         calls.raise_for_status(probe, client.send(probe))
     without_access = RequestsClient(replace(client.connection, token=str(uuid4())))

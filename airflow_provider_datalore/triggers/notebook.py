@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.defaults import MIN_POLL_INTERVAL
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.tasks.former_names import log_ignored
@@ -32,8 +33,8 @@ else:
 OUTCOMES = {"succeeded": (True,), "failed": (False,), "any": (True, False)}
 STORING_TIME = 5.0
 """Seconds within which Airflow before 3.3, which does not confirm it, has stored an event."""
-MIN_POLL_INTERVAL = 1.0
 MAX_POLL_INTERVAL = 1e7
+"""Seconds between two looks, at most."""
 
 
 class InvalidTriggerError(DataloreConfigurationError, TypeError):
@@ -89,7 +90,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
         self.datalore_conn_id = datalore_conn_id
         self.poll_interval = seconds(poll_interval)
         self._check()
-        log_ignored(unknown, self.log)
+        log_ignored(unknown, self.log.warning)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, all of them JSON scalars, as Airflow stores them."""

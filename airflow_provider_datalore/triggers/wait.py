@@ -60,7 +60,7 @@ class WaitTrigger(BaseTrigger):
         self.not_before = not_before
         self.notebook_url = notebook_url
         self.contacted = contacted
-        log_ignored(unknown, self.log)
+        log_ignored(unknown, self.log.warning)
 
     def _policy(self) -> WaitPolicy:
         """How to wait.

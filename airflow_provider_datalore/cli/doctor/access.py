@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -10,16 +9,15 @@ from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 from airflow_provider_datalore.api import notebook_api, run_api
-from airflow_provider_datalore.api.calls import Call, Response, excerpt
+from airflow_provider_datalore.api.calls import Call, Response, excerpt, required_token
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.cli.doctor.findings import Facts, Finding, State
 from airflow_provider_datalore.cli.doctor.reaching import workspaces_of
 from airflow_provider_datalore.transport.connection_fields import DEFAULT_HOST
 from airflow_provider_datalore.transport.requests_client import RequestsClient
 
-_UNKNOWN_RUN = run_api.get_run("00000000-0000-0000-0000-000000000000")
+_UNKNOWN_RUN = run_api.get_run(run_api.UNKNOWN_RUN_ID)
 _HOW_TO_CREATE = "Create one in Datalore under Account settings | API tokens."
-_CHALLENGE = re.compile(r"\b(scope|access)\s*=\s*\"?([\w:.-]{1,60})", re.IGNORECASE)
 
 
 class AccessChecks:
@@ -174,7 +172,7 @@ class AccessChecks:
             )
         if response.status not in (401, 403):
             return None
-        if _challenge(response):
+        if required_token(response):
             return f"The token may not run {notebook}: {_needs(response)}. {_HOW_TO_CREATE}"
         return self._viewer_or_other_notebook(notebook, response)
 
@@ -208,16 +206,9 @@ class AccessChecks:
 
 def _needs(response: Response) -> str:
     """What a token lacks that was refused with 403, as words that follow a colon."""
-    challenge = _challenge(response)
-    if "scope" in challenge:
-        level = f" with access {challenge['access']}" if "access" in challenge else ""
-        return f"a token of scope {challenge['scope']}{level} is required"
+    if required := required_token(response):
+        return f"{required} is required"
     return f"Datalore refused the request with status {response.status}, so the scope of the token is too narrow"
-
-
-def _challenge(response: Response) -> Mapping[str, str]:
-    header = response.headers.get("www-authenticate", "")[:1000]
-    return {name.lower(): value for name, value in _CHALLENGE.findall(header)}
 
 
 def _odd(response: Response) -> str:

@@ -18,6 +18,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreUntrustedServerError,
 )
 from airflow_provider_datalore.transport.connection import DataloreConnection
+from airflow_provider_datalore.transport.tls import speaks_tls
 
 MAX_CLOCK_DIFFERENCE = 30.0
 """Seconds. Beyond it, the deadlines of tasks and the ages of cells are noticeably wrong."""
@@ -57,11 +58,11 @@ def mismatch(connection: DataloreConnection) -> Finding | None:
     if connection.shown_proxy:
         return None
     if url.startswith("https:"):
-        if network.speaks_tls(url) or not network.speaks_plain_http(url):
+        if speaks_tls(url, network.LOOK_TIMEOUT) or not network.speaks_plain_http(url):
             return None
         text = f"{url} does not speak TLS. If the network may be trusted with the token, set the host to http:{url[6:]}"
         return Finding("TLS", State.FAILED, f"{text}; otherwise, correct its port.")
-    if not network.speaks_tls(url):
+    if not speaks_tls(url, network.LOOK_TIMEOUT):
         return None
     return Finding("TLS", State.FAILED, f"{url} speaks TLS. Set the connection's host to https:{url[5:]}.")
 

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from airflow_provider_datalore.api.calls import scope_challenge
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.api.run_api import UNKNOWN_RUN_ID
 from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.cli.command import FAILED, OK, UsageError
 from airflow_provider_datalore.cli.probe import MAX_PARALLEL, consent, parameters, words
 from airflow_provider_datalore.cli.probe.artifact_watch import ArtifactWatch
-from airflow_provider_datalore.cli.probe.exchange import UNKNOWN_RUN, Exchange
+from airflow_provider_datalore.cli.probe.exchange import Exchange
 from airflow_provider_datalore.cli.probe.notebooks import Notebooks, note_challenge
 from airflow_provider_datalore.cli.probe.record import Record
 from airflow_provider_datalore.cli.probe.runs import Runs, Watched
@@ -116,10 +118,10 @@ class Probe:
 
     def _note_scope(self) -> None:
         """Record the scope that the Run API requires, if that is why a run was refused."""
-        response = self.exchange.run(UNKNOWN_RUN)
+        response = self.exchange.run(UNKNOWN_RUN_ID)
         if response.status == 403:
             note_challenge(response, self.record)
-            scope = run_api_scope(response.headers.get("www-authenticate", ""))
+            scope = scope_challenge(response).get("scope", "")
             if scope:
                 self.record.set("run_api_scope", scope)
 
@@ -152,12 +154,6 @@ class Probe:
             return None
         response = self.runs.download(notebook)
         return parameters.from_notebook(response.body) if response.status == 200 else None
-
-
-def run_api_scope(challenge: str) -> str:
-    """The scope in the header of a refused request; empty if there is none."""
-    _, found, rest = challenge.partition("scope=")
-    return rest.strip('"').partition('"')[0].partition(",")[0].strip() if found else ""
 
 
 def _parse(hook: DataloreHook, option: str, text: str) -> NotebookId:

@@ -13,7 +13,7 @@ from airflow_provider_datalore.api import run_api
 from airflow_provider_datalore.api.calls import Response
 from airflow_provider_datalore.api.models import Artifact, Run
 from airflow_provider_datalore.api.notebook_id import NotebookId
-from airflow_provider_datalore.cli.probe.exchange import UNKNOWN_RUN, Exchange, checked, wait_until
+from airflow_provider_datalore.cli.probe.exchange import Exchange, checked, wait_until
 from airflow_provider_datalore.cli.probe.parameters import Known
 from airflow_provider_datalore.cli.probe.record import Record
 from airflow_provider_datalore.exceptions import DataloreError
@@ -77,7 +77,7 @@ class Runs:
 
     def without_a_run(self) -> None:
         """What refusals show that need no run."""
-        self.exchange.run(UNKNOWN_RUN)
+        self.exchange.run(run_api.UNKNOWN_RUN_ID)
         response = self.exchange.without_access()
         if response.status == 401:
             self.record.set("unauthorized_challenge", "www-authenticate" in response.headers)
