@@ -262,7 +262,7 @@ def retry(
         yield Sleep(delay)
 
 
-def read_run(
+def read_status(
     status: StatusReader,
     run_id: str,
     max_outage: float,

@@ -22,15 +22,15 @@ from airflow_provider_datalore.api.watching import (
     Execution,
     ExecutionsSeen,
     FolderSeen,
+    LookResult,
     ReportsSeen,
-    Seen,
     SourcesSeen,
     server_time,
 )
 from airflow_provider_datalore.api.workspace_api import Entry, Report, Workspace
 from airflow_provider_datalore.exceptions import DataloreApiError, DataloreUnauthorizedError
 
-MAX_FOLDERS = 1000
+MAX_SEARCHED_FOLDERS = 1000
 """Maximum number of folders that are searched for a notebook."""
 SEARCH_INTERVAL = 300.0
 """Seconds between two searches for a notebook that no workspace contains."""
@@ -41,7 +41,7 @@ MAX_SETTLE_LOOKS = 15
 log = logging.getLogger(__name__)
 
 
-class Source(Protocol):
+class WatchedSource(Protocol):
     """Something that watchers look at."""
 
     def add(self, notebook: NotebookId, file: str) -> None:
@@ -50,7 +50,7 @@ class Source(Protocol):
     def discard(self, notebook: NotebookId, file: str) -> None:
         """A watcher does not look at it any more."""
 
-    def look(self) -> Flow[Seen]:
+    def look(self) -> Flow[LookResult]:
         """Look once.
 
         :raises DataloreError: if Datalore gives no usable response, or refuses.
@@ -179,7 +179,7 @@ class ReportsSource(_Watched):
         queue: list[Entry | None] = [None]
         known: set[str] = set()
         wanted = {str(notebook): notebook for notebook in left}
-        while queue and left and len(known) < MAX_FOLDERS:
+        while queue and left and len(known) < MAX_SEARCHED_FOLDERS:
             folder = queue.pop(0)
             for entry in (yield from _list(workspace, folder)):
                 if not entry.is_folder and (notebook := wanted.get(entry.id)) in left:

@@ -186,14 +186,14 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         if not self.wait_for_completion:
             outcome.check_nothing_awaited(self, notebook)
         outcome.check(self)
-        outcome.check_writable(self)
+        outcome.check_destination(self)
         self.notebook_url = url = hook.notebook_url(notebook)
         push_link(context, xcom.NOTEBOOK_URL, url)
         store = RunStore(context, self.durable)
         parameters = cache(lambda: typed_parameters(self.catalog_entry, self.parameters_for(context)))
         outage = policy.outage_before_start(time.time())
         earlier = store.find_run(
-            hook, notebook, self._requested_outputs, outage, lambda: self._fingerprint(parameters())
+            hook, notebook, self._requested_outputs, outage, lambda: self._request_digest(parameters())
         )
         if earlier is None:
             values = parameters()
@@ -328,13 +328,13 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
                 direct_file_storage_write=self.direct_file_storage_write,
                 max_outage=policy.outage_before_start(time.time()),
             )
-        store.remember(notebook, run_id, self._fingerprint(parameters))
+        store.remember(notebook, run_id, self._request_digest(parameters))
         return run_id
 
-    def _fingerprint(self, parameters: Mapping[str, Any] | None) -> str:
-        from airflow_provider_datalore.tasks.run_store import fingerprint
+    def _request_digest(self, parameters: Mapping[str, Any] | None) -> str:
+        from airflow_provider_datalore.tasks.run_store import request_digest
 
-        return fingerprint(parameters, self.update_report, self.direct_file_storage_write)
+        return request_digest(parameters, self.update_report, self.direct_file_storage_write)
 
     def _wait_here(self, hook: DataloreHook, run_id: str, policy: WaitPolicy, url: str) -> Run | None:
         """Wait on the worker; if the task is deferrable, for ``defer_after`` seconds.

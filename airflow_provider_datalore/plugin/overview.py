@@ -13,7 +13,7 @@ from airflow_provider_datalore import defaults
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.plugin import declared_tasks, recent_runs
 from airflow_provider_datalore.plugin.declared_tasks import DeclaredTask
-from airflow_provider_datalore.plugin.recent_runs import RUNS, Instance
+from airflow_provider_datalore.plugin.recent_runs import MAX_RECENT_RUNS, Instance
 from airflow_provider_datalore.plugin.rendered_fields import is_masked, was_cut
 from airflow_provider_datalore.plugin.task_errors import TaskError
 from airflow_provider_datalore.tasks.history import History
@@ -167,7 +167,7 @@ def _readable_id(notebook: str) -> str:
 
 
 def _last(runs: Sequence[Instance]) -> tuple[Instance, ...]:
-    return tuple(reversed(runs[:RUNS]))
+    return tuple(reversed(runs[:MAX_RECENT_RUNS]))
 
 
 def _with_errors(listed: Sequence[Notebook], with_logs: AbstractSet[str], session: Session) -> list[Notebook]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MASK = "***"
+_MASK = "***"
 """What Airflow replaces secrets by, also in rendered fields."""
 
 _CUT_PREFIX = "Truncated. You can change this behaviour in [core]max_templated_field_length."
@@ -10,7 +10,7 @@ _CUT_PREFIX = "Truncated. You can change this behaviour in [core]max_templated_f
 
 def is_masked(value: object) -> bool:
     """Whether Airflow masked a part of a value."""
-    return MASK in str(value)
+    return _MASK in str(value)
 
 
 def was_cut(value: object) -> bool:

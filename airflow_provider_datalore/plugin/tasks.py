@@ -16,7 +16,7 @@ from airflow_provider_datalore.plugin import triggerers, xcoms
 from airflow_provider_datalore.plugin.rendered_fields import is_masked, was_cut
 from airflow_provider_datalore.plugin.task_errors import TaskError
 from airflow_provider_datalore.plugin.task_key import TaskKey
-from airflow_provider_datalore.tasks.history import FIELD, History
+from airflow_provider_datalore.tasks.history import HISTORY_FIELD, History
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -164,7 +164,7 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
 
 
 def _history(reported_run: object, of_interactive_runs: object) -> Mapping[str, Any] | None:
-    found = reported_run.get(FIELD) if isinstance(reported_run, Mapping) else None
+    found = reported_run.get(HISTORY_FIELD) if isinstance(reported_run, Mapping) else None
     found = found or of_interactive_runs
     return found if isinstance(found, Mapping) else None
 
@@ -188,7 +188,7 @@ def _first_start(instance: Any, session: Session) -> datetime | None:
 def _usual_duration(key: TaskKey, session: Session) -> float | None:
     """Seconds that a run of the task usually takes, as its last one has recorded it."""
     latest = xcoms.latest(key, xcom.RUN, session)
-    return History.read(latest.get(FIELD)).usual_duration if isinstance(latest, Mapping) else None
+    return History.read(latest.get(HISTORY_FIELD)).usual_duration if isinstance(latest, Mapping) else None
 
 
 def _rendered_fields(key: TaskKey, session: Session) -> Mapping[str, Any] | None:

@@ -11,7 +11,7 @@ from airflow_provider_datalore import metrics
 from airflow_provider_datalore.api.resuming import Left
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.tasks.kernel_check import is_left, next_number, remove
-from airflow_provider_datalore.tasks.run_store import RunStore, fingerprint
+from airflow_provider_datalore.tasks.run_store import RunStore, request_digest
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -142,7 +142,7 @@ class FailureStore(RunStore):
             self.forget()
             return ""
         left = Left.of(snapshot, run, state)
-        self.remember(notebook.id, left.to_text(), fingerprint(parameters))
+        self.remember(notebook.id, left.to_text(), request_digest(parameters))
         if not self.remembers or left.why_not(state):
             return ""
         return f"cell {len(left.executed) + 1} of {len(snapshot.required)}"
@@ -162,7 +162,7 @@ class FailureStore(RunStore):
             reason = "no cell that failed in an earlier try is remembered"
         elif stored.get("notebook_id") != str(notebook.id) or left.snapshot.notebook != notebook.id:
             reason = "the earlier try ran another notebook"
-        elif stored.get("requested") != fingerprint(parameters):
+        elif stored.get("requested") != request_digest(parameters):
             reason = "the parameters are others than those of the earlier try"
         else:
             reason = left.why_not(state)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_datalore.api.models import Run
 
-FIELD = "history"
+HISTORY_FIELD = "history"
 """The field of XCom ``run`` that holds it."""
 
-UNUSUAL = 3.0
+UNUSUAL_RATIO = 3.0
 """A run is unusually long if it takes more than this many times the usual time."""
 
 _MAX_DURATIONS = 10
@@ -73,7 +73,7 @@ class History:
     def is_unusual(self, seconds: float) -> bool:
         """Whether a run that takes so long takes far longer than usual."""
         usual = self.usual_duration
-        return usual is not None and seconds > UNUSUAL * usual and seconds - usual >= _MIN_DIFFERENCE_SECONDS
+        return usual is not None and seconds > UNUSUAL_RATIO * usual and seconds - usual >= _MIN_DIFFERENCE_SECONDS
 
     def after(self, run: Run, parameters: Mapping[str, Any] | None) -> History:
         """The history with this run, which has ended.
@@ -133,7 +133,7 @@ def earlier_runs(context: Context) -> History:
     To be read before the task pushes XCom ``run`` itself.
     """
     earlier = _earlier(context, xcom.RUN)
-    return History.read(earlier.get(FIELD)) if isinstance(earlier, Mapping) else History()
+    return History.read(earlier.get(HISTORY_FIELD)) if isinstance(earlier, Mapping) else History()
 
 
 def earlier_interactive_runs(context: Context) -> History:

@@ -119,7 +119,7 @@ def run_of_earlier_try(
 ) -> Snapshot | None:
     """The snapshot for the run that an earlier try started, if that run is still running or succeeded.
 
-    :param requested: the fingerprint of the present arguments.
+    :param requested: the digest of the present arguments.
     :param keep: is given a run cell by cell in which a cell failed, after the task was killed.
     """
     from airflow_provider_datalore.api.interactive import ended_run, may_be_joined
@@ -200,9 +200,9 @@ def deliver_interactive(
     push_for_tab(context, xcom.HISTORY, history_after(run, earlier, context, values).to_json())
     report_unusual_duration("The interactive run", duration_of(run), earlier)
     if task.artifacts_to is not None:
-        from airflow_provider_datalore.tasks.interactive_artifacts import keep
+        from airflow_provider_datalore.tasks.interactive_artifacts import keep_notebook
 
-        keep(run, notebook, context, task.artifacts_to, task.export)
+        keep_notebook(run, notebook, context, task.artifacts_to, task.export)
     if run.success:
         log.info("The interactive run of notebook %s succeeded: %d cells.", run.notebook_id, len(run.cells))
         return run

@@ -13,7 +13,7 @@ from airflow_provider_datalore.api.waiting import WaitPolicy, check_seconds
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.tasks.deferral import earliest_deadline
 from airflow_provider_datalore.tasks.outcome import FilesTask, check_files
-from airflow_provider_datalore.tasks.retrying import check_names
+from airflow_provider_datalore.tasks.retrying import check_error_names
 
 WHEN_BUSY = ("wait", "fail")
 """The values of option ``when_busy``."""
@@ -43,7 +43,7 @@ def check_options(task: InteractiveOptions) -> None:
     :raises DataloreConfigurationError: if a value is not allowed, or requires another option.
     :raises DataloreStorageError: if the folder for artifacts cannot be written to.
     """
-    check_names(task)
+    check_error_names(task)
     if task.when_busy not in WHEN_BUSY:
         raise DataloreConfigurationError(
             f"when_busy is {task.when_busy!r}; it must be {choices(WHEN_BUSY)}.", to_do="Correct when_busy."

@@ -32,7 +32,7 @@ from airflow_provider_datalore.tasks.interactive import (
 )
 from airflow_provider_datalore.tasks.interactive_options import InteractiveOptions, wait_policy_until
 from airflow_provider_datalore.tasks.pushing import push_for_tab
-from airflow_provider_datalore.tasks.run_store import RunStore, fingerprint
+from airflow_provider_datalore.tasks.run_store import RunStore, request_digest
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -94,7 +94,7 @@ class InteractiveTry:
 
         :return: the finished run as JSON.
         """
-        snapshot = run_of_earlier_try(self.notebook, self._store(), self._fingerprint(), self._keep_failure)
+        snapshot = run_of_earlier_try(self.notebook, self._store(), self._request_digest(), self._keep_failure)
         if snapshot is None:
             return self.run_when_idle(policy)
         push_for_tab(self._context, xcom.INTERACTIVE_RUN, snapshot.to_text())
@@ -110,7 +110,7 @@ class InteractiveTry:
 
         self._check_code()
         snapshot = self._begin(policy, has_waited=has_waited)
-        self._store().remember(self.notebook.id, snapshot.to_text(), self._fingerprint())
+        self._store().remember(self.notebook.id, snapshot.to_text(), self._request_digest())
         push_for_tab(self._context, xcom.INTERACTIVE_RUN, snapshot.to_text())
         keep_code(self.notebook, self._context)
         try:
@@ -257,5 +257,5 @@ class InteractiveTry:
     def _store(self) -> RunStore:
         return interactive_run_store(self._context, durable=self._task.durable)
 
-    def _fingerprint(self) -> str:
-        return fingerprint(self._task.parameters, self._task.update_report)
+    def _request_digest(self) -> str:
+        return request_digest(self._task.parameters, self._task.update_report)

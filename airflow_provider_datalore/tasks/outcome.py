@@ -17,9 +17,14 @@ from airflow_provider_datalore.exceptions import (
     RunState,
 )
 from airflow_provider_datalore.tasks.explaining import failure_lines, masked
-from airflow_provider_datalore.tasks.history import FIELD, earlier_runs, masked_parameters, report_unusual_duration
+from airflow_provider_datalore.tasks.history import (
+    HISTORY_FIELD,
+    earlier_runs,
+    masked_parameters,
+    report_unusual_duration,
+)
 from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
-from airflow_provider_datalore.tasks.retrying import check_names as check_names_of_errors
+from airflow_provider_datalore.tasks.retrying import check_error_names
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -77,12 +82,12 @@ def check(task: RunTask) -> None:
 
     :raises DataloreConfigurationError: if an option is not valid.
     """
-    check_names_of_errors(task)
+    check_error_names(task)
     _check_folder(task)
     if task.outputs is not None:
-        from airflow_provider_datalore.hooks.run_outputs import check_names, check_types
+        from airflow_provider_datalore.hooks.run_outputs import check_output_names, check_types
 
-        check_names(task.outputs)
+        check_output_names(task.outputs)
         check_types(task.output_types)
 
 
@@ -104,10 +109,10 @@ def check_files(task: FilesTask) -> None:
     :raises DataloreStorageError: if the folder cannot be written to.
     """
     _check_folder(task)
-    check_writable(task)
+    check_destination(task)
 
 
-def check_writable(task: FilesTask) -> None:
+def check_destination(task: FilesTask) -> None:
     """Check that artifacts can be saved, before the notebook runs, not hours later.
 
     :raises DataloreConfigurationError: if the destination is malformed or relative, or its file system is not
@@ -156,7 +161,7 @@ def deliver(
     metrics.run_ended(task.datalore_conn_id, type(task).__name__, success=run.succeeded, seconds=run.duration)
     values = masked_parameters(parameters)
     earlier = earlier_runs(context)
-    push_for_tab(context, xcom.RUN, {**run.to_json(), FIELD: earlier.after(run, values).to_json()})
+    push_for_tab(context, xcom.RUN, {**run.to_json(), HISTORY_FIELD: earlier.after(run, values).to_json()})
     report_unusual_duration(f"Run {run.run_id}", run.duration, earlier)
     if (notebook := run.executed_notebook) is not None:
         try:
@@ -275,9 +280,9 @@ def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTas
     """
     if task.artifacts_to is None:
         return []
-    from airflow_provider_datalore.tasks.artifacts import keep
+    from airflow_provider_datalore.tasks.artifacts import keep_artifacts
 
-    return keep(run, hook, context, task.artifacts_to, task.max_outage, task.export)
+    return keep_artifacts(run, hook, context, task.artifacts_to, task.max_outage, task.export)
 
 
 def _notebook_url(run: Run, hook: DataloreHook) -> str:

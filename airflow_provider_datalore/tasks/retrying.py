@@ -36,7 +36,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:
-    """The options of a task; what is not a list of names has no effect: :func:`check_names` reports it.
+    """The options of a task; what is not a list of names has no effect: :func:`check_error_names` reports it.
 
     :param retry_on: the only failures that are retried; None if all are.
     :param fail_on: failures that are not retried, whatever else is set.
@@ -149,7 +149,7 @@ def has_policies() -> bool:
     return True
 
 
-def check_names(task: object) -> None:
+def check_error_names(task: object) -> None:
     """Check the options before the notebook runs.
 
     :raises DataloreConfigurationError: if one is not a list of names.

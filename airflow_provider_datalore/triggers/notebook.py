@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
     from airflow.triggers.shared_stream import SharedStreamProducer
 
-    from airflow_provider_datalore.api.watching import Seen
+    from airflow_provider_datalore.api.watching import LookResult
     from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.triggers.polling import Poller
     from airflow_provider_datalore.triggers.watcher import Watcher
@@ -112,10 +112,10 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
         from airflow_provider_datalore.triggers.polling import Poller
 
         poller, watcher = Poller.of(self.datalore_conn_id), self._watcher()
-        queue: asyncio.Queue[Seen] = asyncio.Queue()
+        queue: asyncio.Queue[LookResult] = asyncio.Queue()
         subject = watcher.watch.subject
 
-        def receive(key: Hashable, seen: Seen) -> None:
+        def receive(key: Hashable, seen: LookResult) -> None:
             if key == subject.key:
                 queue.put_nowait(seen)
 

@@ -51,7 +51,7 @@ Logged = Callable[[], str]
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that takes over does so soon."""
     monkeypatch.setattr(cell_by_cell, "TAKEOVER_QUIET", 0.3)
-    monkeypatch.setattr(cell_by_cell, "WAIT_MS", 300)
+    monkeypatch.setattr(cell_by_cell, "CELL_WAIT_MS", 300)
     monkeypatch.setattr("airflow_provider_datalore.tasks.cell_by_cell.HANDOVER_TIME", 0.5)
 
 

@@ -16,9 +16,9 @@ from airflow_provider_datalore.cli.command import FAILED, OK, UsageError
 from airflow_provider_datalore.cli.probe import MAX_PARALLEL, consent, parameters, words
 from airflow_provider_datalore.cli.probe.artifact_watch import ArtifactWatch
 from airflow_provider_datalore.cli.probe.exchange import Exchange
-from airflow_provider_datalore.cli.probe.notebooks import Notebooks, note_challenge
+from airflow_provider_datalore.cli.probe.notebooks import NotebookExperiments, note_challenge
 from airflow_provider_datalore.cli.probe.record import Record
-from airflow_provider_datalore.cli.probe.runs import Runs, Watched
+from airflow_provider_datalore.cli.probe.runs import RunExperiments, Watched
 from airflow_provider_datalore.cli.probe.workspaces import workspace_api
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.hooks.datalore import DataloreHook
@@ -65,8 +65,8 @@ class Probe:
 
     def __init__(self, exchange: Exchange, record: Record, notebook: NotebookId) -> None:
         self.record = record
-        self.runs = Runs(exchange, record, notebook)
-        self.notebooks = Notebooks(exchange, record, notebook)
+        self.runs = RunExperiments(exchange, record, notebook)
+        self.notebooks = NotebookExperiments(exchange, record, notebook)
         self.exchange = exchange
 
     def run(self, failing: NotebookId | None, parallel: int | None) -> None:
@@ -96,7 +96,7 @@ class Probe:
             self.record.set("artifacts_expire_after", watch.expired_after)
 
     def _isolated_runs(
-        self, first: Watched, known: parameters.Known | None, failing: NotebookId | None, parallel: int | None
+        self, first: Watched, known: parameters.KnownParameter | None, failing: NotebookId | None, parallel: int | None
     ) -> None:
         _say("Running it with odd parameters and fields ...")
         self._try("direct_file_storage_write", partial(self.runs.direct_file_storage_write, first))
@@ -148,7 +148,7 @@ class Probe:
         except DataloreError as error:
             self.record.remark(f"Not found out, {what}: {shorten(one_line(str(error)))}")
 
-    def _parameter_in_artifact(self, first: Watched) -> parameters.Known | None:
+    def _parameter_in_artifact(self, first: Watched) -> parameters.KnownParameter | None:
         notebook = first.parsed().executed_notebook
         if notebook is None:
             return None
