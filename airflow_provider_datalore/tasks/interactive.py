@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datalore.api.interactive import InteractiveRun
-    from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
-    from airflow_provider_datalore.api.waiting import WaitPolicy
+    from airflow_provider_datalore.api.snapshots import Snapshot
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
     from airflow_provider_datalore.notebooks.failure import CellFailure
     from airflow_provider_datalore.tasks.run_store import RunStore
+    from airflow_provider_datalore.tasks.when_idle import WhenIdle
 
 
 class InteractiveTask(FilesTask, Protocol):
@@ -50,43 +50,28 @@ INTERRUPT_ERROR_NAME = "KeyboardInterrupt"
 log = logging.getLogger(__name__)
 
 
-def start_when_idle(
-    notebook: DataloreNotebook,
-    parameters: Mapping[str, Any] | None,
-    policy: WaitPolicy,
-    wait: Callable[[NotebookState], object],
-    *,
-    has_waited: bool = False,
-) -> Snapshot:
+def start_when_idle(idle: WhenIdle) -> Snapshot:
     """Start an interactive run when nothing else is running in the notebook.
 
-    :param parameters: values for its controls; all are checked before the first is set.
-    :param policy: how long to wait for the cells that some notebooks run when a control is set.
-    :param wait: waits until the notebook is idle, or raises; is given the state of the notebook.
-    :param has_waited: whether the task has already waited, so that it starts the run unless something is running.
     :return: the state of the notebook right before the run.
     """
     from airflow_provider_datalore.api.snapshots import Snapshot
-    from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
 
+    notebook = idle.notebook
     while True:
-        state = notebook.look()
-        settings = notebook.settings_for(parameters, state)
-        if not state.kernel.is_busy and (has_waited or notebook.is_idle(state, policy.poll_interval)):
-            if parameters:
-                log.info("Parameters: %s", shown_parameters(parameters))
-            state = notebook.set_controls(settings, policy) if settings else state
-            snapshot = Snapshot.take(notebook.id, state, settings)
-            try:
-                start(notebook, policy.outage_before_start(time.time()))
-            except DataloreConflictError:
-                state = notebook.look()
-                if not state.kernel.is_busy:
-                    raise
-            else:
-                return snapshot
-        wait(state)
-        has_waited = True
+        state = idle.state()
+        idle.log_parameters()
+        state = idle.set_controls(idle.settings, state)
+        snapshot = Snapshot.take(notebook.id, state, idle.settings)
+        try:
+            start(notebook, idle.policy.outage_before_start(time.time()))
+        except DataloreConflictError:
+            state = notebook.look()
+            if not state.kernel.is_busy:
+                raise
+        else:
+            return snapshot
+        idle.wait_for_others(state)
 
 
 def start(notebook: DataloreNotebook, max_outage: float) -> None:

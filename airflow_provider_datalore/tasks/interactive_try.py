@@ -33,6 +33,7 @@ from airflow_provider_datalore.tasks.interactive import (
 from airflow_provider_datalore.tasks.interactive_options import InteractiveOptions, wait_policy_until
 from airflow_provider_datalore.tasks.pushing import push_for_tab
 from airflow_provider_datalore.tasks.run_store import RunStore, request_digest
+from airflow_provider_datalore.tasks.when_idle import WhenIdle
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -172,21 +173,15 @@ class InteractiveTry:
         from airflow_provider_datalore.hooks.live_output import secret_names
 
         parameters = self._parameters()
-        until_idle = partial(self._until_idle, policy)
+        idle = WhenIdle(self.notebook, parameters, policy, partial(self._until_idle, policy), has_waited)
         if self._task.cell_by_cell:
             from airflow_provider_datalore.tasks.cell_by_cell import FailureStore, begin_when_idle
 
-            snapshot = begin_when_idle(
-                self.notebook,
-                parameters,
-                policy,
-                until_idle,
-                FailureStore(self._context) if self._task.resume else None,
-                try_number=getattr(self._context["ti"], "try_number", None) or 1,
-                has_waited=has_waited,
-            )
+            failures = FailureStore(self._context) if self._task.resume else None
+            try_number = getattr(self._context["ti"], "try_number", None) or 1
+            snapshot = begin_when_idle(idle, failures, try_number=try_number)
         else:
-            snapshot = start_when_idle(self.notebook, parameters, policy, until_idle, has_waited=has_waited)
+            snapshot = start_when_idle(idle)
         return replace(snapshot, secret=secret_names(parameters))
 
     def _until_idle(self, policy: WaitPolicy, state: NotebookState) -> None:
