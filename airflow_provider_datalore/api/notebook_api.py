@@ -159,7 +159,7 @@ def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]
     return [cell.model_copy(update={"worksheet": worksheet}) for cell in found] if worksheet else found
 
 
-def read_outputs(call: Call, response: Response) -> dict[str, CellOutcome]:
+def read_outcomes(call: Call, response: Response) -> dict[str, CellOutcome]:
     """What cells printed, by their ids, as far as a list of cells has it; what cannot be read is left out.
 
     :raises DataloreError: the class for the response's status.
