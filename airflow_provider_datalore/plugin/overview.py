@@ -16,7 +16,7 @@ from airflow_provider_datalore.plugin.declared_tasks import DeclaredTask
 from airflow_provider_datalore.plugin.recent_runs import MAX_RECENT_RUNS, Instance
 from airflow_provider_datalore.plugin.rendered_fields import is_masked, was_cut
 from airflow_provider_datalore.plugin.task_errors import TaskError
-from airflow_provider_datalore.tasks.history import History
+from airflow_provider_datalore.tasks.history import MAX_DURATIONS, History
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -29,7 +29,6 @@ MAX_NOTEBOOKS = 1000
 MAX_TASKS = 50
 """Maximum number of tasks that the page shows of one notebook."""
 _MAX_ID_CHARS = 200
-_USUAL_RUNS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class Notebook:
     @property
     def _history(self) -> History:
         took = [run.seconds for run in self.runs if run.state == "success" and run.seconds is not None]
-        return History(tuple(took[-_USUAL_RUNS:]))
+        return History(tuple(took[-MAX_DURATIONS:]))
 
     @property
     def usual_duration(self) -> float | None:
@@ -91,7 +90,7 @@ class Notebook:
             return False
         last = next(index for index in range(len(self.runs) - 1, -1, -1) if self.runs[index].seconds is not None)
         earlier = [run.seconds for run in self.runs[:last] if run.state == "success" and run.seconds is not None]
-        return History(tuple(earlier[-_USUAL_RUNS:])).is_unusual(self.durations[-1])
+        return History(tuple(earlier[-MAX_DURATIONS:])).is_unusual(self.durations[-1])
 
 
 @dataclass(slots=True)

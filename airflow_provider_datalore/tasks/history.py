@@ -25,7 +25,8 @@ HISTORY_FIELD = "history"
 UNUSUAL_RATIO = 3.0
 """A run is unusually long if it takes more than this many times the usual time."""
 
-_MAX_DURATIONS = 10
+MAX_DURATIONS = 10
+"""Number of the last runs from which a usual time is derived, at most."""
 _MIN_DURATIONS = 3
 """Minimum number of runs from which a usual time is derived."""
 _MIN_DIFFERENCE_SECONDS = 1.0
@@ -92,7 +93,7 @@ class History:
         :param took: how long it took, in seconds; None if unknown.
         """
         parameters = last.parameters
-        durations = self.durations if took is None else (*self.durations, round(took, 1))[-_MAX_DURATIONS:]
+        durations = self.durations if took is None else (*self.durations, round(took, 1))[-MAX_DURATIONS:]
         if parameters is not None and len(repr(parameters)) > _MAX_PARAMETERS_CHARS:
             parameters = None
         return History(durations, replace(last, parameters=parameters))
@@ -124,7 +125,7 @@ class History:
             return cls()
         durations, last = value.get("durations"), value.get("last_success")
         kept = [each for each in durations if _is_duration(each)] if isinstance(durations, list) else []
-        return cls(tuple(map(float, kept[-_MAX_DURATIONS:])), _last_success(last))
+        return cls(tuple(map(float, kept[-MAX_DURATIONS:])), _last_success(last))
 
 
 def earlier_runs(context: Context) -> History:

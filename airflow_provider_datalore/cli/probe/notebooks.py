@@ -9,14 +9,13 @@ from typing import Any
 
 from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.api.notebook_models import ACTIVE_STATUSES, ENDED_STATUSES
 from airflow_provider_datalore.cli.probe.exchange import Exchange, checked, object_in, wait_until
 from airflow_provider_datalore.cli.probe.parameters import KnownParameter, from_controls
 from airflow_provider_datalore.cli.probe.record import Record
 from airflow_provider_datalore.exceptions import DataloreError
 
 _CODE_TYPES = ("CODE", "SQL")
-_ENDED = ("VALID", "WARNING", "ERROR")
-_ACTIVE = ("STARTED", "WAITING", "PROCESSING_OUTPUT")
 _NO_WORKSHEET = 999
 _QUIET_TIME = 1.0
 """Seconds for which nothing runs before a notebook is taken for idle."""
@@ -238,7 +237,7 @@ class NotebookExperiments:
         return languages == {"python"}
 
     def _is_active(self, worksheet: int) -> bool:
-        return any(cell.get("executionStatus") in _ACTIVE for cell in self._cells(worksheet).values())
+        return any(cell.get("executionStatus") in ACTIVE_STATUSES for cell in self._cells(worksheet).values())
 
     def _status(self, cell_id: str) -> str:
         return str(self._cells(0).get(cell_id, {}).get("executionStatus"))
@@ -272,7 +271,7 @@ def _is_code(cell: Mapping[str, Any]) -> bool:
 
 
 def _ended(cell: Mapping[str, Any]) -> bool:
-    return cell.get("executionStatus") in _ENDED
+    return cell.get("executionStatus") in ENDED_STATUSES
 
 
 def _has_run(before: Cells, after: Cells) -> bool:
