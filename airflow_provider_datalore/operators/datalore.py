@@ -174,7 +174,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         """
         # Airflow's execution_timeout counts from here.
         began = time.time()
-        from airflow_provider_datalore.tasks import outcome
+        from airflow_provider_datalore.tasks import run_options
         from airflow_provider_datalore.tasks.deferral import defer, log_deferral
         from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link, take_over_links
         from airflow_provider_datalore.tasks.run_store import RunStore
@@ -184,9 +184,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         hook = self.hook
         notebook = hook.parse_notebook_id(self.notebook_id)
         if not self.wait_for_completion:
-            outcome.check_nothing_awaited(self, notebook)
-        outcome.check(self)
-        outcome.check_destination(self)
+            run_options.check_nothing_awaited(self, notebook)
+        run_options.check_options(self)
+        run_options.check_destination(self)
         self.notebook_url = url = hook.notebook_url(notebook)
         push_link(context, xcom.NOTEBOOK_URL, url)
         store = RunStore(context, self.durable)
@@ -206,7 +206,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self.started_run_id = run_id
         if not self.wait_for_completion:
             store.forget()
-            outcome.describe_started(run_id, notebook, context, self, self.parameters or ())
+            from airflow_provider_datalore.tasks.outcome import describe_started
+
+            describe_started(run_id, notebook, context, self, self.parameters or ())
             return run_id
         self._is_stored = store.remembers
         if (run := self._wait_here(hook, run_id, policy, url)) is not None:

@@ -120,12 +120,12 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         """
         from airflow_provider_datalore.api.conditions import RunEnded
         from airflow_provider_datalore.api.waiting import check_seconds
-        from airflow_provider_datalore.tasks.outcome import check
         from airflow_provider_datalore.tasks.pushing import take_over_links
+        from airflow_provider_datalore.tasks.run_options import check_options
 
         take_over_links(self)
         check_seconds("defer_after", self.defer_after, minimum=0)
-        check(self)
+        check_options(self)
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:

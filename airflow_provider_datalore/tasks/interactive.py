@@ -24,8 +24,8 @@ from airflow_provider_datalore.tasks.history import (
     masked_parameters,
     report_unusual_duration,
 )
-from airflow_provider_datalore.tasks.outcome import FilesTask
 from airflow_provider_datalore.tasks.pushing import push_for_tab
+from airflow_provider_datalore.tasks.run_options import FilesTask
 from airflow_provider_datalore.wording import short_notebook
 
 if TYPE_CHECKING:

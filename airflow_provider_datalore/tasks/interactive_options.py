@@ -12,8 +12,8 @@ from airflow_provider_datalore.api.text import choices
 from airflow_provider_datalore.api.waiting import WaitPolicy, check_seconds
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.tasks.deferral import earliest_deadline
-from airflow_provider_datalore.tasks.outcome import FilesTask, check_files
 from airflow_provider_datalore.tasks.retrying import check_error_names
+from airflow_provider_datalore.tasks.run_options import FilesTask, check_files
 
 WHEN_BUSY = ("wait", "fail")
 """The values of option ``when_busy``."""
