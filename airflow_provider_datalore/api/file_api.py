@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from airflow_provider_datalore.api.calls import Call, Form, Response, read_json, unexpected
+from airflow_provider_datalore.api.calls import Call, Form, Response
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.notebook_api import notebook_call, read_model
 from airflow_provider_datalore.api.notebook_models import NotebookFile
+from airflow_provider_datalore.api.response_errors import read_json, unexpected
 from airflow_provider_datalore.api.run_api import notebook_not_found
 from airflow_provider_datalore.wording import cut
 

@@ -12,17 +12,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from airflow_provider_datalore.api.calls import (
-    Call,
-    Response,
-    invalid_fields,
-    raise_for_status,
-    read_json,
-    unexpected,
-)
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.flow import Flow, send
 from airflow_provider_datalore.api.models import JsonModel, NotebookId
 from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome, Kernel
+from airflow_provider_datalore.api.response_errors import invalid_fields, raise_for_status, read_json, unexpected
 from airflow_provider_datalore.api.run_api import notebook_not_found
 from airflow_provider_datalore.exceptions import (
     DataloreNotebookApiMissingError,

@@ -14,16 +14,10 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from airflow_provider_datalore.api.artifact_path import artifact_path
-from airflow_provider_datalore.api.calls import (
-    Call,
-    Response,
-    invalid_fields,
-    raise_for_status,
-    read_json,
-    unexpected,
-)
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.flow import Flow, send
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
+from airflow_provider_datalore.api.response_errors import invalid_fields, raise_for_status, read_json, unexpected
 from airflow_provider_datalore.api.text import shorten
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.wording import cut, short_id, short_notebook

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from airflow_provider_datalore.api import file_api, looking, notebook_api, run_api, workspace_api
-from airflow_provider_datalore.api.calls import Response, read_json, unexpected
+from airflow_provider_datalore.api.calls import Response
 from airflow_provider_datalore.api.flow import Flow, Sleep, request
 from airflow_provider_datalore.api.models import NotebookId
+from airflow_provider_datalore.api.response_errors import read_json, unexpected
 from airflow_provider_datalore.api.waiting import CLOCK, Clock
 from airflow_provider_datalore.api.watching import (
     Execution,

@@ -17,7 +17,8 @@ from requests import exceptions as failures
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from airflow_provider_datalore.api.calls import BodyTooLongError, Call, Response, join, raise_for_status
+from airflow_provider_datalore.api.calls import BodyTooLongError, Call, Response, join
+from airflow_provider_datalore.api.response_errors import raise_for_status
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.transport.connection import DataloreConnection
 from airflow_provider_datalore.transport.errors import (

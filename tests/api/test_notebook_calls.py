@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_datalore.api import file_api, notebook_api, report_api
-from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome
+from airflow_provider_datalore.api.response_errors import raise_for_status
 from airflow_provider_datalore.exceptions import (
     DataloreBadRequestError,
     DataloreConfigurationError,

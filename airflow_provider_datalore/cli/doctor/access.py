@@ -9,8 +9,9 @@ from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 from airflow_provider_datalore.api import notebook_api, run_api
-from airflow_provider_datalore.api.calls import Call, Response, excerpt, required_token
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.api.response_errors import excerpt, required_token
 from airflow_provider_datalore.cli.doctor.findings import CheckResult, CheckState, ServerFacts
 from airflow_provider_datalore.cli.doctor.reaching import workspaces_of
 from airflow_provider_datalore.transport.connection_fields import DEFAULT_HOST

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from airflow_provider_datalore.api.calls import TRANSIENT_STATUSES, Response, excerpt
+from airflow_provider_datalore.api.calls import Response
+from airflow_provider_datalore.api.response_errors import TRANSIENT_STATUSES, excerpt
 from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.cli.doctor import network
 from airflow_provider_datalore.cli.doctor.findings import CheckResult, CheckState

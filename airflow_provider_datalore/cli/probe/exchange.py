@@ -10,8 +10,9 @@ from typing import Any, get_args
 from uuid import uuid4
 
 from airflow_provider_datalore.api import run_api
-from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.api.response_errors import raise_for_status
 from airflow_provider_datalore.cli.probe.record import Record
 from airflow_provider_datalore.emulator.settings import ResponseHeader
 from airflow_provider_datalore.exceptions import DataloreError

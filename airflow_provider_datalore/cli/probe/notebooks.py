@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.api.notebook_models import ACTIVE_STATUSES, ENDED_STATUSES
+from airflow_provider_datalore.api.response_errors import raise_for_status
 from airflow_provider_datalore.cli.probe.exchange import Exchange, checked, object_in, wait_until
 from airflow_provider_datalore.cli.probe.parameters import KnownParameter, from_controls
 from airflow_provider_datalore.cli.probe.record import Record

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from airflow_provider_datalore.api.calls import scope_challenge
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.api.response_errors import scope_challenge
 from airflow_provider_datalore.api.run_api import UNKNOWN_RUN_ID
 from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.cli.command import FAILED, OK, UsageError
