@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
+from airflow_provider_datalore.api.calls import Call, Response
+from airflow_provider_datalore.api.response_errors import raise_for_status
 
 
 class Sleep(NamedTuple):

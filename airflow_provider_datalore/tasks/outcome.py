@@ -15,7 +15,12 @@ from airflow_provider_datalore.exceptions import (
     RunState,
 )
 from airflow_provider_datalore.tasks.explaining import failure_lines, masked
-from airflow_provider_datalore.tasks.history import FIELD, earlier_runs, masked_parameters, report_unusual_duration
+from airflow_provider_datalore.tasks.history import (
+    HISTORY_FIELD,
+    earlier_runs,
+    masked_parameters,
+    report_unusual_duration,
+)
 from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
 
 if TYPE_CHECKING:
@@ -25,8 +30,8 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.notebooks.failure import CellFailure
-    from airflow_provider_datalore.tasks.checks import RunTask
     from airflow_provider_datalore.tasks.history import LastSuccess
+    from airflow_provider_datalore.tasks.run_options import RunTask
 
 EXPLAIN_TIMEOUT = 30.0
 """Seconds for reading the executed notebook of a failed run."""
@@ -73,7 +78,7 @@ def deliver(
     metrics.run_ended(task.datalore_conn_id, type(task).__name__, success=run.succeeded, seconds=run.duration)
     values = masked_parameters(parameters)
     earlier = earlier_runs(context)
-    push_for_tab(context, xcom.RUN, {**run.to_json(), FIELD: earlier.after(run, values).to_json()})
+    push_for_tab(context, xcom.RUN, {**run.to_json(), HISTORY_FIELD: earlier.after(run, values).to_json()})
     report_unusual_duration(f"Run {run.run_id}", run.duration, earlier)
     if (notebook := run.executed_notebook) is not None:
         try:
@@ -194,9 +199,9 @@ def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTas
     """
     if task.artifacts_to is None:
         return []
-    from airflow_provider_datalore.tasks.artifacts import keep
+    from airflow_provider_datalore.tasks.artifacts import keep_artifacts
 
-    return keep(run, hook, context, task.artifacts_to, task.max_outage, task.export)
+    return keep_artifacts(run, hook, context, task.artifacts_to, task.max_outage, task.export)
 
 
 def _notebook_url(run: Run, hook: DataloreHook) -> str:

@@ -1,4 +1,4 @@
-"""The rules of options ``retry_on`` and ``fail_on``: whether a failure is worth a retry."""
+"""Which failures of a task are retried, by the names of the notebook's exceptions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:
-    """The options of a task; what is not a list of names has no effect: :func:`check_names` reports it.
+    """The options of a task; what is not a list of names has no effect.
 
     :param retry_on: the only failures that are retried; None if all are.
     :param fail_on: failures that are not retried, whatever else is set.

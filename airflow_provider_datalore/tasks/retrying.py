@@ -1,4 +1,4 @@
-"""Which failures of a task are retried: options ``retry_on`` and ``fail_on``, names of exceptions of the notebook.
+"""Options ``retry_on`` and ``fail_on`` of a task; what they mean is in :mod:`.retry_rules`.
 
 On Airflow 3.3 and later, a retry policy of Airflow's decides (:mod:`.retry_policy`). On earlier versions, an error that
 is not to be retried is raised in a class that Airflow does not retry.
@@ -59,7 +59,7 @@ def has_policies() -> bool:
     return True
 
 
-def check_names(task: object) -> None:
+def check_error_names(task: object) -> None:
     """Check the options before the notebook runs.
 
     :raises DataloreConfigurationError: if one is not a list of names.

@@ -77,7 +77,7 @@ def deferral(task: Any, context: Context) -> TaskDeferred:
 
 def finished() -> dict[str, Any]:
     run = {"run_id": "run-1", "notebook_id": "ann/sales", "end_time": ENDED, "success": True, "artifacts": [ARTIFACT]}
-    return {"version": event.VERSION, "run": run}
+    return {"version": event.EVENT_VERSION, "run": run}
 
 
 def test_a_deferred_run_costs_few_calls(
@@ -164,7 +164,7 @@ def test_a_resumed_task_imports_neither_a_client_nor_what_other_tasks_need() -> 
         "airflow_provider_datalore.assets",
         "airflow_provider_datalore.catalog",
         "airflow_provider_datalore.hooks",
-        "airflow_provider_datalore.tasks.checks",
+        "airflow_provider_datalore.tasks.run_options",
         "airflow_provider_datalore.tasks.deferral",
         "airflow_provider_datalore.tasks.no_retry",
         "airflow_provider_datalore.tasks.retry_rules",

@@ -1,4 +1,4 @@
-"""Checks the options of a task before the notebook runs, not hours later."""
+"""The options of a task for the artifacts and outputs of its run, and their checks before the notebook runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
-from airflow_provider_datalore.tasks.retrying import check_names as check_names_of_errors
+from airflow_provider_datalore.tasks.retrying import check_error_names
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -33,17 +33,17 @@ class RunTask(FilesTask, Protocol):
     def outlets(self) -> list[Any]: ...
 
 
-def check(task: RunTask) -> None:
+def check_options(task: RunTask) -> None:
     """Check the options for artifacts, outputs and retries before the notebook runs, not hours later.
 
     :raises DataloreConfigurationError: if an option is not valid.
     """
-    check_names_of_errors(task)
+    check_error_names(task)
     _check_folder(task)
     if task.outputs is not None:
-        from airflow_provider_datalore.hooks.run_outputs import check_names, check_types
+        from airflow_provider_datalore.hooks.run_outputs import check_output_names, check_types
 
-        check_names(task.outputs)
+        check_output_names(task.outputs)
         check_types(task.output_types)
 
 
@@ -65,10 +65,10 @@ def check_files(task: FilesTask) -> None:
     :raises DataloreStorageError: if the folder cannot be written to.
     """
     _check_folder(task)
-    check_writable(task)
+    check_destination(task)
 
 
-def check_writable(task: FilesTask) -> None:
+def check_destination(task: FilesTask) -> None:
     """Check that artifacts can be saved, before the notebook runs, not hours later.
 
     :raises DataloreConfigurationError: if the destination is malformed or relative, or its file system is not
