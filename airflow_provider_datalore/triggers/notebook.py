@@ -125,8 +125,10 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
                     metrics.count("events.sent", self.datalore_conn_id, type(self).__name__)
                     yield TriggerEvent(payload)
                 if payloads:
-                    await asyncio.sleep(STORING_TIME)
-                    await watcher.sent()
+                    recording = asyncio.create_task(_record_as_sent(watcher, STORING_TIME))
+                    _recordings.add(recording)
+                    recording.add_done_callback(_recordings.discard)
+                    await asyncio.shield(recording)
 
     def shared_stream_key(self) -> Hashable | None:
         """All watchers of a connection share one poll loop (Airflow 3.3 and later)."""
@@ -198,12 +200,26 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
         notebook = NotebookId.parse(self.notebook_id)
         subject = Subject(self.event, notebook, self.file or "")
         identity = (self.datalore_conn_id, str(notebook), self.event, self.file or "", self.outcome)
-        memory = open_memory(getattr(self, "asset_state_store", None), identity)
+        store = getattr(self, "asset_state_store", None)
+        memory = open_memory(store, identity, self.serialize()[1], getattr(self, "trigger_id", None))
         return Watcher(Watch(subject, frozenset(OUTCOMES[self.outcome])), memory)
 
     def _url(self, poller: Poller) -> str:
         assert poller.connection is not None
         return poller.connection.browser_url(NotebookId.parse(self.notebook_id).path)
+
+
+_recordings: set[asyncio.Task[None]] = set()
+"""Continue although Airflow cancels their trigger: the event is on its way as long as the triggerer runs."""
+
+
+async def _record_as_sent(watcher: Watcher, delay: float) -> None:
+    """Record that Airflow before 3.3 has stored the events that it just received.
+
+    :param delay: seconds for which to wait before.
+    """
+    await asyncio.sleep(delay)
+    await watcher.sent()
 
 
 def _choose(name: str, value: object, allowed: tuple[str, ...]) -> None:
