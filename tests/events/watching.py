@@ -24,6 +24,8 @@ from tests.faults.datalore import CONN_ID, FaultyDatalore
 DAGS = Path(__file__).parent / "dags"
 NOTEBOOK = "me/watched"
 EVENTS = ("report_published", "file_changed", "notebook_edited", "run_ended")
+OTHERS = ("same_report_published", "report_published_seen_rarely", "run_failed")
+"""Assets whose watchers watch the same notebook with other arguments, in another DAG file."""
 SECOND = "triggerer-2"
 Payload = dict[str, Any]
 
@@ -51,7 +53,7 @@ class WatchingAirflow(FaultyAirflow):
         """Start, and wait until all watchers have their baseline."""
         super().start()
         self.add_connection(CONN_ID, self.datalore.connection)
-        self.wait_for_dags([*(f"on_{event}" for event in EVENTS), "run_watched"], timeout=PATIENCE)
+        self.wait_for_dags([*(f"on_{each}" for each in (*EVENTS, *OTHERS)), "run_watched"], timeout=PATIENCE)
         self.wait_until_watched()
 
     def wait_until_watched(self) -> None:
@@ -154,7 +156,10 @@ class WatchingAirflow(FaultyAirflow):
         return requests
 
     def payloads(self, event: str) -> list[Payload]:
-        """The payloads of all events of a kind that Airflow has stored, the oldest first."""
+        """The payloads of all events of an asset that Airflow has stored, the oldest first.
+
+        Those of :data:`EVENTS` have the names of the events.
+        """
         assets = self.request("GET", "/assets", params={"name_pattern": event})["assets"]
         found = [asset["id"] for asset in assets if asset["name"] == event]
         if not found:
