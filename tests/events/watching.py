@@ -112,7 +112,7 @@ class WatchingAirflow(FaultyAirflow):
                 process.resume()
 
     def pause(self, dag_id: str) -> None:
-        """Pause a DAG, and wait until its watcher has ended."""
+        """Pause a DAG, and wait until its watcher has ended; Airflow may share one of equal watchers."""
         ended = self._watchers_ended()
         self.request("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
         self.wait(f"The watcher of {dag_id} ends", lambda: self._watchers_ended() > ended)

@@ -114,19 +114,19 @@ def test_an_outage(watching: WatchingAirflow, watched: FaultyDatalore, analyst: 
     means="Before Airflow 3.3, the change may not be sent; later ones are.",
 )
 def test_a_paused_dag(watching: WatchingAirflow, analyst: Analyst, scenario: Scenario) -> None:
-    before = watching.payloads("report_published")
-    watching.pause("on_report_published")
+    before = watching.payloads("notebook_edited")
+    watching.pause("on_notebook_edited")
     started = watching.watchers_started()
     try:
-        analyst.publish()
+        analyst.do("notebook_edited")
     finally:
-        watching.unpause("on_report_published")
+        watching.unpause("on_notebook_edited")
     watching.wait("The watcher runs again", lambda: watching.watchers_started() > started)
     watching.wait_until_watched()
-    unpaused = watching.payloads("report_published")
+    unpaused = watching.payloads("notebook_edited")
     # Airflow may give the trigger the id that it had before, by which its memory is found.
     assert len(unpaused) <= len(before) + 1
-    analyst.publish()
-    happens_once(watching, {"report_published": unpaused})
+    analyst.do("notebook_edited")
+    happens_once(watching, {"notebook_edited": unpaused})
 
     scenario.came_of_it("what changes later is sent once", injected=1, asked=0)

@@ -160,14 +160,14 @@ def test_two_triggerers_side_by_side(watching: WatchingAirflow, analyst: Analyst
     means="With a store, both changes are sent as one event when the DAG is unpaused.",
 )
 def test_a_paused_dag(watching: WatchingAirflow, analyst: Analyst, scenario: Scenario) -> None:
-    before = {"report_published": watching.payloads("report_published")}
+    before = {"notebook_edited": watching.payloads("notebook_edited")}
     watching.wait_until_recorded()
-    watching.pause("on_report_published")
+    watching.pause("on_notebook_edited")
     try:
-        analyst.publish()
-        analyst.publish()
+        analyst.do("notebook_edited")
+        analyst.do("notebook_edited")
     finally:
-        watching.unpause("on_report_published")
+        watching.unpause("on_notebook_edited")
     happens_once(watching, before)
 
     scenario.came_of_it("one event", injected=1, asked=0)
