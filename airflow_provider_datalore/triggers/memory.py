@@ -15,9 +15,9 @@ from asgiref.sync import sync_to_async
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.tasks.state_stores import VARIABLES, configured_run_store
 
-PREFIX = "datalore_watcher_"
+MEMORY_PREFIX = "datalore_watcher_"
 """With which the keys of all stores begin."""
-MAX_BYTES = 4 * 1024 * 1024
+MAX_STORED_BYTES = 4 * 1024 * 1024
 MAX_RETRY_INTERVAL = 30.0
 
 Document = dict[str, Any]
@@ -64,7 +64,7 @@ def open_memory(
 
 
 def _key(*identity: object) -> str:
-    return PREFIX + hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest()
+    return MEMORY_PREFIX + hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest()
 
 
 class AssetMemory:
@@ -208,10 +208,10 @@ class StorageFile:
         path = storage.folder(self._folder) / f"{self._key}.json"
         try:
             with path.open("rb") as file:
-                content: bytes = file.read(MAX_BYTES + 1)
+                content: bytes = file.read(MAX_STORED_BYTES + 1)
         except FileNotFoundError:
             return None
-        return content.decode(errors="replace") if len(content) <= MAX_BYTES else None
+        return content.decode(errors="replace") if len(content) <= MAX_STORED_BYTES else None
 
     def write(self, text: str) -> None:
         """Replace its content; it appears only when it is complete."""

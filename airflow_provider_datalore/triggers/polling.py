@@ -22,8 +22,8 @@ from airflow_provider_datalore.api.watched_sources import (
     ExecutionsSource,
     FolderSource,
     ReportsSource,
-    Source,
     SourcesSource,
+    WatchedSource,
 )
 from airflow_provider_datalore.exceptions import DataloreError, DataloreNoResponseError
 from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
@@ -32,7 +32,7 @@ from airflow_provider_datalore.transport.drivers import run_flow_async
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import NotebookId
-    from airflow_provider_datalore.api.watching import Seen
+    from airflow_provider_datalore.api.watching import LookResult
     from airflow_provider_datalore.transport.aiohttp_client import SharedClient
     from airflow_provider_datalore.transport.connection import DataloreConnection
 
@@ -44,8 +44,8 @@ to the other every second, which must cost no more requests than watchers that s
 REPEAT_ERROR_AFTER = 20
 """Looks with the same error after which it is logged as an error again."""
 
-Key = tuple[Any, ...]
-Sink = Callable[[Key, "Seen"], None]
+SourceKey = tuple[Any, ...]
+Sink = Callable[[SourceKey, "LookResult"], None]
 """Receives what is seen, and what it is seen of."""
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Subject:
     file: str = ""
 
     @property
-    def key(self) -> Key:
+    def key(self) -> SourceKey:
         """The same for all subjects that one look sees."""
         if self.event == defaults.REPORT_PUBLISHED:
             return (self.event,)
@@ -74,7 +74,7 @@ class Subject:
     def _directory(self) -> str:
         return full_path(self.file).rpartition("/")[0]
 
-    def source(self) -> Source:
+    def source(self) -> WatchedSource:
         """The source that sees it."""
         if self.event == defaults.REPORT_PUBLISHED:
             return ReportsSource()
@@ -89,12 +89,12 @@ class Subject:
 class _Polled:
     """One source, and the watchers that look at it."""
 
-    key: Key
-    source: Source
+    key: SourceKey
+    source: WatchedSource
     watches: list[tuple[Subject, float]] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    latest: Seen | None = None
+    latest: LookResult | None = None
     is_wanted: bool = False
     error: str = ""
     failures: int = 0
@@ -115,7 +115,7 @@ class Poller:
         self.conn_id = conn_id
         self.connection: DataloreConnection | None = None
         self._loop = asyncio.get_running_loop()
-        self._polled: dict[Key, _Polled] = {}
+        self._polled: dict[SourceKey, _Polled] = {}
         self._sinks: list[Sink] = []
 
     @classmethod
