@@ -80,7 +80,8 @@ test-next:
 	@$(RUN) dev.next_airflow $(ARGS)
 
 # ARGS=--write-table=docs/reliability.md writes the table into the documentation. One part needs PostgreSQL and Redis, which
-# are installed with apt-get if possible; otherwise that part is skipped.
+# are installed with apt-get if possible; otherwise that part is skipped. With AIRFLOW=3.0.6, TESTED_RUN_STORE=variables keeps
+# runs, and what watchers saw, in Airflow's Variables, and not in a folder.
 test-faults:
 	@$(INSTALL) test faults
 	@$(RUN) tests.faults.services

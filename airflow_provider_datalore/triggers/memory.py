@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from airflow.providers.common.compat.sdk import Variable
 from asgiref.sync import sync_to_async
 
+from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.tasks.state_stores import VARIABLES, configured_run_store
 
 MEMORY_PREFIX = "datalore_watcher_"
@@ -34,26 +35,36 @@ class Memory(Protocol):
         """Store an object instead of the previous one."""
 
 
-def open_memory(asset_state_store: Any, identity: tuple[str, ...]) -> Memory:
+def open_memory(
+    asset_state_store: Any, identity: tuple[str, ...], arguments: Mapping[str, Any], trigger_id: int | None
+) -> Memory:
     """The memory of a watcher: Airflow's own (3.3 and later), otherwise the configured one, otherwise the process.
 
     :param asset_state_store: the store that Airflow gives to the trigger; None on earlier versions.
     :param identity: what distinguishes the watcher from others of the same asset.
+    :param arguments: those of the trigger; watchers of several assets may have the same.
+    :param trigger_id: Airflow's id of the trigger, which it keeps until the DAG is paused or changed.
     """
-    key = MEMORY_PREFIX + hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if asset_state_store is not None:
-        return AssetMemory(asset_state_store, key)
+        return AssetMemory(asset_state_store, _key(*identity))
+    shared = _key(*sorted(arguments.items()))
+    own = _key(shared, trigger_id)
     run_store = configured_run_store()
-    if not run_store:
+    if run_store.lower() == VARIABLES:
+        return BlockingMemory(VariableFile(own), VariableFile(shared))
+    if run_store:
+        return BlockingMemory(StorageFile(run_store, own), StorageFile(run_store, shared))
+    if own not in _process_memories:
         log.warning(
             "This watcher does not remember what it saw when its triggerer ends: a change until the next one has "
             "started sends no event. Airflow 3.3 and later remember it; on this version, set option run_store in "
             "section [datalore] of Airflow's configuration, or AIRFLOW__DATALORE__RUN_STORE."
         )
-        return ProcessMemory()
-    if run_store.lower() == VARIABLES:
-        return BlockingMemory(VariableFile(key))
-    return BlockingMemory(StorageFile(run_store, key))
+    return _process_memories.setdefault(own, ProcessMemory())
+
+
+def _key(*identity: object) -> str:
+    return MEMORY_PREFIX + hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest()
 
 
 class AssetMemory:
@@ -99,6 +110,10 @@ class ProcessMemory:
         self._document = document
 
 
+_process_memories: dict[str, ProcessMemory] = {}
+"""Those of this triggerer: Airflow may cancel a trigger, and start it again in the same triggerer."""
+
+
 class TextFile(Protocol):
     """One text in a store whose methods block."""
 
@@ -110,23 +125,44 @@ class TextFile(Protocol):
 
 
 class BlockingMemory:
-    """A store whose methods block, used in a thread."""
+    """A store whose methods block, used in a thread.
 
-    def __init__(self, file: TextFile) -> None:
-        self._file = file
+    Airflow before 3.3 does not tell a trigger for which asset it is, and gives it another id after its DAG was paused.
+
+    :param own: the text of this trigger.
+    :param shared: the text of the last trigger with the same arguments; a trigger with a new id starts from it.
+    """
+
+    def __init__(self, own: TextFile, shared: TextFile) -> None:
+        self._own = own
+        self._shared = shared
 
     async def load(self) -> Document | None:
         """The stored object; None if there is none that this package wrote."""
-        text = await sync_to_async(self._file.read)()
-        try:
-            document = json.loads(text or "null")
-        except ValueError:
-            return None
-        return document if isinstance(document, dict) else None
+        return await sync_to_async(self._read)()
 
     async def save(self, document: Document) -> None:
         """Store the object."""
-        await sync_to_async(self._file.write)(json.dumps(document))
+        await sync_to_async(self._write)(json.dumps(document))
+
+    def _read(self) -> Document | None:
+        document = _parsed(self._own.read())
+        if document is None and (document := _parsed(self._shared.read())) is not None:
+            # From now on, what another trigger with the same arguments sends does not count for this one.
+            self._own.write(json.dumps(document))
+        return document
+
+    def _write(self, text: str) -> None:
+        self._shared.write(text)
+        self._own.write(text)
+
+
+def _parsed(text: str | None) -> Document | None:
+    try:
+        document = json.loads(text or "null")
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 class VariableFile:
@@ -147,7 +183,11 @@ class VariableFile:
     def write(self, text: str) -> None:
         """Set its value."""
         about = "What a watcher of a Datalore notebook saw last. Without it, the watcher starts from what it sees next."
+        previous = self.read()
         Variable.set(self._key, text, description=about)
+        # Airflow 3 logs that it could not store a Variable, and raises nothing.
+        if text != previous and self.read() == previous:
+            raise DataloreError(f"Airflow did not store Variable {self._key}; its log has the reason.")
 
 
 class StorageFile:

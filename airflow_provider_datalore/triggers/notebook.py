@@ -30,7 +30,8 @@ else:
     except ImportError:  # Airflow 2
         BaseEventTrigger = None
 
-OUTCOMES = {"succeeded": (True,), "failed": (False,), "any": (True, False)}
+DEFAULT_OUTCOME = "succeeded"
+OUTCOMES = {DEFAULT_OUTCOME: (True,), "failed": (False,), "any": (True, False)}
 STORING_TIME = 5.0
 """Seconds within which Airflow before 3.3, which does not confirm it, has stored an event."""
 MAX_POLL_INTERVAL = 1e7
@@ -71,7 +72,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
         notebook_id: str | CatalogEntry = "",
         event: str = defaults.REPORT_PUBLISHED,
         file: str | None = None,
-        outcome: str = "succeeded",
+        outcome: str = DEFAULT_OUTCOME,
         datalore_conn_id: str = defaults.CONN_ID,
         poll_interval: float | timedelta | None = None,
         **unknown: Any,
@@ -83,7 +84,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
                 "Airflow 2, run a DAG on a schedule that checks Datalore, for example with DataloreRunSensor."
             )
         # The arguments of a trigger are stored, so a notebook of the catalog is stored as its id for the connection.
-        self.notebook_id = notebook_id if isinstance(notebook_id, str) else notebook_id.id_for(datalore_conn_id)
+        self.notebook_id = _id_of(notebook_id, datalore_conn_id)
         self.event = event
         self.file = file
         self.outcome = outcome
@@ -126,8 +127,10 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
                     metrics.count("events.sent", self.datalore_conn_id, type(self).__name__)
                     yield TriggerEvent(payload)
                 if payloads:
-                    await asyncio.sleep(STORING_TIME)
-                    await watcher.sent()
+                    recording = asyncio.create_task(_record_as_sent(watcher, STORING_TIME))
+                    _recordings.add(recording)
+                    recording.add_done_callback(_recordings.discard)
+                    await asyncio.shield(recording)
 
     def shared_stream_key(self) -> Hashable | None:
         """All watchers of a connection share one poll loop (Airflow 3.3 and later)."""
@@ -167,8 +170,12 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
             NotebookId.parse(self.notebook_id)
         except DataloreConfigurationError as error:
             raise InvalidTriggerError(str(error)) from None
+        if not isinstance(self.datalore_conn_id, str) or not self.datalore_conn_id:
+            raise InvalidTriggerError(
+                f"datalore_conn_id is {self.datalore_conn_id!r:.100}; it must be the id of an Airflow connection."
+            )
         if self.event == defaults.FILE_CHANGED:
-            if not isinstance(self.file, str) or not self.file.strip("/") or self.file.endswith("/"):
+            if not isinstance(self.file, str) or not _is_path(self.file):
                 raise InvalidTriggerError(
                     f"file is {self.file!r:.100}; for event 'file_changed', it must be the path of a file in Datalore, "
                     "such as 'forecast.csv'."
@@ -177,6 +184,10 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
             raise InvalidTriggerError(
                 f"file is {self.file!r:.100}, but event is {self.event!r}; a file can be watched only with event "
                 "'file_changed'."
+            )
+        if self.event != defaults.RUN_ENDED and self.outcome != DEFAULT_OUTCOME:
+            raise InvalidTriggerError(
+                f"outcome is {self.outcome!r}, but event is {self.event!r}; only event 'run_ended' has an outcome."
             )
         interval: Any = self.poll_interval
         is_number = isinstance(interval, (int, float)) and not isinstance(interval, bool)
@@ -199,7 +210,8 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
         notebook = NotebookId.parse(self.notebook_id)
         subject = Subject(self.event, notebook, self.file or "")
         identity = (self.datalore_conn_id, str(notebook), self.event, self.file or "", self.outcome)
-        memory = open_memory(getattr(self, "asset_state_store", None), identity)
+        store = getattr(self, "asset_state_store", None)
+        memory = open_memory(store, identity, self.serialize()[1], getattr(self, "trigger_id", None))
         return Watcher(Watch(subject, frozenset(OUTCOMES[self.outcome])), memory)
 
     def _url(self, poller: Poller) -> str:
@@ -207,6 +219,38 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
         return poller.connection.browser_url(NotebookId.parse(self.notebook_id).path)
 
 
+_recordings: set[asyncio.Task[None]] = set()
+"""Continue although Airflow cancels their trigger: the event is on its way as long as the triggerer runs."""
+
+
+async def _record_as_sent(watcher: Watcher, delay: float) -> None:
+    """Record that Airflow before 3.3 has stored the events that it just received.
+
+    :param delay: seconds for which to wait before.
+    """
+    await asyncio.sleep(delay)
+    await watcher.sent()
+
+
 def _choose(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise InvalidTriggerError(f"{name} is {value!r:.100}; it must be {' or '.join(map(repr, allowed))}.")
+
+
+def _id_of(notebook: object, conn_id: str) -> str:
+    """The id of a notebook, or of one of the catalog."""
+    if isinstance(notebook, str):
+        return notebook
+    if not hasattr(notebook, "id_for"):
+        raise InvalidTriggerError(
+            f"notebook_id is {notebook!r:.100}; it must be '<owner>/<id>', the notebook's address, or a notebook of "
+            "the catalog."
+        )
+    found: str = notebook.id_for(conn_id)
+    return found
+
+
+def _is_path(file: str) -> bool:
+    """Whether this can be the path of a file; it may begin with a slash."""
+    parts = file.removeprefix("/").split("/")
+    return file.isprintable() and not any(part.strip() in {"", ".", ".."} for part in parts)

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 REFUSED_INTERVAL = 60.0
 """Minimum seconds between two looks that Datalore refuses."""
+LEAVE_DELAY = 10.0
+"""Seconds for which looks continue without a watcher. With two triggerers, Airflow 3.0 and 3.1 move watchers from one
+to the other every second, which must cost no more requests than watchers that stay."""
 REPEAT_ERROR_AFTER = 20
 """Looks with the same error after which it is logged as an error again."""
 
@@ -88,13 +91,18 @@ class _Polled:
 
     key: SourceKey
     source: WatchedSource
-    intervals: list[float] = field(default_factory=list)
+    watches: list[tuple[Subject, float]] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     latest: LookResult | None = None
     is_wanted: bool = False
     error: str = ""
     failures: int = 0
+
+    @property
+    def interval(self) -> float:
+        """Maximum seconds between two looks."""
+        return min((interval for _, interval in self.watches), default=REFUSED_INTERVAL)
 
 
 class Poller:
@@ -106,6 +114,7 @@ class Poller:
     def __init__(self, conn_id: str) -> None:
         self.conn_id = conn_id
         self.connection: DataloreConnection | None = None
+        self._loop = asyncio.get_running_loop()
         self._polled: dict[SourceKey, _Polled] = {}
         self._sinks: list[Sink] = []
 
@@ -124,20 +133,32 @@ class Poller:
         polled = self._polled.get(subject.key)
         if polled is None:
             polled = self._polled[subject.key] = _Polled(subject.key, subject.source())
+        is_known = (subject, interval) in polled.watches
         polled.source.add(subject.notebook, subject.file)
-        polled.intervals.append(interval)
-        polled.is_wanted = True
-        polled.wake.set()
+        polled.watches.append((subject, interval))
+        if is_known and polled.latest is not None:
+            for receive in tuple(self._sinks):
+                receive(polled.key, polled.latest)
+        else:
+            polled.is_wanted = True
+            polled.wake.set()
         if polled.task is None:
             polled.task = asyncio.create_task(self._poll(polled), name=f"datalore-watch[{self.conn_id}]{subject.key}")
         try:
             yield
         finally:
-            polled.source.discard(subject.notebook, subject.file)
-            polled.intervals.remove(interval)
-            if not polled.intervals:
+            if not self._loop.is_closed():
+                self._loop.call_later(LEAVE_DELAY, self._leave, polled, (subject, interval))
+
+    def _leave(self, polled: _Polled, watch: tuple[Subject, float]) -> None:
+        """Stop looking, unless another watcher looks at the same."""
+        subject, _ = watch
+        polled.source.discard(subject.notebook, subject.file)
+        polled.watches.remove(watch)
+        if not polled.watches:
+            if polled.task is not None:
                 polled.task.cancel()
-                del self._polled[subject.key]
+            del self._polled[polled.key]
 
     @contextmanager
     def sink(self, receive: Sink) -> Iterator[None]:
@@ -160,10 +181,10 @@ class Poller:
                     self.connection = client.connection
                     await self._poll_with(client, polled)
             except DataloreNoResponseError as error:
-                delay = min(polled.intervals)
+                delay = polled.interval
                 self._report(polled, error)
             except DataloreError as error:
-                delay = max(delay, *polled.intervals)
+                delay = max(delay, *(interval for _, interval in polled.watches))
                 self._report(polled, error)
             except Exception:
                 log.exception("A watcher of connection %r failed; it looks again in %.0f s.", self.conn_id, delay)
@@ -184,7 +205,7 @@ class Poller:
                 for receive in tuple(self._sinks):
                     receive(polled.key, seen)
             # Relative to when this look was due, so that slow responses do not make looks rarer.
-            interval = min(polled.intervals) * (0.95 + random.random() / 20)  # noqa: S311 - it spreads requests
+            interval = polled.interval * (0.95 + random.random() / 20)  # noqa: S311 - it spreads requests
             due = max(due + interval, loop.time())
             await _pause(polled, due - loop.time())
             due = min(due, loop.time())

@@ -8,6 +8,7 @@ Airflow stored the event, and sends it again, with the same content.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,8 +82,14 @@ class Watcher:
 
     async def sent(self) -> None:
         """Record that Airflow has stored all events of the last :meth:`changes`."""
-        if self._document is not None and self._document.get("sending"):
+        if self._document is None or not self._document.get("sending"):
+            return
+        stored = await self._stored()
+        if stored is None or stored["by"] == self._owner:
             await self._save({**self._document, "sending": []})
+        else:
+            # This process hung for so long that another triggerer has taken over.
+            self._document = stored
 
     def _compare(self, seen: LookResult) -> tuple[WatcherState | None, list[Change]]:
         known = None if self._document is None else self._document["state"]
@@ -142,9 +149,8 @@ class Watcher:
         :return: the events, if it does not.
         """
         document = self._document
-        until = asyncio.get_running_loop().time() + CLAIM_TIME
         while document is not None and document["sending"] and document["by"] != self._owner:
-            if asyncio.get_running_loop().time() >= until:
+            if _age_of_claim(document) >= CLAIM_TIME:
                 log.warning(
                     "The triggerer that saw this change ended before it recorded that Airflow has its event, which is "
                     "therefore sent, possibly again: %s",
@@ -155,6 +161,20 @@ class Watcher:
             await asyncio.sleep(CLAIM_TIME / 20)
             document = self._document = await self._stored() or document
         return []
+
+
+_claims: dict[str, float] = {}
+"""When this process first saw that another watcher is about to send events, by what that watcher has stored.
+
+Airflow 3.0 and 3.1 move watchers between two triggerers every second, so no single watcher lives for long."""
+
+
+def _age_of_claim(document: Document) -> float:
+    """Seconds for which this process has seen that another watcher is about to send these events."""
+    now = asyncio.get_running_loop().time()
+    for old in [claim for claim, seen_at in _claims.items() if seen_at < now - 10 * CLAIM_TIME]:
+        del _claims[old]
+    return now - _claims.setdefault(json.dumps([document["by"], document["sending"]]), now)
 
 
 def _checked(document: Document | None) -> Document | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.triggers import notebook
+from airflow_provider_datalore.triggers import memory, notebook, polling
 from airflow_provider_datalore.triggers.datalore import DataloreNotebookTrigger
 from tests.scripted_server import reply
 from tests.tasks.conftest import Datalore, datalore, logged, quick
@@ -64,21 +64,37 @@ class Triggerer:
         async with asyncio.timeout(PATIENCE):
             return await self.sent.get()
 
-    def kill(self) -> None:
-        """End it at once."""
+    def cancel(self) -> None:
+        """Cancel the trigger, as a triggerer does when another one has taken it over, or its DAG is paused."""
         assert self.task is not None
         self.task.cancel()
 
+    def kill(self) -> None:
+        """End the process at once: the trigger, what it has left running, and what it remembered."""
+        self.cancel()
+        for recording in notebook._recordings:
+            recording.cancel()
+        memory._process_memories.clear()
+        for poller in polling._pollers.pop(asyncio.get_running_loop(), {}).values():
+            for polled in poller._polled.values():
+                assert polled.task is not None
+                polled.task.cancel()
+
 
 @asynccontextmanager
-async def triggerer(trigger: DataloreNotebookTrigger, stores: AssetStateStores | None) -> AsyncIterator[Triggerer]:
-    """A triggerer that ends with the block."""
+async def triggerer(
+    trigger: DataloreNotebookTrigger, stores: AssetStateStores | None, *, survives: bool = False
+) -> AsyncIterator[Triggerer]:
+    """A triggerer that is killed at the end of the block.
+
+    :param survives: whether only its trigger ends.
+    """
     running = Triggerer(trigger, stores)
     running.task = asyncio.create_task(running._run())
     try:
         yield running
     finally:
-        running.kill()
+        running.cancel() if survives else running.kill()
         (ended,) = await asyncio.gather(running.task, return_exceptions=True)
         assert isinstance(ended, asyncio.CancelledError), ended
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ import pytest
 from airflow import __version__ as AIRFLOW  # noqa: N812
 
 from airflow_provider_datalore import settings
-from airflow_provider_datalore.exceptions import DataloreConfigurationError
-from airflow_provider_datalore.triggers import polling, watcher
+from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
+from airflow_provider_datalore.triggers import memory, notebook, polling, watcher
 from airflow_provider_datalore.triggers.datalore import DataloreNotebookTrigger
-from tests.events.conftest import AssetStateStores, Reports, Watching, triggerer
+from tests.events.conftest import PATIENCE, AssetStateStores, Reports, Watching, triggerer
 from tests.scripted_server import reply
 from tests.tasks.conftest import TOKEN, Datalore, Logged
 
@@ -299,6 +298,28 @@ async def test_the_token_is_stored_nowhere(
     )
 
 
+async def test_watchers_that_are_moved_all_the_time_cost_no_more_requests(
+    reports: Reports, watching: Watching, stores: AssetStateStores
+) -> None:
+    for _ in range(5):
+        async with triggerer(watching(poll_interval=60), stores, survives=True):
+            async with asyncio.timeout(PATIENCE):
+                while not stores.writes:
+                    await asyncio.sleep(0.01)
+    assert reports.looks == 1
+
+
+async def test_nothing_is_looked_at_for_long_without_a_watcher(
+    reports: Reports, watching: Watching, stores: AssetStateStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "LEAVE_DELAY", 0.1)
+    async with triggerer(watching(), stores), triggerer(watching(), stores):
+        await reports.wait_for_looks()
+    async with asyncio.timeout(PATIENCE):
+        while polling.Poller.of("datalore_default")._polled:
+            await asyncio.sleep(0.01)
+
+
 class TestBeforeAirflow33:
     """Where Airflow gives the trigger no store."""
 
@@ -315,30 +336,184 @@ class TestBeforeAirflow33:
             sent_once(await second.next(), reports.server.url, "2026-02-02T12:02:00+00:00")
         assert "AIRFLOW__DATALORE__RUN_STORE" in logged()
 
-    async def test_a_folder_remembers(
-        self, reports: Reports, watching: Watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    async def test_a_trigger_that_is_cancelled_and_started_again_keeps_the_memory_of_its_triggerer(
+        self, reports: Reports, watching: Watching
     ) -> None:
-        monkeypatch.setenv("AIRFLOW__DATALORE__RUN_STORE", f"file://{tmp_path}")
+        async with triggerer(watching(), None, survives=True):
+            await reports.wait_for_looks()
+        reports.publish()
+        async with triggerer(watching(), None) as again:
+            sent_once(await again.next(), reports.server.url)
+            await reports.wait_for_looks(3)
+            assert again.sent.empty()
+
+    async def test_a_folder_remembers(self, reports: Reports, watching: Watching, run_store: Path) -> None:
         async with triggerer(watching(), None):
             await reports.wait_for_looks()
-            while not any(os.scandir(tmp_path)):
-                await asyncio.sleep(0.01)
+            await stored(run_store)
         reports.publish()
         async with triggerer(watching(), None) as second:
             sent_once(await second.next(), reports.server.url)
+            await stored(run_store)
             await reports.wait_for_looks(4)
         async with triggerer(watching(), None) as third:
             await reports.wait_for_looks(3)
             assert third.sent.empty()
+
+    @pytest.mark.parametrize("remembers", [True, False])
+    async def test_watchers_of_two_assets_each_send_the_event(
+        self, reports: Reports, watching: Watching, run_store: Path, monkeypatch: pytest.MonkeyPatch, remembers: bool
+    ) -> None:
+        if not remembers:
+            monkeypatch.delenv("AIRFLOW__DATALORE__RUN_STORE")
+        # Airflow runs a trigger for each of them, even with the same arguments.
+        triggers = [watching(), watching(), watching(poll_interval=0.03)]
+        for number, trigger in enumerate(triggers):
+            trigger.trigger_id = number
+        async with (
+            triggerer(triggers[0], None) as one,
+            triggerer(triggers[1], None) as another,
+            triggerer(triggers[2], None) as slower,
+        ):
+            for number in range(1, 4):
+                await reports.wait_for_looks(4)
+                reports.publish()
+                for each in (one, another, slower):
+                    sent_once(await each.next(), reports.server.url, f"2026-02-02T12:0{number}:00+00:00")
+            await reports.wait_for_looks(4)
+            assert [each.sent.qsize() for each in (one, another, slower)] == [0, 0, 0]
+
+    async def test_a_paused_dag_whose_trigger_gets_another_id_sends_what_changed(
+        self, reports: Reports, watching: Watching, run_store: Path
+    ) -> None:
+        before, after = watching(), watching()
+        before.trigger_id, after.trigger_id = 1, 2
+        async with triggerer(before, None, survives=True):
+            await reports.wait_for_looks()
+            await stored(run_store)
+        reports.publish()
+        reports.publish()
+        async with triggerer(after, None) as unpaused:
+            sent_once(await unpaused.next(), reports.server.url, "2026-02-02T12:02:00+00:00")
+            await reports.wait_for_looks(3)
+            assert unpaused.sent.empty()
+
+    async def test_an_event_of_a_trigger_that_was_moved_to_another_triggerer_is_recorded_as_sent(
+        self, reports: Reports, watching: Watching, run_store: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(watcher, "CLAIM_TIME", PATIENCE)
+        monkeypatch.setattr(notebook, "STORING_TIME", 0.5)
+        async with triggerer(watching(), None, survives=True) as first:
+            await reports.wait_for_looks()
+            await stored(run_store)
+            reports.publish()
+            sent_once(await first.next(), reports.server.url)
+        async with triggerer(watching(), None) as second:
+            await stored(run_store)
+            reports.publish()
+            sent_once(await second.next(), reports.server.url, "2026-02-02T12:02:00+00:00")
+
+    async def test_watchers_that_live_for_a_moment_only_send_what_a_killed_triggerer_did_not(
+        self, reports: Reports, watching: Watching, run_store: Path
+    ) -> None:
+        """Airflow 3.0 and 3.1 move watchers between two triggerers every second."""
+        async with triggerer(watching(), None) as first:
+            await reports.wait_for_looks()
+            await stored(run_store)
+            reports.publish()
+            lost = await first.next()
+            first.kill()
+        again: list[dict[str, Any]] = []
+        async with asyncio.timeout(PATIENCE):
+            while not again:
+                async with triggerer(watching(), None, survives=True) as moved:
+                    await reports.wait_for_looks(1)
+                    await asyncio.sleep(watcher.CLAIM_TIME / 5)
+                    again += [moved.sent.get_nowait()] if not moved.sent.empty() else []
+        assert again == [lost]
+
+    async def test_a_triggerer_that_hung_does_not_overwrite_what_another_one_has_stored(
+        self, reports: Reports, watching: Watching, run_store: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(notebook, "STORING_TIME", 1.5)
+        async with triggerer(watching(), None) as hung:
+            await reports.wait_for_looks()
+            await stored(run_store)
+            reports.publish()
+            event = await hung.next()
+            monkeypatch.setattr(notebook, "STORING_TIME", 0.01)
+            async with triggerer(watching(), None) as other:
+                assert await other.next() == event
+                await stored(run_store)
+                reports.publish()
+                sent_once(await other.next(), reports.server.url, "2026-02-02T12:02:00+00:00")
+                await stored(run_store)
+                while notebook._recordings:
+                    await asyncio.sleep(0.01)
+                await reports.wait_for_looks(3)
+                assert (hung.sent.qsize(), other.sent.qsize()) == (0, 0)
+
+
+@pytest.fixture
+def run_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which Airflow before 3.3 keeps what watchers saw."""
+    monkeypatch.setenv("AIRFLOW__DATALORE__RUN_STORE", tmp_path.as_uri())
+    return tmp_path
+
+
+async def stored(folder: Path) -> None:
+    """Wait until something is stored, and no event of it may still have to be sent."""
+    async with asyncio.timeout(PATIENCE):
+        while not (documents := documents_in(folder)) or any(each["sending"] for each in documents):
+            await asyncio.sleep(0.01)
+
+
+def documents_in(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in folder.glob("datalore_watcher_*.json")]
+
+
+class Variables:
+    """Airflow's Variables, as the triggerer of Airflow 3 stores them."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.fails = False
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: str, description: str) -> None:
+        if not self.fails:
+            self.values[key] = value
+
+
+async def test_a_variable_that_airflow_silently_did_not_store_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = Variables()
+    monkeypatch.setattr(memory, "Variable", variables)
+    monkeypatch.setenv("AIRFLOW__DATALORE__RUN_STORE", "variables")
+    watched = memory.open_memory(None, ("a",), {"notebook_id": "ann/sales"}, 1)
+    await watched.save({"state": {"a": 1}})
+    await watched.save({"state": {"a": 1}})
+    variables.fails = True
+    await watched.save({"state": {"a": 1}})
+    with pytest.raises(DataloreError, match="did not store Variable datalore_watcher_"):
+        await watched.save({"state": {"a": 2}})
+    assert await watched.load() == {"state": {"a": 1}}
 
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         ({"notebook_id": "sales"}, "not the id of a notebook"),
+        ({"notebook_id": None}, "notebook_id is None"),
+        ({"datalore_conn_id": ""}, "datalore_conn_id"),
+        ({"datalore_conn_id": None}, "datalore_conn_id"),
         ({"event": "published"}, "report_published"),
         ({"event": "run_ended", "outcome": "ok"}, "succeeded"),
+        ({"outcome": "failed"}, "only event 'run_ended'"),
         ({"event": "file_changed"}, "path of a file"),
+        ({"event": "file_changed", "file": "../a.csv"}, "path of a file"),
+        ({"event": "file_changed", "file": "a\nb.csv"}, "path of a file"),
         ({"event": "file_changed", "file": "data/"}, "path of a file"),
         ({"file": "a.csv"}, "only with event"),
         ({"poll_interval": 0}, "poll_interval"),

@@ -64,6 +64,26 @@ def test_a_change_starts_a_dag_once(
     assert payload["url"].endswith("/notebook/me/watched")
 
 
+def test_watchers_of_one_notebook_with_other_arguments_each_send_their_event(
+    airflow: WatchingAirflow, analyst: Analyst
+) -> None:
+    reports = ("report_published", "same_report_published", "report_published_seen_rarely")
+    before = {asset: airflow.payloads(asset) for asset in (*reports, "run_ended", "run_failed")}
+    analyst.publish()
+    sent = {asset: airflow.wait_for_events(asset, len(before[asset]) + 1) for asset in reports}
+    assert len({str(payloads[-1]) for payloads in sent.values()}) == 1
+    analyst.do("run_ended")
+    assert airflow.wait_for_events("run_ended", len(before["run_ended"]) + 1)[-1]["success"] is True
+    analyst.write("1 / 0")
+    analyst.do("run_ended")
+    for asset, count in {"run_ended": 2, "run_failed": 1}.items():
+        assert airflow.wait_for_events(asset, len(before[asset]) + count)[-1]["success"] is False
+    airflow.wait_until_received("same_report_published", sent["same_report_published"])
+    airflow.wait_until_watched()
+    expected = {asset: len(payloads) + (2 if asset == "run_ended" else 1) for asset, payloads in before.items()}
+    assert {asset: len(airflow.payloads(asset)) for asset in before} == expected
+
+
 def test_a_statsd_server_hears_the_triggerer_and_the_tasks(
     airflow: WatchingAirflow, analyst: Analyst, statsd: StatsdServer
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -11,17 +12,20 @@ from typing import Any
 
 import psutil
 import requests
+import sqlalchemy
 
 from dev.airflow_client import AirflowApiError
 from dev.processes import Child, free_port
 from tests.emulator.emulator_client import Client, write_notebook
 from tests.emulator.notebook_client import Notebook
-from tests.faults.airflows import PATIENCE, FaultyAirflow
+from tests.faults.airflows import PATIENCE, RUN_STORE, FaultyAirflow
 from tests.faults.datalore import CONN_ID, FaultyDatalore
 
 DAGS = Path(__file__).parent / "dags"
 NOTEBOOK = "me/watched"
 EVENTS = ("report_published", "file_changed", "notebook_edited", "run_ended")
+OTHERS = ("same_report_published", "report_published_seen_rarely", "run_failed")
+"""Assets whose watchers watch the same notebook with other arguments, in another DAG file."""
 SECOND = "triggerer-2"
 Payload = dict[str, Any]
 
@@ -31,18 +35,25 @@ class WatchingAirflow(FaultyAirflow):
 
     :param datalore: what its watchers watch.
     :param env: more settings.
+    :param has_run_store: whether option ``run_store`` is set.
     """
 
-    def __init__(self, datalore: FaultyDatalore, env: Mapping[str, str] | None = None) -> None:
-        # An outage in a test is longer than the budget, as one of an hour is than the default.
-        super().__init__(DAGS, env={"AIRFLOW__DATALORE__MAX_OUTAGE": "3", **(env or {})})
+    def __init__(
+        self, datalore: FaultyDatalore, env: Mapping[str, str] | None = None, *, has_run_store: bool = True
+    ) -> None:
+        # An outage in a test is longer than the budget, as one of an hour is than the default. Airflow notices that a
+        # DAG was paused when it reads its file again.
+        settings = {"AIRFLOW__DATALORE__MAX_OUTAGE": "3", "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10"}
+        super().__init__(DAGS, env={**settings, **(env or {})})
+        if not has_run_store:
+            del self._env[RUN_STORE]
         self.datalore = datalore
 
     def start(self) -> None:
         """Start, and wait until all watchers have their baseline."""
         super().start()
         self.add_connection(CONN_ID, self.datalore.connection)
-        self.wait_for_dags([*(f"on_{event}" for event in EVENTS), "run_watched"], timeout=PATIENCE)
+        self.wait_for_dags([*(f"on_{each}" for each in (*EVENTS, *OTHERS)), "run_watched"], timeout=PATIENCE)
         self.wait_until_watched()
 
     def wait_until_watched(self) -> None:
@@ -78,6 +89,11 @@ class WatchingAirflow(FaultyAirflow):
         log = self.home / f"{SECOND}.log"
         self._children[SECOND] = Child(SECOND, command, {**self._env, **port}, log)
 
+    def wait_for_second_triggerer(self) -> None:
+        """Wait until the other triggerer runs: Airflow before 3.2 then gives it all watchers for a moment."""
+        log = self.home / f"{SECOND}.log"
+        self.wait("The other triggerer runs", lambda: log.exists() and "tarting the triggerer" in log.read_text())
+
     def stop_second_triggerer(self) -> None:
         """End the other triggerer."""
         self._children.pop(SECOND).kill()
@@ -95,6 +111,43 @@ class WatchingAirflow(FaultyAirflow):
             for process in processes:
                 process.resume()
 
+    def pause(self, dag_id: str) -> None:
+        """Pause a DAG, and wait until its watcher has ended; Airflow may share one of equal watchers."""
+        ended = self._watchers_ended()
+        self.request("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
+        self.wait(f"The watcher of {dag_id} ends", lambda: self._watchers_ended() > ended)
+
+    def unpause(self, dag_id: str) -> None:
+        """Unpause a DAG."""
+        self.request("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
+    def _watchers_ended(self) -> int:
+        return (self.home / "triggerer.log").read_text().count("trigger completed")
+
+    def watchers_started(self) -> int:
+        """How many triggers the triggerers have started, up to now."""
+        return (self.home / "triggerer.log").read_text().count(" starting")
+
+    def wait_until_recorded(self) -> None:
+        """Wait until no watcher has stored an event that may still have to be sent."""
+        self.wait("All events are recorded as sent", lambda: not any(each["sending"] for each in self._memories()))
+
+    def _memories(self) -> list[dict[str, Any]]:
+        """What the watchers have stored, wherever that is."""
+        texts = [path.read_text() for path in (self.home / "runs").glob("datalore_watcher_*.json")]
+        engine = sqlalchemy.create_engine(self.database)
+        try:
+            with engine.connect() as connection:
+                for table, column in (("variable", "val"), ("asset_state_store", "value")):
+                    if sqlalchemy.inspect(engine).has_table(table):
+                        # Nothing is encrypted in this Airflow.
+                        query = f"SELECT {column} FROM {table} WHERE key LIKE 'datalore_watcher_%'"  # noqa: S608
+                        texts += connection.execute(sqlalchemy.text(query)).scalars()
+        finally:
+            engine.dispose()
+        assert texts, "No watcher has stored anything"
+        return [json.loads(text) for text in texts]
+
     def _requests(self) -> dict[str, int]:
         requests: dict[str, int] = {}
         for request, count in self.datalore.emulator.log()["requests"].items():
@@ -103,7 +156,10 @@ class WatchingAirflow(FaultyAirflow):
         return requests
 
     def payloads(self, event: str) -> list[Payload]:
-        """The payloads of all events of a kind that Airflow has stored, the oldest first."""
+        """The payloads of all events of an asset that Airflow has stored, the oldest first.
+
+        Those of :data:`EVENTS` have the names of the events.
+        """
         assets = self.request("GET", "/assets", params={"name_pattern": event})["assets"]
         found = [asset["id"] for asset in assets if asset["name"] == event]
         if not found:

@@ -38,7 +38,9 @@ _NOTHING_ENCRYPTED = {"AIRFLOW__CORE__FERNET_KEY": ""}
 """So that a search for a token finds it in the arguments of a trigger too, and wherever else it may not be."""
 _HOLDS_TOKENS = {"connection"}
 RUN_STORE = "AIRFLOW__DATALORE__RUN_STORE"
-"""Of the environment of the tests: where Airflow before 3.3 keeps a task's run; otherwise a folder in its home."""
+TESTED_RUN_STORE = "TESTED_RUN_STORE"
+"""Of the environment of the tests: where Airflow before 3.3 keeps a task's run, such as `variables`; by default in a
+folder in its home. A test has no settings of Airflow's from outside."""
 
 
 class FaultyAirflow(LocalAirflow):
@@ -52,7 +54,7 @@ class FaultyAirflow(LocalAirflow):
         settings = {**_QUICK_TO_NOTICE, **_NOTHING_ENCRYPTED, **(env or {})}
         super().__init__(dags, env=settings, parallelism=parallelism)
         self._env |= _QUICK_TO_NOTICE_ON_2 if self.major < 3 else {}
-        self._env[RUN_STORE] = os.environ.get(RUN_STORE) or (self.home / "runs").as_uri()
+        self._env[RUN_STORE] = os.environ.get(TESTED_RUN_STORE) or (self.home / "runs").as_uri()
 
     @property
     def database(self) -> str:

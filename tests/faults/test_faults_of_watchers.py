@@ -1,4 +1,7 @@
-"""What ends or disturbs the triggerer of watchers: no change is lost, and none starts a DAG again."""
+"""What ends or disturbs the triggerer of watchers that have a store: no change is lost, and none starts a DAG again.
+
+Before Airflow 3.3, the store is the folder of option `run_store`.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +11,18 @@ from functools import partial
 
 import pytest
 
-from tests.events.watching import EVENTS, Analyst, Payload, WatchingAirflow
+from tests.events.watching import EVENTS, Analyst, WatchingAirflow
 from tests.faults.conftest import AIRFLOW
 from tests.faults.datalore import FaultyDatalore
 from tests.faults.table import Scenario
+from tests.faults.watchers import analyst, distinct, happens_once, nothing_happens, watched
 
-pytestmark = pytest.mark.skipif(AIRFLOW < (3, 3), reason="Airflow before 3.3 has no store for watchers")
+pytestmark = pytest.mark.skipif(AIRFLOW < (3,), reason="Airflow 2 has no event triggers")
+
+__all__ = ["analyst", "watched"]
 
 KILLS = 6
-
-
-@pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyDatalore]:
-    """A Datalore of their own: each watcher watches the same notebook."""
-    with FaultyDatalore(tmp_path_factory.mktemp("watched")) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def analyst(watched: FaultyDatalore) -> Analyst:
-    return Analyst(watched)
+ROUNDS = 3
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +31,10 @@ def watching(watched: FaultyDatalore, analyst: Analyst) -> Iterator[WatchingAirf
         yield process
 
 
-def happens_once(watching: WatchingAirflow, before: dict[str, list[Payload]]) -> None:
-    """Each kind of change has sent one event since then, and started its DAG with it."""
-    for event, earlier in before.items():
-        stored = watching.wait_for_events(event, len(earlier) + 1)
-        watching.wait_until_received(event, stored)
-    watching.wait_until_watched()
-    for event, earlier in before.items():
-        assert len(watching.payloads(event)) == len(earlier) + 1
-
-
 @pytest.mark.scenario(
     "a notebook changes while no triggerer runs: the last one was killed with SIGKILL",
-    means="On Airflow 3.3, the next triggerer sends one event for each change; it starts its DAG once.",
+    means="With a store (Airflow 3.3, or `run_store`), the next triggerer sends one event for each change; it starts "
+    "its DAG once.",
 )
 def test_a_change_while_no_triggerer_runs(watching: WatchingAirflow, analyst: Analyst, scenario: Scenario) -> None:
     before = {event: watching.payloads(event) for event in EVENTS}
@@ -63,8 +49,8 @@ def test_a_change_while_no_triggerer_runs(watching: WatchingAirflow, analyst: An
 
 @pytest.mark.scenario(
     "the triggerer is killed with SIGKILL around the moment at which it sends an event",
-    means="On Airflow 3.3, no event is lost. Killed in the second in which Airflow stores an event, the next triggerer "
-    "sends the same event again: see how a DAG recognizes it.",
+    means="With a store, no event is lost. Killed while Airflow stores an event, the next triggerer sends the same "
+    "event again: see how a DAG recognizes it.",
 )
 def test_killed_while_it_sends(watching: WatchingAirflow, analyst: Analyst, scenario: Scenario) -> None:
     before = len(watching.payloads("report_published"))
@@ -82,17 +68,31 @@ def test_killed_while_it_sends(watching: WatchingAirflow, analyst: Analyst, scen
     scenario.came_of_it("each event is sent", injected=KILLS, asked=0)
 
 
+@pytest.mark.scenario(
+    "the triggerer is killed with SIGKILL at any other time, three times",
+    means="With a store, the next triggerer sends nothing again.",
+)
+def test_killed_when_all_is_sent(watching: WatchingAirflow, analyst: Analyst, scenario: Scenario) -> None:
+    before = {event: watching.payloads(event) for event in EVENTS}
+    for event in EVENTS:
+        analyst.do(event)
+    happens_once(watching, before)
+    for _ in range(ROUNDS):
+        watching.wait_until_recorded()
+        sent = {event: watching.payloads(event) for event in EVENTS}
+        watching.restart_triggerer()
+        nothing_happens(watching, sent)
+
+    scenario.came_of_it("no event is sent again", injected=ROUNDS, asked=0, tasks=len(EVENTS))
+
+
 def is_stored(watching: WatchingAirflow, before: int, number: int) -> bool:
     return len(distinct(watching.payloads("report_published")[before:])) == number
 
 
-def distinct(payloads: list[Payload]) -> set[str]:
-    return {str(sorted(payload.items())) for payload in payloads}
-
-
 @pytest.mark.scenario(
     "a triggerer hangs, another takes over its watchers, and the first one continues",
-    means="On Airflow 3.3, one of the two sends the event, and the other one does not send it again.",
+    means="With a store, one of the two sends the event, and the other one does not send it again.",
 )
 def test_two_triggerers(watching: WatchingAirflow, analyst: Analyst, scenario: Scenario) -> None:
     before = {"report_published": watching.payloads("report_published")}
@@ -104,6 +104,8 @@ def test_two_triggerers(watching: WatchingAirflow, analyst: Analyst, scenario: S
             analyst.publish()
             watching.wait_for_events("report_published", len(before["report_published"]) + 1)
         happens_once(watching, before)
+        # Otherwise the event is sent again.
+        watching.wait_until_recorded()
     finally:
         watching.stop_second_triggerer()
         watching.restart_triggerer()
@@ -129,3 +131,45 @@ def test_an_outage(watching: WatchingAirflow, watched: FaultyDatalore, analyst: 
     happens_once(watching, before)
 
     scenario.came_of_it("one event for each change", injected=1, asked=0, tasks=len(EVENTS))
+
+
+@pytest.mark.scenario(
+    "two triggerers run all the time, and one of them is killed with SIGKILL",
+    means="With a store, each change sends one event, whichever of the two runs its watcher.",
+)
+def test_two_triggerers_side_by_side(watching: WatchingAirflow, analyst: Analyst, scenario: Scenario) -> None:
+    watching.start_second_triggerer()
+    try:
+        watching.wait_for_second_triggerer()
+        for _ in range(ROUNDS):
+            before = {event: watching.payloads(event) for event in EVENTS}
+            for event in EVENTS:
+                analyst.do(event)
+            happens_once(watching, before)
+        watching.wait_until_recorded()
+    finally:
+        watching.stop_second_triggerer()
+    before = {event: watching.payloads(event) for event in EVENTS}
+    for event in EVENTS:
+        analyst.do(event)
+    happens_once(watching, before)
+
+    scenario.came_of_it("one event for each change", injected=1, asked=0, tasks=(ROUNDS + 1) * len(EVENTS))
+
+
+@pytest.mark.scenario(
+    "the DAG is paused while its notebook changes twice",
+    means="With a store, both changes are sent as one event when the DAG is unpaused.",
+)
+def test_a_paused_dag(watching: WatchingAirflow, analyst: Analyst, scenario: Scenario) -> None:
+    before = {"notebook_edited": watching.payloads("notebook_edited")}
+    watching.wait_until_recorded()
+    watching.pause("on_notebook_edited")
+    try:
+        analyst.do("notebook_edited")
+        analyst.do("notebook_edited")
+    finally:
+        watching.unpause("on_notebook_edited")
+    happens_once(watching, before)
+
+    scenario.came_of_it("one event", injected=1, asked=0)

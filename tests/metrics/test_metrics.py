@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -54,6 +55,8 @@ def connect_stats(monkeypatch: pytest.MonkeyPatch) -> None:
         from airflow.sdk.observability.stats import Stats
 
         monkeypatch.setattr(Stats, "instance", stats_utils.get_stats_factory(Stats)())
+        # Otherwise it is taken for one that a fork has inherited, and replaced.
+        monkeypatch.setattr(Stats, "_instance_pid", os.getpid())
         return
     from airflow.sdk._shared.observability.metrics import stats
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Any
@@ -138,10 +139,20 @@ def context(task_instance: TaskInstance, store: TaskStateStore) -> dict[str, Any
 
 
 @pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """All that was logged up to now; Airflow 3 prints what a task logs, Airflow 2 passes it to logging."""
+def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Iterator[Logged]:
+    """All that was logged up to now, each line once.
+
+    Airflow 3 prints what a task logs, Airflow 2 passes it to logging. What is passed to logging is in caplog; Airflow
+    before 3.1 prints it too.
+    """
     caplog.set_level(logging.INFO)
-    return lambda: caplog.text + capsys.readouterr().out
+    root = logging.getLogger()
+    printing = [it for it in root.handlers if isinstance(it, logging.StreamHandler) and it.stream is sys.stdout]
+    for handler in printing:
+        root.removeHandler(handler)
+    yield lambda: caplog.text + capsys.readouterr().out
+    for handler in printing:
+        root.addHandler(handler)
 
 
 @pytest.fixture(autouse=True)
