@@ -130,7 +130,7 @@ class InteractiveRunEnded:
             f"Nothing has run for {waited - self._idle_since:.0f} s, and {len(missing)} of "
             f"{len(self.snapshot.required)} cells have not run{first}. Probably {cause}.\n"
             "A kernel that runs out of memory dies in this way.",
-            to_do="Look at the cell that has not run: does it need more memory? Then run the notebook again.",
+            to_do="Look at the cell that has not run: does it need more memory?",
             state=RunState.FAILED,
             notebook_url=_url(self.where),
         )

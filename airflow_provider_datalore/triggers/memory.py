@@ -46,9 +46,9 @@ def open_memory(asset_state_store: Any, identity: tuple[str, ...]) -> Memory:
     run_store = configured_run_store()
     if not run_store:
         log.warning(
-            "This watcher does not remember what it saw when its triggerer ends: a change until the next one has "
-            "started sends no event. Airflow 3.3 and later remember it; on this version, set option run_store in "
-            "section [datalore] of Airflow's configuration, or AIRFLOW__DATALORE__RUN_STORE."
+            "When its triggerer ends, this watcher forgets what it saw: a change before the next triggerer has started "
+            "sends no event. Airflow 3.3 and later store it; on this version, set option run_store in section "
+            "[datalore] of Airflow's configuration, or AIRFLOW__DATALORE__RUN_STORE."
         )
         return ProcessMemory()
     if run_store.lower() == VARIABLES:

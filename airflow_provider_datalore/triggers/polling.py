@@ -166,7 +166,7 @@ class Poller:
                 delay = max(delay, *polled.intervals)
                 self._report(polled, error)
             except Exception:
-                log.exception("A watcher of connection %r failed; it looks again in %.0f s.", self.conn_id, delay)
+                log.exception("A watcher of connection %r failed; it polls again in %.0f s.", self.conn_id, delay)
             await _pause(polled, delay)
 
     async def _poll_with(self, client: SharedClient, polled: _Polled) -> None:
@@ -197,7 +197,7 @@ class Poller:
         polled.error = kind
         log.log(
             logging.ERROR if is_new else logging.DEBUG,
-            "%s\nThe watchers (%s) see no change until this is resolved; they keep looking.",
+            "%s\nThe watchers (%s) see no change until this is resolved; they keep polling.",
             error,
             polled.key[0],
         )

@@ -95,7 +95,7 @@ class TestQueued:
 
 class TestTaskFailedAfterSuccess:
     OUTPUTS = error(
-        "Outputs of ann/sales cannot be read: the executed notebook has 200 MB, 32 MB are read.",
+        "Outputs of ann/sales cannot be read: the executed notebook has 200 MB, the limit is 32 MB.",
         RunState.SUCCEEDED,
         "print less, or drop outputs=. A clear reads this run again and starts no other.",
     )
