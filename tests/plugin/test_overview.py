@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import airflow
 import pytest
+import requests
 from sqlalchemy import Uuid, create_engine, insert
 from sqlalchemy.orm import Session, configure_mappers
 
@@ -125,6 +126,16 @@ class Reader:
 
     def with_visible_logs(self, dag_ids: Any) -> set[str]:
         return self._logs & set(dag_ids)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_requested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page comes from Airflow's database alone."""
+
+    def send(*_: object, **__: object) -> None:
+        pytest.fail("the page sent a request")
+
+    monkeypatch.setattr(requests.Session, "send", send)
 
 
 @pytest.fixture
