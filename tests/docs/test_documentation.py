@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_datalore import xcom
 from airflow_provider_datalore.emulator.options import _parser
 from airflow_provider_datalore.operators.datalore import (
     DataloreDownloadArtifactsOperator,
@@ -155,6 +156,15 @@ def test_each_argument_has_a_line_on_its_page(documented: type, page: str) -> No
 def test_each_field_of_the_extra_has_a_line_on_the_page_about_the_connection() -> None:
     lines = set(re.findall(r"^\| `(\w+)` \|", (DOCS / "connection.md").read_text(), re.MULTILINE))
     assert lines == _NOT_HEADERS - FOR_THE_HTTP_CONNECTION
+
+
+def test_each_xcom_key_is_on_the_page_that_promises_them() -> None:
+    page = (DOCS / "reference.md").read_text().partition("## XComs")[2].partition("\n## ")[0]
+    keys = {value for name, value in vars(xcom).items() if name.isupper()}
+    promised = {key.removesuffix("<name>") for key in re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)}
+    others = set(re.findall(r"`(\w+)`", page.partition("for the package itself, and may change:")[2]))
+    assert promised | others == keys
+    assert not promised & others
 
 
 def test_the_diagram_is_up_to_date() -> None:
