@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import airflow
 import pytest
 import requests
-from sqlalchemy import Uuid, create_engine, insert
+from sqlalchemy import create_engine, insert, select
 from sqlalchemy.orm import Session, configure_mappers
 
 from airflow_provider_datalore.operators.datalore import (
@@ -91,7 +91,7 @@ class Database:
         from airflow.models.renderedtifields import RenderedTaskInstanceFields
         from airflow.models.taskinstance import TaskInstance
         from airflow.models.xcom import XComModel
-        from sqlalchemy import select
+        from sqlalchemy import Uuid  # SQLAlchemy 2, as Airflow 3 has it
 
         key = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
         started = self.session.scalar(select(DagRun.run_after).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
