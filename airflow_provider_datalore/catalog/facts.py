@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore.api.text import one_line, plain
 from airflow_provider_datalore.catalog.code import CodeOfCell
-from airflow_provider_datalore.notebooks.reading import raw_cells, tags_of, text
+from airflow_provider_datalore.notebooks.reading import INJECTED_TAG, raw_cells, tags_of, text
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.notebook_models import Cell
 
 MAX_DESCRIPTION_CHARS = 1000
 MAX_ITEMS = 1000
-INJECTED_TAG = "injected-parameters"
-"""The tag of the cell that papermill adds to a notebook that runs with parameters."""
 PARAMETERS_TAG = "parameters"
 
 _HEADING = re.compile(r"#{1,6}(\s|$)")
