@@ -114,6 +114,28 @@ def test_a_link_in_the_repository_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(path), target
 
 
+def test_each_page_is_found_from_the_first_one() -> None:
+    """By links in the text, which say when to read a page; not only by the menu."""
+    found: set[Path] = set()
+    waiting = [DOCS / "index.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in found:
+            found.add(page)
+            targets = (target.partition("#")[0] for target in LINK.findall(page.read_text()))
+            waiting += [
+                (page.parent / each).resolve() for each in targets if "://" not in each and each.endswith(".md")
+            ]
+    assert set(PAGES) - found == {DOCS / "maintainers" / "ecosystem.md"}, "Only maintainers need this page"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_a_page_is_read_in_one_sitting(page: Path) -> None:
+    """A longer one is divided at a natural seam. Tables that a command writes do not count."""
+    written = re.compile(r"^<!-- [\w ]+, written by: .*?^<!-- end of .*?$", re.MULTILINE | re.DOTALL)
+    assert len(written.sub("", page.read_text()).splitlines()) <= 250
+
+
 @pytest.mark.parametrize("page", [*PAGES, *FRONT], ids=relative)
 def test_json_on_a_page_is_json(page: Path) -> None:
     for block in blocks(page, "json"):
