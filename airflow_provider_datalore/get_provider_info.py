@@ -43,10 +43,11 @@ def get_provider_info() -> dict[str, Any]:
 
 
 _HOW_TO = (
-    *("run-notebook", "taskflow", "wait-for-run", "catalog", "return-values", "keep-artifacts", "interactive-run"),
-    *("cell-by-cell", "notebook-files", "python-task", "assets", "start-dags-from-datalore", "tell-people"),
-    *("look-in-airflow", "all-notebooks", "compare-runs", "openlineage", "check-connection", "probe-datalore"),
-    "own-operator",
+    *("run-notebook", "prepare-notebook", "taskflow", "wait-for-run", "catalog", "check-dags", "return-values"),
+    *("keep-artifacts", "interactive-run", "cell-by-cell", "notebook-files", "python-task", "assets"),
+    "start-dags-from-datalore",
+    *("tell-people", "look-in-airflow", "all-notebooks", "compare-runs", "openlineage", "check-connection"),
+    *("probe-datalore", "own-operator"),
 )
 """The pages in ``docs/howto``, the most needed first."""
 
@@ -60,7 +61,7 @@ _ASSETS = {
 
 _OPTIONS = {
     "poll_interval": {
-        "description": "Maximum seconds between two requests for the status of a run, and between two looks of a "
+        "description": "Maximum seconds between two requests for the status of a run, and between two polls of a "
         "watcher, at least 1. poll_interval in a DAG has precedence.\n",
         "version_added": "0.1.0",
         "type": "float",
@@ -84,9 +85,10 @@ _OPTIONS = {
         "default": "30",
     },
     "run_store": {
-        "description": "Where the run of a task is stored, so that a retry uses it: the URL of a folder that all "
-        "workers can use, or 'variables' for Airflow's Variables. Not used by Airflow 3.3 and later, which has a store "
-        "of its own. If empty, earlier versions store nothing, and a retry runs the notebook again.\n",
+        "description": "Where the run of a task is stored, so that a retry uses it, and what a watcher saw: the URL "
+        "of a folder that all workers and triggerers can use, or 'variables' for Airflow's Variables. Not used by "
+        "Airflow 3.3 and later, which has a store of its own. If empty, earlier versions store nothing, and a retry "
+        "runs the notebook again.\n",
         "version_added": "0.1.0",
         "type": "string",
         "example": "s3://aws_default@bucket/datalore-runs",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import compileall
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,13 @@ import sysconfig
 import venv
 import zipfile
 from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
 
 from dev.index_page import read_addresses
 
 ROOT = Path(__file__).resolve().parent.parent
+CODEOWNERS = ROOT / ".github" / "CODEOWNERS"
 
 
 def build(into: Path, *, source: Path = ROOT, kinds: tuple[str, ...] = ("sdist", "wheel")) -> dict[str, Path]:
@@ -34,12 +38,24 @@ def build(into: Path, *, source: Path = ROOT, kinds: tuple[str, ...] = ("sdist",
 
 
 def refuse_without_addresses() -> None:
-    """Exit if an address is not known that users need on the package's page."""
-    if unknown := read_addresses().unknown:
-        sys.exit(
-            f"This is not ready to be released: {' and '.join(unknown)} under [tool.published] in pyproject.toml "
-            "is empty. Enter the address there. To build without it, for a test: make package ARGS=--rehearsal"
+    """Exit if an address is not known that users need on the package's page, or that reviews need."""
+    addresses = read_addresses()
+    if unknown := addresses.unknown:
+        verb, them = ("is", "the address") if len(unknown) == 1 else ("are", "the addresses")
+        _refuse(f"{' and '.join(unknown)} under [tool.published] in pyproject.toml {verb} empty. Enter {them} there.")
+    owner = urlsplit(addresses.repository).path.split("/")[1]
+    text = CODEOWNERS.read_text() if CODEOWNERS.exists() else ""
+    if others := sorted({team for team, whose in re.findall(r"(@([\w.-]+)/[\w.-]+)", text) if whose != owner}):
+        _refuse(
+            f".github/CODEOWNERS names {' and '.join(others)}, and the repository belongs to {owner}. Name those there "
+            "who review changes."
         )
+
+
+def _refuse(reason: str) -> NoReturn:
+    sys.exit(
+        f"This is not ready to be released: {reason} To build all the same, for a test: make package ARGS=--rehearsal"
+    )
 
 
 def unpack(wheel: Path, into: Path) -> None:

@@ -166,7 +166,7 @@ class CellReport:
             f"The kernel of {self.short} was restarted before cell {self.number(cell)} of {self.total}.\n"
             f"{self.label(cell)} has execution number {cell.execution_count}, not a higher one than the cell before: "
             "the kernel died or was restarted, and has lost the variables of the cells before.",
-            to_do="Then run the notebook again, from its first cell.",
+            to_do="Find out whether a user restarted the kernel, or whether it ran out of memory.",
             state=RunState.FAILED,
             notebook_url=self.url,
         )

@@ -37,7 +37,7 @@ def stopped(notebook: NotebookId, kernel: str, found: str, cell: str, url: str) 
         f"Notebook {short_notebook(str(notebook))} stopped: probably {cause}.\n"
         f"{found}. Probably {cause}.\n"
         "A kernel that runs out of memory dies in this way.",
-        to_do=f"Look at {cell}: does it need more memory? Then run the notebook again.",
+        to_do=f"Look at {cell}: does it need more memory?",
         state=RunState.FAILED,
         notebook_url=url,
     )

@@ -48,7 +48,7 @@ class Catalog(Mapping[str, CatalogEntry]):
 
                 raise DataloreConfigurationError(
                     f"The catalog has no notebook {name!r:.200}.\n{self._near(str(name))}\nThe catalog is {self.path}.",
-                    to_do="correct the name, which is the folder path and the title; `airflow datalore lock` adds "
+                    to_do="Correct the name, which is the folder path and the title; `airflow-datalore lock` adds "
                     "notebooks.",
                 )
             self._entries[name] = CatalogEntry(name, facts, self.path)

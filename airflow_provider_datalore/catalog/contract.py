@@ -82,7 +82,7 @@ def _problem(entry: LockedNotebook, name: object, value: object, *, written: boo
 
         return DataloreConfigurationError(
             f"Notebook {entry.name!r} has no control with variable {name!r:.200}.\nIt has {_listed(entry)}.",
-            to_do="correct the name; or, if the notebook was edited, run `airflow datalore lock`.",
+            to_do="Correct the name; or, if the notebook was edited, run `airflow-datalore lock`.",
         )
     if written and not is_written(value):
         return None

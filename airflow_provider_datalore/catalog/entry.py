@@ -68,7 +68,7 @@ class CatalogEntry:
             raise DataloreConfigurationError(
                 f"Notebook {self.name!r} has no id for connection {conn_id!r}.\n"
                 f"The catalog {self.path} has one for {known}.",
-                to_do=f"run `airflow datalore lock --conn-id {conn_id} --file {self.path} NOTEBOOK`, or use another "
+                to_do=f"Run `airflow-datalore lock --conn-id {conn_id} --file {self.path} NOTEBOOK`, or use another "
                 "connection.",
             )
         return found

@@ -25,7 +25,7 @@ MAX_SEARCHES = 5
 
 _NAME_PREFIX = b'\n    "'
 _CONFLICT_MARK = b"\n<<<<<<< "
-_REMEDY = "Write it again with `airflow datalore lock`, or restore the committed file."
+_REMEDY = "Write it again with `airflow-datalore lock`, or restore the committed file."
 
 Buffer = bytes | mmap.mmap
 
@@ -183,7 +183,7 @@ def opened(path: Path) -> Iterator[Buffer]:
 
         raise DataloreConfigurationError(
             f"The catalog {path} cannot be read: {error.strerror or error}. A relative path is beside the file that "
-            "calls Catalog.read. `airflow datalore lock` writes the file."
+            "calls Catalog.read. `airflow-datalore lock` writes the file."
         ) from None
 
 
@@ -251,6 +251,6 @@ def _check_version(path: Path, version: object) -> None:
 
         raise DataloreConfigurationError(
             f"The catalog {path} has version {version!r}; this airflow-provider-datalore reads version "
-            f"{LOCK_FILE_VERSION}. Install the version that wrote the file, or write it again with `airflow datalore "
-            "lock`."
+            f"{LOCK_FILE_VERSION}. Install the version that wrote the file, or write it again with "
+            "`airflow-datalore lock`."
         )

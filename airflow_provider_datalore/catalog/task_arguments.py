@@ -30,7 +30,7 @@ def check_task(
             raise DataloreConfigurationError(
                 f"when_edited={when_edited!r} requires a notebook of the catalog, and notebook_id is "
                 f"{one_line(str(notebook_id))!r:.200}.\nOnly the lock file knows the code that was locked.",
-                to_do='use Catalog.read("datalore.lock")[…] as notebook_id, or remove when_edited.',
+                to_do='Use Catalog.read("datalore.lock")[…] as notebook_id, or remove when_edited.',
             )
         return
     if is_written(datalore_conn_id):

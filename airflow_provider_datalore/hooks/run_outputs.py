@@ -78,7 +78,7 @@ def with_types(values: Mapping[str, Any], types: Mapping[str, Any], run_id: str)
                 f"Output {name!r} is {_shown(values[name])}, and not {shown_type(kind)}{_details(error)}.\n"
                 f"Run {run_id} returned it, and outputs asks for {shown_type(kind)}.",
                 output=name,
-                to_do="correct the notebook, or the type in outputs.",
+                to_do="Correct the notebook, or the type in outputs.",
             ) from None
     return typed
 
@@ -142,7 +142,7 @@ def read_outputs(run: Run, names: Sequence[str], download: Receive) -> dict[str,
             content += piece
             if len(content) > MAX_NOTEBOOK_BYTES:
                 raise DataloreOutputError(
-                    f"{failed}: the executed notebook has {size}, {_size(MAX_NOTEBOOK_BYTES)} are read.\n"
+                    f"{failed}: the executed notebook has {size}, the limit is {_size(MAX_NOTEBOOK_BYTES)}.\n"
                     f"{which}: its notebook is larger than {MAX_NOTEBOOK_BYTES} bytes.",
                     to_do="Print less in the notebook, or remove outputs.",
                     state=RunState.SUCCEEDED,

@@ -93,8 +93,8 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         ``["html"]``: one self-contained file. Any exporter of nbconvert that needs no browser; requires the extra
         ``export`` on the worker. An export that fails is only logged.
     :param outputs: names of values that the notebook returns: glued with scrapbook, or the output of a cell that is
-        tagged ``xcom:<name>``. XCom ``outputs`` holds them by name, and ``task.value(name)`` hands one on. A missing
-        value fails the task. A mapping gives each name the type that its value has to have, such as
+        tagged ``xcom:<name>``. XCom ``outputs`` holds them by name, and ``task.value(name)`` is one of them for
+        another task. A missing value fails the task. A mapping gives each name the type of its value, such as
         ``{"revenue": float, "top": list[str], "report": Report}`` with a pydantic model ``Report``, whose value is a
         dict. (templated)
     :param when_edited: what to do if the code is not the one that was locked, for a notebook of the catalog:

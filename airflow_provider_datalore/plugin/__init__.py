@@ -1,1 +1,1 @@
-"""The Datalore tab of task instances in the Airflow UI (Airflow 3.1 and later, extra ``ui``)."""
+"""What Airflow's UI shows: the tab of a task, the comparison of two of its runs, and the page of all notebooks."""

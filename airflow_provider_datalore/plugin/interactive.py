@@ -95,11 +95,11 @@ def seen(snapshot: Snapshot, state: NotebookState) -> InteractiveStatus:
             running = state.kernel.running_cell_id
             # As in the list of cells: the number among the cells that run.
             number = str(snapshot.required.index(running) + 1) if running in snapshot.required else ""
-            text = f"Cell {number} is running. {where}" if number else f"The notebook runs. {where}"
+            text = f"Cell {number} is running. {where}" if number else f"The notebook is running. {where}"
             return InteractiveStatus("running", "Running", text, cells)
         case Stage.IDLE:
             return InteractiveStatus(
-                "running", "Idle", f"Nothing runs, although some cells have not run. {where}", cells
+                "running", "Idle", f"Nothing is running, although some cells have not run. {where}", cells
             )
     return InteractiveStatus("running", "Requested", f"The run was requested, and no cell has run yet. {where}", cells)
 
@@ -129,10 +129,10 @@ def ended(task: NotebookTask, notebook_id: str) -> InteractiveStatus:
     if task.start_date is None:
         return InteractiveStatus("none", "Not started", "The task did not run.")
     if task.state == "success":
-        text = f"The task started the run and did not wait for it, so its outcome is not known here. {_WHERE}"
+        text = f"The task started the run and did not wait for it, so Airflow cannot tell its outcome. {_WHERE}"
         return InteractiveStatus("unknown", "Started", text)
     return InteractiveStatus(
-        "unknown", "Unknown", f"What the task did in the notebook is not known here. See the task's log. {_WHERE}"
+        "unknown", "Unknown", f"Airflow cannot tell what the task did in the notebook. See the task's log. {_WHERE}"
     )
 
 

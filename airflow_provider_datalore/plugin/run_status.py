@@ -107,7 +107,7 @@ def _no_run_of_this_try(task: NotebookTask) -> str:
     state = task.error.state if task.error is not None else None
     if state is RunState.MAY_BE_RUNNING:
         return (
-            "It is not known whether a run was started: Datalore did not confirm the request. Look at the notebook in "
+            "It is unknown whether a run was started: Datalore did not confirm the request. Look at the notebook in "
             "Datalore before you clear the task, which starts a run."
         )
     if state is RunState.NOT_STARTED or (task.start_date is None and not task.has_failed):

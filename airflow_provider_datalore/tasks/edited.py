@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TO_DO = "if the edits are right, run `airflow datalore lock` and commit the file; if not, undo them in Datalore."
+_TO_DO = "If the edits are right, run `airflow-datalore lock` and commit the file; if not, undo them in Datalore."
 
 
 class EditedTask(Protocol):
@@ -61,7 +61,7 @@ def check_before(task: EditedTask, notebook: DataloreNotebook, context: Context,
         )
         if task.when_edited == "fail":
             raise DataloreNotebookApiMissingError(
-                message, state=RunState.NOT_STARTED, to_do='set when_edited="warn" or "ignore".'
+                message, state=RunState.NOT_STARTED, to_do='Set when_edited="warn" or "ignore".'
             ) from error
         log.warning("%s", message)
         return

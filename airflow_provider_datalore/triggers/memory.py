@@ -56,9 +56,9 @@ def open_memory(
         return BlockingMemory(StorageFile(run_store, own), StorageFile(run_store, shared))
     if own not in _process_memories:
         log.warning(
-            "This watcher does not remember what it saw when its triggerer ends: a change until the next one has "
-            "started sends no event. Airflow 3.3 and later remember it; on this version, set option run_store in "
-            "section [datalore] of Airflow's configuration, or AIRFLOW__DATALORE__RUN_STORE."
+            "When its triggerer ends, this watcher forgets what it saw: a change before the next triggerer has started "
+            "sends no event. Airflow 3.3 and later store it; on this version, set option run_store in section "
+            "[datalore] of Airflow's configuration, or AIRFLOW__DATALORE__RUN_STORE."
         )
     return _process_memories.setdefault(own, ProcessMemory())
 

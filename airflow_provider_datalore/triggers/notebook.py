@@ -48,8 +48,8 @@ class InvalidTriggerError(DataloreConfigurationError, TypeError):
 class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[misc]  # without the class in Airflow 2
     """Sends an event each time a notebook changes in Datalore; for ``AssetWatcher`` (Airflow 3.0 and later).
 
-    The first look is a baseline, and sends nothing. The payload of an event is ``event``, ``notebook_id``, ``at`` (ISO
-    8601, by Datalore's clock), ``url``, and ``report_id``, ``file`` or ``success``.
+    The first poll sends nothing: later ones are compared with it. The payload of an event is ``event``,
+    ``notebook_id``, ``at`` (ISO 8601, by Datalore's clock), ``url``, and ``report_id``, ``file`` or ``success``.
 
     :param notebook_id: ``owner/id``, the notebook's pasted address, or a notebook of the catalog.
     :param event: ``"report_published"``: a report of the notebook was published or updated. ``"file_changed"``: a file
@@ -59,7 +59,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
         name, ``"data/workspace_files/rates.csv"`` one of the workspace.
     :param outcome: which runs send an event, for ``"run_ended"``: ``"succeeded"``, ``"failed"`` or ``"any"``.
     :param datalore_conn_id: the Airflow connection of type ``datalore``.
-    :param poll_interval: seconds between two looks; None for option ``poll_interval`` of section ``datalore`` in
+    :param poll_interval: seconds between two polls; None for option ``poll_interval`` of section ``datalore`` in
         Airflow's configuration, 30 by default.
     :param unknown: arguments that another version of this package stored; they are ignored.
     :raises DataloreConfigurationError: if an argument is not valid, or Airflow is older than 3.0.

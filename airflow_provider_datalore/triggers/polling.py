@@ -187,7 +187,7 @@ class Poller:
                 delay = max(delay, *(interval for _, interval in polled.watches))
                 self._report(polled, error)
             except Exception:
-                log.exception("A watcher of connection %r failed; it looks again in %.0f s.", self.conn_id, delay)
+                log.exception("A watcher of connection %r failed; it polls again in %.0f s.", self.conn_id, delay)
             await _pause(polled, delay)
 
     async def _poll_with(self, client: SharedClient, polled: _Polled) -> None:
@@ -218,7 +218,7 @@ class Poller:
         polled.error = kind
         log.log(
             logging.ERROR if is_new else logging.DEBUG,
-            "%s\nThe watchers (%s) see no change until this is resolved; they keep looking.",
+            "%s\nThe watchers (%s) see no change until this is resolved; they keep polling.",
             error,
             polled.key[0],
         )

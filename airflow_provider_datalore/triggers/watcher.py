@@ -152,8 +152,8 @@ class Watcher:
         while document is not None and document["sending"] and document["by"] != self._owner:
             if _age_of_claim(document) >= CLAIM_TIME:
                 log.warning(
-                    "The triggerer that saw this change ended before it recorded that Airflow has its event, which is "
-                    "therefore sent, possibly again: %s",
+                    "A triggerer saw this change, and ended before it recorded that Airflow has the event. It is sent "
+                    "now, possibly for the second time: %s",
                     document["sending"],
                 )
                 await self._save({**document, "by": self._owner})

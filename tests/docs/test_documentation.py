@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_datalore import xcom
 from airflow_provider_datalore.emulator.options import _parser
 from airflow_provider_datalore.operators.datalore import (
     DataloreDownloadArtifactsOperator,
@@ -113,6 +114,28 @@ def test_a_link_in_the_repository_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(path), target
 
 
+def test_each_page_is_found_from_the_first_one() -> None:
+    """By links in the text, which say when to read a page; not only by the menu."""
+    found: set[Path] = set()
+    waiting = [DOCS / "index.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in found:
+            found.add(page)
+            targets = (target.partition("#")[0] for target in LINK.findall(page.read_text()))
+            waiting += [
+                (page.parent / each).resolve() for each in targets if "://" not in each and each.endswith(".md")
+            ]
+    assert set(PAGES) - found == {DOCS / "maintainers" / "ecosystem.md"}, "Only maintainers need this page"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_a_page_is_read_in_one_sitting(page: Path) -> None:
+    """A longer one is divided at a natural seam. Tables that a command writes do not count."""
+    written = re.compile(r"^<!-- [\w ]+, written by: .*?^<!-- end of .*?$", re.MULTILINE | re.DOTALL)
+    assert len(written.sub("", page.read_text()).splitlines()) <= 250
+
+
 @pytest.mark.parametrize("page", [*PAGES, *FRONT], ids=relative)
 def test_json_on_a_page_is_json(page: Path) -> None:
     for block in blocks(page, "json"):
@@ -155,6 +178,15 @@ def test_each_argument_has_a_line_on_its_page(documented: type, page: str) -> No
 def test_each_field_of_the_extra_has_a_line_on_the_page_about_the_connection() -> None:
     lines = set(re.findall(r"^\| `(\w+)` \|", (DOCS / "connection.md").read_text(), re.MULTILINE))
     assert lines == _NOT_HEADERS - FOR_THE_HTTP_CONNECTION
+
+
+def test_each_xcom_key_is_on_the_page_that_promises_them() -> None:
+    page = (DOCS / "reference.md").read_text().partition("## XComs")[2].partition("\n## ")[0]
+    keys = {value for name, value in vars(xcom).items() if name.isupper()}
+    promised = {key.removesuffix("<name>") for key in re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)}
+    others = set(re.findall(r"`(\w+)`", page.partition("for the package itself, and may change:")[2]))
+    assert promised | others == keys
+    assert not promised & others
 
 
 def test_the_diagram_is_up_to_date() -> None:

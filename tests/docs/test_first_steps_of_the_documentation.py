@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -55,6 +56,46 @@ def test_the_quick_start_leaves_the_checkout_clean(tmp_path: Path) -> None:
         assert client.run("team/stock_check", updateReport="on success")["success"] is True
         assert {cell["executionStatus"] for cell in Notebook(client, "me/forecast").run_to_end()} <= {"VALID", "NONE"}
     assert git(checkout, "status", "--porcelain", "--ignored") == ""
+
+
+def typed(commands: list[str], folder: Path, process: EmulatorProcess, home: Path) -> subprocess.CompletedProcess[str]:
+    """What comes out of commands in a shell with the connection that the emulator prints."""
+    env = inherited_env() | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW_CONN_DATALORE_DEFAULT": json.dumps(process.connection),
+    }
+    shell = ["/bin/sh", "-c", "\n".join(commands)]
+    return subprocess.run(shell, cwd=folder, env=env, check=False, capture_output=True, text=True, timeout=240)
+
+
+def test_a_newcomer_sees_a_renamed_control_before_anything_runs(tmp_path: Path) -> None:
+    lines = [line for block in blocks(ROOT / "README.md", "shell") for line in block.splitlines()]
+    [emulator] = [line for line in lines if line.startswith("datalore-emulator ")]
+    [lock] = [line for line in lines if line.startswith("airflow-datalore lock ")]
+    check, check_again = [line for line in lines if line.startswith("airflow-datalore check ")]
+    [rename] = [line for line in lines if line.startswith("sed ")]
+    [undo] = [line for line in lines if line.startswith("mv ")]
+    folder, *options = shlex.split(emulator)[1:]
+    checkout, home = tmp_path / "checkout", tmp_path / "airflow"
+    shutil.copytree(
+        ROOT / "example_dags", checkout / "example_dags", ignore=shutil.ignore_patterns(".*", "__pycache__")
+    )
+    before = {path: path.read_bytes() for path in checkout.rglob("*.ipynb*")}
+    with EmulatorProcess(checkout / folder, *options) as process:
+        first = typed([lock, check], checkout, process, home)
+        assert typed([rename], checkout, process, home).returncode == 0
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "is up to date" in first.stdout
+    assert " 0 with problems." in first.stdout
+    with EmulatorProcess(checkout / folder, *options) as process:
+        second = typed([check_again], checkout, process, home)
+        assert process.runs() == []
+        assert typed([undo], checkout, process, home).returncode == 0
+    assert second.returncode == 1
+    assert "control 'region' was renamed to 'area'" in second.stdout
+    assert {path: path.read_bytes() for path in checkout.rglob("*.ipynb*")} == before
 
 
 def test_the_quick_start_uses_the_default_port_that_it_names() -> None:

@@ -95,7 +95,7 @@ async def test_a_triggerer_that_is_killed_before_airflow_has_the_event_loses_not
         assert await second.next() == lost
         await reports.wait_for_looks(3)
         assert second.sent.empty()
-    assert "possibly again" in logged()
+    assert "possibly for the second time" in logged()
     assert stores.writes[-1]["sending"] == []
 
 
@@ -178,7 +178,7 @@ async def test_an_outage_loses_nothing(
         reports.publish()
         reports.server.route("GET", "/api/workspaces/v1/reports", respond=answers)
         sent_once(await running.next(), reports.server.url)
-    assert "they keep looking" in logged()
+    assert "they keep polling" in logged()
 
 
 async def test_a_refusal_is_logged_once_and_ends_when_access_is_given(

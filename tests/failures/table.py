@@ -232,7 +232,7 @@ TABLE = [
     ),
     Failure(
         "outputs_too_large",
-        "Outputs of ana/minute cannot be read: the executed notebook has 40 MiB, 32 MiB are read.",
+        "Outputs of ana/minute cannot be read: the executed notebook has 40 MiB, the limit is 32 MiB.",
         SUCCEEDED,
         "Print less in the notebook, or remove outputs.",
         "DataloreOutputError",

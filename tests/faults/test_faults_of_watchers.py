@@ -123,7 +123,7 @@ def test_an_outage(watching: WatchingAirflow, watched: FaultyDatalore, analyst: 
     watched.road.cut()
     try:
         log = watching.home / "triggerer.log"
-        watching.wait("The budget is used up", lambda: "they keep looking" in log.read_text())
+        watching.wait("The budget is used up", lambda: "they keep polling" in log.read_text())
         for event in EVENTS:
             analyst.do(event)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,31 @@ def test_a_release_without_addresses_is_refused(monkeypatch: pytest.MonkeyPatch,
         package.main()
     assert "not ready to be released" in str(refused.value.code)
     assert all(name not in str(refused.value.code).partition(" under ")[0] for name in known)
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, team: str) -> str:
+    """What the command says when the addresses are known, and this team reviews changes."""
+    owners = tmp_path / "CODEOWNERS"
+    owners.write_text(f"# Who reviews changes.\n*    {team}\n")
+    monkeypatch.setattr(package, "read_addresses", lambda: KNOWN)
+    monkeypatch.setattr(package, "CODEOWNERS", owners)
+    try:
+        package.refuse_without_addresses()
+    except SystemExit as refused:
+        return str(refused.code)
+    return ""
+
+
+def test_a_release_without_reviewers_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = refusal(monkeypatch, tmp_path, "@others/maintainers")
+    assert ".github/CODEOWNERS names @others/maintainers, and the repository belongs to owner." in said
+
+
+@pytest.mark.parametrize("reviewer", ["@owner/maintainers", "@jane", "jane@example.com"])
+def test_a_release_with_reviewers_is_not_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reviewer: str
+) -> None:
+    assert refusal(monkeypatch, tmp_path, reviewer) == ""
 
 
 def test_the_addresses_are_in_one_place() -> None:

@@ -95,7 +95,7 @@ class TestQueued:
 
 class TestTaskFailedAfterSuccess:
     OUTPUTS = error(
-        "Outputs of ann/sales cannot be read: the executed notebook has 200 MB, 32 MB are read.",
+        "Outputs of ann/sales cannot be read: the executed notebook has 200 MB, the limit is 32 MB.",
         RunState.SUCCEEDED,
         "print less, or drop outputs=. A clear reads this run again and starts no other.",
     )
@@ -156,7 +156,7 @@ class TestWithoutRun:
         seen = view(task(None, state="failed", start_date=BEGAN, error=lost))
         text = page(seen)
         assert (seen.state, seen.label) == ("unknown", "May be running")
-        assert "It is not known whether a run was started" in text
+        assert "It is unknown whether a run was started" in text
         assert lost.summary in text
         assert "did not start a run" not in text
         assert seen.links.notebook == f"{server.url}/notebook/ann/sales"
@@ -382,13 +382,13 @@ class TestInteractive:
 
     def test_one_that_was_only_started_has_no_known_outcome(self, server: ScriptedServer, notebook: str) -> None:
         text = self.shown(interactive_task(notebook), server)
-        assert "The task started the run and did not wait for it, so its outcome is not known here." in text
+        assert "The task started the run and did not wait for it, so Airflow cannot tell its outcome." in text
         for claim in ("Succeeded", "has not been started", "did not start"):
             assert claim not in text
 
     def test_a_task_that_was_killed_claims_nothing(self, server: ScriptedServer, notebook: str) -> None:
         text = self.shown(interactive_task(notebook, state="failed"), server)
-        assert "What the task did in the notebook is not known here." in text
+        assert "Airflow cannot tell what the task did in the notebook." in text
         assert "The task failed. Its log has the reason." in text
 
     @pytest.mark.parametrize(

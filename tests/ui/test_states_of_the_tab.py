@@ -140,7 +140,7 @@ def details(tab: FrameLocator) -> str:
 @pytest.mark.parametrize("theme", THEMES)
 def test_a_lost_request_is_no_run_that_was_not_started(opened: Open, stage: Stage, theme: str) -> None:
     with opened(stage.ended("lost", "failed"), theme) as (_, tab):
-        expect(tab.get_by_text("It is not known whether a run was started")).to_be_visible(timeout=SHOWN)
+        expect(tab.get_by_text("It is unknown whether a run was started")).to_be_visible(timeout=SHOWN)
         expect(tab.get_by_role("alert").first).to_contain_text("lost")
         assert re.match("May be running", details(tab))
         expect(tab.get_by_role("link", name="Notebook", exact=True)).to_be_visible()

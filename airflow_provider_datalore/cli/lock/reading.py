@@ -22,7 +22,7 @@ from airflow_provider_datalore.hooks.workspaces import PlacedNotebook, Workspace
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES, NotANotebookError
 
 _TO_DO = (
-    "give its content as well: the address of an executed notebook, which is a link of the task that ran it, or "
+    "Give its content as well: the address of an executed notebook, which is a link of the task that ran it, or "
     "OWNER/ID=FILE.ipynb with a file that you have exported or downloaded."
 )
 
@@ -82,7 +82,7 @@ class Reader:
                 raise
             raise DataloreConfigurationError(
                 f"Folder {path!r:.200} cannot be listed: {_NO_WORKSPACES}\n{error.message}",
-                to_do="name the notebooks by their ids or addresses instead of --folder.",
+                to_do="Name the notebooks by their ids or addresses instead of --folder.",
             ) from error
         # A path may begin with the name of the workspace.
         found = [
@@ -93,7 +93,7 @@ class Reader:
         if not found:
             raise DataloreConfigurationError(
                 f"No workspace has notebooks in a folder {path!r:.200}.",
-                to_do="correct the path, which is that of the workspace's navigation in Datalore, such as Sales/Daily.",
+                to_do="Correct the path. It is the one that Datalore shows for the workspace, such as Sales/Daily.",
             )
         self._places.update({place.id: place for place in found})
         return [Target(place.name, notebook=place.id, language=place.language) for place in found]
