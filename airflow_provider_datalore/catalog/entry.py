@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.catalog.controls import LockedControl
 
 MAX_LISTED = 30
+_ID = re.compile(r"[^/\s]+/[^/\s]+")
 
 
 class CatalogEntry:
@@ -34,11 +36,12 @@ class CatalogEntry:
         self.doc_md: str = _checked(facts, "description", str, "", name, path)
         """The notebook's own description: the first paragraph of its text, as Markdown."""
         self.ids: dict[str, str] = _checked(facts, "ids", dict, {}, name, path)
-        if not all(isinstance(each, str) and each for each in self.ids.values()):
-            raise damaged(path, f"the ids of notebook {name!r} are not text")
-        cells = _checked(facts, "cells", list, [], name, path)
-        self.cells: tuple[str, ...] = tuple(each for each in cells if isinstance(each, str))
+        if not all(isinstance(each, str) and _ID.fullmatch(each) for each in self.ids.values()):
+            raise damaged(path, f"the ids of notebook {name!r} are not texts of the form owner/id")
+        self.cells: tuple[str, ...] = tuple(_checked(facts, "cells", list, [], name, path))
         """A hash of the code of each code cell."""
+        if not all(isinstance(each, str) for each in self.cells):
+            raise damaged(path, f"the cells of notebook {name!r} are not texts")
         controls = _checked(facts, "controls", dict, None, name, path)
         self.knows_controls = controls is not None
         """Whether the controls are known; if not, parameters are left to Datalore."""
@@ -73,7 +76,7 @@ class CatalogEntry:
             )
         return found
 
-    def params(self, **defaults: Any) -> dict[str, Param]:
+    def params(self, /, **defaults: Any) -> dict[str, Param]:
         """Airflow's ``Param`` for each control, so that **Trigger DAG** shows the notebook's own form.
 
         :param defaults: other defaults than the notebook's own, by variable.

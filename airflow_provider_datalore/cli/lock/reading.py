@@ -115,7 +115,7 @@ class Reader:
                     yield self._read(replace(target, file=file.file, title=target.title or file.title))
             except DataloreNotebookApiMissingError as error:
                 yield DataloreNotebookApiMissingError(
-                    f"Notebook {target.text} cannot be read: {error.message}", to_do=_TO_DO
+                    f"Notebook {target.text} cannot be read.\n{error.message}", to_do=_TO_DO
                 )
             except DataloreError as error:
                 yield error
