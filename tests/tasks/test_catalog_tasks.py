@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, ForwardRef, Optional
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
 from airflow.triggers import base as triggers_base
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from airflow_provider_datalore import xcom
 from airflow_provider_datalore.assets.datalore import create_asset
@@ -45,6 +45,19 @@ CELLS = "/api/notebook/v1/cells"
 class Report(BaseModel):
     rows: int
     share: float = 0.5
+
+
+class Picky(BaseModel):
+    a: int
+
+    @field_validator("a")
+    @classmethod
+    def look_up(cls, value: int) -> int:
+        raise KeyError("no such shop")
+
+
+class Plain:
+    pass
 
 
 @pytest.fixture
@@ -256,6 +269,26 @@ class TestTheContractAfterTheRun:
         assert raised.value.state is RunState.SUCCEEDED
         assert isinstance(raised.value, AirflowFailException)
         assert xcom.OUTPUTS not in context["ti"].xcoms
+
+    def test_whatever_a_validator_of_the_users_raises_names_the_output(
+        self, datalore: Datalore, context: Context, task_with: Any
+    ) -> None:
+        returns(datalore, cell(scrap("x", {"a": 1})))
+        with pytest.raises(DataloreOutputError, match="KeyError: 'no such shop'"):
+            task_with({"x": Picky}).execute(context)
+
+    @pytest.mark.parametrize(
+        ("kind", "reason"),
+        [(list[ForwardRef("Nowhere")], "is not defined"), (Plain, "pydantic"), (len, "not a type")],
+        ids=["a name", "any class", "a function"],
+    )
+    def test_why_a_type_cannot_be_checked_is_said_before_the_run(
+        self, kind: Any, reason: str, datalore: Datalore, context: Context, task_with: Any
+    ) -> None:
+        with pytest.raises(DataloreConfigurationError, match="'x'") as raised:
+            task_with({"x": kind}).execute(context)
+        assert reason in " ".join(str(raised.value).split())
+        assert datalore.requests == []
 
     @pytest.mark.parametrize("kind", [5, "float", None, ["a"], {"a": int}], ids=repr)
     def test_what_is_no_type_fails_before_the_run(
