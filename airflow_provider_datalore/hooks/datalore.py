@@ -11,6 +11,8 @@ from airflow_provider_datalore.api import run_api, waiting
 from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import NotebookId, Run, RunOptions, RunRequest
 from airflow_provider_datalore.api.waiting import WaitPolicy, deadline_after
+from airflow_provider_datalore.catalog import CatalogEntry
+from airflow_provider_datalore.catalog.contract import typed
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.get_provider_info import connection_type
@@ -22,7 +24,6 @@ from airflow_provider_datalore.transport.connection import naming_connection
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
 __all__ = ["DataloreAsyncHook", "DataloreHook"]
@@ -83,11 +84,14 @@ class DataloreHook(ArtifactsHook):
             ``direct_file_storage_write``: whether the run writes to the notebook's own files (Datalore 2026.1 and
             later); None is Datalore's default, False.
         :return: the run id.
-        :raises DataloreConfigurationError: if an argument is not valid; nothing is sent.
+        :raises DataloreConfigurationError: if an argument is not valid, or a control of a notebook of the catalog does
+            not accept its value; nothing is sent.
         :raises DataloreSubmissionUnknownError: if it is unknown whether the notebook is running.
         :raises DataloreError: any other failure, each with its own class.
         """
         notebook = self.parse_notebook_id(notebook_id)
+        if isinstance(notebook_id, CatalogEntry):
+            options["parameters"] = typed(notebook_id, options.get("parameters"))
         with naming_connection(self.datalore_conn_id):
             request = RunRequest.build(notebook, **options)
         url = self.notebook_url(notebook)

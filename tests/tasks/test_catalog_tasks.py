@@ -241,6 +241,15 @@ def task_with(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
     return create
 
+    def test_it_holds_for_the_hook_too(self, entry: CatalogEntry, datalore: Datalore) -> None:
+        with pytest.raises(DataloreConfigurationError, match="from 1 to 30"):
+            DataloreHook().run_notebook(entry, parameters={"days": 31})
+        assert datalore.requests == []
+        DataloreHook().run_notebook(entry, parameters={"days": "3", "tags": "['a', 'b']"})
+        [request] = datalore.asked("POST")
+        sent = {each["name"]: each["value"] for each in json.loads(request.body)["parameters"]}
+        assert sent == {"days": "3", "tags": ["a", "b"]}
+
 
 class TestTheContractAfterTheRun:
     @pytest.mark.parametrize(("kind", "value", "expected"), ACCEPTED, ids=repr)
