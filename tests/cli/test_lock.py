@@ -168,6 +168,18 @@ def test_a_renamed_and_moved_notebook_gets_its_new_name(lock: Lock, emulator: Em
     assert "Sales/Revenue" not in lock.notebooks
 
 
+def test_a_folder_named_with_its_workspace_loses_what_is_no_longer_there(lock: Lock, emulator: EmulatorProcess) -> None:
+    lock("--folder", "/")
+    (emulator.folder / REVENUE).unlink()
+    (emulator.folder / "me" / "forecast.ipynb").unlink()
+    (emulator.folder / "team" / "offers.ipynb").unlink()
+    assert lock("--folder", "me/Sales") == 1, "a folder without notebooks"
+    assert lock("--folder", "me") == 0
+    # Of a notebook that is nowhere, the lock file does not know in which workspace it was.
+    assert not {"Sales/Revenue", "forecast", "offers"} & set(lock.notebooks)
+    assert "stock_check" in lock.notebooks
+
+
 def test_a_notebook_that_cannot_be_read_hides_no_other(lock: Lock) -> None:
     assert lock("me/nothing", "me/forecast") == 1
     assert "me/nothing" in lock.err

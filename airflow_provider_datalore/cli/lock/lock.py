@@ -39,7 +39,7 @@ def run(notebooks: Sequence[str], *, conn_id: str, file: str, folder: str | None
             failed = True
             print(f"datalore lock: {' '.join(str(read).split())}", file=sys.stderr)
     if folder is not None:
-        merge.remove_absent(folder, [reader.id_of(target) for target in listed])
+        merge.remove_absent(reader.inside, [reader.id_of(target) for target in listed])
     for note in reader.notes:
         print(note, file=sys.stderr)
     for problem in merge.problems:
