@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +25,7 @@ MAX_SEARCHES = 5
 
 _NAME_PREFIX = b'\n    "'
 _CONFLICT_START = b"\n<<<<<<< "
-_CONFLICT_MARK = re.compile(rb"^(<{7} |={7}\r?$|>{7} )", re.MULTILINE)
+_CONFLICT_MARK = rb"^(<{7} |={7}\r?$|>{7} )"
 _TO_DO = (
     "restore the committed file, for example with `git restore {path}`, or delete it and write it again with "
     "`airflow datalore lock`."
@@ -210,7 +209,10 @@ def damaged(path: Path, problem: str) -> DataloreConfigurationError:
 
 def _not_json(path: Path, content: Buffer, problem: str) -> DataloreConfigurationError:
     """The error for a file that cannot be parsed, which a merge may have left so."""
-    return damaged(path, problem) if _CONFLICT_MARK.search(content) is None else _conflict(path)
+    import re
+
+    found = re.search(_CONFLICT_MARK, content, re.MULTILINE)
+    return damaged(path, problem) if found is None else _conflict(path)
 
 
 def _conflict(path: Path) -> DataloreConfigurationError:
