@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 
 import airflow
 import pytest
-from sqlalchemy import Uuid, create_engine, insert
+import requests
+from sqlalchemy import create_engine, insert, select
 from sqlalchemy.orm import Session, configure_mappers
 
 from airflow_provider_datalore.operators.datalore import (
@@ -90,7 +91,7 @@ class Database:
         from airflow.models.renderedtifields import RenderedTaskInstanceFields
         from airflow.models.taskinstance import TaskInstance
         from airflow.models.xcom import XComModel
-        from sqlalchemy import select
+        from sqlalchemy import Uuid  # SQLAlchemy 2, as Airflow 3 has it
 
         key = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
         started = self.session.scalar(select(DagRun.run_after).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
@@ -125,6 +126,16 @@ class Reader:
 
     def with_visible_logs(self, dag_ids: Any) -> set[str]:
         return self._logs & set(dag_ids)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_requested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page comes from Airflow's database alone."""
+
+    def send(*_: object, **__: object) -> None:
+        pytest.fail("the page sent a request")
+
+    monkeypatch.setattr(requests.Session, "send", send)
 
 
 @pytest.fixture
