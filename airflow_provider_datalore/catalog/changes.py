@@ -74,10 +74,10 @@ def _control(name: str, locked: Mapping[str, Any], present: Mapping[str, Any]) -
         yield f"the type of control {name!r} was {LockedControl(name, locked)} and is {LockedControl(name, present)}"
         return
     removed, added = (
-        list(dict.fromkeys(item for item in one.get("items", ()) if item not in others))
+        list(dict.fromkeys(item for item in one.get("items") or () if item not in others))
         for one, others in (
-            (locked, frozenset(present.get("items", ()))),
-            (present, frozenset(locked.get("items", ()))),
+            (locked, frozenset(present.get("items") or ())),
+            (present, frozenset(locked.get("items") or ())),
         )
     )
     if removed:

@@ -42,6 +42,8 @@ class LockedControl:
     """
 
     def __init__(self, variable: str, facts: Mapping[str, Any]) -> None:
+        if not isinstance(facts, Mapping):
+            raise ValueError(f"it is a {type(facts).__name__}")  # noqa: TRY004  (what the file contains)
         self.variable = variable
         self.type: str = _fact(facts, "type", str, "")
         """``CHECKBOX``, ``SLIDER``, ``TEXT_INPUT``, ``DATEPICKER`` or ``DROPDOWN``, as the Notebook API names them;

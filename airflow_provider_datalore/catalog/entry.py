@@ -50,10 +50,13 @@ class CatalogEntry:
         """The controls by their variable, in the order of the notebook."""
         from airflow_provider_datalore.catalog.controls import LockedControl
 
-        try:
-            return {name: LockedControl(name, facts) for name, facts in self._controls.items()}
-        except (ValueError, AttributeError, TypeError) as error:
-            raise damaged(self.path, f"a control of notebook {self.name!r}: {error}") from None
+        found = {}
+        for name, facts in self._controls.items():
+            try:
+                found[name] = LockedControl(name, facts)
+            except ValueError as error:
+                raise damaged(self.path, f"control {name!r} of notebook {self.name!r}: {error}") from None
+        return found
 
     def id_for(self, conn_id: str) -> str:
         """The notebook's id for an Airflow connection, ``owner/id``.

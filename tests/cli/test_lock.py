@@ -243,6 +243,30 @@ def test_a_damaged_file_is_not_overwritten(lock: Lock) -> None:
     assert lock.file.read_text() == "<<<<<<< HEAD\n{}"
 
 
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"controls": {"region": None}},
+        {"controls": {"region": [1]}},
+        {"controls": {"region": {"type": "DROPDOWN", "items": [{"a": 1}]}}},
+        {"controls": "region"},
+        {"cells": 5},
+        {"cells": [{"a": 1}]},
+        {"ids": "me/Revenue"},
+    ],
+    ids=str,
+)
+def test_facts_that_were_edited_by_hand_are_one_line(lock: Lock, edited: dict[str, Any]) -> None:
+    lock("me/Revenue")
+    facts = {**lock.notebooks["Sales/Revenue"], **edited}
+    lock.file.write_text(json.dumps({"version": 1, "notebooks": {"Sales/Revenue": facts}}))
+    assert lock("me/Revenue") == 1
+    [line] = lock.err.splitlines()
+    assert "is damaged" in line
+    assert "'Sales/Revenue'" in line
+    assert lock.notebooks["Sales/Revenue"] == facts
+
+
 def test_a_link_and_the_mode_of_the_file_are_kept(lock: Lock, tmp_path: Path) -> None:
     real = tmp_path / "real.lock"
     real.write_text('{"version": 1, "notebooks": {}}')

@@ -84,6 +84,8 @@ class Comparer:
             return checked
         try:
             entry = self._locked(variant, checked, dag_file)
+            if entry is not None:
+                _ = entry.controls  # Checks what somebody may have edited.
         except DataloreError as error:
             checked.findings.append(Finding(_line(error), "notebook_id"))
             return checked
