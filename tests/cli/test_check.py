@@ -261,6 +261,19 @@ def test_arguments_of_mapped_groups_and_of_own_operators_are_found(check: Check)
     assert "known only when the task runs" in tasks["own_late"]["notes"][0]
 
 
+def test_default_args_count_for_mapped_tasks(check: Check) -> None:
+    path = check.write(
+        "defaults",
+        """
+        with DAG("defaults", schedule=None, default_args={"datalore_conn_id": "emulator"}):
+            DataloreRunNotebookOperator.partial(task_id="mapped", notebook_id="me/forecast").expand(
+                parameters=[{"days": 3}]
+            )
+        """,
+    )
+    assert check.tasks(path)["mapped"]["connection"] == "emulator"
+
+
 def test_parameters_that_are_no_mapping_and_types_that_are_none_are_found(check: Check) -> None:
     path = check.write(
         "wrong",

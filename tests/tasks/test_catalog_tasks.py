@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ForwardRef, Optional
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, TaskGroup, task
 from airflow.triggers import base as triggers_base
 from pydantic import BaseModel, field_validator
 
@@ -240,6 +240,40 @@ def task_with(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
         return DataloreRunNotebookOperator(task_id="run_notebook", notebook_id="ann/sales", outputs=outputs)
 
     return create
+
+    def test_it_holds_for_each_pair_of_what_a_task_is_mapped_over(self, entry: CatalogEntry) -> None:
+        def mapped(**arguments: Any) -> None:
+            with DAG("sales", schedule=None):
+                DataloreRunNotebookOperator.partial(task_id="a").expand(**arguments)
+
+        mapped(notebook_id=[entry, "ann/other"], parameters=[{"days": 3}])
+        mapped(notebook_id=["ann/other"], parameters=[{"days": 99}])
+        with pytest.raises(DataloreConfigurationError, match="from 1 to 30"):
+            mapped(notebook_id=["ann/other", entry], parameters=[{"days": 3}, {"days": 99}])
+
+    @pytest.mark.parametrize("place", ["dag", "group"])
+    def test_default_args_count_for_mapped_tasks(self, entry: CatalogEntry, tmp_path: Path, place: str) -> None:
+        path = tmp_path / "production.lock"
+        path.write_text(to_text({"Sales": {**NOTEBOOK, "ids": {"production": "prod/0123"}}}))
+        produced = Catalog.read(path)["Sales"]
+
+        def mapped(**default_args: Any) -> None:
+            outer, inner = (default_args, {}) if place == "dag" else ({}, default_args)
+            with DAG("sales", schedule=None, default_args=outer), TaskGroup("group", default_args=inner):
+                DataloreRunNotebookOperator.partial(task_id="a").expand(parameters=[{"days": 3}])
+
+        mapped(notebook_id=produced, datalore_conn_id="production")
+        with pytest.raises(DataloreConfigurationError, match="'datalore_default'"):
+            mapped(notebook_id=produced)
+
+    def test_outputs_in_default_args_have_a_value_too(self, entry: CatalogEntry) -> None:
+        with DAG("sales", schedule=None, default_args={"outputs": {"rows": int}}):
+            mapped = DataloreRunNotebookOperator.partial(task_id="a", notebook_id=entry).expand(
+                parameters=[{"days": 3}]
+            )
+        assert mapped.value("rows").key == xcom.output_key("rows")
+        with pytest.raises(DataloreConfigurationError, match="'rows'"):
+            mapped.value("columns")
 
     def test_it_holds_for_the_hook_too(self, entry: CatalogEntry, datalore: Datalore) -> None:
         with pytest.raises(DataloreConfigurationError, match="from 1 to 30"):

@@ -22,6 +22,7 @@ from airflow_provider_datalore.operators.datalore import (
     DataloreUploadFileOperator,
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from airflow_provider_datalore.tasks.mapping import own_arguments
 
 MAX_VARIANTS = 1000
 _CLASSES = (
@@ -103,7 +104,8 @@ def _arguments(task: Any) -> dict[str, Any]:
 
 def _mapped(task: Any) -> Iterator[dict[str, Any]]:
     """The arguments of each task that a mapped one stands for, as far as they stand in the DAG file."""
-    own = {name: task.partial_kwargs[name] for name in _NAMES if name in task.partial_kwargs}
+    common = own_arguments(task)
+    own = {name: common[name] for name in _NAMES if name in common}
     expanded = getattr(task.expand_input, "value", None)
     if _has_own_constructor(task.operator_class):
         # It alone knows which notebook belongs to its arguments.
