@@ -1,4 +1,4 @@
-"""The default values of arguments. Imports nothing, so that DAG files load quickly."""
+"""The default values of arguments, and their limits. Imports nothing, so that DAG files load quickly."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ NOTEBOOK_FILES = "data/notebook_files"
 
 POLL_INTERVAL = 30.0
 """Seconds between two status requests (1 or more); more often at the start."""
+
+MIN_POLL_INTERVAL = 1.0
+"""Seconds between two status requests, at least."""
 
 START_TIMEOUT = 900.0
 """Seconds within which the first cell of an interactive run must run."""

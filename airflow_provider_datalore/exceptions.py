@@ -40,7 +40,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, Unpack
 
-from airflow_provider_datalore.run_state import STATE_WORDS, Known, KnownPlace, Outage
+from airflow_provider_datalore.run_state import STATE_WORDS, Known, KnownOutage, KnownPlace
 from airflow_provider_datalore.run_state import RunState as RunState  # noqa: PLC0414  (part of this module's API)
 from airflow_provider_datalore.wording import SUMMARY_CHARS, head_and_rest, shortened, unlike_log_line, wrapped
 
@@ -233,7 +233,7 @@ class DataloreUnexpectedResponseError(DataloreNoResponseError):
         body: str = "",
         retry_after: float | None = None,
         never_received: bool = False,
-        **known: Unpack[Outage],
+        **known: Unpack[KnownOutage],
     ) -> None:
         super().__init__(
             message, status=status, url=url, retry_after=retry_after, never_received=never_received, **known

@@ -55,7 +55,7 @@ class KnownPlace(Known, total=False):
     notebook_url: str
 
 
-class Outage(KnownPlace, total=False):
+class KnownOutage(KnownPlace, total=False):
     """The same for a request that got no usable response.
 
     ``cause``: what happened, in a few words. ``permanent``: whether waiting cannot help.

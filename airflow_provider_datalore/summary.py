@@ -13,7 +13,7 @@ from airflow_provider_datalore import xcom
 from airflow_provider_datalore.api.text import one_line, plain
 from airflow_provider_datalore.durations import in_words
 from airflow_provider_datalore.exceptions import DataloreError, RunState
-from airflow_provider_datalore.tasks.history import FIELD, History
+from airflow_provider_datalore.tasks.history import HISTORY_FIELD, History
 from airflow_provider_datalore.tasks.own_xcoms import own_xcom
 
 MAX_BLOCKS = 50
@@ -134,7 +134,7 @@ def _parts(
     notebook, address = _notebook(context, own, left)
     yield Part("Notebook", notebook or address, address)
     yield Part("Run", one_line(str(run.get("run_id") or _read(context, xcom.RUN_ID) or "")))
-    yield Part("Duration", _duration(run, run.get(FIELD) or _read(context, xcom.HISTORY)))
+    yield Part("Duration", _duration(run, run.get(HISTORY_FIELD) or _read(context, xcom.HISTORY)))
     failure = getattr(own, "failure", None)
     if failure is not None:
         yield Part("Failed in", one_line(failure.cell))

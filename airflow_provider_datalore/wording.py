@@ -11,7 +11,7 @@ SUMMARY_CHARS = 100
 LINE_CHARS = 94
 """Characters of an exception's line that Airflow's log view shows at 1400 pixels, less a few."""
 
-MAX_LINES = 12
+MAX_ERROR_LINES = 12
 """Maximum number of lines between the first one and the state, so that all of an error fits in one screen."""
 
 _ID_CHARS = 20
@@ -81,7 +81,7 @@ def unlike_log_line(line: str) -> str:
     return f"    {line}" if line.startswith(("[", "{", "<")) or line[:1].isdigit() else line
 
 
-def shortened(lines: list[str], max_lines: int = MAX_LINES) -> list[str]:
+def shortened(lines: list[str], max_lines: int = MAX_ERROR_LINES) -> list[str]:
     """The lines, without those in the middle if there are too many."""
     if len(lines) <= max_lines:
         return lines

@@ -37,7 +37,7 @@ with DAG("datalore_mail_figures", schedule=[PUBLISHED], max_active_runs=1, tags=
     @task
     def mail(figures_run: str, triggering_asset_events: Any = None) -> list[str]:
         """Write one mail for each event that started this DAG; a manual run has none."""
-        events = (triggering_asset_events or {}).get(PUBLISHED, [])
+        events = triggering_asset_events[PUBLISHED] if triggering_asset_events else []
         published = [event.extra["payload"] for event in events]
         mails = [f"Report {each['report_id']} of {each['at']}: {each['url']} (run {figures_run})" for each in published]
         for text in mails:

@@ -24,14 +24,14 @@ import json
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator, DataloreRunNotebookOperator
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.triggers.datalore import DataloreNotebookTrigger
-from airflow_provider_datalore.plugin import runs
+from airflow_provider_datalore.plugin import rendered_notebooks
 task = {"task_id": "t", "notebook_id": "ann/sales"}
 configured = DataloreRunNotebookOperator(**task)
 own = DataloreRunNotebookOperator(**task, poll_interval=7, max_outage=8)
 interactive = DataloreInteractiveRunOperator(**task)
 found = [configured.poll_interval, configured.max_outage, own.poll_interval, own.max_outage]
 found += [interactive.poll_interval, interactive.max_outage, DataloreRunSensor(task_id="s", run_id="r").max_outage]
-found += [runs.RENDER_TIMEOUT]
+found += [rendered_notebooks.RENDER_TIMEOUT]
 if not VERSION.startswith("2."):
     found += [DataloreNotebookTrigger("ann/sales", poll_interval=each)._interval() for each in (None, 9)]
 print("FOUND", json.dumps(found))

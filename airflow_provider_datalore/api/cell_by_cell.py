@@ -19,6 +19,7 @@ from airflow_provider_datalore.api.interactive import InteractiveRun
 from airflow_provider_datalore.api.looking import look, look_at_kernel
 from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell, CellOutcome
 from airflow_provider_datalore.api.snapshots import (
+    NEVER_EXECUTED,
     Fingerprint,
     NotebookState,
     Snapshot,
@@ -35,13 +36,13 @@ from airflow_provider_datalore.exceptions import (
     RunState,
 )
 
-WAIT_MS = 1000
+CELL_WAIT_MS = 1000
 """Milliseconds for which a request that runs a cell waits for its end: while it waits, it holds a connection."""
 
 TAKEOVER_QUIET = 5.0
 """Seconds for which nothing may have run when a process takes over: a request of the one before may be under way."""
 
-KERNEL_EVERY = 4
+POLLS_PER_KERNEL_LOOK = 4
 """Each poll of this number reads the kernel instead of the cell: the status of a cell may outlive its kernel."""
 
 log = logging.getLogger(__name__)
@@ -215,7 +216,7 @@ class CellByCell:
         if found.replaced is not None:
             raise self.report.replaced(found.replaced)
         if found.current is not None:
-            before = self.snapshot.before.get(found.current.cell_id, (None, None, None))
+            before = self.snapshot.before.get(found.current.cell_id, NEVER_EXECUTED)
             self.report.taken_over(len(self._executed), found.current, is_new=self.is_new)
             self._current = _Started(found.current, before, is_certain=True)
             self._is_settled, self.paced_from = True, self.clock.wall()
@@ -260,7 +261,7 @@ class CellByCell:
         self.report.started(cell)
         self._current = current = _Started(cell, fingerprint(cell), is_certain=False)
         self.paced_from = self.clock.wall()
-        call = notebook_api.run_cell(self.snapshot.notebook, cell.cell_id, wait_ms=WAIT_MS)
+        call = notebook_api.run_cell(self.snapshot.notebook, cell.cell_id, wait_ms=CELL_WAIT_MS)
         try:
             outcome = notebook_api.read_outcome(call, (yield from notebook_api.request(call)))
         except DataloreConflictError:
@@ -308,7 +309,7 @@ class CellByCell:
         current.polls += 1
         kernel = None
         # The status of a cell outlives a kernel that was lost.
-        if current.is_certain and (current.polls % KERNEL_EVERY == 0 or current.idle_since is not None):
+        if current.is_certain and (current.polls % POLLS_PER_KERNEL_LOOK == 0 or current.idle_since is not None):
             kernel = yield from look_at_kernel(notebook)
             if kernel.is_busy:
                 current.idle_since = None

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from airflow_provider_datalore.api import cell_lines
+from airflow_provider_datalore.api import cell_lines, kernel_errors
 from airflow_provider_datalore.api.cell_order import Reached, is_at_work
-from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT, format_moment
-from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell
+from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT, address, format_moment
+from airflow_provider_datalore.api.notebook_models import Cell
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot, fingerprint, resumed_words, source_digest
 from airflow_provider_datalore.exceptions import (
     DataloreError,
@@ -51,7 +51,7 @@ class CellReport:
     @property
     def url(self) -> str:
         """The address of the notebook; empty if it is unknown."""
-        return self.where if self.where.startswith("http") else ""
+        return address(self.where)
 
     def number(self, cell: Cell) -> int:
         """Which cell it is, counted from 1 among those that run."""
@@ -157,16 +157,8 @@ class CellReport:
 
         :param kernel: the state of the kernel.
         """
-        was_stopped = kernel == KERNEL_NOT_STARTED
-        cause = "its session was stopped" if was_stopped else "its kernel died, or a user restarted it"
-        return DataloreKernelLostError(
-            f"Notebook {self.short} stopped: probably {cause}.\n"
-            f"{self.label(cell)} started and has not ended, and nothing runs. Probably {cause}.\n"
-            "A kernel that runs out of memory dies in this way.",
-            to_do="Look at this cell: does it need more memory? Then run the notebook again.",
-            state=RunState.FAILED,
-            notebook_url=self.url,
-        )
+        found = f"{self.label(cell)} started and has not ended, and nothing runs"
+        return kernel_errors.stopped(self.snapshot.notebook, kernel, found, "this cell", self.url)
 
     def replaced(self, cell: Cell) -> DataloreKernelLostError:
         """The error for a cell that another kernel executed than the cells before it."""
@@ -181,13 +173,7 @@ class CellReport:
 
     def never_ran(self, kernel: str, start_timeout: float) -> DataloreKernelLostError:
         """The error for a first cell that does not start."""
-        return DataloreKernelLostError(
-            f"No cell of notebook {self.short} ran in time.\n"
-            f"None ran within {start_timeout:g} s (start_timeout): its kernel is {kernel}.",
-            to_do="Check whether its machine starts. If it needs more time, raise start_timeout.",
-            state=RunState.FAILED,
-            notebook_url=self.url,
-        )
+        return kernel_errors.never_ran(self.snapshot.notebook, kernel, start_timeout, self.url)
 
     def unknown(self, cell: Cell) -> DataloreSubmissionUnknownError:
         """The error for a cell that may have been requested, and shows no execution."""

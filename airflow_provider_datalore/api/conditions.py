@@ -86,7 +86,7 @@ class RunEnded:
     """A run has ended, successfully or not.
 
     :param run_id: the run.
-    :param url: the address of the notebook; empty if it is unknown.
+    :param url: the address of the notebook; anything else if it is unknown.
     """
 
     run_id: str
@@ -115,7 +115,7 @@ class RunEnded:
             "The run keeps running in Datalore.",
             run=last,
             to_do=f"Stop it in Datalore, or wait for it: {self.run_id} is its id. {RAISE_LIMIT}",
-            notebook_url=self._url(last),
+            notebook_url=address(self.url),
             state=RunState.RUNNING if last else RunState.MAY_BE_RUNNING,
         )
 
@@ -123,14 +123,11 @@ class RunEnded:
         """Add which run was waited for, and whether it was seen running."""
         error.add_context(f" while waiting for {self._name(last)[:1].lower()}{self._name(last)[1:]}.")
         state, words = state_of_run(self.run_id, last, error)
-        error.set_state(state, self._url(last), words)
+        error.set_state(state, address(self.url), words)
 
     def _name(self, last: Run | None) -> str:
         notebook = (last.notebook_id if last else None) or notebook_in(self.url)
         return f"Run {short_id(self.run_id)}" + (f" of {short_notebook(notebook)}" if notebook else "")
-
-    def _url(self, last: Run | None) -> str:
-        return self.url if self.url.startswith("http") else ""
 
 
 def state_of_run(run_id: str, last: Run | None, error: DataloreError | None = None) -> tuple[RunState, str]:
@@ -156,6 +153,11 @@ def notebook_in(url: str) -> str:
         return str(NotebookId.parse(url)) if url.startswith("http") else ""
     except DataloreError:
         return ""
+
+
+def address(where: str) -> str:
+    """Where a notebook can be opened; empty if what is known is not an address."""
+    return where if where.startswith("http") else ""
 
 
 def format_moment(moment: float) -> str:

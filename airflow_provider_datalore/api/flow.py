@@ -12,7 +12,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
+from airflow_provider_datalore.api.calls import Call, Response
+from airflow_provider_datalore.api.response_errors import raise_for_status
 
 
 @dataclass(frozen=True, slots=True)

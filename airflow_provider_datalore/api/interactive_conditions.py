@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT, ProgressLog, after, format_moment
+from airflow_provider_datalore.api import kernel_errors
+from airflow_provider_datalore.api.conditions import AT_LIMIT, RAISE_LIMIT, ProgressLog, address, after, format_moment
 from airflow_provider_datalore.api.interactive import Stage, check_own, left_out, stage
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell
@@ -15,7 +16,6 @@ from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.exceptions import (
     DataloreError,
     DataloreInteractiveRunTimeoutError,
-    DataloreKernelLostError,
     DataloreWorksheetsNotRunError,
     RunState,
 )
@@ -73,13 +73,8 @@ class InteractiveRunEnded:
         elif self._begun:
             self._check_idle(seen, waited)
         elif waited > self.start_timeout:
-            raise DataloreKernelLostError(
-                f"No cell of notebook {_short(self.snapshot.notebook)} ran in time.\n"
-                f"None ran within {self.start_timeout:g} s (start_timeout): its kernel is {seen.kernel.state}.",
-                to_do="Check whether its machine starts. If it needs more time, raise start_timeout.",
-                state=RunState.FAILED,
-                notebook_url=_url(self.where),
-            )
+            state = seen.kernel.state
+            raise kernel_errors.never_ran(self.snapshot.notebook, state, self.start_timeout, address(self.where))
         return False
 
     def tolerates_not_found(self, last: NotebookState | None, waited: float) -> bool:
@@ -93,7 +88,7 @@ class InteractiveRunEnded:
             f"The interactive run of {_short(self.snapshot.notebook)} had not ended {AT_LIMIT}.\n"
             f"The limit passed at {format_moment(deadline)}; it {reached}.",
             to_do=f"Interrupt it in Datalore, or wait for it. {RAISE_LIMIT}",
-            notebook_url=_url(self.where),
+            notebook_url=address(self.where),
             state=self._state(last),
         )
 
@@ -105,7 +100,7 @@ class InteractiveRunEnded:
             RunState.RUNNING: "the notebook was running when last seen, and probably still is.",
             RunState.MAY_BE_RUNNING: "the notebook was started and may be running.",
         }.get(state, "")
-        error.set_state(state, _url(self.where), words)
+        error.set_state(state, address(self.where), words)
 
     def _state(self, last: NotebookState | None) -> RunState:
         is_running = last is not None and stage(self.snapshot, last) is Stage.RUNNING
@@ -120,20 +115,15 @@ class InteractiveRunEnded:
         if waited - self._idle_since < IDLE_GRACE:
             return
         missing = left_out(self.snapshot, seen)
-        was_stopped = seen.kernel.state == KERNEL_NOT_STARTED
-        if not was_stopped:
+        if seen.kernel.state != KERNEL_NOT_STARTED:
             self._check_worksheets(seen, missing)
-        cause = "its session was stopped" if was_stopped else "its kernel died, or a user restarted it"
         first = f", {missing[0].label} first" if missing else ""
-        raise DataloreKernelLostError(
-            f"Notebook {_short(self.snapshot.notebook)} stopped: probably {cause}.\n"
+        found = (
             f"Nothing has run for {waited - self._idle_since:.0f} s, and {len(missing)} of "
-            f"{len(self.snapshot.required)} cells have not run{first}. Probably {cause}.\n"
-            "A kernel that runs out of memory dies in this way.",
-            to_do="Look at the cell that has not run: does it need more memory? Then run the notebook again.",
-            state=RunState.FAILED,
-            notebook_url=_url(self.where),
+            f"{len(self.snapshot.required)} cells have not run{first}"
         )
+        cell = "the cell that has not run"
+        raise kernel_errors.stopped(self.snapshot.notebook, seen.kernel.state, found, cell, address(self.where))
 
     def _check_worksheets(self, seen: NotebookState, missing: Sequence[Cell]) -> None:
         """Check that the run did not end after some of the worksheets.
@@ -161,7 +151,7 @@ class InteractiveRunEnded:
             to_do="Move the cells that have to run to the first worksheet, or run the notebook with "
             "DataloreRunNotebookOperator.",
             state=RunState.FAILED,
-            notebook_url=_url(self.where),
+            notebook_url=address(self.where),
         )
 
 
@@ -218,19 +208,15 @@ class NotebookIdle:
             f"Notebook {_short(self.notebook)} was still busy {AT_LIMIT}, so it was not run.\n"
             f"It was busy until the limit passed at {format_moment(deadline)}, so this task has not run it.",
             to_do=f"Look at what is running there. {RAISE_LIMIT}",
-            notebook_url=_url(self.where),
+            notebook_url=address(self.where),
             state=RunState.NOT_STARTED,
         )
 
     def interrupted(self, error: DataloreError, last: NotebookState | None) -> None:
         """Add what was waited for: this task has not started the notebook."""
         error.add_context(f" while waiting until {_short(self.notebook)} is idle.")
-        error.set_state(RunState.NOT_STARTED, _url(self.where), "the notebook was not started by this task.")
+        error.set_state(RunState.NOT_STARTED, address(self.where), "the notebook was not started by this task.")
 
 
 def _short(notebook: NotebookId) -> str:
     return short_notebook(str(notebook))
-
-
-def _url(where: str) -> str:
-    return where if where.startswith("http") else ""

@@ -122,5 +122,5 @@ def _read(
         return None
     cells = tuple(notebook_api.read_cells(call, response, worksheet))
     if outcomes is not None:
-        outcomes |= notebook_api.read_outputs(call, response)
+        outcomes |= notebook_api.read_outcomes(call, response)
     return cells

@@ -1,4 +1,6 @@
-"""The calls of Datalore's Notebook API, which Datalore Cloud and on-premises 2026.2 and later have.
+"""The calls of Datalore's Notebook API for kernels and cells; Datalore Cloud and on-premises 2026.2 and later have it.
+
+Those for files and reports are in :mod:`.file_api` and :mod:`.report_api`.
 
 Source: https://github.com/JetBrains/datalore-skills/tree/main/skills/datalore-notebook/references
 """
@@ -7,39 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
-from airflow_provider_datalore.api.calls import (
-    Call,
-    Form,
-    Response,
-    invalid_fields,
-    raise_for_status,
-    read_json,
-    unexpected,
-)
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.flow import Flow, send
 from airflow_provider_datalore.api.models import JsonModel, NotebookId
-from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome, Kernel, NotebookFile
+from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome, Kernel
+from airflow_provider_datalore.api.response_errors import invalid_fields, raise_for_status, read_json, unexpected
 from airflow_provider_datalore.api.run_api import notebook_not_found
-from airflow_provider_datalore.api.text import choices
 from airflow_provider_datalore.exceptions import (
-    DataloreConfigurationError,
     DataloreNotebookApiMissingError,
     DataloreNotFoundError,
 )
-from airflow_provider_datalore.wording import cut
-
-REPORT_TYPES = ("STATIC", "INTERACTIVE")
-REPORT_MODES = ("CREATE", "UPDATE")
-COMPUTATION_MODES = ("REACTIVE", "JUPYTER")
 
 
 def kernel_status(notebook: NotebookId) -> Call:
     """The call that reads what the kernel is doing."""
-    return _call(notebook, "kernel/status", f"read the kernel status of notebook {notebook}", is_poll=True)
+    return notebook_call(notebook, "kernel/status", f"read the kernel status of notebook {notebook}", is_poll=True)
 
 
 def without_notebook() -> Call:
@@ -55,17 +42,21 @@ def list_cells(notebook: NotebookId, *, with_outputs: bool = True, worksheet: in
     """
     further: dict[str, Any] = {"worksheetIndex": worksheet} if worksheet else {}
     purpose = f"read the cells of notebook {notebook}"
-    return _call(notebook, "cells", purpose, includeOutputs=with_outputs, **further)
+    return notebook_call(notebook, "cells", purpose, includeOutputs=with_outputs, **further)
 
 
 def list_sources(notebook: NotebookId) -> Call:
     """The call that reads the cells without the results of their executions."""
-    return _call(notebook, "cells", f"read the sources of notebook {notebook}", is_poll=True, includeOutputs=False)
+    return notebook_call(
+        notebook, "cells", f"read the sources of notebook {notebook}", is_poll=True, includeOutputs=False
+    )
 
 
 def cell_outputs(notebook: NotebookId, cell_id: str) -> Call:
     """The call that reads the printed output of a cell and its error."""
-    return _call(notebook, "cell/outputs", f"read the outputs of cell {cell_id} of notebook {notebook}", cellId=cell_id)
+    return notebook_call(
+        notebook, "cell/outputs", f"read the outputs of cell {cell_id} of notebook {notebook}", cellId=cell_id
+    )
 
 
 def run_cell(notebook: NotebookId, cell_id: str, *, wait_ms: int) -> Call:
@@ -74,7 +65,7 @@ def run_cell(notebook: NotebookId, cell_id: str, *, wait_ms: int) -> Call:
     :param wait_ms: for how many milliseconds to wait, up to 30,000; the cell keeps running afterwards.
     """
     purpose = f"run cell {cell_id} of notebook {notebook}"
-    return _call(notebook, "cell/run", purpose, repeatable=False, cellId=cell_id, timeoutMs=wait_ms)
+    return notebook_call(notebook, "cell/run", purpose, repeatable=False, cellId=cell_id, timeoutMs=wait_ms)
 
 
 def create_cell(notebook: NotebookId, source: str, *, wait_ms: int) -> Call:
@@ -84,159 +75,37 @@ def create_cell(notebook: NotebookId, source: str, *, wait_ms: int) -> Call:
     """
     purpose = f"create a cell in notebook {notebook}"
     fields: dict[str, Any] = {"cellType": "CODE", "source": source, "run": True, "timeoutMs": wait_ms}
-    return _call(notebook, "cell/create", purpose, repeatable=False, **fields)
+    return notebook_call(notebook, "cell/create", purpose, repeatable=False, **fields)
 
 
 def delete_cell(notebook: NotebookId, cell_id: str) -> Call:
     """The call that deletes a cell."""
-    return _call(notebook, "cell/delete", f"delete cell {cell_id} of notebook {notebook}", cellId=cell_id)
+    return notebook_call(notebook, "cell/delete", f"delete cell {cell_id} of notebook {notebook}", cellId=cell_id)
 
 
 def update_control(notebook: NotebookId, cell_id: str, control: Mapping[str, Any]) -> Call:
     """The call that sets a control, which changes the notebook."""
     variable = control.get("variable")
     purpose = f"set the control of variable {variable!r} in notebook {notebook}"
-    return _call(notebook, "cell/controls/update", purpose, cellId=cell_id, control=dict(control), run=False)
+    return notebook_call(notebook, "cell/controls/update", purpose, cellId=cell_id, control=dict(control), run=False)
 
 
 def interrupt(notebook: NotebookId) -> Call:
     """The call that interrupts the running cell."""
-    return _call(notebook, "kernel/interrupt", f"interrupt the kernel of notebook {notebook}")
+    return notebook_call(notebook, "kernel/interrupt", f"interrupt the kernel of notebook {notebook}")
 
 
 def restart(notebook: NotebookId, *, wait_ms: int) -> Call:
     """The call that restarts the kernel and waits until it is ready."""
     purpose = f"restart the kernel of notebook {notebook}"
-    return _call(notebook, "kernel/restart", purpose, repeatable=False, waitUntilReady=True, waitTimeoutMs=wait_ms)
+    return notebook_call(
+        notebook, "kernel/restart", purpose, repeatable=False, waitUntilReady=True, waitTimeoutMs=wait_ms
+    )
 
 
 def stop_session(notebook: NotebookId) -> Call:
     """The call that stops the session of a notebook, and its machine."""
-    return _call(notebook, "agent/stop", f"stop the session of notebook {notebook}")
-
-
-def publish_report(
-    notebook: NotebookId,
-    report_type: object,
-    mode: object,
-    *,
-    full_width: bool | None = None,
-    computation_mode: object = None,
-    can_download_and_edit_copy: bool | None = None,
-) -> Call:
-    """The call that publishes a notebook as a report. What is None is not sent, so that Datalore's default applies.
-
-    :param report_type: ``STATIC`` or ``INTERACTIVE``.
-    :param mode: ``CREATE``, or ``UPDATE`` for a report that is already published.
-    :param full_width: whether the report takes the full width of the page.
-    :param computation_mode: for an interactive report, ``REACTIVE`` or ``JUPYTER``.
-    :param can_download_and_edit_copy: whether viewers may download the report, and edit a copy.
-    :raises DataloreConfigurationError: for any other value.
-    """
-    check_report_type(report_type)
-    if mode not in REPORT_MODES:
-        raise DataloreConfigurationError(
-            f"mode is {mode!r}; it must be {choices(REPORT_MODES)}.", to_do="Correct mode."
-        )
-    if computation_mode is not None and computation_mode not in COMPUTATION_MODES:
-        raise DataloreConfigurationError(
-            f"computation_mode is {computation_mode!r}; it must be {choices(COMPUTATION_MODES)}.",
-            to_do="Correct computation_mode.",
-        )
-    if computation_mode is not None and report_type != "INTERACTIVE":
-        raise DataloreConfigurationError(
-            f"computation_mode is {computation_mode!r}; it can be set for an INTERACTIVE report only.",
-            to_do="Remove computation_mode, or publish an INTERACTIVE report.",
-        )
-    options: dict[str, Any] = {
-        "fullWidth": full_width,
-        "computationMode": computation_mode,
-        "canDownloadAndEditCopy": can_download_and_edit_copy,
-    }
-    is_new = mode == "CREATE"
-    bad_request = "The report needs a layout that is not empty: open the notebook's report in Datalore and build it."
-    if not is_new:
-        bad_request = f"Only a published report can be updated: publish it in Datalore once. {bad_request}"
-    return _call(
-        notebook,
-        "report/publish",
-        f"publish the {report_type} report of notebook {notebook}",
-        bad_request=bad_request,
-        repeatable=not is_new,
-        type=report_type,
-        mode=mode,
-        **{name: value for name, value in options.items() if value is not None},
-    )
-
-
-def check_report_type(report_type: object, name: str = "report_type") -> None:
-    """Check the type of a report.
-
-    :param name: the name of the argument, for the message.
-    :raises DataloreConfigurationError: if there is no such type.
-    """
-    if report_type not in REPORT_TYPES:
-        raise DataloreConfigurationError(
-            f"{name} is {report_type!r}; it must be {choices(REPORT_TYPES)}.", to_do=f"Correct {name}."
-        )
-
-
-def list_files(notebook: NotebookId, directory: str) -> Call:
-    """The call that lists a folder.
-
-    :param directory: the folder; empty for the root folder.
-    """
-    which: dict[str, Any] = {"directory": directory} if directory else {}
-    return _call(notebook, "files", f"list {directory!r} of notebook {notebook}", **which)
-
-
-def file_exists(notebook: NotebookId, path: str) -> Call:
-    """The call that checks whether a file exists."""
-    return _call(notebook, "file/exists", f"look for file {path!r} of notebook {notebook}", filePath=path)
-
-
-def download_file(notebook: NotebookId, path: str, receive: Callable[[Iterator[bytes]], Any]) -> Call:
-    """The call that downloads a file.
-
-    :param receive: reads its content, in chunks.
-    """
-    return _call(
-        notebook,
-        "file",
-        f"download file {path!r} of notebook {notebook}",
-        **_file_not_found(path),
-        filePath=path,
-        receive=receive,
-    )
-
-
-def delete_file(notebook: NotebookId, path: str) -> Call:
-    """The call that deletes a file."""
-    return _call(
-        notebook,
-        "file/delete",
-        f"delete file {path!r} of notebook {notebook}",
-        **_file_not_found(path),
-        filePath=path,
-    )
-
-
-def upload_file(notebook: NotebookId, name: str, directory: str, form: Form) -> Call:
-    """The call that writes a file.
-
-    :param directory: the folder; empty for the root folder.
-    :param form: its content, as multipart form data.
-    """
-    place = {"ownerId": notebook.owner, "notebookId": notebook.id}
-    where = urlencode({**place, "directory": directory} if directory else place)
-    return Call(
-        "POST",
-        f"/api/notebook/v1/file/upload?{where}",
-        f"upload file {name!r} to {directory!r} of notebook {notebook}",
-        form=form,
-        **notebook_not_found(notebook),
-        repeatable=True,
-    )
+    return notebook_call(notebook, "agent/stop", f"stop the session of notebook {notebook}")
 
 
 def read_kernel(call: Call, response: Response) -> Kernel:
@@ -244,7 +113,7 @@ def read_kernel(call: Call, response: Response) -> Kernel:
 
     :raises DataloreError: the class for the response's status.
     """
-    return _read(Kernel, call, response, read_json(call, response))
+    return read_model(Kernel, call, response, read_json(call, response))
 
 
 def request(call: Call) -> Flow[Response]:
@@ -280,11 +149,11 @@ def read_cells(call: Call, response: Response, worksheet: int = 0) -> list[Cell]
     :param worksheet: the worksheet that was requested.
     :raises DataloreError: the class for the response's status.
     """
-    found = [_read(Cell, call, response, cell) for cell in _cells(call, response)]
+    found = [read_model(Cell, call, response, cell) for cell in _cells(call, response)]
     return [cell.model_copy(update={"worksheet": worksheet}) for cell in found] if worksheet else found
 
 
-def read_outputs(call: Call, response: Response) -> dict[str, CellOutcome]:
+def read_outcomes(call: Call, response: Response) -> dict[str, CellOutcome]:
     """What cells printed, by their ids, as far as a list of cells has it; what cannot be read is left out.
 
     :raises DataloreError: the class for the response's status.
@@ -304,7 +173,7 @@ def read_outcome(call: Call, response: Response) -> CellOutcome:
 
     :raises DataloreError: the class for the response's status.
     """
-    return _read(CellOutcome, call, response, read_json(call, response))
+    return read_model(CellOutcome, call, response, read_json(call, response))
 
 
 def read_created(call: Call, response: Response) -> CellOutcome:
@@ -313,19 +182,7 @@ def read_created(call: Call, response: Response) -> CellOutcome:
     :raises DataloreError: the class for the response's status.
     """
     data = read_json(call, response)
-    return _read(CellOutcome, call, response, data.get("runResult") if isinstance(data, dict) else None)
-
-
-def read_files(call: Call, response: Response) -> list[NotebookFile]:
-    """The content of a folder.
-
-    :raises DataloreError: the class for the response's status.
-    """
-    data = read_json(call, response)
-    files = data.get("files") if isinstance(data, dict) else None
-    if not isinstance(files, list):
-        unexpected(call, response, "contains no list of files")
-    return [_read(NotebookFile, call, response, each) for each in files]
+    return read_model(CellOutcome, call, response, data.get("runResult") if isinstance(data, dict) else None)
 
 
 def read_flag(call: Call, response: Response, name: str) -> bool:
@@ -340,7 +197,7 @@ def read_flag(call: Call, response: Response, name: str) -> bool:
     return flag
 
 
-_Read = TypeVar("_Read", bound=JsonModel)
+Model = TypeVar("Model", bound=JsonModel)
 
 
 def _cells(call: Call, response: Response) -> list[Any]:
@@ -354,22 +211,18 @@ def _cells(call: Call, response: Response) -> list[Any]:
     return max(lists, key=len)
 
 
-def _file_not_found(path: str) -> dict[str, Any]:
-    return {
-        "missing": f"File {cut(path, 60)!r} was not found (404)",
-        "not_found": f"There is no file {path!r}, or the notebook is not shared with the owner of the token.",
-        "find": "Correct the path, or share the notebook with edit access.",
-    }
+def read_model(model: type[Model], call: Call, response: Response, data: object) -> Model:
+    """What a response describes.
 
-
-def _read(model: type[_Read], call: Call, response: Response, data: object) -> _Read:
+    :raises DataloreUnexpectedResponseError: if it is not what Datalore documents.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
         unexpected(call, response, f"has an unreadable {invalid_fields(error) or model.__name__}")
 
 
-def _call(
+def notebook_call(
     notebook: NotebookId,
     name: str,
     purpose: str,
@@ -383,6 +236,18 @@ def _call(
     receive: Callable[[Iterator[bytes]], Any] | None = None,
     **fields: Any,
 ) -> Call:
+    """A call of the Notebook API.
+
+    :param name: the end of its path: ``cell/run``.
+    :param purpose: what it does, as words that follow "Could not".
+    :param missing: what a 404 means; empty if the notebook was not found.
+    :param not_found: the same at more length, and ``find`` what to do.
+    :param bad_request: what to do after a 400.
+    :param repeatable: whether it may be sent again although Datalore may have received it.
+    :param is_poll: whether it is sent again and again.
+    :param receive: reads the body of the response, in chunks.
+    :param fields: further fields of the request.
+    """
     return Call(
         "POST",
         f"/api/notebook/v1/{name}",

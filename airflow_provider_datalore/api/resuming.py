@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from airflow_provider_datalore.api.interactive import InteractiveRun
 from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell
 from airflow_provider_datalore.api.snapshots import (
+    NEVER_EXECUTED,
     ControlSeal,
     Fingerprint,
     Kept,
@@ -21,8 +22,6 @@ from airflow_provider_datalore.api.snapshots import (
     fingerprint,
     source_digest,
 )
-
-NEVER_EXECUTED = (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,19 +14,16 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from airflow_provider_datalore.api.artifact_path import artifact_path
-from airflow_provider_datalore.api.calls import (
-    Call,
-    Response,
-    invalid_fields,
-    raise_for_status,
-    read_json,
-    unexpected,
-)
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.flow import Flow, send
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
+from airflow_provider_datalore.api.response_errors import invalid_fields, raise_for_status, read_json, unexpected
 from airflow_provider_datalore.api.text import shorten
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.wording import cut, short_id, short_notebook
+
+UNKNOWN_RUN_ID = "00000000-0000-0000-0000-000000000000"
+"""The id of no run: Datalore returns 404 for it if the token is valid, and otherwise 401 or 403."""
 
 _RUN_FIELDS = frozenset({"runId", "notebookId", "startTime", "endTime", "status", "success"})
 

@@ -16,7 +16,8 @@ from airflow_provider_datalore.exceptions import DataloreError, RunState
 Fingerprint: TypeAlias = tuple[int | None, str | None, str | None]
 
 
-_NEVER: Fingerprint = (None, None, None)
+NEVER_EXECUTED: Fingerprint = (None, None, None)
+"""Of a cell without an execution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class Snapshot:
         counts = [cell.execution_count or 0 for cell in state.cells]
         return cls(
             notebook,
-            before={cell.cell_id: fingerprint(cell) for cell in state.cells if fingerprint(cell) != _NEVER},
+            before={cell.cell_id: fingerprint(cell) for cell in state.cells if fingerprint(cell) != NEVER_EXECUTED},
             required=code or tuple(cell.cell_id for cell in state.cells if cell.control is not None),
             highest=0 if state.kernel.state == KERNEL_NOT_STARTED else max(counts, default=0),
             controls={cell_id: ControlSeal.of(control) for cell_id, control in controls.items()},
@@ -253,7 +254,7 @@ class Snapshot:
 
     def has_changed(self, cell: Cell) -> bool:
         """Whether an execution of the cell has started since this snapshot."""
-        return fingerprint(cell) != self.before.get(cell.cell_id, _NEVER)
+        return fingerprint(cell) != self.before.get(cell.cell_id, NEVER_EXECUTED)
 
 
 def _by_cell(data: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from airflow_provider_datalore.api.conditions import Condition, state_of_run
 from airflow_provider_datalore.api.flow import Flow, Refresh, Result, Sleep
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.run_api import StatusReader
+from airflow_provider_datalore.defaults import MIN_POLL_INTERVAL
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -29,8 +30,6 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.wording import SUMMARY_CHARS, cut
 
-MIN_POLL_INTERVAL = 1.0
-"""Seconds."""
 SHORT_POLL_INTERVAL = 0.5
 """Seconds, while a worker waits for a short run before its task defers."""
 MAX_BACKOFF = 60.0
@@ -263,7 +262,7 @@ def retry(
         yield Sleep(delay)
 
 
-def read_run(
+def read_status(
     status: StatusReader,
     run_id: str,
     max_outage: float,

@@ -13,24 +13,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from airflow_provider_datalore.api import looking, notebook_api, run_api, workspace_api
-from airflow_provider_datalore.api.calls import Response, read_json, unexpected
+from airflow_provider_datalore.api import file_api, looking, notebook_api, run_api, workspace_api
+from airflow_provider_datalore.api.calls import Response
 from airflow_provider_datalore.api.flow import Flow, Sleep, request
 from airflow_provider_datalore.api.models import NotebookId
+from airflow_provider_datalore.api.response_errors import read_json, unexpected
 from airflow_provider_datalore.api.waiting import CLOCK, Clock
 from airflow_provider_datalore.api.watching import (
     Execution,
     ExecutionsSeen,
     FolderSeen,
+    LookResult,
     ReportsSeen,
-    Seen,
     SourcesSeen,
     server_time,
 )
 from airflow_provider_datalore.api.workspace_api import Entry, Report, Workspace
 from airflow_provider_datalore.exceptions import DataloreApiError, DataloreUnauthorizedError
 
-MAX_FOLDERS = 1000
+MAX_SEARCHED_FOLDERS = 1000
 """Maximum number of folders that are searched for a notebook."""
 SEARCH_INTERVAL = 300.0
 """Seconds between two searches for a notebook that no workspace contains."""
@@ -41,7 +42,7 @@ MAX_SETTLE_LOOKS = 15
 log = logging.getLogger(__name__)
 
 
-class Source(Protocol):
+class WatchedSource(Protocol):
     """Something that watchers look at."""
 
     def add(self, notebook: NotebookId, file: str) -> None:
@@ -50,7 +51,7 @@ class Source(Protocol):
     def discard(self, notebook: NotebookId, file: str) -> None:
         """A watcher does not look at it any more."""
 
-    def look(self) -> Flow[Seen]:
+    def look(self) -> Flow[LookResult]:
         """Look once.
 
         :raises DataloreError: if Datalore gives no usable response, or refuses.
@@ -179,7 +180,7 @@ class ReportsSource(_Watched):
         queue: list[Entry | None] = [None]
         known: set[str] = set()
         wanted = {str(notebook): notebook for notebook in left}
-        while queue and left and len(known) < MAX_FOLDERS:
+        while queue and left and len(known) < MAX_SEARCHED_FOLDERS:
             folder = queue.pop(0)
             for entry in (yield from _list(workspace, folder)):
                 if not entry.is_folder and (notebook := wanted.get(entry.id)) in left:
@@ -225,7 +226,7 @@ class FolderSource(_Watched):
 
     def __init__(self, notebook: NotebookId, directory: str) -> None:
         super().__init__()
-        self._call = replace(notebook_api.list_files(notebook, directory), is_poll=True)
+        self._call = replace(file_api.list_files(notebook, directory), is_poll=True)
         self._last: FolderSeen | None = None
 
     def look(self) -> Flow[FolderSeen]:
@@ -242,7 +243,7 @@ class FolderSource(_Watched):
 
     def _list(self) -> Flow[FolderSeen]:
         response = yield from notebook_api.request(self._call)
-        files = notebook_api.read_files(self._call, response)
+        files = file_api.read_files(self._call, response)
         return FolderSeen(
             {file.name: (file.last_modified, file.file_size) for file in files if file.type == "FILE"},
             server_time(response),

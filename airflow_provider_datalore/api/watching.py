@@ -14,13 +14,13 @@ from typing import Any, Protocol, TypeAlias
 from airflow_provider_datalore.api.calls import Response
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.notebook_models import Cell
-from airflow_provider_datalore.api.snapshots import fingerprint
+from airflow_provider_datalore.api.snapshots import NEVER_EXECUTED, fingerprint
 
 MAX_KNOWN_TIMES = 10
 """The latest modification times of a report that are stored, so that an old response sends no event again."""
 MAX_KNOWN_REPORTS = 50
 
-State: TypeAlias = dict[str, Any]
+WatcherState: TypeAlias = dict[str, Any]
 """What a watcher knows about its notebook, as JSON."""
 
 
@@ -36,10 +36,12 @@ class Change:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Seen(Protocol):
+class LookResult(Protocol):
     """What one look saw."""
 
-    def compare(self, known: State | None, notebook: NotebookId, file: str) -> tuple[State | None, list[Change]]:
+    def compare(
+        self, known: WatcherState | None, notebook: NotebookId, file: str
+    ) -> tuple[WatcherState | None, list[Change]]:
         """What has changed.
 
         :param known: the state to compare with; None for the first look, in which nothing has changed.
@@ -61,7 +63,9 @@ class ReportsSeen:
     reports: Mapping[NotebookId, Mapping[str, int | None]]
     now: datetime = field(compare=False)
 
-    def compare(self, known: State | None, notebook: NotebookId, file: str) -> tuple[State | None, list[Change]]:
+    def compare(
+        self, known: WatcherState | None, notebook: NotebookId, file: str
+    ) -> tuple[WatcherState | None, list[Change]]:
         """A change is a new report, or a modification time that a report did not have before."""
         if notebook not in self.reports:
             return known, []
@@ -88,7 +92,9 @@ class FolderSeen:
     files: Mapping[str, tuple[float | None, int | None]]
     now: datetime = field(compare=False)
 
-    def compare(self, known: State | None, notebook: NotebookId, file: str) -> tuple[State | None, list[Change]]:
+    def compare(
+        self, known: WatcherState | None, notebook: NotebookId, file: str
+    ) -> tuple[WatcherState | None, list[Change]]:
         """A change is a new file, or another modification time or size; not that the file was deleted."""
         found = self.files.get(file.rpartition("/")[2])
         if found is None:
@@ -110,7 +116,9 @@ class SourcesSeen:
     digest: str
     now: datetime = field(compare=False)
 
-    def compare(self, known: State | None, notebook: NotebookId, file: str) -> tuple[State | None, list[Change]]:
+    def compare(
+        self, known: WatcherState | None, notebook: NotebookId, file: str
+    ) -> tuple[WatcherState | None, list[Change]]:
         """A change is any other sequence of cells."""
         state = {"sources": self.digest}
         return state, [] if known is None or known == state else [Change(_iso(self.now))]
@@ -146,7 +154,7 @@ class Execution:
         mark = fingerprint(cell)
         status = "failed" if cell.has_failed else "ended" if cell.has_ended else "active" if cell.is_active else ""
         ended_at = cell.timing.ended_at(now.timestamp()) if cell.timing is not None else None
-        return cls(cell.cell_id, cell.runs, None if mark == (None, None, None) else f"{mark}", status, ended_at)
+        return cls(cell.cell_id, cell.runs, None if mark == NEVER_EXECUTED else f"{mark}", status, ended_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +169,9 @@ class ExecutionsSeen:
     is_busy: bool
     now: datetime = field(compare=False)
 
-    def compare(self, known: State | None, notebook: NotebookId, file: str) -> tuple[State | None, list[Change]]:
+    def compare(
+        self, known: WatcherState | None, notebook: NotebookId, file: str
+    ) -> tuple[WatcherState | None, list[Change]]:
         """A change is that nothing runs, and since the last change a cell has failed, or all cells with code have run.
 
         A user who executes single cells has not run the notebook, until the last of its cells was executed.

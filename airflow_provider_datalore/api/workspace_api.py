@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_datalore.api.calls import Call, Response, read_json, unexpected
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.api.response_errors import read_json, unexpected
 from airflow_provider_datalore.api.text import one_line, storable
 
 _ABSENT = "The server may have no Workspace API: Datalore Cloud and on-premises 2026.3 and later have it."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore.api.text import one_line, plain, storable
 from airflow_provider_datalore.catalog.code import CodeOfCell
-from airflow_provider_datalore.notebooks.reading import raw_cells, tags_of, text
+from airflow_provider_datalore.notebooks.reading import INJECTED_TAG, raw_cells, tags_of, text
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.notebook_models import Cell
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 MAX_DESCRIPTION_CHARS = 1000
 MAX_ITEMS = 10_000
 """Maximum number of items of a dropdown that are listed; with more of them, Datalore alone knows which it accepts."""
-INJECTED_TAG = "injected-parameters"
-"""The tag of the cell that papermill adds to a notebook that runs with parameters."""
 PARAMETERS_TAG = "parameters"
 SEVERAL = "SEVERAL"
 """The type of a variable that several different controls set."""

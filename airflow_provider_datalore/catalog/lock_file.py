@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
-VERSION = 1
+LOCK_FILE_VERSION = 1
 FILE_NAME = "datalore.lock"
 
 MAX_SEARCHES = 5
@@ -43,7 +43,7 @@ def to_text(notebooks: Mapping[str, Mapping[str, Any]]) -> str:
 
     :param notebooks: the facts about each notebook, by name.
     """
-    content = {"version": VERSION, "notebooks": {name: notebooks[name] for name in sorted(notebooks)}}
+    content = {"version": LOCK_FILE_VERSION, "notebooks": {name: notebooks[name] for name in sorted(notebooks)}}
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -276,10 +276,11 @@ def _mapping(path: Path, name: str, facts: object) -> dict[str, Any]:
 
 
 def _check_version(path: Path, version: object) -> None:
-    if version != VERSION:
+    if version != LOCK_FILE_VERSION:
         from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
         raise DataloreConfigurationError(
-            f"The catalog {path} has version {version!r}; this airflow-provider-datalore reads version {VERSION}. "
-            "Install the version that wrote the file, or delete it and write it again with `airflow datalore lock`."
+            f"The catalog {path} has version {version!r}; this airflow-provider-datalore reads version "
+            f"{LOCK_FILE_VERSION}. Install the version that wrote the file, or delete it and write it again with "
+            "`airflow datalore lock`."
         )

@@ -59,7 +59,7 @@ class DataloreAsyncHook(DataloreBaseHook):
         """Read the present state of a run; see :meth:`DataloreHook.get_run`."""
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
-            flow = waiting.read_run(status, run_id, seconds(max_outage), grace=seconds(grace))
+            flow = waiting.read_status(status, run_id, seconds(max_outage), grace=seconds(grace))
             return await self.run_flow(flow)
 
     async def wait_for_run(

@@ -137,7 +137,7 @@ class DataloreHook(ArtifactsHook):
         """
         with naming_connection(self.datalore_conn_id):
             status = run_api.StatusReader(run_id)
-        flow = waiting.read_run(status, run_id, seconds(max_outage), grace=seconds(grace), contacted=contacted)
+        flow = waiting.read_status(status, run_id, seconds(max_outage), grace=seconds(grace), contacted=contacted)
         return self.run_flow(flow)
 
     def wait_for_run(

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import defaults, settings
-from airflow_provider_datalore.api import looking, notebook_api, run_api, waiting
+from airflow_provider_datalore.api import looking, notebook_api, report_api, run_api, waiting
 from airflow_provider_datalore.api.controls import settings_for
 from airflow_provider_datalore.api.following import FollowedRun
 from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
@@ -178,7 +178,7 @@ class DataloreNotebook:
         :raises DataloreBadRequestError: if there is no report to update, or no layout.
         """
         options = {"full_width": full_width, "can_download_and_edit_copy": can_download_and_edit_copy}
-        self.send(notebook_api.publish_report(self.id, report_type, mode, computation_mode=computation_mode, **options))
+        self.send(report_api.publish_report(self.id, report_type, mode, computation_mode=computation_mode, **options))
 
     def start(self, max_outage: float) -> None:
         """Start an interactive run; see :meth:`.DataloreHook.run_notebook_interactively`."""

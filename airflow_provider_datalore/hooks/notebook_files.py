@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore.api import notebook_api, waiting
+from airflow_provider_datalore.api import file_api, notebook_api, waiting
 from airflow_provider_datalore.api.calls import join
 from airflow_provider_datalore.api.filenames import safe_name
 from airflow_provider_datalore.defaults import NOTEBOOK_FILES
@@ -49,12 +49,12 @@ class NotebookFiles:
 
         :param directory: the folder; ``""`` for the root folder.
         """
-        call = notebook_api.list_files(self._notebook, directory.strip("/"))
-        return notebook_api.read_files(call, self._send(call))
+        call = file_api.list_files(self._notebook, directory.strip("/"))
+        return file_api.read_files(call, self._send(call))
 
     def exists(self, path: str) -> bool:
         """Whether a file exists."""
-        call = notebook_api.file_exists(self._notebook, full_path(path))
+        call = file_api.file_exists(self._notebook, full_path(path))
         return notebook_api.read_flag(call, self._send(call), "exists")
 
     def delete(self, path: str) -> None:
@@ -62,7 +62,7 @@ class NotebookFiles:
 
         :raises DataloreNotFoundError: if it does not exist.
         """
-        self._send(notebook_api.delete_file(self._notebook, full_path(path)))
+        self._send(file_api.delete_file(self._notebook, full_path(path)))
 
     def read(self, path: str, *, max_bytes: int = 64 * 1024 * 1024) -> bytes:
         """Read the content of a file into memory.
@@ -70,7 +70,7 @@ class NotebookFiles:
         :param max_bytes: maximum size of the file, in bytes.
         """
         receive = partial(join, max_bytes=max_bytes)
-        content: bytes = self._send(notebook_api.download_file(self._notebook, full_path(path), receive))
+        content: bytes = self._send(file_api.download_file(self._notebook, full_path(path), receive))
         return content
 
     def download(
@@ -96,7 +96,7 @@ class NotebookFiles:
         storage.check_max_bytes(max_bytes)
         target = storage.folder(destination) / safe_name(path if name is None else name)
         write = partial(storage.write, path=target, what=f"file {path!r:.200}", max_bytes=max_bytes)
-        size = self._send(notebook_api.download_file(self._notebook, full_path(path), write))
+        size = self._send(file_api.download_file(self._notebook, full_path(path), write))
         self._hook.log.info("Wrote file %.200r to %s, %d bytes.", path, target, size)
         storage.register_lineage(target, self._hook)
         return target
@@ -127,7 +127,7 @@ class NotebookFiles:
             with storage.reading(origin) as pieces:
                 form = MultipartFile(file_name, size, pieces)
                 yield from notebook_api.request(
-                    notebook_api.upload_file(self._notebook, file_name, directory.strip("/"), form)
+                    file_api.upload_file(self._notebook, file_name, directory.strip("/"), form)
                 )
             return size
 

@@ -30,7 +30,7 @@ _MODULES_OF_FORMS = frozenset({"types", "typing", "typing_extensions"})
 """Where the classes are defined whose objects are forms such as ``list[str]``, ``int | None`` or ``Any``."""
 
 
-def check_names(names: object) -> list[str]:
+def check_output_names(names: object) -> list[str]:
     """Check the names of outputs.
 
     :return: the names.
@@ -132,7 +132,7 @@ def read_outputs(run: Run, names: Sequence[str], download: Receive) -> dict[str,
 
     :param download: downloads the executed notebook.
     """
-    names = check_names(names)
+    names = check_output_names(names)
     shown = f"notebook {short_notebook(run.notebook_id)}" if run.notebook_id else f"run {short_id(run.run_id)}"
     failed = f"Outputs of {shown.removeprefix('notebook ')} cannot be read"
     which = f"The outputs {listed(names, limit=20)} of run {run.run_id} cannot be read"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.calls import Call, Response
     from airflow_provider_datalore.hooks.synchronous import SynchronousHook
 
-MAX_FOLDERS = 5000
+MAX_LISTED_FOLDERS = 5000
 """Maximum number of folders that are listed."""
 
 
@@ -67,7 +67,7 @@ class Workspaces:
         queue: deque[tuple[Workspace, Entry | None, tuple[str, ...]]] = deque(
             (workspace, None, ()) for workspace in self._workspaces()
         )
-        while queue and (missing is None or missing) and len(seen) < MAX_FOLDERS:
+        while queue and (missing is None or missing) and len(seen) < MAX_LISTED_FOLDERS:
             workspace, folder, names = queue.popleft()
             call = workspace_api.list_entries(workspace, folder)
             for entry in workspace_api.read_entries(call, self._send(call)):

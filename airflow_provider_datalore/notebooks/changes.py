@@ -12,7 +12,7 @@ from typing import Any
 from airflow_provider_datalore.api.text import one_line, plain
 from airflow_provider_datalore.notebooks.matching import comparable, matched, own_cells
 from airflow_provider_datalore.notebooks.reading import CodeCell
-from airflow_provider_datalore.notebooks.timing import seconds_of
+from airflow_provider_datalore.notebooks.timing import NOTABLE_RATIO, seconds_of
 from airflow_provider_datalore.wording import LINE_CHARS, cut
 
 _MAX_TEXT_LINES = 10
@@ -23,8 +23,6 @@ _MAX_LINE_CHARS = 160
 _MAX_VALUE_CHARS = 80
 _MAX_KEPT_LINES = 200
 """Maximum number of changed lines of a cell that are kept."""
-_SLOWER = 1.5
-"""Minimum ratio of durations that is mentioned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +134,7 @@ class Changes:
 
     def _slower(self) -> str:
         ratio = self.duration_ratio
-        if ratio is None or 1 / _SLOWER < ratio < _SLOWER:
+        if ratio is None or 1 / NOTABLE_RATIO < ratio < NOTABLE_RATIO:
             return ""
         return (
             f"it took {ratio:.1f} times as long until the failure"

@@ -23,9 +23,9 @@ from airflow_provider_datalore.notebooks.limited import limit_resources
 from airflow_provider_datalore.notebooks.page_parts import OFFLINE_TEMPLATE, STYLE, mark_failed_cell
 from airflow_provider_datalore.notebooks.self_contained import HEAD, contained
 
-EXTRA = "export"
+EXPORT_EXTRA = "export"
 """The extra of this package that installs nbconvert."""
-PROGRAM = ("-m", "airflow_provider_datalore.notebooks.export")
+EXPORT_PROGRAM = ("-m", "airflow_provider_datalore.notebooks.export")
 """Arguments of Python that run this program."""
 MAX_EXPORT_BYTES = 64 * 1024**2
 """Maximum size of an exported file."""

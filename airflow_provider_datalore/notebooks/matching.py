@@ -10,15 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from airflow_provider_datalore.notebooks.reading import CodeCell, code_cells
-
-INJECTED_TAG = "injected-parameters"
-"""The tag of the cell with which papermill sets parameters: its code does not belong to the notebook."""
+from airflow_provider_datalore.notebooks.reading import INJECTED_TAG, CodeCell, code_cells
 
 _MAX_PAIRS = 400
 """Maximum number of pairs of cells that are compared line by line, to find which cell was edited into which."""
 _MAX_SOURCE_CHARS = 100_000
-_SIMILAR = 0.4
+_MIN_SIMILARITY = 0.4
 """Minimum similarity of two cells of which one is the edited other."""
 
 
@@ -107,14 +104,14 @@ def _paired(
     for i in range(len(old), -1, -1):
         for j in range(len(new), -1, -1):
             options = [best.get((i + 1, j), 0.0), best.get((i, j + 1), 0.0)]
-            if likeness.get((i, j), 0.0) >= _SIMILAR:
+            if likeness.get((i, j), 0.0) >= _MIN_SIMILARITY:
                 options.append(likeness[i, j] + best.get((i + 1, j + 1), 0.0))
             best[i, j] = max(options)
     pairs_found: list[tuple[int | None, int | None]] = []
     i = j = 0
     while i < len(old) or j < len(new):
         alike = likeness.get((i, j), 0.0)
-        if alike >= _SIMILAR and best[i, j] == alike + best.get((i + 1, j + 1), 0.0):
+        if alike >= _MIN_SIMILARITY and best[i, j] == alike + best.get((i + 1, j + 1), 0.0):
             pairs_found.append((old[i], new[j]))
             i, j = i + 1, j + 1
         elif i < len(old) and best[i, j] == best.get((i + 1, j), 0.0):

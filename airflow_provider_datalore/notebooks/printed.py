@@ -15,10 +15,10 @@ from airflow_provider_datalore.notebooks.terminal import displayed
 
 MAX_LINES_PER_MINUTE = 60
 MAX_CHARS_PER_MINUTE = 8_000
-MAX_LINES = 1_000
+MAX_PRINTED_LINES = 1_000
 """Maximum number of lines that are logged of one run, by one worker or triggerer."""
-MAX_CHARS = 100_000
-MAX_LINE_CHARS = 500
+MAX_PRINTED_CHARS = 100_000
+MAX_PRINTED_LINE_CHARS = 500
 MAX_READ_CHARS = 100_000
 """Maximum number of characters of the output of one cell that are looked at."""
 REPEAT_INTERVAL = 10.0
@@ -125,7 +125,7 @@ class PrintedLog:
 
     def _log(self, head: str, lines: list[str]) -> None:
         shown = self._budget.take(
-            [f"{line[:MAX_LINE_CHARS]}…" if len(line) > MAX_LINE_CHARS else line for line in lines]
+            [f"{line[:MAX_PRINTED_LINE_CHARS]}…" if len(line) > MAX_PRINTED_LINE_CHARS else line for line in lines]
         )
         if shown:
             log.info("%s\n%s", head, "\n".join(f"    {line}" for line in shown))
@@ -162,7 +162,7 @@ class _Budget:
         kept.reverse()
         if self._is_used_up:
             return []
-        if self._total_lines >= MAX_LINES or self._total_chars + MAX_LINE_CHARS >= MAX_CHARS:
+        if self._total_lines >= MAX_PRINTED_LINES or self._total_chars + MAX_PRINTED_LINE_CHARS >= MAX_PRINTED_CHARS:
             self._is_used_up = True
             return [*kept, "(No more output of this run is logged: see the notebook.)"]
         if self._left_out and kept:
@@ -172,5 +172,5 @@ class _Budget:
 
     def _has_room(self, chars: int) -> bool:
         is_over_minute = self._lines >= MAX_LINES_PER_MINUTE or self._chars + chars > MAX_CHARS_PER_MINUTE
-        is_over_total = self._total_lines >= MAX_LINES or self._total_chars + chars > MAX_CHARS
+        is_over_total = self._total_lines >= MAX_PRINTED_LINES or self._total_chars + chars > MAX_PRINTED_CHARS
         return not is_over_minute and not is_over_total

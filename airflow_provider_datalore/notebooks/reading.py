@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_datalore.api.text import one_line, plain
-from airflow_provider_datalore.notebooks.terminal import MAX_CHARS, displayed
+from airflow_provider_datalore.notebooks.terminal import MAX_TERMINAL_CHARS, displayed
 
 MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
 """Maximum size of a file that is read. In memory it takes about five times as much, 25 times if it is hostile."""
+
+INJECTED_TAG = "injected-parameters"
+"""The tag of the cell with which papermill sets parameters: its code does not belong to the notebook."""
 
 _USUAL_LANGUAGE = "python"
 _SHORT_NAMES = {"text": "text/plain", "html": "text/html", "png": "image/png", "svg": "image/svg+xml"}
@@ -143,7 +146,7 @@ def as_displayed(value: str) -> str:
     Codes stay in what is far too long to be used.
     """
     shown = displayed(value)
-    return plain(shown) if len(shown) <= MAX_CHARS else shown
+    return plain(shown) if len(shown) <= MAX_TERMINAL_CHARS else shown
 
 
 def _language(notebook: Mapping[str, Any]) -> str:

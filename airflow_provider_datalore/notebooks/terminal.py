@@ -14,7 +14,7 @@ SCREEN_ROWS = 200
 """How many of the last rows a program can reach; a high terminal."""
 MAX_COLUMN = 4096
 """How far to the right a program can move without printing."""
-MAX_CHARS = 1024 * 1024
+MAX_TERMINAL_CHARS = 1024 * 1024
 """If a text is longer, only carriage returns are interpreted, and other control characters stay."""
 
 _CODE = r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[PX^_][^\x1b]*\x1b\\|\x1b[ -/]+[0-~]?|\x1b[0-~]?"
@@ -37,11 +37,11 @@ def displayed(text: str) -> str:
     """
     if not _CONTROL.search(text):
         return text
-    if len(text) > MAX_CHARS:
+    if len(text) > MAX_TERMINAL_CHARS:
         text = "\n".join(map(_last_state, text.split("\n")))
-    if len(text) > MAX_CHARS:
+    if len(text) > MAX_TERMINAL_CHARS:
         return text
-    screen = _Screen(fill=len(text) + MAX_CHARS)
+    screen = _Screen(fill=len(text) + MAX_TERMINAL_CHARS)
     for token in _TOKEN.finditer(text):
         if (part := token["text"]) is not None:
             screen.write(part)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from airflow_provider_datalore.notebooks.noise import Token, tokens, without_noise
 
-MAX_LINES = 1500
+MAX_COMPARED_LINES = 1500
 """Maximum number of lines of a text that are compared."""
-MAX_LINE_CHARS = 2000
+MAX_SHOWN_LINE_CHARS = 2000
 """Maximum number of characters of a line that are shown."""
 _MAX_TOKENS = 400
 """Maximum number of tokens of a line that are compared with those of another."""
@@ -21,7 +21,7 @@ _CONTEXT = 3
 """Number of unchanged lines that are shown before and after others."""
 
 
-class State(enum.StrEnum):
+class DiffState(enum.StrEnum):
     """How two things differ."""
 
     SAME = "same"
@@ -37,14 +37,14 @@ class Piece:
     """A part of a line; ``state`` is the same, noise or changed."""
 
     text: str
-    state: State = State.SAME
+    state: DiffState = DiffState.SAME
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """A line of both texts; None where a text does not have it."""
 
-    state: State
+    state: DiffState
     before: tuple[Piece, ...] | None
     now: tuple[Piece, ...] | None
 
@@ -65,7 +65,7 @@ class TextDiff:
     :param left_out: the number of lines of the longer text that are not shown.
     """
 
-    state: State
+    state: DiffState
     blocks: tuple[Block, ...]
     left_out: int = 0
 
@@ -76,46 +76,46 @@ def compare(before: str, now: str, *, knows_noise: bool = True) -> TextDiff:
     :param knows_noise: whether to look for noise; in code, each difference means something.
     """
     old, new = before.splitlines(), now.splitlines()
-    left_out = max(0, max(len(old), len(new)) - MAX_LINES)
-    rows = list(_rows(old[:MAX_LINES], new[:MAX_LINES], knows_noise=knows_noise))
+    left_out = max(0, max(len(old), len(new)) - MAX_COMPARED_LINES)
+    rows = list(_rows(old[:MAX_COMPARED_LINES], new[:MAX_COMPARED_LINES], knows_noise=knows_noise))
     return TextDiff(_state(rows, before, now, knows_noise=knows_noise), tuple(_blocks(rows)), left_out)
 
 
-def one_sided(text: str, state: State) -> TextDiff:
+def one_sided(text: str, state: DiffState) -> TextDiff:
     """A text that only one side has: ``added`` or ``removed``."""
     lines = text.splitlines()
-    shown = [(Piece(line[:MAX_LINE_CHARS]),) for line in lines[:MAX_LINES]]
-    rows = [Row(state, line, None) if state is State.REMOVED else Row(state, None, line) for line in shown]
-    return TextDiff(state, (Block(tuple(rows)),) if rows else (), max(0, len(lines) - MAX_LINES))
+    shown = [(Piece(line[:MAX_SHOWN_LINE_CHARS]),) for line in lines[:MAX_COMPARED_LINES]]
+    rows = [Row(state, line, None) if state is DiffState.REMOVED else Row(state, None, line) for line in shown]
+    return TextDiff(state, (Block(tuple(rows)),) if rows else (), max(0, len(lines) - MAX_COMPARED_LINES))
 
 
-def combined(states: Iterable[State]) -> State:
+def combined(states: Iterable[DiffState]) -> DiffState:
     """The state of a whole that has parts in these states."""
     found = set(states)
-    if found <= {State.SAME}:
-        return State.SAME
-    return State.NOISE if found <= {State.SAME, State.NOISE} else State.CHANGED
+    if found <= {DiffState.SAME}:
+        return DiffState.SAME
+    return DiffState.NOISE if found <= {DiffState.SAME, DiffState.NOISE} else DiffState.CHANGED
 
 
-def _state(rows: Sequence[Row], before: str, now: str, *, knows_noise: bool) -> State:
+def _state(rows: Sequence[Row], before: str, now: str, *, knows_noise: bool) -> DiffState:
     old, new = before.splitlines(), now.splitlines()
     if old == new:
-        return State.SAME
-    if combined(row.state for row in rows) is State.CHANGED:
-        return State.CHANGED
+        return DiffState.SAME
+    if combined(row.state for row in rows) is DiffState.CHANGED:
+        return DiffState.CHANGED
     # Lines that are not shown may differ as well.
     if (
         knows_noise
         and len(before) + len(now) <= _MAX_NOISY_CHARS
         and without_noise(before).splitlines() == without_noise(now).splitlines()
     ):
-        return State.NOISE
-    return State.CHANGED
+        return DiffState.NOISE
+    return DiffState.CHANGED
 
 
 def _rows(old: Sequence[str], new: Sequence[str], *, knows_noise: bool) -> Iterator[Row]:
     def key(line: str) -> str:
-        return without_noise(line[:MAX_LINE_CHARS]) if knows_noise else line
+        return without_noise(line[:MAX_SHOWN_LINE_CHARS]) if knows_noise else line
 
     matcher = difflib.SequenceMatcher(None, list(map(key, old)), list(map(key, new)), autojunk=True)
     for kind, old_start, old_end, new_start, new_end in matcher.get_opcodes():
@@ -124,33 +124,33 @@ def _rows(old: Sequence[str], new: Sequence[str], *, knows_noise: bool) -> Itera
         for left, right in zip(before[:both], now[:both], strict=True):
             yield _row(left, right, knows_noise=knows_noise, is_equal=kind == "equal")
         for line in before[both:]:
-            yield Row(State.REMOVED, (Piece(line[:MAX_LINE_CHARS]),), None)
+            yield Row(DiffState.REMOVED, (Piece(line[:MAX_SHOWN_LINE_CHARS]),), None)
         for line in now[both:]:
-            yield Row(State.ADDED, None, (Piece(line[:MAX_LINE_CHARS]),))
+            yield Row(DiffState.ADDED, None, (Piece(line[:MAX_SHOWN_LINE_CHARS]),))
 
 
 def _row(before: str, now: str, *, knows_noise: bool, is_equal: bool) -> Row:
     if before == now:
-        line = (Piece(before[:MAX_LINE_CHARS]),)
-        return Row(State.SAME, line, line)
-    left, right = _pieces(before[:MAX_LINE_CHARS], now[:MAX_LINE_CHARS], knows_noise=knows_noise)
-    return Row(State.NOISE if is_equal else State.CHANGED, left, right)
+        line = (Piece(before[:MAX_SHOWN_LINE_CHARS]),)
+        return Row(DiffState.SAME, line, line)
+    left, right = _pieces(before[:MAX_SHOWN_LINE_CHARS], now[:MAX_SHOWN_LINE_CHARS], knows_noise=knows_noise)
+    return Row(DiffState.NOISE if is_equal else DiffState.CHANGED, left, right)
 
 
 def _pieces(before: str, now: str, *, knows_noise: bool) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
     old, new = list(tokens(before)), list(tokens(now))
     if max(len(old), len(new)) > _MAX_TOKENS:
-        return (Piece(before, State.CHANGED),), (Piece(now, State.CHANGED),)
+        return (Piece(before, DiffState.CHANGED),), (Piece(now, DiffState.CHANGED),)
     left: list[Piece] = []
     right: list[Piece] = []
     matcher = difflib.SequenceMatcher(None, [_key(t, knows_noise) for t in old], [_key(t, knows_noise) for t in new])
     for kind, old_start, old_end, new_start, new_end in matcher.get_opcodes():
         if kind != "equal":
-            left += [Piece(token.text, State.CHANGED) for token in old[old_start:old_end]]
-            right += [Piece(token.text, State.CHANGED) for token in new[new_start:new_end]]
+            left += [Piece(token.text, DiffState.CHANGED) for token in old[old_start:old_end]]
+            right += [Piece(token.text, DiffState.CHANGED) for token in new[new_start:new_end]]
             continue
         for one, other in zip(old[old_start:old_end], new[new_start:new_end], strict=True):
-            state = State.SAME if one.text == other.text else State.NOISE
+            state = DiffState.SAME if one.text == other.text else DiffState.NOISE
             left.append(Piece(one.text, state))
             right.append(Piece(other.text, state))
     return _joined(left), _joined(right)
@@ -175,7 +175,7 @@ def _blocks(rows: Sequence[Row]) -> Iterator[Block]:
     """The rows, with unchanged ones folded that are not near others."""
     near = [False] * len(rows)
     for index, row in enumerate(rows):
-        if row.state is not State.SAME:
+        if row.state is not DiffState.SAME:
             for neighbour in range(max(0, index - _CONTEXT), min(len(rows), index + _CONTEXT + 1)):
                 near[neighbour] = True
     start = 0

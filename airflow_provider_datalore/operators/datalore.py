@@ -15,7 +15,7 @@ from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.lineage.mixin import LineageMixin
 from airflow_provider_datalore.links.datalore import DataloreExecutedNotebookLink, DataloreNotebookLink
 from airflow_provider_datalore.operators.dag_params import params_of_run
-from airflow_provider_datalore.tasks.catalog_task import CatalogTask
+from airflow_provider_datalore.tasks.catalog_task import CatalogTask, typed_parameters
 from airflow_provider_datalore.tasks.failing import fails_in_lines
 from airflow_provider_datalore.tasks.output_values import OutputValues
 from airflow_provider_datalore.tasks.retrying import use_retry_rules
@@ -174,7 +174,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         """
         # Airflow's execution_timeout counts from here.
         began = time.time()
-        from airflow_provider_datalore.tasks import outcome
+        from airflow_provider_datalore.tasks import run_options
         from airflow_provider_datalore.tasks.deferral import defer, log_deferral
         from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link, take_over_links
         from airflow_provider_datalore.tasks.run_store import RunStore
@@ -184,16 +184,16 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         hook = self.hook
         notebook = hook.parse_notebook_id(self.notebook_id)
         if not self.wait_for_completion:
-            outcome.check_nothing_awaited(self, notebook)
-        outcome.check(self)
-        outcome.check_writable(self)
+            run_options.check_nothing_awaited(self, notebook)
+        run_options.check_options(self)
+        run_options.check_destination(self)
         self.notebook_url = url = hook.notebook_url(notebook)
         push_link(context, xcom.NOTEBOOK_URL, url)
         store = RunStore(context, self.durable)
-        parameters = cache(lambda: self._typed(self.parameters_for(context)))
+        parameters = cache(lambda: typed_parameters(self.catalog_entry, self.parameters_for(context)))
         outage = policy.outage_before_start(time.time())
         earlier = store.find_run(
-            hook, notebook, self._requested_outputs, outage, lambda: self._fingerprint(parameters())
+            hook, notebook, self._requested_outputs, outage, lambda: self._request_digest(parameters())
         )
         if earlier is None:
             values = parameters()
@@ -206,7 +206,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         self.started_run_id = run_id
         if not self.wait_for_completion:
             store.forget()
-            outcome.describe_started(run_id, notebook, context, self, self.parameters or ())
+            from airflow_provider_datalore.tasks.outcome import describe_started
+
+            describe_started(run_id, notebook, context, self, self.parameters or ())
             return run_id
         self._is_stored = store.remembers
         if (run := self._wait_here(hook, run_id, policy, url)) is not None:
@@ -328,13 +330,13 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
                 direct_file_storage_write=self.direct_file_storage_write,
                 max_outage=policy.outage_before_start(time.time()),
             )
-        store.remember(notebook, run_id, self._fingerprint(parameters))
+        store.remember(notebook, run_id, self._request_digest(parameters))
         return run_id
 
-    def _fingerprint(self, parameters: Mapping[str, Any] | None) -> str:
-        from airflow_provider_datalore.tasks.run_store import fingerprint
+    def _request_digest(self, parameters: Mapping[str, Any] | None) -> str:
+        from airflow_provider_datalore.tasks.run_store import request_digest
 
-        return fingerprint(parameters, self.update_report, self.direct_file_storage_write)
+        return request_digest(parameters, self.update_report, self.direct_file_storage_write)
 
     def _wait_here(self, hook: DataloreHook, run_id: str, policy: WaitPolicy, url: str) -> Run | None:
         """Wait on the worker; if the task is deferrable, for ``defer_after`` seconds.

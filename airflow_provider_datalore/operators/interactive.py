@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
@@ -23,16 +22,12 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_datalore.api.interactive import InteractiveRun
-    from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
     from airflow_provider_datalore.api.waiting import WaitPolicy
     from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+    from airflow_provider_datalore.tasks.interactive_try import InteractiveTry
     from airflow_provider_datalore.tasks.next_step import Facts
-    from airflow_provider_datalore.tasks.run_store import RunStore
-
-WHEN_BUSY = ("wait", "fail")
 
 
 class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
@@ -88,8 +83,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
     operator_extra_links = (DataloreNotebookLink(),)
     ui_color = "#e4f6ee"
 
-    _waiting_for: tuple[DataloreNotebook, Snapshot] | None = None
-    _resumes_at = ""
+    _try: InteractiveTry | None = None
 
     def __init__(
         self,
@@ -157,35 +151,30 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         """
         # Airflow's execution_timeout counts from here.
         began = time.time()
-        from airflow_provider_datalore.tasks.interactive import run_of_earlier_try, start
-        from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link, take_over_links
+        from airflow_provider_datalore.tasks.interactive_options import check_options, wait_policy
+        from airflow_provider_datalore.tasks.pushing import push_link, take_over_links
 
         take_over_links(self)
-        policy = self._wait_policy(began)
-        self._check_options()
-        notebook = self._notebook()
-        push_link(context, xcom.NOTEBOOK_URL, notebook.url)
-        if not self.wait_for_completion:
-            self._check_code(notebook, context)
-            start(notebook, policy.outage_before_start(time.time()))
-            return None
-        keep = partial(self._keep_failure, notebook, context)
-        snapshot = run_of_earlier_try(notebook, self._store(context), self._fingerprint(), keep)
-        if snapshot is not None:
-            push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
-            return self._wait(snapshot, notebook, context, policy, from_earlier_try=True)
-        return self._run_when_idle(notebook, context, policy)
+        policy = wait_policy(self, began)
+        check_options(self)
+        this_try = self._this_try(context)
+        push_link(context, xcom.NOTEBOOK_URL, this_try.notebook.url)
+        if self.wait_for_completion:
+            return this_try.run(policy)
+        this_try.start(policy)
+        return None
 
     @fails_in_lines
     def execute_when_idle(
         self, context: Context, event: dict[str, Any] | None = None, deadline: float | None = None
     ) -> dict[str, Any]:
         """Resume when the trigger reports that nothing is running in the notebook."""
+        from airflow_provider_datalore.tasks.interactive_options import wait_policy_until
         from airflow_provider_datalore.triggers.event import read_idle
 
         read_idle(event)
-        policy = self._wait_policy_until(deadline)
-        return self._run_when_idle(self._notebook(contacted=True), context, policy, has_waited=True)
+        policy = wait_policy_until(self, deadline)
+        return self._this_try(context, contacted=True).run_when_idle(policy, has_waited=True)
 
     @fails_in_lines
     def execute_complete(
@@ -199,37 +188,32 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
 
         :return: the finished run as JSON.
         """
+        from airflow_provider_datalore.tasks.interactive_options import wait_policy_until
         from airflow_provider_datalore.tasks.own_xcoms import own_text
         from airflow_provider_datalore.triggers.event import read_interactive
 
-        return self._conclude(
-            lambda: read_interactive(event),
-            own_text(context, xcom.INTERACTIVE_RUN),
-            self._notebook(contacted=True),
-            context,
-            self._wait_policy_until(deadline),
-            from_earlier_try=from_earlier_try,
-        )
+        snapshot = own_text(context, xcom.INTERACTIVE_RUN)
+        this_try, policy = self._this_try(context, contacted=True), wait_policy_until(self, deadline)
+        return this_try.conclude(lambda: read_interactive(event), snapshot, policy, from_earlier_try=from_earlier_try)
 
     @fails_in_lines
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; if the trigger was lost, read the state of the notebook."""
         from airflow_provider_datalore.tasks.deferral import LOST_TRIGGER_METHOD, interactive_run_after_lost_trigger
         from airflow_provider_datalore.tasks.former_names import arguments_now, method_now
+        from airflow_provider_datalore.tasks.interactive_options import wait_policy
         from airflow_provider_datalore.tasks.own_xcoms import own_text
         from airflow_provider_datalore.tasks.pushing import take_over_links
 
         take_over_links(self)
         if next_method != LOST_TRIGGER_METHOD:
             return super().resume_execution(method_now(next_method), arguments_now(next_kwargs), context)
-        notebook = self._notebook(contacted=True)
+        this_try = self._this_try(context, contacted=True)
         snapshot = own_text(context, xcom.INTERACTIVE_RUN)
-        return self._conclude(
-            lambda: interactive_run_after_lost_trigger(next_kwargs, notebook, snapshot),
+        return this_try.conclude(
+            lambda: interactive_run_after_lost_trigger(next_kwargs, this_try.notebook, snapshot),
             snapshot,
-            notebook,
-            context,
-            self._wait_policy(time.time()),
+            wait_policy(self, time.time()),
         )
 
     def on_kill(self) -> None:
@@ -239,179 +223,35 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         """
         from airflow_provider_datalore.tasks.interactive import end_killed
 
-        if self._waiting_for is not None:
-            notebook, snapshot = self._waiting_for
+        if self._try is not None and (snapshot := self._try.waits_for) is not None:
+            notebook = self._try.notebook
             notebook.stop_cells()
             end_killed(notebook.separate(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
 
     def facts(self, context: Context) -> Facts:
         """What is known of the run, for the text of an error."""
+        from airflow_provider_datalore.tasks.interactive_try import interactive_run_store
         from airflow_provider_datalore.tasks.next_step import facts_of_runner
         from airflow_provider_datalore.tasks.own_xcoms import own_text
 
-        store = self._store(context)
+        store = interactive_run_store(context, durable=self.durable)
         started = own_text(context, xcom.INTERACTIVE_RUN)
         url = own_text(context, xcom.NOTEBOOK_URL)
         is_started = bool(started)
         facts = facts_of_runner(self, store, started or store.stored_run, url, is_started=is_started)
-        return replace(facts, resumes_at=self._resumes_at)
+        return replace(facts, resumes_at="" if self._try is None else self._try.resumes_at)
 
-    def _check_options(self) -> None:
-        """Check the options before the notebook runs.
+    def _this_try(self, context: Context, *, contacted: bool = False) -> InteractiveTry:
+        """The present try.
 
-        :raises DataloreConfigurationError: if a value is not allowed, or requires ``wait_for_completion``.
+        :param contacted: whether Datalore has given the task a usable response before.
         """
-        from airflow_provider_datalore.api.notebook_api import check_report_type
-        from airflow_provider_datalore.api.text import choices
-        from airflow_provider_datalore.api.waiting import check_seconds
-        from airflow_provider_datalore.exceptions import DataloreConfigurationError
-        from airflow_provider_datalore.tasks.retrying import check_names
+        from airflow_provider_datalore.tasks.interactive_try import InteractiveTry
 
-        check_names(self)
-        if self.when_busy not in WHEN_BUSY:
-            raise DataloreConfigurationError(
-                f"when_busy is {self.when_busy!r}; it must be {choices(WHEN_BUSY)}.", to_do="Correct when_busy."
-            )
-        check_seconds("start_timeout", self.start_timeout, minimum=1)
-        if self.update_report is not None:
-            check_report_type(self.update_report, "update_report")
-        if self.resume and not self.cell_by_cell:
-            raise DataloreConfigurationError(
-                "resume=True can only be used with cell_by_cell=True.\n"
-                "Without it, Datalore runs all cells, and none can be left out.",
-                to_do="Set cell_by_cell=True, or remove resume.",
-            )
-        needs_waiting = {
-            "parameters": self.parameters,
-            "update_report": self.update_report,
-            "stop_session_after": self.stop_session_after,
-            "artifacts_to": self.artifacts_to,
-            "export": self.export,
-            'when_busy="fail"': self.when_busy == "fail",
-        }
-        names = ", ".join(name for name, value in needs_waiting.items() if value)
-        if names and not self.wait_for_completion:
-            raise DataloreConfigurationError(
-                f"{names} can only be used with wait_for_completion=True.\n"
-                f"Without it, the task ends as soon as the run of notebook {self.notebook_id} has started.",
-                to_do="Set it, or remove these arguments.",
-            )
-        if self.artifacts_to is not None or self.export is not None:
-            from airflow_provider_datalore.tasks.outcome import check_files
-
-            check_files(self)
-
-    def _check_code(self, notebook: DataloreNotebook, context: Context) -> None:
-        """Compare the code with the locked code before the run, if requested."""
-        if self.catalog_entry is not None and self.when_edited != "ignore":
-            from airflow_provider_datalore.tasks.edited import check_before
-
-            check_before(self, notebook, context, also_after=False)
-
-    def _store(self, context: Context) -> RunStore:
-        from airflow_provider_datalore.tasks.run_store import RunStore
-
-        return RunStore(context, self.durable, "datalore_interactive_run")
-
-    def _fingerprint(self) -> str:
-        from airflow_provider_datalore.tasks.run_store import fingerprint
-
-        return fingerprint(self.parameters, self.update_report)
-
-    def _notebook(self, *, contacted: bool = False) -> DataloreNotebook:
         notebook = self.hook.notebook(self.notebook_id, max_outage=self.max_outage)
         notebook.contacted = contacted
-        return notebook
-
-    def _wait_policy(self, now: float) -> WaitPolicy:
-        from airflow_provider_datalore.tasks.deferral import earliest_deadline
-
-        return self._wait_policy_until(earliest_deadline(self.timeout, self.execution_timeout, now))
-
-    def _wait_policy_until(self, deadline: float | None) -> WaitPolicy:
-        from airflow_provider_datalore.api.waiting import WaitPolicy
-
-        # Each wait follows upon a request that succeeded: it starts when the notebook has been looked at.
-        return WaitPolicy(self.poll_interval, self.max_outage, deadline, since=time.time(), contacted=True)
-
-    def _run_when_idle(
-        self, notebook: DataloreNotebook, context: Context, policy: WaitPolicy, *, has_waited: bool = False
-    ) -> dict[str, Any]:
-        """Run the notebook when nothing else is running in it, and wait for it."""
-        from airflow_provider_datalore.exceptions import DataloreNotebookBusyError
-        from airflow_provider_datalore.hooks.live_output import secret_names
-        from airflow_provider_datalore.tasks.cell_by_cell import FailureStore, begin_when_idle
-        from airflow_provider_datalore.tasks.interactive import busy_error, start_when_idle
-        from airflow_provider_datalore.tasks.interactive_changes import keep_code
-        from airflow_provider_datalore.tasks.pushing import push_for_tab
-
-        def wait(state: NotebookState) -> None:
-            if self.when_busy == "fail" and state.kernel.is_busy:
-                raise busy_error(notebook)
-            if self.deferrable:
-                self._defer(notebook, "", policy, "execute_when_idle")
-            notebook.wait_until_idle(policy)
-
-        parameters = self._typed(self.parameters)
-        self._check_code(notebook, context)
-        if self.cell_by_cell:
-            snapshot = begin_when_idle(
-                notebook,
-                parameters,
-                policy,
-                wait,
-                FailureStore(context) if self.resume else None,
-                try_number=getattr(context["ti"], "try_number", None) or 1,
-                has_waited=has_waited,
-            )
-        else:
-            snapshot = start_when_idle(notebook, parameters, policy, wait, has_waited=has_waited)
-        snapshot = replace(snapshot, secret=secret_names(parameters))
-        self._store(context).remember(notebook.id, snapshot.to_text(), self._fingerprint())
-        push_for_tab(context, xcom.INTERACTIVE_RUN, snapshot.to_text())
-        keep_code(notebook, context)
-        try:
-            return self._wait(snapshot, notebook, context, self._wait_policy_until(policy.deadline), is_new=True)
-        except DataloreNotebookBusyError as error:
-            if self.when_busy == "fail":
-                raise
-            self.log.info("%s", error.summary)
-        self._store(context).forget()
-        return self._run_when_idle(notebook, context, policy)
-
-    def _wait(
-        self,
-        snapshot: Snapshot,
-        notebook: DataloreNotebook,
-        context: Context,
-        policy: WaitPolicy,
-        *,
-        from_earlier_try: bool = False,
-        is_new: bool = False,
-    ) -> dict[str, Any]:
-        from airflow_provider_datalore.api.interactive import InteractiveRun, is_over
-
-        options: dict[str, Any] = {"start_timeout": self.start_timeout, "log_output": self.log_output}
-        ended = None
-        if self.deferrable and snapshot.by_cell and is_new:
-            ended = notebook.start_cells(snapshot, **options)
-        if self.deferrable and ended is None and (snapshot.by_cell or not is_over(snapshot, notebook.look())):
-            text = snapshot.to_text()
-            self._defer(notebook, text, policy, "execute_complete", from_earlier_try=from_earlier_try)
-
-        def outcome() -> InteractiveRun:
-            if ended is not None:
-                return ended
-            self._waiting_for = notebook, snapshot
-            if snapshot.by_cell:
-                run = notebook.run_cells(snapshot, policy, is_new=is_new, **options)
-                self._waiting_for = None
-                return run
-            state = notebook.wait_for_run(snapshot, policy, **options)
-            self._waiting_for = None
-            return InteractiveRun.of(snapshot, state)
-
-        return self._conclude(outcome, snapshot.to_text(), notebook, context, policy, from_earlier_try=from_earlier_try)
+        self._try = InteractiveTry(self, notebook, context, self._defer)
+        return self._try
 
     def _defer(
         self, notebook: DataloreNotebook, snapshot: str, policy: WaitPolicy, method: str, **kwargs: Any
@@ -434,74 +274,3 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             stop_session_after=self.stop_session_after,
             log_output=self.log_output,
         )
-
-    def _conclude(
-        self,
-        outcome: Callable[[], InteractiveRun],
-        snapshot: str,
-        notebook: DataloreNotebook,
-        context: Context,
-        policy: WaitPolicy,
-        *,
-        from_earlier_try: bool = False,
-    ) -> dict[str, Any]:
-        """Deliver the outcome of the run, and stop the session if requested.
-
-        :param outcome: returns the outcome; raises if it cannot be determined.
-        :param from_earlier_try: whether an earlier try started the run.
-        """
-        from airflow_provider_datalore.api.snapshots import Snapshot
-        from airflow_provider_datalore.exceptions import (
-            DataloreInteractiveRunFailedError,
-            DataloreKernelLostError,
-            DataloreRunOverlapError,
-            DataloreWorksheetsNotRunError,
-        )
-        from airflow_provider_datalore.tasks.cell_by_cell import FailureStore
-        from airflow_provider_datalore.tasks.interactive import (
-            deliver_interactive,
-            session_stopped_after,
-            was_interrupted,
-        )
-        from airflow_provider_datalore.tasks.no_retry import no_retry_if_unknown
-
-        store = self._store(context)
-
-        def finished() -> InteractiveRun:
-            with no_retry_if_unknown():
-                run = outcome()
-            if not run.success:
-                self._keep_failure(notebook, context, Snapshot.from_text(snapshot), run)
-            return run
-
-        try:
-            with session_stopped_after(notebook, snapshot, self.stop_session_after, unless=lambda: self._resumes_at):
-                run = deliver_interactive(finished(), notebook, context, self)
-                if self.update_report is not None:
-                    notebook.publish_report(self.update_report)
-        except (
-            DataloreInteractiveRunFailedError,
-            DataloreKernelLostError,
-            DataloreRunOverlapError,
-            DataloreWorksheetsNotRunError,
-        ) as error:
-            store.forget()
-            if not (from_earlier_try and was_interrupted(error)):
-                raise
-        else:
-            store.forget()
-            if self.resume:
-                FailureStore(context).forget()
-            return run.to_json()
-        # The earlier try may have been killed only after this one had started.
-        self.log.info("The run was interrupted when the earlier try was killed; starting a new run.")
-        return self._run_when_idle(notebook, context, policy)
-
-    def _keep_failure(
-        self, notebook: DataloreNotebook, context: Context, snapshot: Snapshot, run: InteractiveRun
-    ) -> None:
-        """Remember at which cell a later try resumes, if requested."""
-        if self.resume and snapshot.by_cell:
-            from airflow_provider_datalore.tasks.cell_by_cell import FailureStore
-
-            self._resumes_at = FailureStore(context).keep(notebook, snapshot, run, self._typed(self.parameters))

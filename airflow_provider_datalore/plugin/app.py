@@ -20,8 +20,9 @@ from airflow_provider_datalore.plugin import compare_page, earlier_runs, noteboo
 from airflow_provider_datalore.plugin.earlier_runs import Choices
 from airflow_provider_datalore.plugin.limits import BusyError
 from airflow_provider_datalore.plugin.page_templates import templates
+from airflow_provider_datalore.plugin.rendered_notebooks import NotDisplayableError
 from airflow_provider_datalore.plugin.responses import FileDownload, NotebookPage
-from airflow_provider_datalore.plugin.runs import NotDisplayableError, TabClient
+from airflow_provider_datalore.plugin.runs import TabClient
 from airflow_provider_datalore.plugin.security_headers import NOTEBOOK_HEADERS, PAGE_HEADERS
 from airflow_provider_datalore.plugin.task_key import TaskKey
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
@@ -81,7 +82,7 @@ def other_task(key: OtherKey) -> NotebookTask:
     return found_task(key)
 
 
-FoundTask = Annotated[NotebookTask, Depends(found_task)]
+ShownTask = Annotated[NotebookTask, Depends(found_task)]
 OtherTask = Annotated[NotebookTask, Depends(other_task)]
 
 
@@ -95,7 +96,7 @@ async def add_security_headers(request: Request, call_next: Any) -> Response:
 
 
 @app.get(TASK_PATH, dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def show(task: FoundTask, key: Key, user: UserId, request: Request) -> HTMLResponse:
+def show(task: ShownTask, key: Key, user: UserId, request: Request) -> HTMLResponse:
     """The tab: the details of the run, and a frame for its notebook."""
     view = TabView.of(task, user)
     here = quote(request.path_params["map_index"])
@@ -106,7 +107,7 @@ def show(task: FoundTask, key: Key, user: UserId, request: Request) -> HTMLRespo
 
 
 @app.get(TASK_PATH + "/state", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def state(task: FoundTask, user: UserId) -> JSONResponse:
+def state(task: ShownTask, user: UserId) -> JSONResponse:
     """The state, which an open tab polls: it loads the page again when ``layout`` changes, and otherwise shows the
     progress of the run in place when ``version`` changes.
     """
@@ -121,7 +122,7 @@ def state(task: FoundTask, user: UserId) -> JSONResponse:
 
 @app.get(TASK_PATH + "/notebook", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
 def notebook(
-    task: FoundTask, user: UserId, request: Request, theme: Annotated[str, Query(pattern="^(light|dark)$")]
+    task: ShownTask, user: UserId, request: Request, theme: Annotated[str, Query(pattern="^(light|dark)$")]
 ) -> Response:
     """The executed notebook, a document without an origin; shown only in the tab's frame, never in its own window."""
     if request.headers.get("Sec-Fetch-Dest", "iframe") != "iframe":
@@ -134,7 +135,7 @@ def notebook(
 
 
 @app.get(TASK_PATH + "/artifacts/{number}/{name}", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def artifact(task: FoundTask, user: UserId, number: int, name: str) -> FileDownload:
+def artifact(task: ShownTask, user: UserId, number: int, name: str) -> FileDownload:
     """An artifact of the run as a download, never as a page."""
     try:
         datalore, run = _finished_run(task, user)
@@ -149,7 +150,7 @@ def artifact(task: FoundTask, user: UserId, number: int, name: str) -> FileDownl
 
 @app.get(TASK_PATH + "/compare", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
 def compare(
-    task: FoundTask, other: OtherTask, key: Key, other_key: OtherKey, user: UserId, request: Request
+    task: ShownTask, other: OtherTask, key: Key, other_key: OtherKey, user: UserId, request: Request
 ) -> HTMLResponse:
     """Two runs of the task beside each other: facts about them, and a frame for the comparison of their notebooks."""
     with create_session(scoped=False) as session:
@@ -173,7 +174,7 @@ def compare(
 
 @app.get(TASK_PATH + "/comparison", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
 def comparison(
-    task: FoundTask,
+    task: ShownTask,
     other: OtherTask,
     user: UserId,
     request: Request,
@@ -189,7 +190,7 @@ def comparison(
 
 
 @app.get(TASK_PATH + "/details", dependencies=[MAY_SEE_TASK, MAY_SEE_LOGS])
-def details(task: FoundTask, user: UserId) -> JSONResponse:
+def details(task: ShownTask, user: UserId) -> JSONResponse:
     """The address and the reports of the notebook, for the page of all notebooks."""
     return JSONResponse({"lines": list(notebook_details.lines(task, user))})
 

@@ -11,7 +11,9 @@ from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.text import one_line
 from airflow_provider_datalore.durations import in_words
 from airflow_provider_datalore.exceptions import DataloreError
-from airflow_provider_datalore.plugin.runs import NotDisplayableError, TabClient
+from airflow_provider_datalore.notebooks.timing import notable_ratio
+from airflow_provider_datalore.plugin.rendered_notebooks import NotDisplayableError
+from airflow_provider_datalore.plugin.runs import TabClient
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
 
 _MAX_ROWS = 100
@@ -108,7 +110,7 @@ def _difference(name: str, before: Any, now: Any) -> Difference:
 
 def _duration(name: str, before: float | None, now: float | None) -> Difference:
     old, new = ("unknown" if each is None else in_words(each) for each in (before, now))
-    return Difference(name, old, new, _is_slower(before, now))
+    return Difference(name, old, new, notable_ratio(before, now) is not None)
 
 
 def _text(value: Any) -> str:
@@ -126,10 +128,3 @@ def _seconds(task: NotebookTask) -> float | None:
     if task.start_date is None or task.end_date is None:
         return None
     return max(0.0, (task.end_date - task.start_date).total_seconds())
-
-
-def _is_slower(before: float | None, now: float | None) -> bool:
-    """Whether the two differ by more than half."""
-    if before is None or now is None:
-        return False
-    return max(before, now) > 1.5 * min(before, now) and max(before, now) >= 1

@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_datalore.notebooks import displayable, text_diff
-from airflow_provider_datalore.notebooks.matching import INJECTED_TAG, matched, own_cells
-from airflow_provider_datalore.notebooks.reading import as_displayed, code_cells
-from airflow_provider_datalore.notebooks.text_diff import State, TextDiff
-from airflow_provider_datalore.notebooks.timing import seconds_of
+from airflow_provider_datalore.notebooks.matching import matched, own_cells
+from airflow_provider_datalore.notebooks.reading import INJECTED_TAG, as_displayed, code_cells
+from airflow_provider_datalore.notebooks.text_diff import DiffState, TextDiff
+from airflow_provider_datalore.notebooks.timing import notable_ratio, seconds_of
 from airflow_provider_datalore.plugin.shown_outputs import OutputDiff, compare_outputs
 
-MAX_CELLS = 500
+MAX_CELL_PAIRS = 500
 """Maximum number of pairs of cells that are shown."""
-_SLOWER = 1.5
-_MIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class ShownCell:
     """A cell of one of the notebooks.
 
     :param number: its position, counted from 1.
@@ -48,41 +46,38 @@ class CellPair:
     :param outputs: its outputs, each with its counterpart.
     """
 
-    before: Cell | None
-    now: Cell | None
+    before: ShownCell | None
+    now: ShownCell | None
     source: TextDiff
     outputs: tuple[OutputDiff, ...] = ()
 
     @property
-    def cell(self) -> Cell:
+    def cell(self) -> ShownCell:
         """The later one, or the one that was removed."""
         found = self.now or self.before
         assert found is not None
         return found
 
     @property
-    def state(self) -> State:
+    def state(self) -> DiffState:
         """``added`` or ``removed``, or how the two cells differ."""
         if self.before is None:
-            return State.ADDED
+            return DiffState.ADDED
         if self.now is None:
-            return State.REMOVED
+            return DiffState.REMOVED
         return text_diff.combined([self.source.state, *(output.state for output in self.outputs)])
 
     @property
     def is_edited(self) -> bool:
         """Whether both have the cell, with another source; the cell that sets parameters is not the notebook's."""
         has_both = self.before is not None and self.now is not None
-        return has_both and self.source.state is State.CHANGED and not self.cell.sets_parameters
+        return has_both and self.source.state is DiffState.CHANGED and not self.cell.sets_parameters
 
     @property
     def slower(self) -> float | None:
         """How many times as long it took, if that is a lot; None otherwise."""
         before, now = (cell.seconds if cell else None for cell in (self.before, self.now))
-        if before is None or now is None or max(before, now) < _MIN_SECONDS:
-            return None
-        ratio = now / max(before, 0.01)
-        return ratio if not 1 / _SLOWER < ratio < _SLOWER else None
+        return notable_ratio(before, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +94,15 @@ class Comparison:
     @property
     def counts(self) -> dict[str, int]:
         """How many cells differ, and how."""
-        others = [pair for pair in self.cells if pair.state is State.CHANGED and not pair.is_edited]
+        others = [pair for pair in self.cells if pair.state is DiffState.CHANGED and not pair.is_edited]
         words = {
             "edited": sum(pair.is_edited for pair in self.cells),
-            "new": sum(pair.state is State.ADDED for pair in self.cells),
-            "removed": sum(pair.state is State.REMOVED for pair in self.cells),
+            "new": sum(pair.state is DiffState.ADDED for pair in self.cells),
+            "removed": sum(pair.state is DiffState.REMOVED for pair in self.cells),
             "with other parameters": sum(pair.cell.sets_parameters for pair in others),
             "with other outputs": sum(not pair.cell.sets_parameters for pair in others),
-            "with noise only": sum(pair.state is State.NOISE for pair in self.cells),
-            "unchanged": sum(pair.state is State.SAME for pair in self.cells),
+            "with noise only": sum(pair.state is DiffState.NOISE for pair in self.cells),
+            "unchanged": sum(pair.state is DiffState.SAME for pair in self.cells),
         }
         return {word: count for word, count in words.items() if count}
 
@@ -118,14 +113,14 @@ def compare(before: bytes, now: bytes) -> Comparison:
     :raises ValueError: if one of them is not a notebook; the message says why.
     """
     pairs = list(_pairs(_cells(before), _cells(now), before, now))
-    return Comparison(tuple(_compared(*pair) for pair in pairs[:MAX_CELLS]), len(pairs[MAX_CELLS:]))
+    return Comparison(tuple(_compared(*pair) for pair in pairs[:MAX_CELL_PAIRS]), len(pairs[MAX_CELL_PAIRS:]))
 
 
-def _cells(content: bytes) -> dict[int, Cell]:
+def _cells(content: bytes) -> dict[int, ShownCell]:
     shown = displayable.read(content)["cells"]
     took = {cell.number: seconds_of(cell) for cell in code_cells(content) if cell.execution_count is not None}
     return {
-        number: Cell(
+        number: ShownCell(
             number,
             cell["cell_type"],
             cell["source"],
@@ -138,8 +133,8 @@ def _cells(content: bytes) -> dict[int, Cell]:
 
 
 def _pairs(
-    old: Mapping[int, Cell], new: Mapping[int, Cell], before: bytes, now: bytes
-) -> Iterator[tuple[Cell | None, Cell | None]]:
+    old: Mapping[int, ShownCell], new: Mapping[int, ShownCell], before: bytes, now: bytes
+) -> Iterator[tuple[ShownCell | None, ShownCell | None]]:
     """Cells that belong together, in the order of the later notebook; a removed one follows the one before it."""
     earlier, later = own_cells(before), own_cells(now)
     numbers = [
@@ -160,10 +155,10 @@ def _pairs(
         yield (None if one is None else old[one]), (None if other is None else new[other])
 
 
-def _by_source(old: Sequence[Cell], new: Sequence[Cell]) -> list[tuple[int | None, int | None]]:
+def _by_source(old: Sequence[ShownCell], new: Sequence[ShownCell]) -> list[tuple[int | None, int | None]]:
     """Pairs of the other cells: text, empty cells, and the one that sets parameters."""
 
-    def key(cell: Cell) -> tuple[str, str]:
+    def key(cell: ShownCell) -> tuple[str, str]:
         return cell.kind, "" if cell.sets_parameters else cell.source
 
     matcher = difflib.SequenceMatcher(None, list(map(key, old)), list(map(key, new)), autojunk=False)
@@ -177,16 +172,16 @@ def _by_source(old: Sequence[Cell], new: Sequence[Cell]) -> list[tuple[int | Non
     return pairs
 
 
-def _compared(before: Cell | None, now: Cell | None) -> CellPair:
+def _compared(before: ShownCell | None, now: ShownCell | None) -> CellPair:
     if before is not None and now is not None:
         source = text_diff.compare(_code(before), _code(now), knows_noise=False)
     else:
-        state = State.ADDED if before is None else State.REMOVED
+        state = DiffState.ADDED if before is None else DiffState.REMOVED
         source = text_diff.one_sided(_code(now or before), state)
     outputs = compare_outputs(*(() if cell is None else cell.outputs for cell in (before, now)))
     return CellPair(before, now, source, tuple(outputs))
 
 
-def _code(cell: Cell | None) -> str:
+def _code(cell: ShownCell | None) -> str:
     lines = [] if cell is None else as_displayed(cell.source).splitlines()
     return "\n".join(line.rstrip() for line in lines).strip("\n")

@@ -15,10 +15,10 @@ from airflow_provider_datalore.plugin.cache import BoundedCache
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-_TTL = 24 * 3600.0
+_TASKS_TTL = 24 * 3600.0
 """Seconds for which the tasks of one version of a DAG are cached; another version has another id or hash."""
 _MAX_CACHED_TASKS = 50_000
-_CHUNK = 500
+_DAGS_PER_QUERY = 500
 _MARK = "datalore_conn_id"
 """Every task of this package has this field."""
 _PARAM = re.compile(r"\{\{\s*params(?:\.|\[['\"])(\w{1,100})(?:['\"]\])?\s*\}\}")
@@ -64,12 +64,12 @@ def find(dag_ids: Collection[str], session: Session) -> list[DeclaredTask]:
     latest = {row.id: (row.id, row.dag_hash) for row in _latest_versions(session) if row.dag_id in dag_ids}
     found = {row_id: _cache.get(key) for row_id, key in latest.items()}
     unknown = [row_id for row_id, tasks in found.items() if tasks is None]
-    for start in range(0, len(unknown), _CHUNK):
-        chunk = unknown[start : start + _CHUNK]
+    for start in range(0, len(unknown), _DAGS_PER_QUERY):
+        chunk = unknown[start : start + _DAGS_PER_QUERY]
         read = dict(_read(chunk, session))
         for row_id in chunk:
             found[row_id] = read.get(row_id, ())
-            _cache.put(latest[row_id], found[row_id] or (), _TTL)
+            _cache.put(latest[row_id], found[row_id] or (), _TASKS_TTL)
     return [task for tasks in found.values() for task in tasks or ()]
 
 

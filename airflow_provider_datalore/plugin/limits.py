@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 from airflow_provider_datalore.exceptions import DataloreError
 
+MAX_QUEUED = 4
+"""Maximum number of waiting calls of each kind; all kinds together use at most half of Airflow's threads."""
+
 _TOTAL = object()
 """Counts all calls."""
 

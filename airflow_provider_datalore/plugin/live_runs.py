@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome
     from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 
-MAX_CELLS = 50
+MAX_CELLS_WITH_OUTPUT = 50
 """Maximum number of cells whose output is kept: the last ones."""
 MAX_OUTPUT_LINES = 200
 """Maximum number of lines that are kept of the output of a cell: the last ones."""
@@ -56,6 +56,6 @@ class LiveRun:
         if not shown or self._printed.get(cell.cell_id) == shown:
             return False
         self._printed[cell.cell_id] = shown
-        for oldest in list(self._printed)[:-MAX_CELLS]:
+        for oldest in list(self._printed)[:-MAX_CELLS_WITH_OUTPUT]:
             del self._printed[oldest]
         return True

@@ -13,9 +13,10 @@ from airflow_provider_datalore import defaults
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.plugin import declared_tasks, recent_runs
 from airflow_provider_datalore.plugin.declared_tasks import DeclaredTask
-from airflow_provider_datalore.plugin.recent_runs import RUNS, Instance
+from airflow_provider_datalore.plugin.recent_runs import MAX_RECENT_RUNS, Instance
+from airflow_provider_datalore.plugin.rendered_fields import is_masked, was_cut
 from airflow_provider_datalore.plugin.task_errors import TaskError
-from airflow_provider_datalore.tasks.history import History
+from airflow_provider_datalore.tasks.history import MAX_DURATIONS, History
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -28,8 +29,6 @@ MAX_NOTEBOOKS = 1000
 MAX_TASKS = 50
 """Maximum number of tasks that the page shows of one notebook."""
 _MAX_ID_CHARS = 200
-_USUAL_RUNS = 10
-_MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class Notebook:
     @property
     def _history(self) -> History:
         took = [run.seconds for run in self.runs if run.state == "success" and run.seconds is not None]
-        return History(tuple(took[-_USUAL_RUNS:]))
+        return History(tuple(took[-MAX_DURATIONS:]))
 
     @property
     def usual_duration(self) -> float | None:
@@ -91,7 +90,7 @@ class Notebook:
             return False
         last = next(index for index in range(len(self.runs) - 1, -1, -1) if self.runs[index].seconds is not None)
         earlier = [run.seconds for run in self.runs[:last] if run.state == "success" and run.seconds is not None]
-        return History(tuple(earlier[-_USUAL_RUNS:])).is_unusual(self.durations[-1])
+        return History(tuple(earlier[-MAX_DURATIONS:])).is_unusual(self.durations[-1])
 
 
 @dataclass(slots=True)
@@ -151,7 +150,7 @@ def _by_notebook(
 
 def _known(value: object) -> str:
     """A rendered field; empty if Airflow masked a part of it, or kept only its beginning."""
-    return value if isinstance(value, str) and _MASK not in value and not value.startswith("Truncated. ") else ""
+    return value if isinstance(value, str) and not is_masked(value) and not was_cut(value) else ""
 
 
 @lru_cache(maxsize=4096)
@@ -167,7 +166,7 @@ def _readable_id(notebook: str) -> str:
 
 
 def _last(runs: Sequence[Instance]) -> tuple[Instance, ...]:
-    return tuple(reversed(runs[:RUNS]))
+    return tuple(reversed(runs[:MAX_RECENT_RUNS]))
 
 
 def _with_errors(listed: Sequence[Notebook], with_logs: AbstractSet[str], session: Session) -> list[Notebook]:

@@ -18,6 +18,7 @@ from airflow_provider_datalore.plugin.page_templates import templates
 from airflow_provider_datalore.plugin.permissions import Permissions
 from airflow_provider_datalore.plugin.recent_runs import Instance
 from airflow_provider_datalore.plugin.sparkline import Sparkline
+from airflow_provider_datalore.plugin.task_errors import NO_ERROR_STORED
 from airflow_provider_datalore.plugin.task_key import TaskKey
 
 router = APIRouter()
@@ -25,7 +26,6 @@ router = APIRouter()
 _AIRFLOW = "../"
 """Airflow's own pages, seen from this one."""
 _SQUARES = {"success": "success", "failed": "failed"}
-_NO_ERROR = "The task failed. Its log has the reason."
 
 
 @router.get("/notebooks")
@@ -62,7 +62,7 @@ def _row(notebook: Notebook) -> Mapping[str, Any]:
         "failure": failure,
         "failure_href": "" if failure is None else _tab(failure.key),
         "error": notebook.error,
-        "reason": _NO_ERROR if notebook.error is None else notebook.error.summary,
+        "reason": NO_ERROR_STORED if notebook.error is None else notebook.error.summary,
         "details": "" if last is None else _details(last.key),
     }
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause, Select, Subquery
     from sqlalchemy.orm import Session
 
-RUNS = 20
+MAX_RECENT_RUNS = 20
 """Number of the last DAG runs of a task that are read."""
 MAX_MAPPED = 200
 """Number of the instances of a mapped task that are read of each DAG run."""
 _MAX_ROWS = 50_000
 _MAX_FIELDS_CHARS = 64 * 1024
 """Maximum size of the rendered fields of a task instance, as JSON."""
-_CHUNK = 400
+_ROWS_PER_TABLE = 400
 """Number of rows in a table of constants; SQLite allows 500."""
 _NEVER_RAN = ("removed", "skipped", "upstream_failed")
 
@@ -50,7 +50,7 @@ class Instance:
 
 
 def instances(tasks: Collection[tuple[str, str]], session: Session) -> list[Instance]:
-    """The instances of tasks in the last :data:`RUNS` runs of each DAG, the latest first.
+    """The instances of tasks in the last :data:`MAX_RECENT_RUNS` runs of each DAG, the latest first.
 
     :param tasks: the ids of DAGs and tasks.
     """
@@ -65,7 +65,7 @@ def instances(tasks: Collection[tuple[str, str]], session: Session) -> list[Inst
     runs: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for instance in latest:
         runs[instance.key.dag_id][instance.key.run_id] = None
-    kept = {(dag_id, run_id) for dag_id, ids in runs.items() for run_id in list(ids)[:RUNS]}
+    kept = {(dag_id, run_id) for dag_id, ids in runs.items() for run_id in list(ids)[:MAX_RECENT_RUNS]}
     return [each for each in latest if (each.key.dag_id, each.key.run_id) in kept and each.state not in _NEVER_RAN]
 
 
@@ -169,7 +169,7 @@ def _last_runs(*, is_dated: bool, of: ColumnElement[str]) -> FromClause:
         select(DagRun.run_id, DagRun.run_after)
         .where(DagRun.dag_id == of, has_date)
         .order_by(order)
-        .limit(RUNS)
+        .limit(MAX_RECENT_RUNS)
         .lateral()
     )
 
@@ -184,7 +184,9 @@ def _ranked_runs(dag_ids: Collection[str], *, is_dated: bool) -> Subquery:
     ranked = (
         select(DagRun.dag_id, DagRun.run_id, DagRun.run_after, rank).where(DagRun.dag_id.in_(dag_ids), has_date)
     ).subquery()
-    return select(ranked.c.dag_id, ranked.c.run_id, ranked.c.run_after).where(ranked.c.rank <= RUNS).subquery()
+    return (
+        select(ranked.c.dag_id, ranked.c.run_id, ranked.c.run_after).where(ranked.c.rank <= MAX_RECENT_RUNS).subquery()
+    )
 
 
 def _dated(*, is_dated: bool) -> tuple[ColumnElement[bool], ColumnElement[Any]]:
@@ -214,5 +216,5 @@ def _constants(names: Sequence[str], rows: Sequence[tuple[Any, ...]], session: S
 
 
 def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(rows), _CHUNK):
-        yield rows[start : start + _CHUNK]
+    for start in range(0, len(rows), _ROWS_PER_TABLE):
+        yield rows[start : start + _ROWS_PER_TABLE]

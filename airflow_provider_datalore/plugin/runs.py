@@ -1,16 +1,14 @@
-"""Requests the runs and notebooks that the tab shows from Datalore, with limits on time, size and concurrency."""
+"""Requests what the tab shows from Datalore: runs and notebooks, with limits on time, size and concurrency."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore import settings
 from airflow_provider_datalore.api import run_api
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
@@ -22,14 +20,13 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
-from airflow_provider_datalore.notebooks import limited
 from airflow_provider_datalore.notebooks.reading import MAX_NOTEBOOK_BYTES
 from airflow_provider_datalore.plugin.cache import BoundedCache
-from airflow_provider_datalore.plugin.limits import Bulkhead
+from airflow_provider_datalore.plugin.limits import MAX_QUEUED, Bulkhead
 from airflow_provider_datalore.plugin.live_runs import LiveRun
 from airflow_provider_datalore.plugin.packed_notebooks import packed
 from airflow_provider_datalore.plugin.published_reports import published_reports
-from airflow_provider_datalore.plugin.render import EXIT_PAGE_TOO_LARGE, HOW_TO_INSTALL
+from airflow_provider_datalore.plugin.rendered_notebooks import NotDisplayableError, comparison_page, notebook_page
 from airflow_provider_datalore.transport.connection import DataloreConnection, not_defined
 from airflow_provider_datalore.transport.drivers import run_flow
 from airflow_provider_datalore.transport.requests_client import RequestsClient, StreamedBody
@@ -41,22 +38,12 @@ DATALORE_TIMEOUT = 15.0
 """Time limit of a request to Datalore while a user waits, in seconds."""
 NOTEBOOK_READ_TIMEOUT = 60.0
 """Time limit for reading a notebook, in seconds."""
-RENDER_TIMEOUT = settings.RENDERING_TIMEOUT
-"""Time limit for rendering a notebook, in seconds."""
-MAX_CONCURRENT_RENDERINGS = 3
-"""Maximum number of concurrent renderings: two for each user and notebook. Each is a process of up to 2 GiB."""
-RENDER_PROGRAM = ("-m", "airflow_provider_datalore.plugin.render")
-"""Arguments of Python that run the renderer."""
-COMPARISON_PROGRAM = ("-m", "airflow_provider_datalore.plugin.render_comparison")
-"""Arguments of Python that run the renderer of comparisons."""
 MAX_CONCURRENT_REQUESTS = 4
 """Maximum number of concurrent requests to Datalore of one API server."""
 MAX_CONCURRENT_DOWNLOADS = 4
 """Maximum number of concurrent downloads; they have a separate limit, since slow clients make them slow."""
 QUEUE_TIMEOUT = 3.0
 """Seconds that a request or download waits for a slot, at most."""
-MAX_QUEUED = 4
-"""Maximum number of waiting calls of each kind; all kinds together use at most half of Airflow's threads."""
 RUNNING_RUN_TTL = 3.0
 """Seconds for which the state of a running run is cached, however many users view it."""
 UNREACHABLE_TTL = 15.0
@@ -64,7 +51,7 @@ UNREACHABLE_TTL = 15.0
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How much the clocks of Airflow and Datalore may differ."""
 FINISHED_RUN_TTL = 600.0
-"""Seconds for which a finished run and its page, or the reason why it has no page, are cached."""
+"""Seconds for which a finished run is cached."""
 
 _REMOVAL_HINT = "Datalore may remove the artifacts of old runs; artifacts_to=… on the task copies them to your storage."
 
@@ -72,15 +59,8 @@ _runs: BoundedCache[Run] = BoundedCache(1000)
 _live_runs: BoundedCache[LiveRun] = BoundedCache(200)
 _reports: BoundedCache[tuple[Report, ...]] = BoundedCache(1000)
 _unreachable: BoundedCache[str] = BoundedCache(1000)
-_pages: BoundedCache[bytes] = BoundedCache(64 * 1024 * 1024, len)
-_unrenderable: BoundedCache[str] = BoundedCache(1000)
 _request_limit = Bulkhead(MAX_CONCURRENT_REQUESTS, MAX_QUEUED, QUEUE_TIMEOUT)
 _download_limit = Bulkhead(MAX_CONCURRENT_DOWNLOADS, MAX_QUEUED, QUEUE_TIMEOUT)
-_rendering_limit = Bulkhead(MAX_CONCURRENT_RENDERINGS, MAX_QUEUED, DATALORE_TIMEOUT)
-
-
-class NotDisplayableError(DataloreError):
-    """The notebook cannot be rendered as a page; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +153,8 @@ class TabClient:
         :raises DataloreError: if Datalore does not return it.
         """
         notebook = _executed_notebook(run)
-        program = [*RENDER_PROGRAM, theme, *([] if run.succeeded else ["failed"])]
-        return self._page((run.run_id, notebook.path), run, theme, program, lambda: self._read(notebook))
+        key = (*self._key, run.run_id, notebook.path)
+        return notebook_page(key, theme, lambda: self._read(notebook), self._holders(run), has_failed=not run.succeeded)
 
     def comparison(self, before: Run, now: Run, theme: str, earlier: TabClient) -> bytes:
         """The comparison of the executed notebooks of two finished runs as an HTML page, compressed with gzip.
@@ -185,31 +165,8 @@ class TabClient:
         :raises DataloreError: if Datalore does not return one.
         """
         old, new = _executed_notebook(before), _executed_notebook(now)
-        key = ("comparison", earlier._key, before.run_id, old.path, now.run_id, new.path)
-        program = [*COMPARISON_PROGRAM, theme]
-        return self._page(key, now, theme, program, lambda: packed(earlier._read(old), self._read(new)))
-
-    def _page(
-        self, name: tuple[Hashable, ...], run: Run, theme: str, program: Sequence[str], read: Callable[[], bytes]
-    ) -> bytes:
-        key = (*self._key, *name)
-        page = _cached_page(key, theme)
-        if page is not None:
-            return page
-        # Without the theme: a notebook that is slow in one is slow in the other.
-        # All who wait for the same page share one rendering.
-        with _rendering_limit.slot(self._user, (*self._key, run.notebook_id or run.run_id), alone=key):
-            # The previous owner of the slot may have rendered the same page.
-            page = _cached_page(key, theme)
-            if page is not None:
-                return page
-            try:
-                page = _render(program, read())
-            except NotDisplayableError as error:
-                _unrenderable.put(key, str(error), FINISHED_RUN_TTL)
-                raise
-            _pages.put((key, theme), page, FINISHED_RUN_TTL)
-            return page
+        key = (*self._key, "comparison", earlier._key, before.run_id, old.path, now.run_id, new.path)
+        return comparison_page(key, theme, lambda: packed(earlier._read(old), self._read(new)), self._holders(now))
 
     @contextmanager
     def download(self, artifact: Artifact) -> Iterator[StreamedBody]:
@@ -250,6 +207,10 @@ class TabClient:
             raise
         _reports.put(key, tuple(reports), FINISHED_RUN_TTL)
         return reports
+
+    def _holders(self, run: Run) -> tuple[Hashable, ...]:
+        """Who gets only a part of the slots for rendering: a user, and a notebook."""
+        return self._user, (*self._key, run.notebook_id or run.run_id)
 
     def _request_run(self, run_id: str, key: Hashable) -> Run:
         recent_error = _unreachable.get(key)
@@ -308,33 +269,3 @@ def _executed_notebook(run: Run) -> Artifact:
     if run.executed_notebook is None:
         raise NotDisplayableError(f"Run {run.run_id} has no notebook among its artifacts. {_REMOVAL_HINT}")
     return run.executed_notebook
-
-
-def _cached_page(key: Hashable, theme: str) -> bytes | None:
-    """The page from the cache.
-
-    :raises NotDisplayableError: if an earlier attempt to render it failed.
-    """
-    problem = _unrenderable.get(key)
-    if problem is not None:
-        raise NotDisplayableError(problem)
-    return _pages.get((key, theme))
-
-
-def _render(program: Sequence[str], content: bytes) -> bytes:
-    """Run a program that renders a page, such as :mod:`.render`."""
-    try:
-        done = limited.run(program, content, RENDER_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        raise NotDisplayableError(
-            f"Rendering the notebook takes longer than {RENDER_TIMEOUT:.0f} s. Download it, or open it in Datalore."
-        ) from None
-    if done.returncode == EXIT_PAGE_TOO_LARGE:
-        raise NotDisplayableError("The rendered notebook is too large to be displayed here. Download it instead.")
-    if done.returncode != 0:
-        last = limited.last_line(done)
-        if "nbconvert" in last and "ModuleNotFoundError" in last:
-            raise NotDisplayableError(f"nbconvert is required to display notebooks. Run {HOW_TO_INSTALL}.")
-        reason = last[:300].rstrip(".")
-        raise NotDisplayableError(f"The file cannot be read as a notebook. {reason}. Download it to inspect it.")
-    return done.stdout

@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_datalore.notebooks import text_diff
 from airflow_provider_datalore.notebooks.noise import page_without_noise
 from airflow_provider_datalore.notebooks.reading import as_displayed, text
-from airflow_provider_datalore.notebooks.text_diff import State, TextDiff
+from airflow_provider_datalore.notebooks.text_diff import DiffState, TextDiff
 
 _RICH = ("text/html", "application/javascript")
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/svg+xml")
@@ -49,7 +49,7 @@ class OutputDiff:
     """
 
     label: str
-    state: State
+    state: DiffState
     text: TextDiff | None = None
     before: Display | None = None
     now: Display | None = None
@@ -69,13 +69,13 @@ def compare_outputs(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[s
 
 def _displayed(before: Display | None, now: Display | None) -> OutputDiff:
     if before is None or now is None:
-        state = State.ADDED if before is None else State.REMOVED
+        state = DiffState.ADDED if before is None else DiffState.REMOVED
     elif before == now:
-        state = State.SAME
+        state = DiffState.SAME
     else:
         is_short = max(len(each.html) + len(each.picture) for each in (before, now)) <= _MAX_NOISY_CHARS
         is_noise = is_short and _without_noise(before) == _without_noise(now)
-        state = State.NOISE if is_noise else State.CHANGED
+        state = DiffState.NOISE if is_noise else DiffState.CHANGED
     one, other = (each.text if each else "" for each in (before, now))
     label = "Figure" if any(each is not None and each.picture for each in (before, now)) else "Output"
     compared = None
@@ -89,7 +89,7 @@ def _displayed(before: Display | None, now: Display | None) -> OutputDiff:
 def _texts(before: str, now: str, *, has_before: bool, has_now: bool) -> TextDiff:
     if has_before and has_now:
         return text_diff.compare(before, now)
-    return text_diff.one_sided(now if has_now else before, State.ADDED if has_now else State.REMOVED)
+    return text_diff.one_sided(now if has_now else before, DiffState.ADDED if has_now else DiffState.REMOVED)
 
 
 def _printed(stream: str) -> Any:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH = 132
-HEIGHT = 30
+WIDTH_PX = 132
+HEIGHT_PX = 30
 _MARGIN = 4
 _MIN_BAND = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sparkline:
-    """A line, and the band of what is usual, in a box of :data:`WIDTH` by :data:`HEIGHT`.
+    """A line, and the band of what is usual, in a box of :data:`WIDTH_PX` by :data:`HEIGHT_PX`.
 
     :param points: the points of the line: from the left, and from the top.
     :param band: the upper edge and the height of the band; None if nothing is known to be usual.
@@ -31,9 +31,9 @@ class Sparkline:
         longest: float = max([*seconds, *(usual or ()), 1e-3])
 
         def from_top(value: float) -> float:
-            return round(_MARGIN + (HEIGHT - 2 * _MARGIN) * (1 - value / longest), 1)
+            return round(_MARGIN + (HEIGHT_PX - 2 * _MARGIN) * (1 - value / longest), 1)
 
-        step = (WIDTH - 2 * _MARGIN) / max(1, len(seconds) - 1)
+        step = (WIDTH_PX - 2 * _MARGIN) / max(1, len(seconds) - 1)
         points = tuple((round(_MARGIN + number * step, 1), from_top(value)) for number, value in enumerate(seconds))
         if usual is None:
             return cls(points)

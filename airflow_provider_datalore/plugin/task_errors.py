@@ -9,6 +9,9 @@ from typing import Any
 from airflow_provider_datalore.api.text import one_line, plain
 from airflow_provider_datalore.run_state import RunState
 
+NO_ERROR_STORED = "The task failed. Its log has the reason."
+"""What is shown of a task that failed without having stored its error."""
+
 _MAX_SUMMARY_CHARS = 300
 _MAX_TO_DO_CHARS = 1000
 

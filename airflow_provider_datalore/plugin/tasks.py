@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import defaults, xcom
 from airflow_provider_datalore.plugin import triggerers, xcoms
+from airflow_provider_datalore.plugin.rendered_fields import is_masked, was_cut
 from airflow_provider_datalore.plugin.task_errors import TaskError
 from airflow_provider_datalore.plugin.task_key import TaskKey
-from airflow_provider_datalore.tasks.history import FIELD, History
+from airflow_provider_datalore.tasks.history import HISTORY_FIELD, History
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _UNFINISHED_STATES = frozenset({None, "scheduled", "queued", "running", "deferred", "restarting", "up_for_reschedule"})
-_CUT = "Truncated. You can change this behaviour in [core]max_templated_field_length."
-_MASK = "***"
-"""What Airflow replaces secrets by, also in rendered fields."""
 _NOT_STARTED_STATES = frozenset({None, "scheduled", "queued"})
 _FAILED_STATES = frozenset({"failed", "up_for_retry"})
 _SHOWN_ERROR_STATES = _FAILED_STATES | {"skipped"}
@@ -128,17 +126,16 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     if instance is None:
         return None
     rendered = _rendered_fields(key, session) or {}
-    masked = {name for name in ("notebook_id", "run_id", "datalore_conn_id") if _MASK in str(rendered.get(name, ""))}
+    masked = {name for name in ("notebook_id", "run_id", "datalore_conn_id") if is_masked(rendered.get(name, ""))}
     known = {name: value for name, value in rendered.items() if name not in masked}
     fields = {**_declared_fields(instance, session), **known} if masked or not rendered else known
     pushed = xcoms.read(key, _XCOMS, session)
     # The parameters of a decorated function are known only after it was called.
     parameters = fields.get("parameters")
-    if not parameters or _was_cut(parameters):
+    if not parameters or was_cut(parameters):
         parameters = pushed.get(xcom.PARAMETERS) or parameters
     reported_run = pushed.get(xcom.RUN)
     notebook_id = _text(fields.get("notebook_id"))
-    was_cut = _was_cut(fields.get("parameters"))
     run_id, first_start = fields.get("run_id"), None
     if not run_id and notebook_id and (first_start := _first_start(instance, session)) is not None:
         run_id = pushed.get(xcom.RUN_ID)
@@ -153,7 +150,7 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
         notebook_id=notebook_id,
         is_masked=any(not _text(fields.get(name)) for name in masked),
         parameters=parameters if isinstance(parameters, Mapping) else {},
-        parameters_were_cut=was_cut and not isinstance(parameters, Mapping),
+        parameters_were_cut=was_cut(fields.get("parameters")) and not isinstance(parameters, Mapping),
         run_id=_text(run_id),
         team=_team(key.dag_id, session),
         reported_run=reported_run if isinstance(reported_run, Mapping) else None,
@@ -167,7 +164,7 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
 
 
 def _history(reported_run: object, of_interactive_runs: object) -> Mapping[str, Any] | None:
-    found = reported_run.get(FIELD) if isinstance(reported_run, Mapping) else None
+    found = reported_run.get(HISTORY_FIELD) if isinstance(reported_run, Mapping) else None
     found = found or of_interactive_runs
     return found if isinstance(found, Mapping) else None
 
@@ -191,7 +188,7 @@ def _first_start(instance: Any, session: Session) -> datetime | None:
 def _usual_duration(key: TaskKey, session: Session) -> float | None:
     """Seconds that a run of the task usually takes, as its last one has recorded it."""
     latest = xcoms.latest(key, xcom.RUN, session)
-    return History.read(latest.get(FIELD)).usual_duration if isinstance(latest, Mapping) else None
+    return History.read(latest.get(HISTORY_FIELD)).usual_duration if isinstance(latest, Mapping) else None
 
 
 def _rendered_fields(key: TaskKey, session: Session) -> Mapping[str, Any] | None:
@@ -258,14 +255,9 @@ def _team(dag_id: str, session: Session) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value and not _was_cut(value) else None
+    return value if isinstance(value, str) and value and not was_cut(value) else None
 
 
 def _json_text(value: object) -> str | None:
     """JSON that a task pushed as text, which may have been decoded already."""
     return json.dumps(value) if isinstance(value, dict) else _text(value)
-
-
-def _was_cut(value: object) -> bool:
-    """Whether Airflow kept only the beginning of a rendered field: it is then a text with this note before it."""
-    return isinstance(value, str) and value.startswith(_CUT)

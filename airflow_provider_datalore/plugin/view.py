@@ -19,6 +19,7 @@ from airflow_provider_datalore.plugin.interactive import KNOWN_STATES, Interacti
 from airflow_provider_datalore.plugin.progress import progress_of
 from airflow_provider_datalore.plugin.run_status import RunStatus
 from airflow_provider_datalore.plugin.runs import Links, TabClient
+from airflow_provider_datalore.plugin.task_errors import NO_ERROR_STORED
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
 from airflow_provider_datalore.run_state import RunState
 from airflow_provider_datalore.tasks.history import History
@@ -31,7 +32,6 @@ _NO_TRIGGERER = (
     "The task is deferred, and no triggerer is alive, so the task will not notice that the notebook has ended. Start a "
     "triggerer (airflow triggerer)."
 )
-_NO_ERROR_STORED = "The task failed. Its log has the reason."
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class TabView:
         if self.task.error is not None:
             return self.task.error.summary
         # The executed notebook, or the text in its place, says why a run failed.
-        return _NO_ERROR_STORED if self.task.has_failed and self.state not in ("failed", "none") else ""
+        return NO_ERROR_STORED if self.task.has_failed and self.state not in ("failed", "none") else ""
 
     @property
     def to_do(self) -> str:

@@ -120,12 +120,12 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         """
         from airflow_provider_datalore.api.conditions import RunEnded
         from airflow_provider_datalore.api.waiting import check_seconds
-        from airflow_provider_datalore.tasks.outcome import check
         from airflow_provider_datalore.tasks.pushing import take_over_links
+        from airflow_provider_datalore.tasks.run_options import check_options
 
         take_over_links(self)
         check_seconds("defer_after", self.defer_after, minimum=0)
-        check(self)
+        check_options(self)
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
@@ -273,7 +273,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
 
     def _wait_here_or_defer(self, url: str) -> Run:
         """Wait on the worker for ``defer_after`` seconds; if the run is still running then, let the triggerer wait."""
-        from airflow_provider_datalore.api.waiting import MIN_POLL_INTERVAL, WaitPolicy
+        from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
         from airflow_provider_datalore.tasks.deferral import (
             defer,
@@ -286,7 +286,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         now = time.time()
         deadline = earliest_deadline(self.timeout, self.execution_timeout, now)
         contacted = self._last_seen is not None
-        interval = max(MIN_POLL_INTERVAL, self.poke_interval)
+        interval = max(defaults.MIN_POLL_INTERVAL, self.poke_interval)
         policy = WaitPolicy(interval, self.max_outage, deadline, since=now, contacted=contacted)
         if self.defer_after:
             try:

@@ -74,7 +74,7 @@ def choose(run: Run, names: object = None) -> list[tuple[Artifact, str]]:
     return [(artifact, name) for artifact, name in named if any(fnmatchcase(artifact.name, glob) for glob in globs)]
 
 
-def keep(
+def keep_artifacts(
     run: Run,
     hook: DataloreHook,
     context: Context,

@@ -59,13 +59,15 @@ class CatalogTask:
             if is_written(self.datalore_conn_id):
                 self.notebook_id = self.catalog_entry.id_for(self.datalore_conn_id)
 
-    def _typed(self, parameters: Any) -> Any:
-        """The parameters of a run that is about to be started, in the types of the controls of the catalog.
 
-        :raises DataloreConfigurationError: if a parameter has no control, or its control does not accept the value.
-        """
-        if self.catalog_entry is None:
-            return parameters
-        from airflow_provider_datalore.catalog.contract import typed
+def typed_parameters(entry: CatalogEntry | None, parameters: Any) -> Any:
+    """The parameters of a run that is about to be started, in the types of the controls of the catalog.
 
-        return typed(self.catalog_entry, parameters)
+    :param entry: the notebook of the catalog that the task runs; None if it runs another one.
+    :raises DataloreConfigurationError: if a parameter has no control, or its control does not accept the value.
+    """
+    if entry is None:
+        return parameters
+    from airflow_provider_datalore.catalog.contract import typed
+
+    return typed(entry, parameters)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import metrics
 from airflow_provider_datalore.api.resuming import Left
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.tasks.kernel_check import is_left, next_number, remove
-from airflow_provider_datalore.tasks.run_store import RunStore, fingerprint
+from airflow_provider_datalore.tasks.run_store import RunStore, request_digest
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datalore.api.interactive import InteractiveRun
     from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
-    from airflow_provider_datalore.api.waiting import WaitPolicy
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
+    from airflow_provider_datalore.tasks.when_idle import WhenIdle
 
 HANDOVER_TIME = 20.0
 """Seconds within which a task that defers, or whose triggerer was replaced, starts its next cell."""
@@ -27,46 +27,27 @@ HANDOVER_TIME = 20.0
 log = logging.getLogger(__name__)
 
 
-def begin_when_idle(
-    notebook: DataloreNotebook,
-    parameters: Mapping[str, Any] | None,
-    policy: WaitPolicy,
-    wait: Callable[[NotebookState], object],
-    failures: FailureStore | None,
-    *,
-    try_number: int,
-    has_waited: bool = False,
-) -> Snapshot:
+def begin_when_idle(idle: WhenIdle, failures: FailureStore | None, *, try_number: int) -> Snapshot:
     """Prepare a run cell by cell when nothing else is running in the notebook. No cell is requested yet.
 
-    :param parameters: values for its controls; all are checked before the first is set.
-    :param policy: how long to wait for the cells that some notebooks run when a control is set.
-    :param wait: waits until the notebook is idle, or raises; is given the state of the notebook.
     :param failures: where earlier tries note the cell that failed; None to run from the start in any case.
     :param try_number: the try of the task.
-    :param has_waited: whether the task has already waited, so that it begins unless something is running.
     :return: the state of the notebook right before the run.
     """
     from airflow_provider_datalore.api.snapshots import Snapshot
-    from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
 
-    while True:
-        state = notebook.look()
-        settings = notebook.settings_for(parameters, state)
-        if not state.kernel.is_busy and (has_waited or notebook.is_idle(state, policy.poll_interval)):
-            if (seconds := _unfinished(state, time.time())) <= 0:
-                break
-            log.info("A run of notebook %s may be unfinished; waiting for it for up to %.0f s.", notebook.id, seconds)
-            time.sleep(min(seconds, policy.poll_interval))
-            continue
-        wait(state)
-        has_waited = True
+    notebook, parameters = idle.notebook, idle.parameters
+    state = idle.state()
+    while (seconds := _unfinished(state, time.time())) > 0:
+        log.info("A run of notebook %s may be unfinished; waiting for it for up to %.0f s.", notebook.id, seconds)
+        time.sleep(min(seconds, idle.policy.poll_interval))
+        state = idle.state()
+    settings = idle.settings
     if failures is not None and is_left(state):
         remove(notebook)
         state = notebook.look()
     metrics.count("runs.started", notebook.hook.datalore_conn_id, notebook.hook.operator)
-    if parameters:
-        log.info("Parameters: %s", shown_parameters(parameters))
+    idle.log_parameters()
     left = failures.find(notebook, state, parameters) if failures is not None else None
     number = next_number(notebook, state) if left is not None else None
     highest = max((cell.execution_count or 0 for cell in state.cells), default=0)
@@ -79,11 +60,11 @@ def begin_when_idle(
             )
         present = {cell.cell_id: cell.control for cell in state.cells}
         changed = {cell_id: control for cell_id, control in settings.items() if control != present.get(cell_id)}
-        state = notebook.set_controls(changed, policy) if changed else state
+        state = idle.set_controls(changed, state)
         return left.resumed(state, settings, highest=number, try_number=try_number, began=time.time())
     if left is not None:
         log_start_over("the kernel is another one, or cannot be recognized: it counts its executions from 1 again")
-    state = notebook.set_controls(settings, policy) if settings else state
+    state = idle.set_controls(settings, state)
     return Snapshot.take(notebook.id, state, settings).cell_by_cell(state, try_number=try_number, began=time.time())
 
 
@@ -142,7 +123,7 @@ class FailureStore(RunStore):
             self.forget()
             return ""
         left = Left.of(snapshot, run, state)
-        self.remember(notebook.id, left.to_text(), fingerprint(parameters))
+        self.remember(notebook.id, left.to_text(), request_digest(parameters))
         if not self.remembers or left.why_not(state):
             return ""
         return f"cell {len(left.executed) + 1} of {len(snapshot.required)}"
@@ -162,7 +143,7 @@ class FailureStore(RunStore):
             reason = "no cell that failed in an earlier try is remembered"
         elif stored.get("notebook_id") != str(notebook.id) or left.snapshot.notebook != notebook.id:
             reason = "the earlier try ran another notebook"
-        elif stored.get("requested") != fingerprint(parameters):
+        elif stored.get("requested") != request_digest(parameters):
             reason = "the parameters are others than those of the earlier try"
         else:
             reason = left.why_not(state)

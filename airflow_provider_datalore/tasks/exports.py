@@ -39,7 +39,7 @@ def check(export: object, artifacts_to: object) -> None:
         return
     from shutil import which
 
-    from airflow_provider_datalore.notebooks.export import EXTRA, NEEDS_BROWSER, NEEDS_PROGRAMS, formats
+    from airflow_provider_datalore.notebooks.export import EXPORT_EXTRA, NEEDS_BROWSER, NEEDS_PROGRAMS, formats
 
     if artifacts_to is None:
         raise DataloreConfigurationError(
@@ -51,7 +51,7 @@ def check(export: object, artifacts_to: object) -> None:
     if not known:
         raise DataloreConfigurationError(
             "export requires nbconvert, which is not installed on this worker.",
-            to_do=f"Run pip install 'airflow-provider-datalore[{EXTRA}]' on the workers.",
+            to_do=f"Run pip install 'airflow-provider-datalore[{EXPORT_EXTRA}]' on the workers.",
         )
     for form in wanted:
         if form in NEEDS_BROWSER:
@@ -159,10 +159,10 @@ def _export(
 ) -> str:
     from airflow_provider_datalore import storage
     from airflow_provider_datalore.notebooks import limited
-    from airflow_provider_datalore.notebooks.export import PROGRAM
+    from airflow_provider_datalore.notebooks.export import EXPORT_PROGRAM
 
     stem = distinct_names([name])[0].removesuffix(".ipynb")
-    arguments = [*PROGRAM, form, stem, *(["failed"] if failed else [])]
+    arguments = [*EXPORT_PROGRAM, form, stem, *(["failed"] if failed else [])]
     done = limited.run(arguments, content, max(0.1, deadline - time.monotonic()))
     if done.returncode != 0:
         raise RuntimeError(one_line(limited.last_line(done))[:300])

@@ -64,7 +64,8 @@ def _without_retry(task: object, error: BaseException) -> BaseException:
 
     Only where Airflow has no retry policies, and options ``retry_on`` or ``fail_on`` exclude a retry.
     """
-    from airflow_provider_datalore.tasks.retrying import RetryRules, has_policies, is_failure
+    from airflow_provider_datalore.tasks.retry_rules import RetryRules
+    from airflow_provider_datalore.tasks.retrying import has_policies, is_failure
 
     if has_policies() or not is_failure(error):
         return error

@@ -1,11 +1,11 @@
-"""Names that an earlier version of this package stored in deferred tasks, and what they are called now.
+"""Names that another version of this package stored in deferred tasks and triggers, and what they are called now.
 
-A task that is deferred during an upgrade resumes with what the earlier version stored.
+A task that is deferred during an upgrade resumes with what the other version stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 METHODS = {"execute_turn": "execute_when_idle"}
@@ -23,3 +23,12 @@ def method_now(name: str) -> str:
 def arguments_now(kwargs: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The arguments of such a method under their present names."""
     return None if kwargs is None else {ARGUMENTS.get(name, name): value for name, value in kwargs.items()}
+
+
+def log_ignored(arguments: Mapping[str, Any], warn: Callable[..., object]) -> None:
+    """Log the stored arguments of a trigger that this version does not know, if there are any.
+
+    :param warn: logs a warning in the log of the trigger.
+    """
+    if arguments:
+        warn("Arguments of another version of this package are ignored: %s", ", ".join(sorted(arguments)))

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_datalore.api.models import Run
 
-FIELD = "history"
+HISTORY_FIELD = "history"
 """The field of XCom ``run`` that holds it."""
 
-UNUSUAL = 3.0
+UNUSUAL_RATIO = 3.0
 """A run is unusually long if it takes more than this many times the usual time."""
 
-_MAX_DURATIONS = 10
+MAX_DURATIONS = 10
+"""Number of the last runs from which a usual time is derived, at most."""
 _MIN_DURATIONS = 3
 """Minimum number of runs from which a usual time is derived."""
 _MIN_DIFFERENCE_SECONDS = 1.0
@@ -73,7 +74,7 @@ class History:
     def is_unusual(self, seconds: float) -> bool:
         """Whether a run that takes so long takes far longer than usual."""
         usual = self.usual_duration
-        return usual is not None and seconds > UNUSUAL * usual and seconds - usual >= _MIN_DIFFERENCE_SECONDS
+        return usual is not None and seconds > UNUSUAL_RATIO * usual and seconds - usual >= _MIN_DIFFERENCE_SECONDS
 
     def after(self, run: Run, parameters: Mapping[str, Any] | None) -> History:
         """The history with this run, which has ended.
@@ -92,7 +93,7 @@ class History:
         :param took: how long it took, in seconds; None if unknown.
         """
         parameters = last.parameters
-        durations = self.durations if took is None else (*self.durations, round(took, 1))[-_MAX_DURATIONS:]
+        durations = self.durations if took is None else (*self.durations, round(took, 1))[-MAX_DURATIONS:]
         if parameters is not None and len(repr(parameters)) > _MAX_PARAMETERS_CHARS:
             parameters = None
         return History(durations, replace(last, parameters=parameters))
@@ -124,7 +125,7 @@ class History:
             return cls()
         durations, last = value.get("durations"), value.get("last_success")
         kept = [each for each in durations if _is_duration(each)] if isinstance(durations, list) else []
-        return cls(tuple(map(float, kept[-_MAX_DURATIONS:])), _last_success(last))
+        return cls(tuple(map(float, kept[-MAX_DURATIONS:])), _last_success(last))
 
 
 def earlier_runs(context: Context) -> History:
@@ -133,7 +134,7 @@ def earlier_runs(context: Context) -> History:
     To be read before the task pushes XCom ``run`` itself.
     """
     earlier = _earlier(context, xcom.RUN)
-    return History.read(earlier.get(FIELD)) if isinstance(earlier, Mapping) else History()
+    return History.read(earlier.get(HISTORY_FIELD)) if isinstance(earlier, Mapping) else History()
 
 
 def earlier_interactive_runs(context: Context) -> History:

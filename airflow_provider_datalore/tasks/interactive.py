@@ -24,19 +24,19 @@ from airflow_provider_datalore.tasks.history import (
     masked_parameters,
     report_unusual_duration,
 )
-from airflow_provider_datalore.tasks.outcome import FilesTask
 from airflow_provider_datalore.tasks.pushing import push_for_tab
+from airflow_provider_datalore.tasks.run_options import FilesTask
 from airflow_provider_datalore.wording import short_notebook
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datalore.api.interactive import InteractiveRun
-    from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
-    from airflow_provider_datalore.api.waiting import WaitPolicy
+    from airflow_provider_datalore.api.snapshots import Snapshot
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
     from airflow_provider_datalore.notebooks.failure import CellFailure
     from airflow_provider_datalore.tasks.run_store import RunStore
+    from airflow_provider_datalore.tasks.when_idle import WhenIdle
 
 
 class InteractiveTask(FilesTask, Protocol):
@@ -50,43 +50,28 @@ INTERRUPT_ERROR_NAME = "KeyboardInterrupt"
 log = logging.getLogger(__name__)
 
 
-def start_when_idle(
-    notebook: DataloreNotebook,
-    parameters: Mapping[str, Any] | None,
-    policy: WaitPolicy,
-    wait: Callable[[NotebookState], object],
-    *,
-    has_waited: bool = False,
-) -> Snapshot:
+def start_when_idle(idle: WhenIdle) -> Snapshot:
     """Start an interactive run when nothing else is running in the notebook.
 
-    :param parameters: values for its controls; all are checked before the first is set.
-    :param policy: how long to wait for the cells that some notebooks run when a control is set.
-    :param wait: waits until the notebook is idle, or raises; is given the state of the notebook.
-    :param has_waited: whether the task has already waited, so that it starts the run unless something is running.
     :return: the state of the notebook right before the run.
     """
     from airflow_provider_datalore.api.snapshots import Snapshot
-    from airflow_provider_datalore.hooks.shown_parameters import shown_parameters
 
+    notebook = idle.notebook
     while True:
-        state = notebook.look()
-        settings = notebook.settings_for(parameters, state)
-        if not state.kernel.is_busy and (has_waited or notebook.is_idle(state, policy.poll_interval)):
-            if parameters:
-                log.info("Parameters: %s", shown_parameters(parameters))
-            state = notebook.set_controls(settings, policy) if settings else state
-            snapshot = Snapshot.take(notebook.id, state, settings)
-            try:
-                start(notebook, policy.outage_before_start(time.time()))
-            except DataloreConflictError:
-                state = notebook.look()
-                if not state.kernel.is_busy:
-                    raise
-            else:
-                return snapshot
-        wait(state)
-        has_waited = True
+        state = idle.state()
+        idle.log_parameters()
+        state = idle.set_controls(idle.settings, state)
+        snapshot = Snapshot.take(notebook.id, state, idle.settings)
+        try:
+            start(notebook, idle.policy.outage_before_start(time.time()))
+        except DataloreConflictError:
+            state = notebook.look()
+            if not state.kernel.is_busy:
+                raise
+        else:
+            return snapshot
+        idle.wait_for_others(state)
 
 
 def start(notebook: DataloreNotebook, max_outage: float) -> None:
@@ -119,7 +104,7 @@ def run_of_earlier_try(
 ) -> Snapshot | None:
     """The snapshot for the run that an earlier try started, if that run is still running or succeeded.
 
-    :param requested: the fingerprint of the present arguments.
+    :param requested: the digest of the present arguments.
     :param keep: is given a run cell by cell in which a cell failed, after the task was killed.
     """
     from airflow_provider_datalore.api.interactive import ended_run, may_be_joined
@@ -200,9 +185,9 @@ def deliver_interactive(
     push_for_tab(context, xcom.HISTORY, history_after(run, earlier, context, values).to_json())
     report_unusual_duration("The interactive run", duration_of(run), earlier)
     if task.artifacts_to is not None:
-        from airflow_provider_datalore.tasks.interactive_artifacts import keep
+        from airflow_provider_datalore.tasks.interactive_artifacts import keep_notebook
 
-        keep(run, notebook, context, task.artifacts_to, task.export)
+        keep_notebook(run, notebook, context, task.artifacts_to, task.export)
     if run.success:
         log.info("The interactive run of notebook %s succeeded: %d cells.", run.notebook_id, len(run.cells))
         return run

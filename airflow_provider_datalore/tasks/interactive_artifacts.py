@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def keep(
+def keep_notebook(
     run: InteractiveRun,
     notebook: DataloreNotebook,
     context: Context,

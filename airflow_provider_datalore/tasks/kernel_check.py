@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.snapshots import NotebookState
     from airflow_provider_datalore.hooks.notebook import DataloreNotebook
 
-WAIT_MS = 10_000
+CHECK_WAIT_MS = 10_000
 """Milliseconds for which to wait for the end of the cell; nothing else is running."""
 
 _TEXT = "Airflow checks with this cell whether the kernel is the same, and deletes it"
@@ -34,7 +34,7 @@ def next_number(notebook: DataloreNotebook, state: NotebookState) -> int | None:
     :return: the number of the execution; None if that cannot be determined.
     """
     language = next((cell.language for cell in state.cells if cell.cell_type == "CODE"), "python")
-    call = notebook_api.create_cell(notebook.id, f"1  {_COMMENTS.get(language, '#')} {_TEXT}", wait_ms=WAIT_MS)
+    call = notebook_api.create_cell(notebook.id, f"1  {_COMMENTS.get(language, '#')} {_TEXT}", wait_ms=CHECK_WAIT_MS)
     number = None
     try:
         number = notebook_api.read_created(call, notebook.send(call)).execution_count

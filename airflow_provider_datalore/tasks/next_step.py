@@ -19,7 +19,8 @@ from airflow_provider_datalore.exceptions import (
     RunState,
 )
 from airflow_provider_datalore.tasks.limits import Limit, earliest_limit
-from airflow_provider_datalore.tasks.retrying import RetryRules, users_policy
+from airflow_provider_datalore.tasks.retry_rules import RetryRules
+from airflow_provider_datalore.tasks.retrying import users_policy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -6,53 +6,38 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import metrics, xcom
 from airflow_provider_datalore.exceptions import (
-    DataloreConfigurationError,
     DataloreError,
     DataloreRunFailedError,
     DataloreStorageError,
     RunState,
 )
 from airflow_provider_datalore.tasks.explaining import failure_lines, masked
-from airflow_provider_datalore.tasks.history import FIELD, earlier_runs, masked_parameters, report_unusual_duration
+from airflow_provider_datalore.tasks.history import (
+    HISTORY_FIELD,
+    earlier_runs,
+    masked_parameters,
+    report_unusual_duration,
+)
 from airflow_provider_datalore.tasks.pushing import push_for_tab, push_link
-from airflow_provider_datalore.tasks.retrying import check_names as check_names_of_errors
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datalore.api.models import Artifact, Run
     from airflow_provider_datalore.api.notebook_id import NotebookId
     from airflow_provider_datalore.hooks.datalore import DataloreHook
     from airflow_provider_datalore.notebooks.failure import CellFailure
     from airflow_provider_datalore.tasks.history import LastSuccess
+    from airflow_provider_datalore.tasks.run_options import RunTask
 
 EXPLAIN_TIMEOUT = 30.0
 """Seconds for reading the executed notebook of a failed run."""
 
 log = logging.getLogger(__name__)
-
-
-class FilesTask(Protocol):
-    """A task that saves files of a run."""
-
-    artifacts_to: str | ObjectStoragePath | None
-    export: Sequence[str] | None
-
-
-class RunTask(FilesTask, Protocol):
-    """A task that delivers a finished run, and the options for its artifacts, outputs and assets."""
-
-    outputs: Sequence[str] | None
-    output_types: Mapping[str, Any] | None
-    max_outage: float
-    datalore_conn_id: str
-
-    @property
-    def outlets(self) -> list[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,67 +55,6 @@ class Outcome:
     error: DataloreError | None = None
     failure: CellFailure | None = None
     notebook_url: str = ""
-
-
-def check(task: RunTask) -> None:
-    """Check the options for artifacts, outputs and retries before the notebook runs, not hours later.
-
-    :raises DataloreConfigurationError: if an option is not valid.
-    """
-    check_names_of_errors(task)
-    _check_folder(task)
-    if task.outputs is not None:
-        from airflow_provider_datalore.hooks.run_outputs import check_names, check_types
-
-        check_names(task.outputs)
-        check_types(task.output_types)
-
-
-def _check_folder(task: FilesTask) -> None:
-    if task.artifacts_to is not None:
-        from airflow_provider_datalore.storage import folder
-
-        folder(task.artifacts_to)
-    if task.export is not None:
-        from airflow_provider_datalore.tasks import exports
-
-        exports.check(task.export, task.artifacts_to)
-
-
-def check_files(task: FilesTask) -> None:
-    """Check the folder and the formats before the notebook runs, not hours later.
-
-    :raises DataloreConfigurationError: if one is not valid.
-    :raises DataloreStorageError: if the folder cannot be written to.
-    """
-    _check_folder(task)
-    check_writable(task)
-
-
-def check_writable(task: FilesTask) -> None:
-    """Check that artifacts can be saved, before the notebook runs, not hours later.
-
-    :raises DataloreConfigurationError: if the destination is malformed or relative, or its file system is not
-        installed.
-    :raises DataloreStorageError: if the destination cannot be written to.
-    """
-    if task.artifacts_to is not None:
-        from airflow_provider_datalore.storage import check_writable
-
-        check_writable(task.artifacts_to)
-
-
-def check_nothing_awaited(task: RunTask, notebook: NotebookId) -> None:
-    """Check that a task that does not wait for the run has no options that require a finished run.
-
-    :raises DataloreConfigurationError: if it has.
-    """
-    for name in ("artifacts_to", "export", "outputs"):
-        if getattr(task, name) is not None:
-            raise DataloreConfigurationError(
-                f"{name} is set for notebook {notebook}, but the task does not wait for the run.",
-                to_do=f"Remove wait_for_completion=False, or set {name} on the DataloreRunSensor that waits for it.",
-            )
 
 
 def deliver(
@@ -156,7 +80,7 @@ def deliver(
     metrics.run_ended(task.datalore_conn_id, type(task).__name__, success=run.succeeded, seconds=run.duration)
     values = masked_parameters(parameters)
     earlier = earlier_runs(context)
-    push_for_tab(context, xcom.RUN, {**run.to_json(), FIELD: earlier.after(run, values).to_json()})
+    push_for_tab(context, xcom.RUN, {**run.to_json(), HISTORY_FIELD: earlier.after(run, values).to_json()})
     report_unusual_duration(f"Run {run.run_id}", run.duration, earlier)
     if (notebook := run.executed_notebook) is not None:
         try:
@@ -275,9 +199,9 @@ def _keep_artifacts(run: Run, hook: DataloreHook, context: Context, task: RunTas
     """
     if task.artifacts_to is None:
         return []
-    from airflow_provider_datalore.tasks.artifacts import keep
+    from airflow_provider_datalore.tasks.artifacts import keep_artifacts
 
-    return keep(run, hook, context, task.artifacts_to, task.max_outage, task.export)
+    return keep_artifacts(run, hook, context, task.artifacts_to, task.max_outage, task.export)
 
 
 def _notebook_url(run: Run, hook: DataloreHook) -> str:

@@ -6,36 +6,16 @@ Source: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/task
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.definitions.retry_policy import RetryAction, RetryDecision, RetryPolicy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_datalore.tasks.retry_rules import RetryRules
+
 log = logging.getLogger(__name__)
-
-
-class Decision(Protocol):
-    """What the options say about a failure."""
-
-    @property
-    def is_retried(self) -> bool: ...
-
-    @property
-    def reason(self) -> str: ...
-
-
-class Rules(Protocol):
-    """The options of a task; see :class:`.RetryRules`."""
-
-    @property
-    def retry_on(self) -> tuple[str, ...] | None: ...
-
-    @property
-    def fail_on(self) -> tuple[str, ...]: ...
-
-    def decide(self, error: BaseException) -> Decision | None: ...
 
 
 class NotebookRetryPolicy(RetryPolicy):
@@ -45,7 +25,7 @@ class NotebookRetryPolicy(RetryPolicy):
     :param users: the user's own policy; None if there is none.
     """
 
-    def __init__(self, rules: Rules, users: RetryPolicy | None = None) -> None:
+    def __init__(self, rules: RetryRules, users: RetryPolicy | None = None) -> None:
         self.rules = rules
         self.users = users
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def fingerprint(*requested: object) -> str:
+def request_digest(*requested: object) -> str:
     """Identifies the arguments of a run; the values themselves, which may be secret, are not stored."""
     return hashlib.sha256(json.dumps(requested, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -103,7 +103,7 @@ class RunStore:
     def remember(self, notebook: NotebookId, run_id: str, requested: str) -> None:
         """Store the run, as soon as Datalore has returned its id.
 
-        :param requested: the :func:`fingerprint` of its arguments.
+        :param requested: the :func:`request_digest` of its arguments.
         """
         self._save(
             {
@@ -131,7 +131,7 @@ class RunStore:
 
         :param outputs: the requested outputs; a run is not returned if it is known to lack one of them.
         :param max_outage: seconds for which Datalore may be unreachable.
-        :param requested: returns the :func:`fingerprint` of the present arguments.
+        :param requested: returns the :func:`request_digest` of the present arguments.
         """
         run_id = self.recall(notebook, requested, outputs)
         if run_id is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 VARIABLES = "variables"
 """The value of option ``run_store`` that selects Airflow's Variables."""
 
-MAX_AGE = 30 * 24 * 3600.0
+MAX_ENTRY_AGE = 30 * 24 * 3600.0
 """Seconds after which an entry is removed although no task has used it up."""
 
 MAX_ENTRY_BYTES = 4 * 1024 * 1024
@@ -131,7 +131,7 @@ class FolderStore:
         return self._entries.value(content)
 
     def set(self, key: str, value: Any) -> None:
-        """Store a value, and remove the entries of other tasks that are older than :data:`MAX_AGE`."""
+        """Store a value, and remove the entries of other tasks that are older than :data:`MAX_ENTRY_AGE`."""
         from airflow_provider_datalore.storage import write
 
         path = self._path(key)
@@ -148,7 +148,7 @@ class FolderStore:
         return self._folder / f"{FILE_PREFIX}{self._entries.name(key)}.json"
 
     def _sweep(self) -> None:
-        oldest = self._entries.clock() - MAX_AGE
+        oldest = self._entries.clock() - MAX_ENTRY_AGE
         listed: Iterable[str] = self._fs.ls(self._folder.path, detail=False)
         entries = (name for name in listed if name.rpartition("/")[2].startswith(FILE_PREFIX))
         old = [name for name in entries if self._fs.modified(name).timestamp() < oldest]
@@ -177,7 +177,7 @@ class VariableStore:
         return None if text is None else self._entries.value(text.encode())
 
     def set(self, key: str, value: Any) -> None:
-        """Store a value, and remove the entries of other tasks that are older than :data:`MAX_AGE`."""
+        """Store a value, and remove the entries of other tasks that are older than :data:`MAX_ENTRY_AGE`."""
         name = self._entries.name(key)
         about = "A running Datalore notebook, for a retry of its task. Removed when the task has succeeded."
         Variable.set(VARIABLE_PREFIX + name, self._entries.entry(value), description=about)
@@ -198,7 +198,7 @@ class VariableStore:
         changed = {other: at for other, at in listed.items() if other != name}
         if stored_at is not None:
             changed[name] = stored_at
-        oldest = self._entries.clock() - MAX_AGE
+        oldest = self._entries.clock() - MAX_ENTRY_AGE
         for old in [other for other, at in changed.items() if at < oldest][:MAX_SWEPT_AT_ONCE]:
             Variable.delete(VARIABLE_PREFIX + old)
             del changed[old]

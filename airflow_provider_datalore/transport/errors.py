@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from airflow_provider_datalore.api import calls
-from airflow_provider_datalore.api.calls import PROXY_LOGIN, Call
+from airflow_provider_datalore.api import response_errors
+from airflow_provider_datalore.api.calls import Call
+from airflow_provider_datalore.api.response_errors import PROXY_LOGIN
 from airflow_provider_datalore.api.text import one_line
 from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
@@ -80,9 +81,9 @@ def untrusted(connection: DataloreConnection, call: Call, reason: str) -> Datalo
     )
 
 
-def speaks_tls(connection: DataloreConnection, call: Call) -> DataloreUnavailableError:
+def plain_http_to_tls(connection: DataloreConnection, call: Call) -> DataloreUnavailableError:
     """The error if plain HTTP was sent to a port that speaks TLS, so that the request was not read."""
-    return calls.speaks_tls(call, connection.route, connection.base_url, connection.url(call.path))
+    return response_errors.plain_http_to_tls(call, connection.route, connection.base_url, connection.url(call.path))
 
 
 def no_response(connection: DataloreConnection, call: Call, reason: str) -> DataloreUnavailableError:

@@ -6,7 +6,8 @@ import time
 from http import HTTPStatus
 
 from airflow_provider_datalore import metrics
-from airflow_provider_datalore.api.calls import TRANSIENT_STATUSES, Call
+from airflow_provider_datalore.api.calls import Call
+from airflow_provider_datalore.api.response_errors import TRANSIENT_STATUSES
 
 _KNOWN_STATUSES = frozenset(status.value for status in HTTPStatus)
 

@@ -17,7 +17,8 @@ from requests import exceptions as failures
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from airflow_provider_datalore.api.calls import BodyTooLongError, Call, Response, join, raise_for_status
+from airflow_provider_datalore.api.calls import BodyTooLongError, Call, Response, join
+from airflow_provider_datalore.api.response_errors import raise_for_status
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.transport.connection import DataloreConnection
 from airflow_provider_datalore.transport.errors import (
@@ -26,11 +27,11 @@ from airflow_provider_datalore.transport.errors import (
     lower_case_headers,
     never_connected,
     no_response,
+    plain_http_to_tls,
     response_too_long,
     too_slow,
     untrusted,
 )
-from airflow_provider_datalore.transport.errors import speaks_tls as plain_to_tls
 from airflow_provider_datalore.transport.read_ahead import ReadAhead
 from airflow_provider_datalore.transport.request_metrics import RequestMetrics
 from airflow_provider_datalore.transport.sent_tracking import TrackedSession
@@ -193,7 +194,7 @@ class RequestsClient:
             is_plain = connection.base_url.startswith("http:") and not connection.shown_proxy
             was_closed = has_left and isinstance(error, requests.ConnectionError)
             if is_plain and was_closed and speaks_tls(connection.base_url):
-                raise plain_to_tls(connection, call) from None
+                raise plain_http_to_tls(connection, call) from None
             raise self._translate(call, error, has_left=has_left) from None
 
     def _open_session(self) -> TrackedSession:

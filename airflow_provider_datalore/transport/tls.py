@@ -39,18 +39,19 @@ def tls_context(connection: DataloreConnection) -> ssl.SSLContext | None:
 
 
 def speaks_tls(base_url: str, timeout: float = 3.0) -> bool:
-    """Whether the port of a server completes a TLS handshake. Nothing is sent but the handshake.
+    """Whether the port of a server completes a TLS handshake, with any certificate. Nothing else is sent.
 
-    :param base_url: the address of the server, ``http://…``.
+    :param base_url: the address of the server, ``http://…`` or ``https://…``.
     :param timeout: seconds for the handshake.
     """
     parts = urlsplit(base_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
         with (
-            socket.create_connection((parts.hostname or "", parts.port or 80), timeout) as connection,
+            socket.create_connection((parts.hostname or "", port), timeout) as connection,
             context.wrap_socket(connection, server_hostname=parts.hostname),
         ):
             return True

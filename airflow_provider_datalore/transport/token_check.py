@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
 
-from airflow_provider_datalore.api import calls, run_api
+from airflow_provider_datalore.api import response_errors, run_api
 from airflow_provider_datalore.exceptions import (
     DataloreNotFoundError,
     DataloreUnauthorizedError,
@@ -15,8 +15,6 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.transport.requests_client import RequestsClient
 from airflow_provider_datalore.wording import cut
-
-_UNKNOWN_RUN_ID = "00000000-0000-0000-0000-000000000000"
 
 
 def check_token(client: RequestsClient) -> None:
@@ -28,17 +26,17 @@ def check_token(client: RequestsClient) -> None:
     workspaces = run_api.list_workspaces()
     response = client.send(workspaces)
     if response.status not in (403, 404):
-        if not isinstance(calls.read_json(workspaces, response), list):
-            calls.unexpected(workspaces, response, "is not a list of workspaces")
+        if not isinstance(response_errors.read_json(workspaces, response), list):
+            response_errors.unexpected(workspaces, response, "is not a list of workspaces")
         return
     # Older servers do not have this call, and some tokens are not allowed to use it. Get a run that does not exist:
     # Datalore returns 404 for a valid token, and 401 for a made-up one.
-    probe = run_api.get_run(_UNKNOWN_RUN_ID)
+    probe = run_api.get_run(run_api.UNKNOWN_RUN_ID)
     with suppress(DataloreNotFoundError):
-        calls.raise_for_status(probe, client.send(probe))
+        response_errors.raise_for_status(probe, client.send(probe))
     without_access = RequestsClient(replace(client.connection, token=str(uuid4())))
     try:
-        calls.raise_for_status(probe, without_access.send(probe))
+        response_errors.raise_for_status(probe, without_access.send(probe))
     except DataloreUnauthorizedError:
         return
     except DataloreNotFoundError:

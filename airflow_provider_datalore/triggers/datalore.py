@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_datalore import defaults
-from airflow_provider_datalore.durations import seconds
+from airflow_provider_datalore.triggers.wait import WaitTrigger
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.triggers.notebook import DataloreNotebookTrigger
@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Any:
     return DataloreNotebookTrigger
 
 
-class DataloreRunTrigger(BaseTrigger):
+class DataloreRunTrigger(WaitTrigger):
     """Waits until a run of a notebook has ended, and sends one event with its outcome.
 
     Arguments are checked only in :meth:`run`: Airflow does not report an error in a trigger's constructor.
@@ -59,18 +59,19 @@ class DataloreRunTrigger(BaseTrigger):
         **unknown: Any,
     ) -> None:
         super().__init__()
+        self._use_wait(
+            datalore_conn_id=datalore_conn_id,
+            poll_interval=poll_interval,
+            max_outage=max_outage,
+            deadline=deadline,
+            since=since,
+            not_before=not_before,
+            notebook_url=notebook_url,
+            unknown=unknown,
+            contacted=contacted,
+        )
         self.run_id = run_id
-        self.datalore_conn_id = datalore_conn_id
-        self.poll_interval = seconds(poll_interval)
-        self.max_outage = seconds(max_outage)
-        self.deadline = deadline
-        self.since = since
-        self.not_before = not_before
-        self.notebook_url = notebook_url
-        self.contacted = contacted
         self.is_stored = is_stored
-        if unknown:
-            self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, all of them JSON scalars, as Airflow stores them."""
@@ -93,16 +94,11 @@ class DataloreRunTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
         from airflow_provider_datalore import metrics
-        from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreError
-        from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
         from airflow_provider_datalore.triggers import event
 
         try:
-            policy = WaitPolicy(
-                self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, self.contacted
-            )
-            hook = DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT)
+            policy, hook = self._policy(), self._hook()
             with metrics.waiting(self.datalore_conn_id, type(self).__name__):
                 run = await hook.wait_with_policy(self.run_id, policy, where=self.notebook_url or "")
         except DataloreError as error:

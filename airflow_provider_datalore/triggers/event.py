@@ -14,7 +14,7 @@ from airflow_provider_datalore.exceptions import DataloreError, RunState
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.interactive import InteractiveRun
 
-VERSION = 1
+EVENT_VERSION = 1
 
 _IDLE_BEFORE = "free"
 """The key of an event for an idle notebook that an earlier version has sent; an upgrade may find one stored."""
@@ -28,17 +28,17 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 def finished(run: Run) -> dict[str, Any]:
     """The event for a run that has ended, successfully or not."""
-    return {"version": VERSION, "run": run.to_json()}
+    return {"version": EVENT_VERSION, "run": run.to_json()}
 
 
 def interactive_finished(run: InteractiveRun) -> dict[str, Any]:
     """The event for an interactive run that has ended, successfully or not."""
-    return {"version": VERSION, "interactive_run": run.to_json()}
+    return {"version": EVENT_VERSION, "interactive_run": run.to_json()}
 
 
 def idle() -> dict[str, Any]:
     """The event for a notebook in which nothing is running."""
-    return {"version": VERSION, "idle": True}
+    return {"version": EVENT_VERSION, "idle": True}
 
 
 def failed(error: DataloreError) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def failed(error: DataloreError) -> dict[str, Any]:
         for name, value in vars(error).items()
         if value is None or isinstance(value, (str, int, float, bool, Run))
     }
-    return {"version": VERSION, "error": type(error).__name__, "fields": storable(fields)}
+    return {"version": EVENT_VERSION, "error": type(error).__name__, "fields": storable(fields)}
 
 
 def read(event: object) -> Run:
@@ -82,7 +82,7 @@ def read_idle(event: object) -> None:
 
 
 def _read(event: object, key: str, model: type[_Model]) -> _Model:
-    if isinstance(event, dict) and event.get("version") == VERSION:
+    if isinstance(event, dict) and event.get("version") == EVENT_VERSION:
         if key in event:
             try:
                 return model.model_validate(event[key])

@@ -6,16 +6,19 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.durations import seconds
+from airflow_provider_datalore.triggers.wait import WaitTrigger
 
 if TYPE_CHECKING:
+    from airflow_provider_datalore.api.interactive import InteractiveRun
     from airflow_provider_datalore.api.waiting import WaitPolicy
+    from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
 
 
-class DataloreInteractiveRunTrigger(BaseTrigger):
+class DataloreInteractiveRunTrigger(WaitTrigger):
     """Waits until an interactive run has ended, or the notebook is idle, and sends one event.
 
     Arguments are checked only in :meth:`run`: Airflow does not report an error in a trigger's constructor.
@@ -54,21 +57,22 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
         **unknown: Any,
     ) -> None:
         super().__init__()
+        self._use_wait(
+            datalore_conn_id=datalore_conn_id,
+            poll_interval=poll_interval,
+            max_outage=max_outage,
+            deadline=deadline,
+            since=since,
+            not_before=not_before,
+            notebook_url=notebook_url,
+            unknown=unknown,
+        )
         self.notebook_id = notebook_id
         self.snapshot = snapshot
-        self.datalore_conn_id = datalore_conn_id
-        self.poll_interval = seconds(poll_interval)
-        self.max_outage = seconds(max_outage)
-        self.deadline = deadline
-        self.since = since
-        self.not_before = not_before
-        self.notebook_url = notebook_url
         self.start_timeout = seconds(start_timeout)
         self.interrupt_on_kill = interrupt_on_kill
         self.stop_session_after = stop_session_after
         self.log_output = log_output
-        if unknown:
-            self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, all of them JSON scalars, as Airflow stores them."""
@@ -94,19 +98,17 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and send the event; see :mod:`airflow_provider_datalore.triggers.event`."""
         from airflow_provider_datalore import metrics
-        from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreError
         from airflow_provider_datalore.triggers import event
 
         try:
-            policy = WaitPolicy(
-                self.poll_interval, self.max_outage, self.deadline, self.since, self.not_before, contacted=True
-            )
+            policy, hook = self._policy(), self._hook()
             with metrics.waiting(self.datalore_conn_id, type(self).__name__):
-                payload = await self._wait(policy)
+                run = await self._wait(hook, policy)
         except DataloreError as error:
-            payload = event.failed(error)
-        yield TriggerEvent(payload)
+            yield TriggerEvent(event.failed(error))
+        else:
+            yield TriggerEvent(event.idle() if run is None else event.interactive_finished(run))
 
     async def on_kill(self) -> None:
         """Interrupt the task's run when a user marks, clears or deletes the task (Airflow 3.3 and later).
@@ -134,28 +136,26 @@ class DataloreInteractiveRunTrigger(BaseTrigger):
                 "%s The error: %s", interactive_run_left_running(self.notebook_id, self.notebook_url), error
             )
 
-    async def _wait(self, policy: WaitPolicy) -> dict[str, Any]:
+    async def _wait(self, hook: DataloreAsyncHook, policy: WaitPolicy) -> InteractiveRun | None:
+        """Wait until the run has ended.
+
+        :return: the run; None if the notebook is idle, for which the trigger waited instead.
+        """
         from airflow_provider_datalore.api.interactive import InteractiveRun
         from airflow_provider_datalore.api.interactive_conditions import InteractiveRunEnded, NotebookIdle
         from airflow_provider_datalore.api.models import NotebookId
         from airflow_provider_datalore.api.snapshots import Snapshot
-        from airflow_provider_datalore.hooks.datalore import DataloreAsyncHook
-        from airflow_provider_datalore.triggers import event
 
-        hook = DataloreAsyncHook(self.datalore_conn_id, look_up_for=defaults.CONNECTION_LOOKUP_TIMEOUT)
         where = self.notebook_url or ""
         if not self.snapshot:
             notebook = NotebookId.parse(self.notebook_id)
             idle = NotebookIdle.for_turn(notebook, where, policy.poll_interval)
             await hook.notebook(notebook).wait(idle, policy)
-            return event.idle()
+            return None
         snapshot = Snapshot.from_text(self.snapshot)
+        watched = hook.notebook(snapshot.notebook)
         if snapshot.by_cell:
-            notebook_by_cell = hook.notebook(snapshot.notebook)
-            cells = await notebook_by_cell.run_cells(
-                snapshot, policy, self.start_timeout, where, log_output=self.log_output
-            )
-            return event.interactive_finished(cells)
+            return await watched.run_cells(snapshot, policy, self.start_timeout, where, log_output=self.log_output)
         run = InteractiveRunEnded(snapshot, self.start_timeout, where)
-        seen = await hook.notebook(snapshot.notebook).wait_for_run(snapshot, run, policy, log_output=self.log_output)
-        return event.interactive_finished(InteractiveRun.of(snapshot, seen))
+        seen = await watched.wait_for_run(snapshot, run, policy, log_output=self.log_output)
+        return InteractiveRun.of(snapshot, seen)

@@ -14,9 +14,9 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_datalore.tasks.state_stores import VARIABLES, configured_run_store
 
-PREFIX = "datalore_watcher_"
+MEMORY_PREFIX = "datalore_watcher_"
 """With which the keys of all stores begin."""
-MAX_BYTES = 4 * 1024 * 1024
+MAX_STORED_BYTES = 4 * 1024 * 1024
 MAX_RETRY_INTERVAL = 30.0
 
 Document = dict[str, Any]
@@ -40,7 +40,7 @@ def open_memory(asset_state_store: Any, identity: tuple[str, ...]) -> Memory:
     :param asset_state_store: the store that Airflow gives to the trigger; None on earlier versions.
     :param identity: what distinguishes the watcher from others of the same asset.
     """
-    key = PREFIX + hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    key = MEMORY_PREFIX + hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if asset_state_store is not None:
         return AssetMemory(asset_state_store, key)
     run_store = configured_run_store()
@@ -168,10 +168,10 @@ class StorageFile:
         path = storage.folder(self._folder) / f"{self._key}.json"
         try:
             with path.open("rb") as file:
-                content: bytes = file.read(MAX_BYTES + 1)
+                content: bytes = file.read(MAX_STORED_BYTES + 1)
         except FileNotFoundError:
             return None
-        return content.decode(errors="replace") if len(content) <= MAX_BYTES else None
+        return content.decode(errors="replace") if len(content) <= MAX_STORED_BYTES else None
 
     def write(self, text: str) -> None:
         """Replace its content; it appears only when it is complete."""

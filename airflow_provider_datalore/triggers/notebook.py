@@ -11,14 +11,16 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.defaults import MIN_POLL_INTERVAL
 from airflow_provider_datalore.durations import seconds
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
+from airflow_provider_datalore.tasks.former_names import log_ignored
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
     from airflow.triggers.shared_stream import SharedStreamProducer
 
-    from airflow_provider_datalore.api.watching import Seen
+    from airflow_provider_datalore.api.watching import LookResult
     from airflow_provider_datalore.catalog import CatalogEntry
     from airflow_provider_datalore.triggers.polling import Poller
     from airflow_provider_datalore.triggers.watcher import Watcher
@@ -31,8 +33,8 @@ else:
 OUTCOMES = {"succeeded": (True,), "failed": (False,), "any": (True, False)}
 STORING_TIME = 5.0
 """Seconds within which Airflow before 3.3, which does not confirm it, has stored an event."""
-MIN_POLL_INTERVAL = 1.0
 MAX_POLL_INTERVAL = 1e7
+"""Seconds between two looks, at most."""
 
 
 class InvalidTriggerError(DataloreConfigurationError, TypeError):
@@ -88,8 +90,7 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
         self.datalore_conn_id = datalore_conn_id
         self.poll_interval = seconds(poll_interval)
         self._check()
-        if unknown:
-            self.log.warning("Arguments of another version of this package are ignored: %s", ", ".join(sorted(unknown)))
+        log_ignored(unknown, self.log.warning)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, all of them JSON scalars, as Airflow stores them."""
@@ -111,10 +112,10 @@ class DataloreNotebookTrigger(BaseEventTrigger or BaseTrigger):  # type: ignore[
         from airflow_provider_datalore.triggers.polling import Poller
 
         poller, watcher = Poller.of(self.datalore_conn_id), self._watcher()
-        queue: asyncio.Queue[Seen] = asyncio.Queue()
+        queue: asyncio.Queue[LookResult] = asyncio.Queue()
         subject = watcher.watch.subject
 
-        def receive(key: Hashable, seen: Seen) -> None:
+        def receive(key: Hashable, seen: LookResult) -> None:
             if key == subject.key:
                 queue.put_nowait(seen)
 

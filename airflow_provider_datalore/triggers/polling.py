@@ -22,8 +22,8 @@ from airflow_provider_datalore.api.watched_sources import (
     ExecutionsSource,
     FolderSource,
     ReportsSource,
-    Source,
     SourcesSource,
+    WatchedSource,
 )
 from airflow_provider_datalore.exceptions import DataloreError, DataloreNoResponseError
 from airflow_provider_datalore.hooks.asynchronous import DataloreAsyncHook
@@ -32,7 +32,7 @@ from airflow_provider_datalore.transport.drivers import run_flow_async
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import NotebookId
-    from airflow_provider_datalore.api.watching import Seen
+    from airflow_provider_datalore.api.watching import LookResult
     from airflow_provider_datalore.transport.aiohttp_client import SharedClient
     from airflow_provider_datalore.transport.connection import DataloreConnection
 
@@ -41,8 +41,8 @@ REFUSED_INTERVAL = 60.0
 REPEAT_ERROR_AFTER = 20
 """Looks with the same error after which it is logged as an error again."""
 
-Key = tuple[Any, ...]
-Sink = Callable[[Key, "Seen"], None]
+SourceKey = tuple[Any, ...]
+Sink = Callable[[SourceKey, "LookResult"], None]
 """Receives what is seen, and what it is seen of."""
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Subject:
     file: str = ""
 
     @property
-    def key(self) -> Key:
+    def key(self) -> SourceKey:
         """The same for all subjects that one look sees."""
         if self.event == defaults.REPORT_PUBLISHED:
             return (self.event,)
@@ -71,7 +71,7 @@ class Subject:
     def _directory(self) -> str:
         return full_path(self.file).rpartition("/")[0]
 
-    def source(self) -> Source:
+    def source(self) -> WatchedSource:
         """The source that sees it."""
         if self.event == defaults.REPORT_PUBLISHED:
             return ReportsSource()
@@ -86,12 +86,12 @@ class Subject:
 class _Polled:
     """One source, and the watchers that look at it."""
 
-    key: Key
-    source: Source
+    key: SourceKey
+    source: WatchedSource
     intervals: list[float] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    latest: Seen | None = None
+    latest: LookResult | None = None
     is_wanted: bool = False
     error: str = ""
     failures: int = 0
@@ -106,7 +106,7 @@ class Poller:
     def __init__(self, conn_id: str) -> None:
         self.conn_id = conn_id
         self.connection: DataloreConnection | None = None
-        self._polled: dict[Key, _Polled] = {}
+        self._polled: dict[SourceKey, _Polled] = {}
         self._sinks: list[Sink] = []
 
     @classmethod

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
-from airflow_provider_datalore.triggers.polling import Key, Poller
+from airflow_provider_datalore.triggers.polling import Poller, SourceKey
 
 if TYPE_CHECKING:
-    from airflow_provider_datalore.api.watching import Seen
+    from airflow_provider_datalore.api.watching import LookResult
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Looks:
     :param when_stored: to be called once Airflow has stored the events that watchers sent for it.
     """
 
-    seen: dict[Key, Seen] = field(default_factory=dict)
+    seen: dict[SourceKey, LookResult] = field(default_factory=dict)
     when_stored: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
@@ -48,7 +48,7 @@ class WatcherStream(SharedStreamProducer):
         """What is seen, as soon as it differs from what was seen before."""
         looks, arrived = Looks(), asyncio.Event()
 
-        def receive(key: Key, seen: Seen) -> None:
+        def receive(key: SourceKey, seen: LookResult) -> None:
             looks.seen[key] = seen
             arrived.set()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from airflow_provider_datalore.api.watching import Change, Seen, State
+from airflow_provider_datalore.api.watching import Change, LookResult, WatcherState
 from airflow_provider_datalore.triggers.memory import Document, Memory, ProcessMemory, persistently
 from airflow_provider_datalore.triggers.polling import Subject
 
@@ -56,7 +56,7 @@ class Watcher:
     _document: Document | None = None
     _is_loaded: bool = False
 
-    async def changes(self, seen: Seen, url: str) -> list[dict[str, Any]]:
+    async def changes(self, seen: LookResult, url: str) -> list[dict[str, Any]]:
         """The payloads of the events to send now. Each call must be followed by :meth:`sent`.
 
         :param url: the address of the notebook.
@@ -84,11 +84,11 @@ class Watcher:
         if self._document is not None and self._document.get("sending"):
             await self._save({**self._document, "sending": []})
 
-    def _compare(self, seen: Seen) -> tuple[State | None, list[Change]]:
+    def _compare(self, seen: LookResult) -> tuple[WatcherState | None, list[Change]]:
         known = None if self._document is None else self._document["state"]
         return seen.compare(known, self.watch.subject.notebook, self.watch.subject.file)
 
-    def _sees_news(self, seen: Seen) -> bool:
+    def _sees_news(self, seen: LookResult) -> bool:
         state, changes = self._compare(seen)
         return bool(changes) or state != (self._document or {}).get("state")
 

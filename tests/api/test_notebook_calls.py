@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.api import notebook_api
-from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
+from airflow_provider_datalore.api import file_api, notebook_api, report_api
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome
+from airflow_provider_datalore.api.response_errors import raise_for_status
 from airflow_provider_datalore.exceptions import (
     DataloreBadRequestError,
     DataloreConfigurationError,
@@ -44,11 +45,11 @@ def refused(call: Call, status: int, **headers: str) -> Response:
     [
         (notebook_api.list_cells(NOTEBOOK), {"includeOutputs": True}),
         (notebook_api.list_cells(NOTEBOOK, worksheet=2), {"includeOutputs": True, "worksheetIndex": 2}),
-        (notebook_api.list_files(NOTEBOOK, ""), {}),
-        (notebook_api.list_files(NOTEBOOK, "data/workspace_files"), {"directory": "data/workspace_files"}),
-        (notebook_api.publish_report(NOTEBOOK, "STATIC", "UPDATE"), {"type": "STATIC", "mode": "UPDATE"}),
+        (file_api.list_files(NOTEBOOK, ""), {}),
+        (file_api.list_files(NOTEBOOK, "data/workspace_files"), {"directory": "data/workspace_files"}),
+        (report_api.publish_report(NOTEBOOK, "STATIC", "UPDATE"), {"type": "STATIC", "mode": "UPDATE"}),
         (
-            notebook_api.publish_report(
+            report_api.publish_report(
                 *(NOTEBOOK, "INTERACTIVE", "CREATE"),
                 full_width=False,
                 computation_mode="JUPYTER",
@@ -66,19 +67,19 @@ def test_only_what_is_needed_is_sent(call: Call, body: dict[str, Any]) -> None:
 
 
 def test_a_new_report_is_published_only_once() -> None:
-    assert not notebook_api.publish_report(NOTEBOOK, "STATIC", "CREATE").repeatable
-    assert notebook_api.publish_report(NOTEBOOK, "STATIC", "UPDATE").repeatable
+    assert not report_api.publish_report(NOTEBOOK, "STATIC", "CREATE").repeatable
+    assert report_api.publish_report(NOTEBOOK, "STATIC", "UPDATE").repeatable
 
 
 @pytest.mark.parametrize(("report_type", "mode"), [("INTERACTIVE", "SPREADSHEET"), ("STATIC", "JUPYTER")])
 def test_a_computation_mode_that_the_report_cannot_have_is_refused(report_type: str, mode: str) -> None:
     with pytest.raises(DataloreConfigurationError, match="computation_mode"):
-        notebook_api.publish_report(NOTEBOOK, report_type, "CREATE", computation_mode=mode)
+        report_api.publish_report(NOTEBOOK, report_type, "CREATE", computation_mode=mode)
 
 
 @pytest.mark.parametrize("mode", ["CREATE", "UPDATE"])
 def test_a_report_that_is_refused_may_lack_a_layout(mode: str) -> None:
-    call = notebook_api.publish_report(NOTEBOOK, "STATIC", mode)
+    call = report_api.publish_report(NOTEBOOK, "STATIC", mode)
     with pytest.raises(DataloreBadRequestError, match="layout") as error:
         raise_for_status(call, refused(call, 400))
     told = " ".join(str(error.value).split())
@@ -90,7 +91,7 @@ def test_a_report_that_is_refused_may_lack_a_layout(mode: str) -> None:
     [("", ""), ("data/notebook_files", "&directory=data%2Fnotebook_files")],
 )
 def test_an_upload_to_the_root_names_no_directory(directory: str, query: str) -> None:
-    call = notebook_api.upload_file(NOTEBOOK, "a.csv", directory, NoForm())
+    call = file_api.upload_file(NOTEBOOK, "a.csv", directory, NoForm())
     assert call.path == f"/api/notebook/v1/file/upload?ownerId=ann&notebookId=sales{query}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.api import calls, notebook_api, run_api
+from airflow_provider_datalore.api import report_api, response_errors, run_api
 from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
 from airflow_provider_datalore.exceptions import (
@@ -185,7 +185,7 @@ def test_a_path_without_end_is_not_repeated_in_full() -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_a_status_of_2xx_passes(status: int) -> None:
-    calls.raise_for_status(ANY, answer(status, b"whatever"))
+    response_errors.raise_for_status(ANY, answer(status, b"whatever"))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_documented_error_is_a_class_of_its_own_and_says_what_to_do(
     status: int, error_class: type[DataloreApiError], phrase: str, remedy: str
 ) -> None:
     with pytest.raises(DataloreApiError) as caught:
-        calls.raise_for_status(ANY, answer(status, {"error": "no, thanks"}))
+        response_errors.raise_for_status(ANY, answer(status, {"error": "no, thanks"}))
     error = caught.value
     assert type(error) is error_class
     assert (error.status, error.url, error.detail) == (status, "https://dl.example.com/api/x", "no, thanks")
@@ -230,26 +230,26 @@ def test_a_documented_error_is_a_class_of_its_own_and_says_what_to_do(
 )
 def test_a_404_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
     with pytest.raises(DataloreNotFoundError, match=hint):
-        calls.raise_for_status(call, answer(404))
+        response_errors.raise_for_status(call, answer(404))
 
 
 @pytest.mark.parametrize(
     ("call", "hint"),
     [
         (START, "each parameter has the name of a control's Variable"),
-        (notebook_api.publish_report(NOTEBOOK, "STATIC", "UPDATE"), "Only a published report can be updated"),
+        (report_api.publish_report(NOTEBOOK, "STATIC", "UPDATE"), "Only a published report can be updated"),
         (STATUS, "Datalore did not understand the request"),
     ],
 )
 def test_a_400_says_what_it_means_for_this_call(call: Call, hint: str) -> None:
     with pytest.raises(DataloreBadRequestError, match=hint):
-        calls.raise_for_status(call, answer(400))
+        response_errors.raise_for_status(call, answer(400))
 
 
 @pytest.mark.parametrize("status", [402, 405, 410, 413, 415, 418, 422, 431, 451, 499])
 def test_any_other_4xx_is_final(status: int) -> None:
     with pytest.raises(DataloreApiError, match="does not document") as caught:
-        calls.raise_for_status(ANY, answer(status))
+        response_errors.raise_for_status(ANY, answer(status))
     assert type(caught.value) is DataloreApiError
     assert caught.value.status == status
 
@@ -257,7 +257,7 @@ def test_any_other_4xx_is_final(status: int) -> None:
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 507, 520, 599, 600, 999])
 def test_what_another_try_may_change_is_unavailable(status: int) -> None:
     with pytest.raises(DataloreUnavailableError) as caught:
-        calls.raise_for_status(START, answer(status, b"busy"))
+        response_errors.raise_for_status(START, answer(status, b"busy"))
     error = caught.value
     assert (error.status, error.url, error.retry_after) == (status, "https://dl.example.com/api/x", None)
     assert "start a run of notebook ann/sales" in str(error)
@@ -267,21 +267,21 @@ def test_what_another_try_may_change_is_unavailable(status: int) -> None:
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 599])
 def test_only_429_and_503_say_that_the_request_was_not_taken(status: int) -> None:
     with pytest.raises(DataloreUnavailableError) as caught:
-        calls.raise_for_status(START, answer(status))
+        response_errors.raise_for_status(START, answer(status))
     assert caught.value.never_received is (status in (429, 503))
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 399])
 def test_a_redirect_is_unexpected_and_names_where_it_leads(status: int) -> None:
     with pytest.raises(DataloreUnexpectedResponseError, match=r"'https://elsewhere\.example\.com/'") as caught:
-        calls.raise_for_status(ANY, answer(status, location="https://elsewhere.example.com/"))
+        response_errors.raise_for_status(ANY, answer(status, location="https://elsewhere.example.com/"))
     assert caught.value.status == status
     assert "not followed" in str(caught.value)
 
 
 def test_a_redirect_to_nowhere_is_unexpected_too() -> None:
     with pytest.raises(DataloreUnexpectedResponseError, match="nowhere"):
-        calls.raise_for_status(ANY, answer(302))
+        response_errors.raise_for_status(ANY, answer(302))
 
 
 # Retry-After
@@ -304,7 +304,7 @@ def test_a_redirect_to_nowhere_is_unexpected_too() -> None:
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float) -> None:
     with pytest.raises(DataloreUnavailableError) as caught:
-        calls.raise_for_status(ANY, answer(503, retry_after=value))
+        response_errors.raise_for_status(ANY, answer(503, retry_after=value))
     assert caught.value.retry_after == pytest.approx(seconds)
 
 
@@ -330,7 +330,7 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: float) -> None:
 )
 def test_a_retry_after_that_cannot_be_read_is_as_none(value: str) -> None:
     with pytest.raises(DataloreUnavailableError) as caught:
-        calls.raise_for_status(ANY, answer(429, retry_after=value))
+        response_errors.raise_for_status(ANY, answer(429, retry_after=value))
     assert caught.value.retry_after is None
 
 
@@ -361,12 +361,12 @@ def test_a_retry_after_that_cannot_be_read_is_as_none(value: str) -> None:
     ],
 )
 def test_the_excerpt_of_a_body_is_one_short_line_and_datalore_s_own_words(body: bytes, said: str) -> None:
-    assert calls.excerpt(body) == said
+    assert response_errors.excerpt(body) == said
 
 
 def test_an_error_without_a_body_puts_no_words_into_datalore_s_mouth() -> None:
     with pytest.raises(DataloreApiError) as caught:
-        calls.raise_for_status(ANY, answer(400))
+        response_errors.raise_for_status(ANY, answer(400))
     assert caught.value.detail == ""
     assert "Datalore reported" not in str(caught.value)
 
@@ -472,7 +472,7 @@ def test_a_run_whose_outcome_cannot_be_read_is_unexpected_and_names_the_field(
 # What all readers do
 
 READERS: list[Callable[[Response], object]] = [
-    lambda said: calls.read_json(STATUS, said),
+    lambda said: response_errors.read_json(STATUS, said),
     lambda said: run_api.read_run(STATUS, said, "r1"),
     lambda said: run_api.read_run_id(START, said),
 ]
@@ -496,7 +496,7 @@ def test_what_is_not_json_is_unexpected(read: Callable[[Response], object], body
         read(answer(200, body))
     error = caught.value
     assert (error.status, error.url) == (200, "https://dl.example.com/api/x")
-    assert error.body == calls.excerpt(body)
+    assert error.body == response_errors.excerpt(body)
     assert "connection 'dl'" in str(error)
     assert "no login page" in str(error)
     assert len(str(error)) < 1000
@@ -518,4 +518,4 @@ def test_json_is_read_in_each_of_its_encodings(encoding: str) -> None:
 @pytest.mark.parametrize("status", [0, 100, 101, 199])
 def test_a_status_that_no_answer_has_is_an_error(status: int) -> None:
     with pytest.raises(DataloreError):
-        calls.raise_for_status(ANY, answer(status))
+        response_errors.raise_for_status(ANY, answer(status))

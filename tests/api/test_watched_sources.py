@@ -21,7 +21,7 @@ from airflow_provider_datalore.api.watched_sources import (
     ReportsSource,
     SourcesSource,
 )
-from airflow_provider_datalore.api.watching import Change, Seen, State
+from airflow_provider_datalore.api.watching import Change, LookResult, WatcherState
 from airflow_provider_datalore.exceptions import DataloreForbiddenError, DataloreUnexpectedResponseError
 
 SALES = NotebookId("ann", "sales")
@@ -78,10 +78,10 @@ class Comparison:
     """What a watcher does with what it sees: it remembers, and finds changes."""
 
     def __init__(self, notebook: NotebookId = SALES, file: str = "") -> None:
-        self.state: State | None = None
+        self.state: WatcherState | None = None
         self._about = notebook, file
 
-    def changes(self, seen: Seen) -> list[Change]:
+    def changes(self, seen: LookResult) -> list[Change]:
         state, changes = seen.compare(self.state, *self._about)
         # As a store returns it.
         self.state = json.loads(json.dumps(state))

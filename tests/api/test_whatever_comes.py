@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_datalore import exceptions
-from airflow_provider_datalore.api import calls, run_api
+from airflow_provider_datalore.api import response_errors, run_api
 from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.conditions import RunEnded
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run, RunRequest
@@ -122,7 +122,7 @@ def told_on(error: DataloreError) -> DataloreError:
 @pytest.mark.parametrize("call", [START_CALL, STATUS_CALL])
 def test_a_status_passes_or_is_a_documented_error(call: Call, answer: Response) -> None:
     try:
-        calls.raise_for_status(call, answer)
+        response_errors.raise_for_status(call, answer)
     except DataloreError as error:
         told_on(error)
         retry_after = getattr(error, "retry_after", None) or 0.0
@@ -135,7 +135,7 @@ def test_a_status_passes_or_is_a_documented_error(call: Call, answer: Response) 
 @given(ANSWERS)
 def test_json_is_read_or_a_documented_error_comes(answer: Response) -> None:
     try:
-        calls.read_json(STATUS_CALL, answer)
+        response_errors.read_json(STATUS_CALL, answer)
     except DataloreError as error:
         told_on(error)
 
@@ -174,7 +174,7 @@ def test_a_run_id_that_is_read_can_be_asked_for(answer: Response) -> None:
 
 @given(st.binary(max_size=2000) | BODIES)
 def test_an_excerpt_is_one_short_printable_line(body: bytes) -> None:
-    excerpt = calls.excerpt(body)
+    excerpt = response_errors.excerpt(body)
     assert len(excerpt) <= 301
     assert excerpt.isprintable()
 

@@ -95,7 +95,7 @@ class TestWhatIsWritten:
         ended = {"runId": "run-1", "endTime": ENDED, "success": True, "artifacts": [NAMED]}
         task.execute_complete(context, event.finished(Run.model_validate(ended)))
         assert set(local.files()) == {"sales.ipynb", "sales.html"}
-        assert quickly_exported == [[*exporters.PROGRAM, "html", "sales"]]
+        assert quickly_exported == [[*exporters.EXPORT_PROGRAM, "html", "sales"]]
 
     def test_the_same_for_a_sensor(
         self, failed: Datalore, context: Context, local: LocalPlace, quickly_exported: list[list[str]]
@@ -106,7 +106,7 @@ class TestWhatIsWritten:
         with pytest.raises(DataloreRunFailedError):
             sensor.execute(context)
         assert set(local.files()) == {"sales.ipynb", "sales.html"}
-        assert quickly_exported == [[*exporters.PROGRAM, "html", "sales", "failed"]]
+        assert quickly_exported == [[*exporters.EXPORT_PROGRAM, "html", "sales", "failed"]]
 
     def test_the_same_for_a_decorated_function(
         self, ran: Datalore, context: Context, local: LocalPlace, quickly_exported: list[list[str]]
@@ -235,7 +235,7 @@ class TestAnExportThatFails:
         self, failed: Datalore, context: Context, local: LocalPlace, logged: Logged, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(exports, "EXPORT_TIMEOUT", 0.2)
-        monkeypatch.setattr(exporters, "PROGRAM", ("-c", "import time; time.sleep(60)"))
+        monkeypatch.setattr(exporters, "EXPORT_PROGRAM", ("-c", "import time; time.sleep(60)"))
         with pytest.raises(DataloreRunFailedError) as error:
             operator(local.destination, export=["html", "markdown"]).execute(context)
         assert error.value.failure is not None

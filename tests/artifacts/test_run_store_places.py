@@ -29,6 +29,6 @@ def test_old_entries_are_removed(place: Place, context: Context, monkeypatch: py
     del context["task_state_store"]
     monkeypatch.setenv("AIRFLOW__DATALORE__RUN_STORE", place.destination)
     RunStore(context, durable=True, key="earlier").remember(NOTEBOOK, "run-1", "")
-    monkeypatch.setattr("airflow_provider_datalore.tasks.state_stores.MAX_AGE", -60.0)
+    monkeypatch.setattr("airflow_provider_datalore.tasks.state_stores.MAX_ENTRY_AGE", -60.0)
     RunStore(context, durable=True).remember(NOTEBOOK, "run-2", "")
     assert place.files() == {}

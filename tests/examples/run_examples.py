@@ -41,12 +41,14 @@ def activate_assets(dag: Any) -> None:
     """Do what Airflow's DAG processor does, and ``dag.test()`` of Airflow 3.0 leaves out."""
     from airflow.models.asset import AssetActive, AssetModel
     from airflow.utils.session import create_session
+    from sqlalchemy import select
 
     with create_session() as session:
         for asset in (asset for task in dag.tasks for asset in task.outlets):
-            session.add(AssetModel.from_public(asset))
-            session.flush()
-            session.add(AssetActive.for_asset(asset))
+            if session.scalar(select(AssetModel).where(AssetModel.uri == asset.uri)) is None:
+                session.add(AssetModel.from_public(asset))
+                session.flush()
+                session.add(AssetActive.for_asset(asset))
 
 
 def pull(task: Any, key: str) -> Any:

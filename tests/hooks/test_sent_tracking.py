@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from airflow_provider_datalore.api import notebook_api
+from airflow_provider_datalore.api import file_api
 from airflow_provider_datalore.api.models import NotebookId
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
@@ -223,7 +223,7 @@ def test_a_file_that_cannot_be_read_while_it_is_uploaded_is_no_fault_of_datalore
         raise DataloreConfigurationError("access denied")
 
     form = MultipartFile("sales.csv", 12, pieces())
-    upload = notebook_api.upload_file(NotebookId("ann", "sales"), "sales.csv", "data/notebook_files", form)
+    upload = file_api.upload_file(NotebookId("ann", "sales"), "sales.csv", "data/notebook_files", form)
     with pytest.raises(DataloreConfigurationError, match=wrapped("access denied")):
         RequestsClient(connection_to(server.url)).send(upload)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_datalore.api import calls, run_api
+from airflow_provider_datalore.api import calls, response_errors, run_api
 from airflow_provider_datalore.exceptions import DataloreApiError, DataloreForbiddenError, DataloreUnavailableError
 from tests.hooks.sides import DOWN, Side, connection_to
 from tests.lines import in_one, wrapped
@@ -30,7 +30,7 @@ def answered(status: int, proxy: str = "", **headers: str) -> calls.Response:
 )
 def test_a_403_names_what_the_token_requires(header: str, named: str) -> None:
     with pytest.raises(DataloreForbiddenError, match=named):
-        calls.raise_for_status(STATUS, answered(403, **{"www-authenticate": header}))
+        response_errors.raise_for_status(STATUS, answered(403, **{"www-authenticate": header}))
 
 
 @pytest.mark.parametrize("status", [403, 407, 502, 503])
@@ -42,7 +42,7 @@ def test_a_response_through_a_proxy_names_the_proxy(side: Side, monkeypatch: pyt
         monkeypatch.setenv("http_proxy", f"http://ann:hunter2@{address}")
         response = side.send(connection_to("http://dl.example.com"), STATUS)
         with pytest.raises((DataloreApiError, DataloreUnavailableError)) as caught:
-            calls.raise_for_status(STATUS, response)
+            response_errors.raise_for_status(STATUS, response)
     message = in_one(caught.value)
     assert f"through proxy {proxy.url} (from the environment)" in message
     assert f"Proxy {proxy.url} may have responded instead of Datalore" in message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +19,14 @@ from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunO
 from airflow_provider_datalore.triggers.interactive import DataloreInteractiveRunTrigger
 from tests.emulator.emulator_client import Client, Write, write_notebook
 from tests.emulator.notebook_client import Notebook
-from tests.tasks.conftest import TaskInstance, TaskStateStore, context, logged, quick, store, task_instance
+from tests.tasks.conftest import Logged, TaskInstance, TaskStateStore, context, logged, quick, store, task_instance
 
 __all__ = ["context", "logged", "quick", "store", "task_instance"]
 
 TOKEN = DEFAULT_TOKEN
 Context = dict[str, Any]
+Written = Callable[..., Notebook]
+"""The fixture ``notebook``."""
 
 
 @pytest.fixture(scope="session")
@@ -129,4 +132,43 @@ def resume(task: DataloreInteractiveRunOperator, context: Context, deferred: Tas
     return getattr(task, deferred.method_name)(context, event=event, **(deferred.kwargs or {}))
 
 
-__all__ += ["TaskInstance", "TaskStateStore", "Write"]
+def on_the_worker(task: DataloreInteractiveRunOperator, context: Context) -> Any:
+    """Run a task to its end on the worker."""
+    task.deferrable = False
+    return task.execute(context)
+
+
+def in_the_triggerer(task: DataloreInteractiveRunOperator, context: Context) -> Any:
+    """Run a task to its end, with each trigger as the triggerer makes it."""
+    task.deferrable = True
+    go: Callable[[], Any] = lambda: task.execute(context)  # noqa: E731
+    while True:
+        try:
+            return go()
+        except TaskDeferred as deferred:
+            event = asyncio.run(sent_by(trigger_of(deferred)))
+            go = lambda deferred=deferred, event=event: resume(task, context, deferred, event)  # noqa: E731
+
+
+@pytest.fixture(params=[on_the_worker, in_the_triggerer])
+def play(request: pytest.FixtureRequest) -> Play:
+    """Runs a task to its end."""
+    chosen: Play = request.param
+    return chosen
+
+
+def meanwhile(play: Play, task: DataloreInteractiveRunOperator, context: Context, happens: Callable[[], Any]) -> Any:
+    """Something happens while the task waits."""
+    with elsewhere() as pool:
+        played = pool.submit(play, task, context)
+        happens()
+        return played.result(30)
+
+
+def started(emulator: EmulatorProcess, notebook: Notebook) -> int:
+    """How often the notebook was run in place."""
+    count: int = emulator.log()["interactive"]["started"].get(notebook.id, 0)
+    return count
+
+
+__all__ += ["Logged", "TaskInstance", "TaskStateStore", "Write"]

@@ -6,14 +6,12 @@ import asyncio
 import os
 import signal
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datalore.api import cell_by_cell, cell_lines
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
@@ -30,11 +28,15 @@ from tests.emulator.emulator_client import gate, gate_pid, wait_until
 from tests.emulator.notebook_client import Notebook, control
 from tests.interactive.conftest import (
     Context,
+    Logged,
     Play,
     TaskInstance,
     TaskStateStore,
+    Written,
     deferral,
     elsewhere,
+    in_the_triggerer,
+    meanwhile,
     operator,
     resume,
     sent_by,
@@ -43,15 +45,12 @@ from tests.interactive.conftest import (
 from tests.interactive.test_runs_of_worksheets import on
 from tests.lines import wrapped
 
-Written = Callable[..., Notebook]
-Logged = Callable[[], str]
-
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that takes over does so soon."""
     monkeypatch.setattr(cell_by_cell, "TAKEOVER_QUIET", 0.3)
-    monkeypatch.setattr(cell_by_cell, "WAIT_MS", 300)
+    monkeypatch.setattr(cell_by_cell, "CELL_WAIT_MS", 300)
     monkeypatch.setattr("airflow_provider_datalore.tasks.cell_by_cell.HANDOVER_TIME", 0.5)
 
 
@@ -86,41 +85,10 @@ def by_cell(notebook: Notebook, **options: Any) -> DataloreInteractiveRunOperato
     return operator(notebook, **({"cell_by_cell": True, "wait_for_completion": False} | options))
 
 
-def on_the_worker(task: DataloreInteractiveRunOperator, context: Context) -> Any:
-    task.deferrable = False
-    return task.execute(context)
-
-
-def in_the_triggerer(task: DataloreInteractiveRunOperator, context: Context) -> Any:
-    task.deferrable = True
-    go: Callable[[], Any] = lambda: task.execute(context)  # noqa: E731
-    while True:
-        try:
-            return go()
-        except TaskDeferred as deferred:
-            event = asyncio.run(sent_by(trigger_of(deferred)))
-            go = lambda deferred=deferred, event=event: resume(task, context, deferred, event)  # noqa: E731
-
-
-@pytest.fixture(params=[on_the_worker, in_the_triggerer])
-def play(request: pytest.FixtureRequest) -> Play:
-    """Runs a task to its end."""
-    chosen: Play = request.param
-    return chosen
-
-
 @pytest.fixture
 def deferred() -> Play:
     """Runs a task to its end in the triggerer: the flow is the same on a worker, and each kernel takes a second."""
     return in_the_triggerer
-
-
-def meanwhile(play: Play, task: DataloreInteractiveRunOperator, context: Context, happens: Callable[[], Any]) -> Any:
-    """Something happens while the task waits."""
-    with elsewhere() as pool:
-        played = pool.submit(play, task, context)
-        happens()
-        return played.result(30)
 
 
 def test_every_cell_is_executed_once_in_order(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,18 +11,16 @@ from airflow_provider_datalore import xcom
 from airflow_provider_datalore.exceptions import DataloreInteractiveRunFailedError
 from airflow_provider_datalore.summary import summarize
 from tests.emulator.notebook_client import Notebook, control
-from tests.interactive.conftest import TOKEN, Context, Play, TaskInstance, operator
-from tests.interactive.test_interactive_outcomes import in_the_triggerer, on_the_worker
-from tests.tasks.conftest import Logged
-
-Written = Callable[..., Notebook]
-
-
-@pytest.fixture(params=[on_the_worker, in_the_triggerer])
-def play(request: pytest.FixtureRequest) -> Play:
-    """Runs a task to its end."""
-    chosen: Play = request.param
-    return chosen
+from tests.interactive.conftest import (
+    TOKEN,
+    Context,
+    Logged,
+    Play,
+    TaskInstance,
+    Written,
+    on_the_worker,
+    operator,
+)
 
 
 def edit(notebook: Notebook, position: int, source: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,15 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.notebooks.from_cells import notebook_of
 from tests.emulator.notebook_client import Notebook, control
-from tests.interactive.conftest import Context, Play, TaskInstance, operator
-from tests.interactive.test_interactive_outcomes import in_the_triggerer, on_the_worker
-from tests.tasks.conftest import Logged
-
-Written = Callable[..., Notebook]
-
-
-@pytest.fixture(params=[on_the_worker, in_the_triggerer])
-def play(request: pytest.FixtureRequest) -> Play:
-    """Runs a task to its end."""
-    chosen: Play = request.param
-    return chosen
+from tests.interactive.conftest import (
+    Context,
+    Logged,
+    Play,
+    TaskInstance,
+    Written,
+    on_the_worker,
+    operator,
+)
 
 
 def name_of(notebook: Notebook) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +21,19 @@ from tests.emulator.emulator_client import gate, gate_pid, wait_until
 from tests.emulator.notebook_client import Notebook, control
 from tests.interactive.conftest import (
     Context,
+    Logged,
     TaskInstance,
     TaskStateStore,
+    Written,
     deferral,
     elsewhere,
     operator,
     resume,
     sent_by,
+    started,
     trigger_of,
 )
 from tests.lines import wrapped
-
-Written = Callable[..., Notebook]
-Logged = Callable[[], str]
-
-
-def started(emulator: EmulatorProcess, notebook: Notebook) -> int:
-    """How often the notebook was run in place."""
-    count: int = emulator.log()["interactive"]["started"].get(notebook.id, 0)
-    return count
 
 
 def interrupts(emulator: EmulatorProcess, notebook: Notebook) -> int:
@@ -220,7 +213,7 @@ class TestKilling:
         with elsewhere() as pool:
             played = pool.submit(task.execute, context)
             gate_pid(tmp_path / "never")
-            wait_until(lambda: task._waiting_for is not None)
+            wait_until(lambda: task._try is not None and task._try.waits_for is not None)
             task.on_kill()
             with pytest.raises(DataloreInteractiveRunFailedError, match="KeyboardInterrupt"):
                 played.result(30)

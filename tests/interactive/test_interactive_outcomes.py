@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from typing import Any
 
 import nbformat
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import (
@@ -23,7 +21,6 @@ from airflow_provider_datalore.exceptions import (
     DataloreRunFailedError,
     DataloreUnavailableError,
 )
-from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
 from tests.emulator.emulator_client import Client, gate, gate_pid, wait_until
 from tests.emulator.notebook_client import Notebook, control
 from tests.interactive.conftest import (
@@ -31,53 +28,13 @@ from tests.interactive.conftest import (
     Context,
     Play,
     TaskInstance,
+    Written,
     connect,
-    elsewhere,
+    meanwhile,
     operator,
-    resume,
-    sent_by,
-    trigger_of,
+    started,
 )
 from tests.lines import in_one, wrapped
-
-Written = Callable[..., Notebook]
-
-
-def on_the_worker(task: DataloreInteractiveRunOperator, context: Context) -> Any:
-    task.deferrable = False
-    return task.execute(context)
-
-
-def in_the_triggerer(task: DataloreInteractiveRunOperator, context: Context) -> Any:
-    task.deferrable = True
-    go: Callable[[], Any] = lambda: task.execute(context)  # noqa: E731
-    while True:
-        try:
-            return go()
-        except TaskDeferred as deferred:
-            event = asyncio.run(sent_by(trigger_of(deferred)))
-            go = lambda deferred=deferred, event=event: resume(task, context, deferred, event)  # noqa: E731
-
-
-@pytest.fixture(params=[on_the_worker, in_the_triggerer])
-def play(request: pytest.FixtureRequest) -> Play:
-    """Runs a task to its end."""
-    chosen: Play = request.param
-    return chosen
-
-
-def meanwhile(play: Play, task: DataloreInteractiveRunOperator, context: Context, happens: Callable[[], Any]) -> Any:
-    """Something happens while the task waits."""
-    with elsewhere() as pool:
-        played = pool.submit(play, task, context)
-        happens()
-        return played.result(30)
-
-
-def started(emulator: EmulatorProcess, notebook: Notebook) -> int:
-    """How often the notebook was run in place."""
-    count: int = emulator.log()["interactive"]["started"].get(notebook.id, 0)
-    return count
 
 
 def test_a_run_that_goes_well_returns_what_it_executed(

@@ -15,13 +15,9 @@ from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import DataloreInteractiveRunFailedError
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator
 from tests.emulator.emulator_client import gate, gate_pid, wait_until
-from tests.emulator.notebook_client import Notebook, control
-from tests.interactive.conftest import Context, Play, elsewhere, operator
-from tests.interactive.test_interactive_outcomes import play
+from tests.emulator.notebook_client import control
+from tests.interactive.conftest import Context, Play, Written, elsewhere, operator
 
-__all__ = ["play"]
-
-Written = Callable[..., Notebook]
 ALL = pytest.mark.parametrize("mode", [{}, {"cell_by_cell": True}], ids=["run", "cell by cell"])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,9 @@ from airflow_provider_datalore.exceptions import (
 )
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from tests.emulator.emulator_client import Client, wait_until
-from tests.emulator.notebook_client import Notebook, control
-from tests.interactive.conftest import connect
+from tests.emulator.notebook_client import control
+from tests.interactive.conftest import Written, connect
 from tests.lines import wrapped
-
-Written = Callable[..., Notebook]
 
 
 def test_a_kernel_is_looked_at_interrupted_and_restarted_and_its_session_stopped(notebook: Written) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,10 +20,9 @@ from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.hooks.notebook_files import NotebookFiles
 from airflow_provider_datalore.operators.datalore import DataloreDownloadFileOperator, DataloreUploadFileOperator
 from tests.emulator.notebook_client import Notebook
-from tests.interactive.conftest import TOKEN, Context, operator
+from tests.interactive.conftest import TOKEN, Context, Written, operator
 from tests.lines import in_one, wrapped
 
-Written = Callable[..., Notebook]
 UPLOAD = "/api/notebook/v1/file/upload"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,11 @@ from airflow_provider_datalore.exceptions import DataloreInteractiveRunFailedErr
 from airflow_provider_datalore.tasks import kernel_check
 from tests.emulator.emulator_client import gate, gate_pid
 from tests.emulator.notebook_client import Notebook, control
-from tests.interactive.conftest import Context, Play, TaskInstance, elsewhere
-from tests.interactive.test_cell_by_cell import Ran, at_once, by_cell, on_the_worker, play, ran
+from tests.interactive.conftest import Context, Logged, Play, TaskInstance, Written, elsewhere, on_the_worker
+from tests.interactive.test_cell_by_cell import Ran, at_once, by_cell, ran
 from tests.interactive.test_runs_of_worksheets import on
 
-__all__ = ["at_once", "play", "ran"]
-
-Written = Callable[..., Notebook]
-Logged = Callable[[], str]
+__all__ = ["at_once", "ran"]
 
 FROM_THE_START = "The notebook runs from the start, and not from the cell that failed, since "
 RESUMED = r"resumed at cell 4 of 5; cells 1 to 3 are of try 1, \d\d:\d\d UTC"

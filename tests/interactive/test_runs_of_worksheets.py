@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,7 @@ from nbformat import NotebookNode
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from airflow_provider_datalore.exceptions import DataloreInteractiveRunFailedError, DataloreWorksheetsNotRunError
 from tests.emulator.emulator_client import gate, gate_pid, wait_until
-from tests.emulator.notebook_client import Notebook
-from tests.interactive.conftest import Context, Play, TaskInstance, operator
-from tests.interactive.test_interactive_outcomes import meanwhile, play
-
-__all__ = ["play"]
-
-Written = Callable[..., Notebook]
+from tests.interactive.conftest import Context, Play, TaskInstance, Written, meanwhile, operator
 
 
 def on(worksheet: int, source: str, **more: Any) -> NotebookNode:

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_datalore.notebooks import export as exports
 from airflow_provider_datalore.notebooks import limited
-from airflow_provider_datalore.notebooks.export import PROGRAM, export, formats
+from airflow_provider_datalore.notebooks.export import EXPORT_PROGRAM, export, formats
 from airflow_provider_datalore.notebooks.self_contained import CONTENT_POLICY
 from tests.notebooks.test_self_contained import HOSTILE, Found
 
@@ -143,13 +143,13 @@ def test_what_is_not_a_notebook_is_said(content: bytes) -> None:
 
 class TestTheProgram:
     def test_it_writes_the_extension_and_the_file(self) -> None:
-        done = limited.run([*PROGRAM, "markdown", "sales"], SALES, 120)
+        done = limited.run([*EXPORT_PROGRAM, "markdown", "sales"], SALES, 120)
         extension, _, exported = done.stdout.partition(b"\n")
         assert (done.returncode, extension) == (0, b".md")
         assert exported.startswith(b"# Sales")
 
     def test_it_says_in_one_line_why_it_fails(self) -> None:
-        done = limited.run([*PROGRAM, "html", "sales"], b"{}", 120)
+        done = limited.run([*EXPORT_PROGRAM, "html", "sales"], b"{}", 120)
         assert done.returncode != 0
         assert limited.last_line(done) == "It is JSON, but has no cells"
 

@@ -129,7 +129,7 @@ def test_a_minute_has_a_limited_number_of_lines_and_the_latest_count(seen: Seen)
 
 
 def test_a_run_has_a_limited_number_of_lines(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(printed, "MAX_LINES", 3)
+    monkeypatch.setattr(printed, "MAX_PRINTED_LINES", 3)
     assert seen.see("1\n2\n3\n4\n")[1:] == ["2", "3", "4", "(No more output of this run is logged: see the notebook.)"]
     assert seen.see("1\n2\n3\n4\n5\n", after=100) == []
     assert seen.see("other\n", cell=6, after=100) == []

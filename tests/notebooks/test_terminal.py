@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from airflow_provider_datalore.notebooks.terminal import MAX_CHARS, displayed
+from airflow_provider_datalore.notebooks.terminal import MAX_TERMINAL_CHARS, displayed
 
 BAR = "".join(f"\r{done:3}%|{'█' * (done // 10):10}| {done}/100" for done in range(101))
 
@@ -48,7 +48,7 @@ def test_control_characters_are_obeyed(printed: str, shown: str) -> None:
 
 
 def test_of_a_longer_text_the_last_state_of_each_line_remains() -> None:
-    assert displayed("first\r\n" + "working \r" * MAX_CHARS + "done") == "first\ndone"
+    assert displayed("first\r\n" + "working \r" * MAX_TERMINAL_CHARS + "done") == "first\ndone"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_of_a_longer_text_the_last_state_of_each_line_remains() -> None:
         *("x" * 500 + "\x1b[500D\x1b[9999X", "\x1b[1;1;1;1;1;1;1m", "\x1b7\x1b8\n", "数\r"),
     ],
 )
-@pytest.mark.parametrize("length", [MAX_CHARS - 100, 8 * MAX_CHARS])
+@pytest.mark.parametrize("length", [MAX_TERMINAL_CHARS - 100, 8 * MAX_TERMINAL_CHARS])
 def test_hostile_text_takes_little_time_and_memory(piece: str, length: int) -> None:
     began = time.process_time()
     shown = displayed((piece * (length // len(piece) + 1))[:length])

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_datalore.notebooks import text_diff
 from airflow_provider_datalore.notebooks.noise import page_without_noise, without_noise
-from airflow_provider_datalore.notebooks.text_diff import Piece, State, compare
+from airflow_provider_datalore.notebooks.text_diff import DiffState, Piece, compare
 
 NOISE = [
     ("2026-11-25 02:00:01 started", "2026-11-26 02:00:07 started"),
@@ -39,40 +39,40 @@ DIFFERENCES = [
 @pytest.mark.parametrize(("before", "now"), NOISE)
 def test_noise_is_marked_and_shown(before: str, now: str) -> None:
     found = compare(before, now)
-    assert found.state is State.NOISE
+    assert found.state is DiffState.NOISE
     [row] = found.blocks[0].rows
-    assert row.state is State.NOISE
+    assert row.state is DiffState.NOISE
     assert ("".join(piece.text for piece in row.before or ()), "".join(piece.text for piece in row.now or ())) == (
         before,
         now,
     )
-    assert {piece.state for piece in row.now or ()} <= {State.SAME, State.NOISE}
+    assert {piece.state for piece in row.now or ()} <= {DiffState.SAME, DiffState.NOISE}
 
 
 @pytest.mark.parametrize(("before", "now"), DIFFERENCES)
 def test_what_means_something_is_not_noise(before: str, now: str) -> None:
-    assert compare(before, now).state is State.CHANGED
+    assert compare(before, now).state is DiffState.CHANGED
 
 
 @pytest.mark.parametrize(("before", "now"), NOISE)
 def test_in_code_nothing_is_noise(before: str, now: str) -> None:
-    assert compare(before, now, knows_noise=False).state is State.CHANGED
+    assert compare(before, now, knows_noise=False).state is DiffState.CHANGED
 
 
 def test_noise_in_a_line_that_differs_is_marked_as_noise() -> None:
     [block] = compare("took 3 s, 4 rows", "took 5 s, 6 rows").blocks
     assert block.rows[0].now == (
         Piece("took "),
-        Piece("5 s", State.NOISE),
+        Piece("5 s", DiffState.NOISE),
         Piece(", "),
-        Piece("6", State.CHANGED),
+        Piece("6", DiffState.CHANGED),
         Piece(" rows"),
     )
 
 
 def test_lines_are_added_and_removed() -> None:
     rows = [row for block in compare("a\nb\nc", "a\nc\nd").blocks for row in block.rows]
-    assert [row.state for row in rows] == [State.SAME, State.REMOVED, State.SAME, State.ADDED]
+    assert [row.state for row in rows] == [DiffState.SAME, DiffState.REMOVED, DiffState.SAME, DiffState.ADDED]
     assert (rows[1].now, rows[3].before) == (None, None)
 
 
@@ -83,15 +83,15 @@ def test_unchanged_lines_far_from_others_are_folded() -> None:
 
 
 def test_line_ends_are_not_a_difference() -> None:
-    assert compare("a\r\nb\r\n", "a\nb").state is State.SAME
+    assert compare("a\r\nb\r\n", "a\nb").state is DiffState.SAME
 
 
 def test_long_texts_are_compared_in_part_and_say_so() -> None:
-    lines = ["same"] * (text_diff.MAX_LINES + 5)
+    lines = ["same"] * (text_diff.MAX_COMPARED_LINES + 5)
     found = compare("\n".join(lines), "\n".join([*lines[:-1], "other"]))
-    assert found.state is State.CHANGED
+    assert found.state is DiffState.CHANGED
     assert found.left_out == 5
-    assert sum(len(block.rows) for block in found.blocks) == text_diff.MAX_LINES
+    assert sum(len(block.rows) for block in found.blocks) == text_diff.MAX_COMPARED_LINES
 
 
 @pytest.mark.parametrize(

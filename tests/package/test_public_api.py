@@ -120,13 +120,21 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize(("path", "old", "new", "report"), CHANGES.values(), ids=CHANGES)
-def test_a_change_is_reported_in_words(checkout: Checkout, path: str, old: str, new: str, report: str) -> None:
+def test_each_change_is_reported_in_words(checkout: Checkout) -> None:
+    for path, old, new, _ in CHANGES.values():
+        checkout.edit(f"{PACKAGE}/{path}", old, new)
+    problem = check(checkout.root)
+    assert [change for change, (*_, report) in CHANGES.items() if report not in problem] == []
+    assert "CHANGELOG.md" in problem
+    assert "make public-api" in problem
+
+
+def test_one_change_is_reported_alone(checkout: Checkout) -> None:
+    path, old, new, report = CHANGES["renamed argument"]
     checkout.edit(f"{PACKAGE}/{path}", old, new)
     problem = check(checkout.root)
     assert report in problem
-    assert "CHANGELOG.md" in problem
-    assert "make public-api" in problem
+    assert "exceptions." not in problem
 
 
 def test_what_is_not_documented_may_change(checkout: Checkout) -> None:

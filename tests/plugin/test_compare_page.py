@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_datalore.plugin import compare_page
 from airflow_provider_datalore.plugin.compare_page import Difference
-from airflow_provider_datalore.plugin.runs import NotDisplayableError
+from airflow_provider_datalore.plugin.rendered_notebooks import NotDisplayableError
 from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
 from tests.plugin.conftest import reports, task
 from tests.scripted_server import ScriptedServer

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datalore.notebooks.text_diff import State
-from airflow_provider_datalore.plugin import comparison, runs
+from airflow_provider_datalore.notebooks.text_diff import DiffState
+from airflow_provider_datalore.plugin import comparison, rendered_notebooks
 from airflow_provider_datalore.plugin.packed_notebooks import packed, unpacked
 from airflow_provider_datalore.plugin.render_comparison import MAX_FRAMES, render_comparison
 
@@ -109,7 +109,7 @@ class TestCells:
     def test_only_one_side_has_an_error(self) -> None:
         error = {"output_type": "error", "ename": "KeyError", "evalue": "'x'", "traceback": ["KeyError: 'x'"]}
         [pair] = comparison.compare(notebook(code("f()")), notebook(code("f()", error))).cells
-        assert [(output.label, output.state) for output in pair.outputs] == [("Error", State.ADDED)]
+        assert [(output.label, output.state) for output in pair.outputs] == [("Error", DiffState.ADDED)]
 
     def test_what_is_not_a_notebook_is_refused(self) -> None:
         with pytest.raises(ValueError, match="not JSON"):
@@ -143,7 +143,7 @@ class TestFigures:
         before, now = (notebook(code("t", shown(html=f"<b>{n}</b>", plain=f"row {n}"))) for n in (1, 2))
         [pair] = comparison.compare(before, now).cells
         assert pair.outputs[0].text is not None
-        assert pair.outputs[0].text.state is State.CHANGED
+        assert pair.outputs[0].text.state is DiffState.CHANGED
 
 
 class TestPage:
@@ -183,13 +183,12 @@ class TestPage:
     def test_the_program_renders_it(self) -> None:
         both = packed(notebook(code("a = 1")), notebook(code("a = 2")))
         assert unpacked(both)[1] == notebook(code("a = 2"))
-        done = subprocess.run(
-            [sys.executable, *runs.COMPARISON_PROGRAM, "light"], input=both, capture_output=True, check=True
-        )
+        program = [sys.executable, *rendered_notebooks.COMPARISON_PROGRAM, "light"]
+        done = subprocess.run(program, input=both, capture_output=True, check=True)
         assert "1 edited" in gzip.decompress(done.stdout).decode()
 
     def test_the_program_says_why_it_cannot(self) -> None:
-        program = [sys.executable, *runs.COMPARISON_PROGRAM, "light"]
+        program = [sys.executable, *rendered_notebooks.COMPARISON_PROGRAM, "light"]
         done = subprocess.run(program, input=packed(b"{}", notebook()), capture_output=True, check=False)
         assert done.returncode == 1
         assert done.stderr.decode().strip() == "It is JSON, but has no cells"

@@ -20,10 +20,11 @@ from airflow_provider_datalore.exceptions import (
     DataloreUnavailableError,
     DataloreUnexpectedResponseError,
 )
-from airflow_provider_datalore.plugin import runs
-from airflow_provider_datalore.plugin.limits import Bulkhead, BusyError
+from airflow_provider_datalore.plugin import rendered_notebooks, runs
+from airflow_provider_datalore.plugin.limits import MAX_QUEUED, Bulkhead, BusyError
 from airflow_provider_datalore.plugin.render import MAX_PAGE_BYTES
-from airflow_provider_datalore.plugin.runs import NotDisplayableError, TabClient
+from airflow_provider_datalore.plugin.rendered_notebooks import NotDisplayableError
+from airflow_provider_datalore.plugin.runs import TabClient
 from airflow_provider_datalore.plugin.view import TabView
 from tests.plugin.conftest import TOKEN, reports, task
 from tests.scripted_server import ScriptedServer
@@ -221,7 +222,7 @@ class TestPage:
             self.page(finished(server, run_id))
 
     def test_rendering_times_out(self, server: ScriptedServer, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(runs, "RENDER_TIMEOUT", 0.01)
+        monkeypatch.setattr(rendered_notebooks, "RENDER_TIMEOUT", 0.01)
         server.route("GET", PATH, body=notebook())
         with pytest.raises(NotDisplayableError, match="takes longer"):
             self.page(finished(server, run_id))
@@ -232,7 +233,7 @@ class TestPage:
         prints_environment = (
             "import gzip, os, sys; sys.stdout.buffer.write(gzip.compress(str(dict(os.environ)).encode()))"
         )
-        monkeypatch.setattr(runs, "RENDER_PROGRAM", ("-c", prints_environment))
+        monkeypatch.setattr(rendered_notebooks, "RENDER_PROGRAM", ("-c", prints_environment))
         server.route("GET", PATH, body=notebook())
         environment = self.page(finished(server, run_id))
         assert "AIRFLOW" not in environment
@@ -242,7 +243,7 @@ class TestPage:
         self, server: ScriptedServer, run_id: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fails = "raise ModuleNotFoundError(\"No module named 'nbconvert'\")"
-        monkeypatch.setattr(runs, "RENDER_PROGRAM", ("-c", fails))
+        monkeypatch.setattr(rendered_notebooks, "RENDER_PROGRAM", ("-c", fails))
         server.route("GET", PATH, body=notebook())
         with pytest.raises(NotDisplayableError, match=r"airflow-provider-datalore\[ui\]"):
             self.page(finished(server, run_id))
@@ -269,7 +270,7 @@ class TestPage:
     def test_a_notebook_that_cannot_be_shown_is_not_rendered_again_in_the_other_theme(
         self, server: ScriptedServer, run_id: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(runs, "RENDER_TIMEOUT", 0.01)
+        monkeypatch.setattr(rendered_notebooks, "RENDER_TIMEOUT", 0.01)
         server.route("GET", PATH, body=notebook())
         run = finished(server, run_id)
         for theme in ("light", "dark"):
@@ -282,8 +283,8 @@ class TestPage:
         self, server: ScriptedServer, run_id: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         slow = "import sys, time; 'forever' in sys.stdin.read() and time.sleep(60)"
-        monkeypatch.setattr(runs, "RENDER_PROGRAM", ("-c", slow))
-        monkeypatch.setattr(runs, "RENDER_TIMEOUT", 5)
+        monkeypatch.setattr(rendered_notebooks, "RENDER_PROGRAM", ("-c", slow))
+        monkeypatch.setattr(rendered_notebooks, "RENDER_TIMEOUT", 5)
         hostile = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("forever")])
         server.route("GET", "/slow.ipynb", body=nbformat.writes(hostile).encode())
         server.route("GET", PATH, body=notebook())
@@ -308,8 +309,8 @@ class TestPage:
     def test_waiting_requests_share_one_rendering(self, server: ScriptedServer, run_id: str) -> None:
         server.route("GET", PATH, body=notebook(), delay=0.5)
         run = finished(server, run_id)
-        with ThreadPoolExecutor(runs.MAX_QUEUED) as clients:
-            pages = set(clients.map(self.page, [run] * runs.MAX_QUEUED))
+        with ThreadPoolExecutor(MAX_QUEUED) as clients:
+            pages = set(clients.map(self.page, [run] * MAX_QUEUED))
         assert len(pages) == 1
         assert len(server.asked("GET", PATH)) == 1
 

@@ -52,14 +52,17 @@ _TASK_INSTANCES: WeakValueDictionary[str, TaskInstance] = WeakValueDictionary()
 
 
 class Supervisor:
-    """Answers the requests that a task on Airflow 3 sends to its supervisor for an XCom."""
+    """Answers the requests that a task on Airflow 3 sends to its supervisor for an XCom or a connection."""
 
     @staticmethod
     def send(request: Any) -> Any:
-        from airflow.sdk.execution_time.comms import XComResult
+        from airflow.sdk.exceptions import ErrorType
+        from airflow.sdk.execution_time.comms import ErrorResponse, XComResult
 
         if type(request).__name__ == "MaskSecret":  # Airflow before 3.3 sends it for each connection
             return None
+        if type(request).__name__ == "GetConnection":  # those that exist are in the environment
+            return ErrorResponse(error=ErrorType.CONNECTION_NOT_FOUND, detail={"conn_id": request.conn_id})
         assert type(request).__name__ == "GetXCom"
         of = _TASK_INSTANCES[request.run_id]
         assert (request.dag_id, request.task_id, request.map_index) == (of.dag_id, of.task_id, of.map_index)

@@ -77,7 +77,7 @@ def deferral(task: Any, context: Context) -> TaskDeferred:
 
 def finished() -> dict[str, Any]:
     run = {"run_id": "run-1", "notebook_id": "ann/sales", "end_time": ENDED, "success": True, "artifacts": [ARTIFACT]}
-    return {"version": event.VERSION, "run": run}
+    return {"version": event.EVENT_VERSION, "run": run}
 
 
 def test_a_deferred_run_costs_few_calls(

@@ -21,7 +21,8 @@ from airflow_provider_datalore.notebooks.failure import CellFailure
 from airflow_provider_datalore.operators.datalore import DataloreInteractiveRunOperator, DataloreRunNotebookOperator
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.tasks import no_retry
-from airflow_provider_datalore.tasks.retrying import Decision, RetryRules, has_policies
+from airflow_provider_datalore.tasks.retry_rules import Decision, RetryRules
+from airflow_provider_datalore.tasks.retrying import has_policies
 from tests.lines import in_one
 from tests.tasks.conftest import Context, Datalore, TaskInstance
 from tests.tasks.test_failures_explained import ARTIFACT, notebook

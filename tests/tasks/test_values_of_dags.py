@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_datalore.api.parameters import to_datalore
 from airflow_provider_datalore.api.waiting import WaitPolicy, deadline_after
 from airflow_provider_datalore.decorators.datalore import datalore_notebook_task
-from airflow_provider_datalore.hooks.run_outputs import check_names
+from airflow_provider_datalore.hooks.run_outputs import check_output_names
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from tests.tasks.conftest import Context, Datalore
 
@@ -39,7 +39,7 @@ def sent(datalore: Datalore) -> dict[str, Any]:
 
 def test_the_xcoms_of_a_mapped_task_are_a_list() -> None:
     assert to_datalore({"ids": Lazy()}) == {"ids": ["a", "b", "c"]}
-    assert check_names(Lazy()) == ["a", "b", "c"]
+    assert check_output_names(Lazy()) == ["a", "b", "c"]
 
 
 def test_time_limits_may_be_timedeltas(datalore: Datalore, context: Context) -> None:

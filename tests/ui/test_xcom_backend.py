@@ -15,7 +15,8 @@ from dev.processes import wait_for
 from tests.shared_airflow import connection_to
 from tests.ui.notebooks import HELD, write_notebooks
 
-pytestmark = pytest.mark.audit
+# It starts an Airflow of its own, so `make test` leaves it out.
+pytestmark = [pytest.mark.audit, pytest.mark.faults]
 
 BACKEND = "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend"
 TIMEOUT = 120.0

@@ -154,10 +154,10 @@ def _outputs(outputs: Any) -> Iterator[Finding]:
     """What the task would find wrong with its ``outputs`` before the notebook runs."""
     if outputs is None or not is_written(outputs):
         return
-    from airflow_provider_datalore.hooks.run_outputs import check_names, check_types
+    from airflow_provider_datalore.hooks.run_outputs import check_output_names, check_types
 
     try:
-        check_names(list(outputs) if isinstance(outputs, Mapping) else outputs)
+        check_output_names(list(outputs) if isinstance(outputs, Mapping) else outputs)
         if isinstance(outputs, Mapping):
             kinds = {name: kind.kind if isinstance(kind, NamedType) else kind for name, kind in outputs.items()}
             check_types(kinds)

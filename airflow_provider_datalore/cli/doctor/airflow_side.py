@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import __version__
 from airflow_provider_datalore.api.text import listed, one_line, shorten
-from airflow_provider_datalore.cli.doctor.findings import Finding, State
+from airflow_provider_datalore.cli.doctor.findings import CheckResult, CheckState
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -19,7 +19,7 @@ _MAX_TRIGGERS = 50
 """How many waiting triggers are looked at for the version that stored them."""
 
 
-def checks() -> Iterator[Finding]:
+def checks() -> Iterator[CheckResult]:
     """Whether a triggerer runs, and whether waiting tasks belong to this version of the package."""
     from airflow.utils.session import create_session
 
@@ -29,15 +29,15 @@ def checks() -> Iterator[Finding]:
     except Exception as error:
         reason = shorten(one_line(f"{type(error).__name__}: {error}"))
         text = f"It cannot be read from this machine, so a triggerer cannot be looked for ({reason})"
-        yield Finding("Airflow database", State.WARNING, f"{text}.")
-        yield Finding("Triggerer", State.UNKNOWN, "Airflow's database cannot be read.")
-        yield Finding("Package version", State.UNKNOWN, f"{__version__} on this machine; elsewhere unknown.")
+        yield CheckResult("Airflow database", CheckState.WARNING, f"{text}.")
+        yield CheckResult("Triggerer", CheckState.UNKNOWN, "Airflow's database cannot be read.")
+        yield CheckResult("Package version", CheckState.UNKNOWN, f"{__version__} on this machine; elsewhere unknown.")
         return
-    yield Finding("Airflow database", State.OK, "It can be read.")
+    yield CheckResult("Airflow database", CheckState.OK, "It can be read.")
     yield from found
 
 
-def triggerer(session: Session) -> Finding:
+def triggerer(session: Session) -> CheckResult:
     """Whether a triggerer is running, which deferrable tasks need."""
     from airflow.jobs.job import Job
     from sqlalchemy import select
@@ -46,13 +46,15 @@ def triggerer(session: Session) -> Finding:
     jobs: list[Any] = list(session.scalars(query))
     alive = [job for job in jobs if job.is_alive()]
     if alive:
-        return Finding("Triggerer", State.OK, "One is running." if len(alive) == 1 else f"{len(alive)} are running.")
+        return CheckResult(
+            "Triggerer", CheckState.OK, "One is running." if len(alive) == 1 else f"{len(alive)} are running."
+        )
     last = f" The last one reported at {jobs[0].latest_heartbeat:%Y-%m-%d %H:%M:%S} UTC." if jobs else ""
     text = f"None is running, so tasks with deferrable=True would wait forever.{last} Start one: `airflow triggerer`."
-    return Finding("Triggerer", State.WARNING, text)
+    return CheckResult("Triggerer", CheckState.WARNING, text)
 
 
-def version(session: Session) -> Finding:
+def version(session: Session) -> CheckResult:
     """Whether the triggers that wait in the database were stored by this version of the package.
 
     Airflow's database has no record of the versions of providers. What it has is the arguments of the triggers that
@@ -66,12 +68,14 @@ def version(session: Session) -> Finding:
     here = f"{__version__} on this machine"
     if not triggers:
         text = f"{here}. Airflow's database shows the version elsewhere only while tasks are deferred."
-        return Finding("Package version", State.OK, text)
+        return CheckResult("Package version", CheckState.OK, text)
     different = sorted({name for each in triggers for name in _differences(each)})
     if not different:
-        return Finding("Package version", State.OK, f"{here}. Tasks that are deferred now were started by the same.")
+        return CheckResult(
+            "Package version", CheckState.OK, f"{here}. Tasks that are deferred now were started by the same."
+        )
     text = f"{here}, but tasks that are deferred now were started by another one; it differs in {listed(different, 5)}"
-    return Finding("Package version", State.WARNING, f"{text}. Install the same version everywhere.")
+    return CheckResult("Package version", CheckState.WARNING, f"{text}. Install the same version everywhere.")
 
 
 def _differences(trigger: Any) -> set[str]:

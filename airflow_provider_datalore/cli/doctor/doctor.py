@@ -13,7 +13,7 @@ from airflow_provider_datalore.cli.command import UsageError
 from airflow_provider_datalore.cli.doctor import airflow_side, reaching
 from airflow_provider_datalore.cli.doctor.access import AccessChecks
 from airflow_provider_datalore.cli.doctor.features import features
-from airflow_provider_datalore.cli.doctor.findings import Facts, Finding, Report, State
+from airflow_provider_datalore.cli.doctor.findings import CheckResult, CheckState, DoctorReport, ServerFacts
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.transport.connection import DataloreConnection
@@ -33,22 +33,22 @@ _NEED_RESPONSE = (
 """The checks that need a response of Datalore."""
 
 
-def examine(conn_id: str, notebook_id: str | None = None) -> Report:
+def examine(conn_id: str, notebook_id: str | None = None) -> DoctorReport:
     """Check a connection, and a notebook if one is named. Nothing is changed, and nothing is run.
 
     :param notebook_id: ``owner/id``, or the notebook's pasted address.
     :raises UsageError: if it is neither.
     """
     notebook = _parse(notebook_id)
-    report = Report(conn_id, notebook=None if notebook is None else str(notebook))
-    facts = Facts()
+    report = DoctorReport(conn_id, notebook=None if notebook is None else str(notebook))
+    facts = ServerFacts()
     hook = DataloreHook(conn_id)
     try:
         connection = hook.connection
         report.address = connection.base_url
         elsewhere = _on_another_server(connection, notebook_id)
     except DataloreConfigurationError as error:
-        report.findings.append(Finding("Connection", State.FAILED, one_line(str(error))))
+        report.findings.append(CheckResult("Connection", CheckState.FAILED, one_line(str(error))))
         facts.reasons |= dict.fromkeys(("run_api", "notebook_api", "workspace_api"), "the connection is not valid")
         facts.run_api = facts.notebook_api = facts.workspace_api = False
     else:
@@ -71,22 +71,22 @@ class _Server:
     def __init__(self, client: RequestsClient, notebook: NotebookId | None) -> None:
         self.client = client
         self.notebook = notebook
-        self.facts = Facts()
+        self.facts = ServerFacts()
 
-    def run(self) -> list[Finding]:
+    def run(self) -> list[CheckResult]:
         """All checks; those that an earlier problem prevents are unknown."""
-        found: list[Finding] = []
+        found: list[CheckResult] = []
         try:
             found.extend(self._checks())
         except DataloreError as error:
-            found.append(Finding("Address", State.FAILED, one_line(str(error))))
+            found.append(CheckResult("Address", CheckState.FAILED, one_line(str(error))))
         wanted = (*_NEED_RESPONSE, "Notebook") if self.notebook else _NEED_RESPONSE
         checked = {finding.check for finding in found}
         if missing := [name for name in wanted if name not in checked]:
-            found += [Finding(name, State.UNKNOWN, "Not checked.") for name in missing]
+            found += [CheckResult(name, CheckState.UNKNOWN, "Not checked.") for name in missing]
         return found
 
-    def _checks(self) -> Iterator[Finding]:
+    def _checks(self) -> Iterator[CheckResult]:
         connection = self.client.connection
         sent_at = time.time()
         try:
@@ -107,10 +107,10 @@ class _Server:
             self._nothing_works("the address is not that of Datalore's API")
             yield token
             return
-        yield Finding("Address", State.OK, f"Datalore responds at {connection.base_url}.")
+        yield CheckResult("Address", CheckState.OK, f"Datalore responds at {connection.base_url}.")
         yield reaching.tls(connection, datetime.now(UTC))
         yield token
-        if token.state is State.OK:
+        if token.state is CheckState.OK:
             apis = [checks.run_api(), checks.notebook_api(), checks.workspace_api()]
             yield checks.scope()
             yield from apis
@@ -120,7 +120,7 @@ class _Server:
         yield reaching.clock(response, sent_at)
 
     def _nothing_works(self, reason: str) -> None:
-        self.facts = Facts(run_api=False, notebook_api=False, workspace_api=False)
+        self.facts = ServerFacts(run_api=False, notebook_api=False, workspace_api=False)
         self.facts.reasons |= dict.fromkeys(("run_api", "notebook_api", "workspace_api"), reason)
 
 
@@ -131,11 +131,11 @@ def _parse(notebook_id: str | None) -> NotebookId | None:
         raise UsageError(f"--notebook: {error}") from None
 
 
-def _on_another_server(connection: DataloreConnection, notebook_id: str | None) -> list[Finding]:
+def _on_another_server(connection: DataloreConnection, notebook_id: str | None) -> list[CheckResult]:
     """The finding for a notebook's address on another server than the connection's."""
     try:
         if notebook_id is not None:
             connection.notebook_id(notebook_id)
     except DataloreConfigurationError as error:
-        return [Finding("Notebook", State.FAILED, one_line(str(error)))]
+        return [CheckResult("Notebook", CheckState.FAILED, one_line(str(error)))]
     return []

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
-from airflow_provider_datalore.cli.doctor.findings import Facts, Feature, Finding, State
+from airflow_provider_datalore.cli.doctor.findings import CheckResult, CheckState, Feature, ServerFacts
 
 
-def features(facts: Facts, findings: Iterable[Finding]) -> Iterator[Feature]:
+def features(facts: ServerFacts, findings: Iterable[CheckResult]) -> Iterator[Feature]:
     """The features of this package, each with the reason why it does not work."""
     states = {finding.check: finding.state for finding in findings}
     start = [facts.run_api, *_edit(facts)]
@@ -25,12 +25,12 @@ def features(facts: Facts, findings: Iterable[Finding]) -> Iterator[Feature]:
     yield _openlineage()
 
 
-def _edit(facts: Facts) -> list[bool | None]:
+def _edit(facts: ServerFacts) -> list[bool | None]:
     """Whether the notebook may be edited; nothing if none was named, or if only running it would show that."""
     return [facts.may_edit] if facts.may_edit is not None else []
 
 
-def _feature(facts: Facts, name: str, needed: Iterable[bool | None], *reasons: str) -> Feature:
+def _feature(facts: ServerFacts, name: str, needed: Iterable[bool | None], *reasons: str) -> Feature:
     given = list(needed)
     if all(given):
         unsure = facts.reasons.get("may_edit", "") if "may_edit" in reasons else ""
@@ -39,8 +39,8 @@ def _feature(facts: Facts, name: str, needed: Iterable[bool | None], *reasons: s
     return Feature(name, False if False in given else None, reason)
 
 
-def _deferrable(states: dict[str, State]) -> Feature:
-    works = {State.OK: True, State.WARNING: False}.get(states.get("Triggerer", State.UNKNOWN))
+def _deferrable(states: dict[str, CheckState]) -> Feature:
+    works = {CheckState.OK: True, CheckState.WARNING: False}.get(states.get("Triggerer", CheckState.UNKNOWN))
     reason = {False: "no triggerer is running", None: "Airflow's database cannot be read"}
     return Feature("wait without a worker slot (deferrable=True)", works, reason.get(works, ""), optional=True)
 

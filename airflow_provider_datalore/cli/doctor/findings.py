@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """The state of one check."""
 
     OK = "ok"
@@ -17,7 +17,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The result of one check.
 
     :param check: what was checked, in one or two words.
@@ -26,7 +26,7 @@ class Finding:
     """
 
     check: str
-    state: State
+    state: CheckState
     text: str
 
 
@@ -48,7 +48,7 @@ class Feature:
 
 
 @dataclass
-class Facts:
+class ServerFacts:
     """What Datalore offers over this connection; None for what could not be found out.
 
     :param is_cloud: whether the server is Datalore Cloud.
@@ -72,7 +72,7 @@ class Facts:
 
 
 @dataclass
-class Report:
+class DoctorReport:
     """All that was found.
 
     :param conn_id: the id of the Airflow connection.
@@ -83,13 +83,13 @@ class Report:
     conn_id: str
     address: str = ""
     notebook: str | None = None
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[CheckResult] = field(default_factory=list)
     features: list[Feature] = field(default_factory=list)
 
     @property
     def works(self) -> bool:
         """Whether no check failed, and all features work that do not depend on Airflow alone."""
-        failed = any(finding.state is State.FAILED for finding in self.findings)
+        failed = any(finding.state is CheckState.FAILED for finding in self.findings)
         return not failed and all(feature.works is not False or feature.optional for feature in self.features)
 
     def to_json(self) -> dict[str, Any]:

@@ -38,21 +38,6 @@ def accepts_connections(url: str) -> bool:
     return True
 
 
-def speaks_tls(url: str) -> bool:
-    """Whether the server at an address speaks TLS, with any certificate."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        with (
-            socket.create_connection(host_and_port(url), LOOK_TIMEOUT) as plain,
-            context.wrap_socket(plain, server_hostname=host_and_port(url)[0]),
-        ):
-            return True
-    except (OSError, ValueError):
-        return False
-
-
 def speaks_plain_http(url: str) -> bool:
     """Whether the server at an address responds to HTTP without TLS. The request contains no token."""
     host, port = host_and_port(url)

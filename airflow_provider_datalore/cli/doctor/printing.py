@@ -9,14 +9,19 @@ import textwrap
 from collections.abc import Iterator
 
 from airflow_provider_datalore.api.text import one_line
-from airflow_provider_datalore.cli.doctor.findings import Feature, Report, State
+from airflow_provider_datalore.cli.doctor.findings import CheckState, DoctorReport, Feature
 
-_STATES = {State.OK: "ok", State.WARNING: "warning", State.FAILED: "FAILED", State.UNKNOWN: "unknown"}
+_STATES = {
+    CheckState.OK: "ok",
+    CheckState.WARNING: "warning",
+    CheckState.FAILED: "FAILED",
+    CheckState.UNKNOWN: "unknown",
+}
 _WORKS = {True: "yes", False: "NO", None: "unknown"}
 _MIN_TEXT_WIDTH = 40
 
 
-def show(report: Report, *, as_json: bool) -> None:
+def show(report: DoctorReport, *, as_json: bool) -> None:
     """Print a report to standard output."""
     if as_json:
         print(json.dumps(report.to_json(), indent=2))
@@ -36,9 +41,9 @@ def _feature_row(feature: Feature) -> tuple[str, str, str]:
     return feature.name, _WORKS[feature.works], feature.reason
 
 
-def _conclusion(report: Report) -> str:
-    failed = [finding.check for finding in report.findings if finding.state is State.FAILED]
-    warnings = [finding.check for finding in report.findings if finding.state is State.WARNING]
+def _conclusion(report: DoctorReport) -> str:
+    failed = [finding.check for finding in report.findings if finding.state is CheckState.FAILED]
+    warnings = [finding.check for finding in report.findings if finding.state is CheckState.WARNING]
     noted = f" Warnings: {', '.join(warnings)}." if warnings else ""
     if failed:
         return f"Not everything works: {', '.join(failed)}.{noted}"

@@ -8,85 +8,89 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from airflow_provider_datalore.api.calls import TRANSIENT_STATUSES, Response, excerpt
+from airflow_provider_datalore.api.calls import Response
+from airflow_provider_datalore.api.response_errors import TRANSIENT_STATUSES, excerpt
 from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.cli.doctor import network
-from airflow_provider_datalore.cli.doctor.findings import Finding, State
+from airflow_provider_datalore.cli.doctor.findings import CheckResult, CheckState
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
     DataloreUntrustedServerError,
 )
 from airflow_provider_datalore.transport.connection import DataloreConnection
+from airflow_provider_datalore.transport.tls import speaks_tls
 
 MAX_CLOCK_DIFFERENCE = 30.0
 """Seconds. Beyond it, the deadlines of tasks and the ages of cells are noticeably wrong."""
 MIN_CERTIFICATE_LIFE = timedelta(days=14)
 
 
-def proxy(connection: DataloreConnection) -> Finding:
+def proxy(connection: DataloreConnection) -> CheckResult:
     """The proxy in use."""
     try:
         connection.proxy()
     except DataloreConfigurationError as error:
-        return Finding("Proxy", State.FAILED, str(error))
+        return CheckResult("Proxy", CheckState.FAILED, str(error))
     if connection.shown_proxy:
-        return Finding("Proxy", State.OK, f"Requests use {connection.shown_proxy}, {connection.proxy_source}.")
-    return Finding("Proxy", State.OK, "None in use.")
+        return CheckResult("Proxy", CheckState.OK, f"Requests use {connection.shown_proxy}, {connection.proxy_source}.")
+    return CheckResult("Proxy", CheckState.OK, "None in use.")
 
 
-def unreachable(connection: DataloreConnection, error: DataloreError) -> Iterator[Finding]:
+def unreachable(connection: DataloreConnection, error: DataloreError) -> Iterator[CheckResult]:
     """What is wrong if no response came at all."""
     url, text = connection.base_url, one_line(str(error))
     if isinstance(error, DataloreUntrustedServerError):
-        yield Finding("TLS", State.FAILED, text)
+        yield CheckResult("TLS", CheckState.FAILED, text)
     elif isinstance(error, DataloreConfigurationError):
-        yield Finding("Connection", State.FAILED, text)
+        yield CheckResult("Connection", CheckState.FAILED, text)
     elif connection.shown_proxy:
         yield _unreachable_proxy(connection, text)
     elif not network.resolves(network.host_and_port(url)[0]):
         problem = f"There is no host {network.host_and_port(url)[0]!r}: correct the connection's host. {text}"
-        yield Finding("Address", State.FAILED, problem)
+        yield CheckResult("Address", CheckState.FAILED, problem)
     else:
-        yield mismatch(connection) or Finding("Address", State.FAILED, text)
+        yield mismatch(connection) or CheckResult("Address", CheckState.FAILED, text)
 
 
-def mismatch(connection: DataloreConnection) -> Finding | None:
+def mismatch(connection: DataloreConnection) -> CheckResult | None:
     """The finding if one side speaks TLS and the other does not; None if that is not the problem."""
     url = connection.base_url
     if connection.shown_proxy:
         return None
     if url.startswith("https:"):
-        if network.speaks_tls(url) or not network.speaks_plain_http(url):
+        if speaks_tls(url, network.LOOK_TIMEOUT) or not network.speaks_plain_http(url):
             return None
         text = f"{url} does not speak TLS. If the network may be trusted with the token, set the host to http:{url[6:]}"
-        return Finding("TLS", State.FAILED, f"{text}; otherwise, correct its port.")
-    if not network.speaks_tls(url):
+        return CheckResult("TLS", CheckState.FAILED, f"{text}; otherwise, correct its port.")
+    if not speaks_tls(url, network.LOOK_TIMEOUT):
         return None
-    return Finding("TLS", State.FAILED, f"{url} speaks TLS. Set the connection's host to https:{url[5:]}.")
+    return CheckResult("TLS", CheckState.FAILED, f"{url} speaks TLS. Set the connection's host to https:{url[5:]}.")
 
 
-def tls(connection: DataloreConnection, now: datetime) -> Finding:
+def tls(connection: DataloreConnection, now: datetime) -> CheckResult:
     """Whether the connection is encrypted, and how long the certificate is valid."""
     if connection.base_url.startswith("http:"):
         host = network.host_and_port(connection.base_url)[0]
         if _is_loopback(host):
-            return Finding("TLS", State.OK, "Not used, for an address on this machine.")
-        return Finding("TLS", State.WARNING, "Not used: anyone on the network path can read the token. Use https.")
+            return CheckResult("TLS", CheckState.OK, "Not used, for an address on this machine.")
+        return CheckResult(
+            "TLS", CheckState.WARNING, "Not used: anyone on the network path can read the token. Use https."
+        )
     if connection.ca_certificates() is None:
         text = "Certificates are not verified: anyone on the network path can read the token. Set verify in the extra."
-        return Finding("TLS", State.WARNING, text)
+        return CheckResult("TLS", CheckState.WARNING, text)
     trusted = f"The certificate is trusted, by the CA certificates in {connection.ca_certificates()}"
     end = None if connection.shown_proxy else network.certificate_end(connection)
     if end is None:
-        return Finding("TLS", State.OK, f"{trusted}.")
+        return CheckResult("TLS", CheckState.OK, f"{trusted}.")
     until = f"{trusted}, until {end:%Y-%m-%d}"
     if end - now < MIN_CERTIFICATE_LIFE:
-        return Finding("TLS", State.WARNING, f"{until}: it has to be renewed.")
-    return Finding("TLS", State.OK, f"{until}.")
+        return CheckResult("TLS", CheckState.WARNING, f"{until}: it has to be renewed.")
+    return CheckResult("TLS", CheckState.OK, f"{until}.")
 
 
-def not_datalore(connection: DataloreConnection, response: Response) -> Finding | None:
+def not_datalore(connection: DataloreConnection, response: Response) -> CheckResult | None:
     """The finding for a response that Datalore does not send to the first request; None if it may be Datalore's.
 
     :param response: the response to the list of workspaces.
@@ -95,7 +99,7 @@ def not_datalore(connection: DataloreConnection, response: Response) -> Finding 
         return found
     if response.status == 407:
         text = f"The proxy {connection.shown_proxy} requires a user and a password: put them into its address."
-        return Finding("Proxy", State.FAILED, text)
+        return CheckResult("Proxy", CheckState.FAILED, text)
     problem = _gateway(response) or _foreign(response)
     if not problem:
         return None
@@ -103,7 +107,7 @@ def not_datalore(connection: DataloreConnection, response: Response) -> Finding 
     begins = (
         "" if 300 <= response.status < 400 else f" The response begins with: {excerpt(response.body) or '(nothing)'}"
     )
-    return Finding("Address", State.FAILED, f"{connection.base_url} {problem}.{through}{begins}")
+    return CheckResult("Address", CheckState.FAILED, f"{connection.base_url} {problem}.{through}{begins}")
 
 
 def _gateway(response: Response) -> str:
@@ -142,7 +146,7 @@ def workspaces_of(response: Response) -> list[object]:
     return data if isinstance(data, list) else []
 
 
-def clock(response: Response, sent_at: float) -> Finding:
+def clock(response: Response, sent_at: float) -> CheckResult:
     """The difference between Datalore's clock and that of this machine.
 
     :param sent_at: when the request was sent, in epoch seconds.
@@ -150,27 +154,29 @@ def clock(response: Response, sent_at: float) -> Finding:
     try:
         moment = parsedate_to_datetime(response.headers.get("date", ""))
     except (ValueError, TypeError, IndexError, OverflowError):
-        return Finding("Clock", State.UNKNOWN, "The server does not send its time.")
+        return CheckResult("Clock", CheckState.UNKNOWN, "The server does not send its time.")
     reported = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     # The time was taken between the two moments, and is cut to whole seconds.
     early, late = sent_at - reported - 1, response.received_at - reported
     apart = early if early > 0 else min(late, 0.0)
     if abs(apart) < 1:
-        return Finding("Clock", State.OK, "The server's clock and that of this machine agree.")
+        return CheckResult("Clock", CheckState.OK, "The server's clock and that of this machine agree.")
     which = "behind" if apart > 0 else "ahead of"
     text = f"The server's clock is {abs(apart):.0f} s {which} that of this machine"
     if abs(apart) < MAX_CLOCK_DIFFERENCE:
-        return Finding("Clock", State.OK, f"{text}.")
-    return Finding("Clock", State.WARNING, f"{text}. Set both by NTP: times in logs and time limits are wrong.")
+        return CheckResult("Clock", CheckState.OK, f"{text}.")
+    return CheckResult(
+        "Clock", CheckState.WARNING, f"{text}. Set both by NTP: times in logs and time limits are wrong."
+    )
 
 
-def _unreachable_proxy(connection: DataloreConnection, text: str) -> Finding:
+def _unreachable_proxy(connection: DataloreConnection, text: str) -> CheckResult:
     if not network.accepts_connections(connection.shown_proxy):
         text = (
             f"No connection to proxy {connection.shown_proxy} ({connection.proxy_source}) could be made. Correct it, "
             "or add the host of Datalore to NO_PROXY."
         )
-    return Finding("Proxy", State.FAILED, text)
+    return CheckResult("Proxy", CheckState.FAILED, text)
 
 
 def _lists_workspaces(response: Response) -> bool:

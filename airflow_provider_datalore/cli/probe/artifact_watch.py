@@ -13,7 +13,7 @@ from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.transport.connection import DataloreConnection
 from airflow_provider_datalore.transport.requests_client import RequestsClient
 
-_INTERVAL = 1.0
+_LOOK_INTERVAL = 1.0
 """Seconds between two looks."""
 
 
@@ -50,7 +50,7 @@ class ArtifactWatch:
     def _watch(self) -> None:
         client = RequestsClient(self._connection)
         try:
-            while self.expired_after is None and not self._over.wait(_INTERVAL):
+            while self.expired_after is None and not self._over.wait(_LOOK_INTERVAL):
                 if not self._is_listed(client):
                     self.expired_after = round(time.monotonic() - self._ended_at, 1)
             if self.expired_after is None and not self._can_be_downloaded(client):

@@ -10,14 +10,14 @@ from typing import Any, get_args
 from uuid import uuid4
 
 from airflow_provider_datalore.api import run_api
-from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.api.response_errors import raise_for_status
 from airflow_provider_datalore.cli.probe.record import Record
 from airflow_provider_datalore.emulator.settings import ResponseHeader
 from airflow_provider_datalore.exceptions import DataloreError
 from airflow_provider_datalore.transport.requests_client import RequestsClient
 
-UNKNOWN_RUN = "00000000-0000-0000-0000-000000000000"
 MAX_WAIT = 1800.0
 """Seconds after which a run or a session is no longer waited for."""
 
@@ -59,7 +59,7 @@ class Exchange:
         """Read the status of a run that does not exist, with a made-up token."""
         client = RequestsClient(replace(self.client.connection, token=str(uuid4())))
         try:
-            return self._note(client.send(run_api.get_run(UNKNOWN_RUN)))
+            return self._note(client.send(run_api.get_run(run_api.UNKNOWN_RUN_ID)))
         finally:
             client.close()
 

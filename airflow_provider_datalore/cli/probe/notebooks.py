@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from airflow_provider_datalore.api.calls import Call, Response, raise_for_status
+from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.api.notebook_models import ACTIVE_STATUSES, ENDED_STATUSES
+from airflow_provider_datalore.api.response_errors import raise_for_status
 from airflow_provider_datalore.cli.probe.exchange import Exchange, checked, object_in, wait_until
-from airflow_provider_datalore.cli.probe.parameters import Known, from_controls
+from airflow_provider_datalore.cli.probe.parameters import KnownParameter, from_controls
 from airflow_provider_datalore.cli.probe.record import Record
 from airflow_provider_datalore.exceptions import DataloreError
 
 _CODE_TYPES = ("CODE", "SQL")
-_ENDED = ("VALID", "WARNING", "ERROR")
-_ACTIVE = ("STARTED", "WAITING", "PROCESSING_OUTPUT")
 _NO_WORKSHEET = 999
-_QUIET = 1.0
+_QUIET_TIME = 1.0
 """Seconds for which nothing runs before a notebook is taken for idle."""
 _CRASH_WAIT = 5.0
 """Seconds after which a cell whose kernel died has its last status."""
@@ -31,7 +31,7 @@ _FATAL_CELL = "import os\nos._exit(1)"
 Cells = dict[str, Mapping[str, Any]]
 
 
-class Notebooks:
+class NotebookExperiments:
     """Experiments with the Notebook API and one notebook."""
 
     def __init__(self, exchange: Exchange, record: Record, notebook: NotebookId) -> None:
@@ -61,7 +61,7 @@ class Notebooks:
         """Whether something runs in the notebook."""
         return self._state() == "BUSY"
 
-    def known_parameter(self) -> Known | None:
+    def known_parameter(self) -> KnownParameter | None:
         """A control that takes a number; None if there is none."""
         cells = self._cells(0).values()
         data = [cell["data"] for cell in cells if isinstance(cell.get("data"), Mapping)]
@@ -145,7 +145,7 @@ class Notebooks:
                 idle_since = None
                 return False
             idle_since = idle_since or time.monotonic()
-            return time.monotonic() - idle_since > _QUIET
+            return time.monotonic() - idle_since > _QUIET_TIME
 
         if not wait_until(is_idle):
             raise DataloreError("The notebook is still running.")
@@ -238,7 +238,7 @@ class Notebooks:
         return languages == {"python"}
 
     def _is_active(self, worksheet: int) -> bool:
-        return any(cell.get("executionStatus") in _ACTIVE for cell in self._cells(worksheet).values())
+        return any(cell.get("executionStatus") in ACTIVE_STATUSES for cell in self._cells(worksheet).values())
 
     def _status(self, cell_id: str) -> str:
         return str(self._cells(0).get(cell_id, {}).get("executionStatus"))
@@ -272,7 +272,7 @@ def _is_code(cell: Mapping[str, Any]) -> bool:
 
 
 def _ended(cell: Mapping[str, Any]) -> bool:
-    return cell.get("executionStatus") in _ENDED
+    return cell.get("executionStatus") in ENDED_STATUSES
 
 
 def _has_run(before: Cells, after: Cells) -> bool:

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 _ASSIGNMENT = re.compile(r"^(\w+)\s*(?::\s*\w+\s*)?=\s*(-?\d+(?:\.\d+)?)\s*(?:#.*)?$", re.MULTILINE)
 
 
-class Known(NamedTuple):
+class KnownParameter(NamedTuple):
     """A parameter of the notebook, and the value that it has."""
 
     name: str
     value: int | float
 
 
-def from_controls(controls: Iterable[object]) -> Known | None:
+def from_controls(controls: Iterable[object]) -> KnownParameter | None:
     """A control that takes a number, with its present value.
 
     :param controls: as the Notebook API describes them.
@@ -29,11 +29,11 @@ def from_controls(controls: Iterable[object]) -> Known | None:
         name, value = control.get("variable"), control.get("value")
         with suppress(TypeError, ValueError):
             if isinstance(name, str) and name:
-                return Known(name, _number(value))
+                return KnownParameter(name, _number(value))
     return None
 
 
-def from_notebook(content: bytes) -> Known | None:
+def from_notebook(content: bytes) -> KnownParameter | None:
     """A control in an executed notebook, or a variable that a cell tagged ``parameters`` sets to a number."""
     try:
         data = json.loads(content)
@@ -50,7 +50,7 @@ def from_notebook(content: bytes) -> Known | None:
             source = cell.get("source")
             text = "".join(map(str, source)) if isinstance(source, list) else str(source)
             if assigned := _ASSIGNMENT.search(text):
-                return Known(assigned[1], _number(assigned[2]))
+                return KnownParameter(assigned[1], _number(assigned[2]))
     return None
 
 

@@ -9,14 +9,16 @@ from functools import partial
 from pathlib import Path
 
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.api.response_errors import scope_challenge
+from airflow_provider_datalore.api.run_api import UNKNOWN_RUN_ID
 from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.cli.command import FAILED, OK, UsageError
 from airflow_provider_datalore.cli.probe import MAX_PARALLEL, consent, parameters, words
 from airflow_provider_datalore.cli.probe.artifact_watch import ArtifactWatch
-from airflow_provider_datalore.cli.probe.exchange import UNKNOWN_RUN, Exchange
-from airflow_provider_datalore.cli.probe.notebooks import Notebooks, note_challenge
+from airflow_provider_datalore.cli.probe.exchange import Exchange
+from airflow_provider_datalore.cli.probe.notebooks import NotebookExperiments, note_challenge
 from airflow_provider_datalore.cli.probe.record import Record
-from airflow_provider_datalore.cli.probe.runs import Runs, Watched
+from airflow_provider_datalore.cli.probe.runs import RunExperiments, Watched
 from airflow_provider_datalore.cli.probe.workspaces import workspace_api
 from airflow_provider_datalore.exceptions import DataloreConfigurationError, DataloreError
 from airflow_provider_datalore.hooks.datalore import DataloreHook
@@ -63,8 +65,8 @@ class Probe:
 
     def __init__(self, exchange: Exchange, record: Record, notebook: NotebookId) -> None:
         self.record = record
-        self.runs = Runs(exchange, record, notebook)
-        self.notebooks = Notebooks(exchange, record, notebook)
+        self.runs = RunExperiments(exchange, record, notebook)
+        self.notebooks = NotebookExperiments(exchange, record, notebook)
         self.exchange = exchange
 
     def run(self, failing: NotebookId | None, parallel: int | None) -> None:
@@ -94,7 +96,7 @@ class Probe:
             self.record.set("artifacts_expire_after", watch.expired_after)
 
     def _isolated_runs(
-        self, first: Watched, known: parameters.Known | None, failing: NotebookId | None, parallel: int | None
+        self, first: Watched, known: parameters.KnownParameter | None, failing: NotebookId | None, parallel: int | None
     ) -> None:
         _say("Running it with odd parameters and fields ...")
         self._try("direct_file_storage_write", partial(self.runs.direct_file_storage_write, first))
@@ -116,10 +118,10 @@ class Probe:
 
     def _note_scope(self) -> None:
         """Record the scope that the Run API requires, if that is why a run was refused."""
-        response = self.exchange.run(UNKNOWN_RUN)
+        response = self.exchange.run(UNKNOWN_RUN_ID)
         if response.status == 403:
             note_challenge(response, self.record)
-            scope = run_api_scope(response.headers.get("www-authenticate", ""))
+            scope = scope_challenge(response).get("scope", "")
             if scope:
                 self.record.set("run_api_scope", scope)
 
@@ -146,18 +148,12 @@ class Probe:
         except DataloreError as error:
             self.record.remark(f"Not found out, {what}: {shorten(one_line(str(error)))}")
 
-    def _parameter_in_artifact(self, first: Watched) -> parameters.Known | None:
+    def _parameter_in_artifact(self, first: Watched) -> parameters.KnownParameter | None:
         notebook = first.parsed().executed_notebook
         if notebook is None:
             return None
         response = self.runs.download(notebook)
         return parameters.from_notebook(response.body) if response.status == 200 else None
-
-
-def run_api_scope(challenge: str) -> str:
-    """The scope in the header of a refused request; empty if there is none."""
-    _, found, rest = challenge.partition("scope=")
-    return rest.strip('"').partition('"')[0].partition(",")[0].strip() if found else ""
 
 
 def _parse(hook: DataloreHook, option: str, text: str) -> NotebookId:

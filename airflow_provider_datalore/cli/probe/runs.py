@@ -13,8 +13,8 @@ from airflow_provider_datalore.api import run_api
 from airflow_provider_datalore.api.calls import Response
 from airflow_provider_datalore.api.models import Artifact, Run
 from airflow_provider_datalore.api.notebook_id import NotebookId
-from airflow_provider_datalore.cli.probe.exchange import UNKNOWN_RUN, Exchange, checked, wait_until
-from airflow_provider_datalore.cli.probe.parameters import Known
+from airflow_provider_datalore.cli.probe.exchange import Exchange, checked, wait_until
+from airflow_provider_datalore.cli.probe.parameters import KnownParameter
 from airflow_provider_datalore.cli.probe.record import Record
 from airflow_provider_datalore.exceptions import DataloreError
 
@@ -67,7 +67,7 @@ class Watched:
         return Run.model_validate({**self.seen[-1], "runId": self.run_id})
 
 
-class Runs:
+class RunExperiments:
     """Experiments with isolated runs of one notebook."""
 
     def __init__(self, exchange: Exchange, record: Record, notebook: NotebookId) -> None:
@@ -77,7 +77,7 @@ class Runs:
 
     def without_a_run(self) -> None:
         """What refusals show that need no run."""
-        self.exchange.run(UNKNOWN_RUN)
+        self.exchange.run(run_api.UNKNOWN_RUN_ID)
         response = self.exchange.without_access()
         if response.status == 401:
             self.record.set("unauthorized_challenge", "www-authenticate" in response.headers)
@@ -122,7 +122,7 @@ class Runs:
         """Find out whether a field that Datalore does not document is refused."""
         self._accepted("unknown_field", self.exchange.start(self.notebook, airflowProbe=True), "ignore", "reject")
 
-    def parameters(self, known: Known | None) -> None:
+    def parameters(self, known: KnownParameter | None) -> None:
         """Find out which parameters are refused: unknown ones, numbers, and values of the wrong type.
 
         :param known: a parameter of the notebook; None if none was found.
