@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ForwardRef, Optional
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, TaskGroup, task
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, TaskGroup, task, task_group
 from airflow.triggers import base as triggers_base
 from pydantic import BaseModel, field_validator
 
@@ -100,6 +100,22 @@ class TestTheNotebook:
             task = operator(entry, datalore_conn_id="{{ params.connection }}")
         task.render_template_fields({"params": {"connection": "production"}})  # type: ignore[typeddict-item]
         assert task.notebook_id == "prod/0123"
+        assert task.catalog_entry is entry
+
+    def test_a_mapped_task_group_may_hand_one_on(self, entry: CatalogEntry) -> None:
+        tasks = []
+
+        @task_group
+        def shop(notebook: Any, days: Any) -> None:
+            tasks.append(DataloreRunNotebookOperator(task_id="a", notebook_id=notebook, parameters={"days": days}))
+
+        with DAG("sales", schedule=None):
+            shop.expand(notebook=[entry], days=[99])
+        [task] = tasks
+        task.notebook_id = entry  # As Airflow's rendering sets it.
+        task.parameters = {"days": 99}
+        task.render_template_fields({})
+        assert task.notebook_id == "ann/sales"
         assert task.catalog_entry is entry
 
     def test_a_connection_without_an_id_fails_when_the_dag_is_read(self, entry: CatalogEntry) -> None:
