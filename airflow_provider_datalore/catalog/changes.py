@@ -9,7 +9,14 @@ from typing import Any
 from airflow_provider_datalore.api.text import one_line, shorten
 from airflow_provider_datalore.catalog.controls import LockedControl
 
-_WORDS = {"label": "label", "min": "least value", "max": "greatest value", "step": "step", "default": "default"}
+_WORDS = {
+    "label": "label",
+    "min": "least value",
+    "max": "greatest value",
+    "step": "step",
+    "more_items": "number of items that are not listed",
+    "default": "default",
+}
 _FLAGS = {
     "multiselect": "several values",
     "dynamic": "items from a variable",
@@ -64,11 +71,14 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _control(name: str, locked: Mapping[str, Any], present: Mapping[str, Any]) -> Iterator[str]:
     if locked.get("type") != present.get("type"):
-        yield f"control {name!r} was a {LockedControl(name, locked)} and is a {LockedControl(name, present)}"
+        yield f"the type of control {name!r} was {LockedControl(name, locked)} and is {LockedControl(name, present)}"
         return
     removed, added = (
-        [item for item in one.get("items", ()) if item not in other.get("items", ())]
-        for one, other in ((locked, present), (present, locked))
+        list(dict.fromkeys(item for item in one.get("items") or () if item not in others))
+        for one, others in (
+            (locked, frozenset(present.get("items") or ())),
+            (present, frozenset(locked.get("items") or ())),
+        )
     )
     if removed:
         yield f"control {name!r} no longer has {_values(removed)}"

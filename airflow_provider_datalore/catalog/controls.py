@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from os import PathLike
 from typing import Any
 
@@ -21,8 +22,11 @@ _KINDS = {
     "DATEPICKER": "date picker",
     "DROPDOWN": "dropdown",
     "VARIABLE": "variable",
+    "SEVERAL": "several controls",
 }
 KNOWN_TYPES = frozenset(_KINDS)
+MAX_LISTED = 10
+"""How many items of a dropdown a message lists."""
 
 
 class NotAcceptedError(ValueError):
@@ -38,15 +42,22 @@ class LockedControl:
     """
 
     def __init__(self, variable: str, facts: Mapping[str, Any]) -> None:
+        if not isinstance(facts, Mapping):
+            raise ValueError(f"it is a {type(facts).__name__}")  # noqa: TRY004  (what the file contains)
         self.variable = variable
         self.type: str = _fact(facts, "type", str, "")
         """``CHECKBOX``, ``SLIDER``, ``TEXT_INPUT``, ``DATEPICKER`` or ``DROPDOWN``, as the Notebook API names them;
-        ``VARIABLE`` for one of a cell tagged ``parameters``; of any other type, all values are accepted."""
+        ``VARIABLE`` for one of a cell tagged ``parameters``, ``SEVERAL`` if several controls set the variable; of any
+        other type, all values are accepted."""
         self.label: str = _fact(facts, "label", str, "")
         self.default: Any = facts.get("default")
         """Its value in the notebook; None if it has none."""
-        self.items: tuple[str, ...] = tuple(item for item in _fact(facts, "items", list, []) if isinstance(item, str))
+        self.items: tuple[str, ...] = tuple(_fact(facts, "items", list, []))
         """What can be selected in a dropdown."""
+        if not all(isinstance(item, str) for item in self.items):
+            raise ValueError("items are not text")
+        self.more_items: int = _fact(facts, "more_items", int, 0)
+        """How many more items there are, which the lock file does not list."""
         self.is_multiple: bool = _fact(facts, "multiselect", bool, False) or _fact(facts, "range", bool, False)
         """Whether several items can be selected, or a date picker has two dates."""
         self.is_dynamic: bool = _fact(facts, "dynamic", bool, False)
@@ -59,9 +70,15 @@ class LockedControl:
         """The type of a variable: ``boolean``, ``number``, ``string`` or ``list``; empty if it is unknown."""
 
     @property
+    def is_open(self) -> bool:
+        """Whether a dropdown has items that only Datalore knows."""
+        return self.is_dynamic or self.more_items > 0
+
+    @property
     def is_required(self) -> bool:
         """Whether it has no value in the notebook, so that a run needs one."""
-        return self.default is None and self.type in ("DATEPICKER", "DROPDOWN") and not self.is_dynamic
+        can_be_given = self.type == "DATEPICKER" or (self.type == "DROPDOWN" and bool(self.items))
+        return self.default is None and can_be_given and not self.is_open
 
     def __str__(self) -> str:
         """Its type and what it accepts, for messages: ``dropdown of 'North', 'South'``."""
@@ -76,7 +93,7 @@ class LockedControl:
             if self.is_dynamic:
                 kind += " whose items come from a variable"
             else:
-                kind += f" of {', '.join(map(repr, self.items)) or 'no items'}"
+                kind += f" of {self._listed(self.items[:MAX_LISTED])}"
         elif self.type == "VARIABLE" and self.value_type:
             kind += f" of type {self.value_type}"
         return _short(kind)
@@ -151,10 +168,21 @@ class LockedControl:
         text = str(value) if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) else value
         if isinstance(text, (date, PathLike)):
             text = str(text)
-        if isinstance(text, str) and (self.is_dynamic or text in self.items):
+        if isinstance(text, str) and (self.is_open or text in self.items):
             return text
-        allowed = "the items of a variable" if self.is_dynamic else ", ".join(map(repr, self.items)) or "no items"
+        shown = self.items[:MAX_LISTED]
+        if len(self.items) > MAX_LISTED:
+            from difflib import get_close_matches
+
+            shown = tuple(get_close_matches(str(text), self.items, 5)) or shown
+        allowed = "the items of a variable" if self.is_dynamic else self._listed(shown)
         raise NotAcceptedError(_short(f"{how_many} {allowed}"))
+
+    def _listed(self, shown: Sequence[str]) -> str:
+        """Some items for a message, and how many there are."""
+        count = len(self.items) + self.more_items
+        items = ", ".join(map(repr, shown)) or "no items"
+        return items if count == len(shown) else f"{count} items, such as {items}"
 
 
 def _short(text: str) -> str:
@@ -168,6 +196,8 @@ def _fact(facts: Mapping[str, Any], name: str, kind: type | tuple[type, ...], ot
     if value is None:
         return otherwise
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{name} is {value!r:.100}")
+    if isinstance(value, float) and not isfinite(value):
         raise ValueError(f"{name} is {value!r:.100}")
     return value
 

@@ -34,11 +34,12 @@ class CatalogEntry:
         self.doc_md: str = _checked(facts, "description", str, "", name, path)
         """The notebook's own description: the first paragraph of its text, as Markdown."""
         self.ids: dict[str, str] = _checked(facts, "ids", dict, {}, name, path)
-        if not all(isinstance(each, str) and each for each in self.ids.values()):
-            raise damaged(path, f"the ids of notebook {name!r} are not text")
-        cells = _checked(facts, "cells", list, [], name, path)
-        self.cells: tuple[str, ...] = tuple(each for each in cells if isinstance(each, str))
+        if not all(isinstance(each, str) and _is_id(each) for each in self.ids.values()):
+            raise damaged(path, f"the ids of notebook {name!r} are not texts of the form owner/id")
+        self.cells: tuple[str, ...] = tuple(_checked(facts, "cells", list, [], name, path))
         """A hash of the code of each code cell."""
+        if not all(isinstance(each, str) for each in self.cells):
+            raise damaged(path, f"the cells of notebook {name!r} are not texts")
         controls = _checked(facts, "controls", dict, None, name, path)
         self.knows_controls = controls is not None
         """Whether the controls are known; if not, parameters are left to Datalore."""
@@ -49,10 +50,13 @@ class CatalogEntry:
         """The controls by their variable, in the order of the notebook."""
         from airflow_provider_datalore.catalog.controls import LockedControl
 
-        try:
-            return {name: LockedControl(name, facts) for name, facts in self._controls.items()}
-        except (ValueError, AttributeError, TypeError) as error:
-            raise damaged(self.path, f"a control of notebook {self.name!r}: {error}") from None
+        found = {}
+        for name, facts in self._controls.items():
+            try:
+                found[name] = LockedControl(name, facts)
+            except ValueError as error:
+                raise damaged(self.path, f"control {name!r} of notebook {self.name!r}: {error}") from None
+        return found
 
     def id_for(self, conn_id: str) -> str:
         """The notebook's id for an Airflow connection, ``owner/id``.
@@ -73,7 +77,7 @@ class CatalogEntry:
             )
         return found
 
-    def params(self, **defaults: Any) -> dict[str, Param]:
+    def params(self, /, **defaults: Any) -> dict[str, Param]:
         """Airflow's ``Param`` for each control, so that **Trigger DAG** shows the notebook's own form.
 
         :param defaults: other defaults than the notebook's own, by variable.
@@ -110,6 +114,11 @@ class CatalogEntry:
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
+
+
+def _is_id(text: str) -> bool:
+    """Whether it has the form ``owner/id``; a pattern would cost each DAG file its compilation."""
+    return len([part for part in text.split("/") if part and not part.isspace()]) == 2 == text.count("/") + 1
 
 
 def _checked(facts: Mapping[str, Any], key: str, kind: type, otherwise: Any, name: str, path: Path) -> Any:

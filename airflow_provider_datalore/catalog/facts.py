@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datalore.api.text import one_line, plain
+from airflow_provider_datalore.api.text import one_line, plain, storable
 from airflow_provider_datalore.catalog.code import CodeOfCell
 from airflow_provider_datalore.notebooks.reading import INJECTED_TAG, raw_cells, tags_of, text
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.api.notebook_models import Cell
 
 MAX_DESCRIPTION_CHARS = 1000
-MAX_ITEMS = 1000
+MAX_ITEMS = 10_000
+"""Maximum number of items of a dropdown that are listed; with more of them, Datalore alone knows which it accepts."""
 PARAMETERS_TAG = "parameters"
+SEVERAL = "SEVERAL"
+"""The type of a variable that several different controls set."""
 
 _HEADING = re.compile(r"#{1,6}(\s|$)")
 _BLOCK = re.compile(r"[-*+|>]|\d+[.)]\s|```")
@@ -101,14 +105,21 @@ def code_of(source: Source) -> list[CodeOfCell]:
 
 def facts_of(source: Source) -> dict[str, Any]:
     """The facts about a notebook, except its name and ids, in the order of the lock file."""
-    controls = dict(_controls(source))
+    controls: dict[str, dict[str, Any]] = {}
+    for variable, control in _controls(source):
+        is_other = controls.setdefault(variable, control) != control
+        if is_other:
+            # Which of them accepts a value is known to Datalore only.
+            controls[variable] = {"type": SEVERAL}
     facts: dict[str, Any] = {"language": source.language}
     if description := _description(source):
         facts["description"] = description
     if source.shows_controls:
         facts["controls"] = controls
     facts["cells"] = [code.hash for code in code_of(source)]
-    return facts
+    # A notebook can contain half of a character, which no file can.
+    stored: dict[str, Any] = storable(facts)
+    return stored
 
 
 def heading_of(source: Source) -> str:
@@ -149,7 +160,8 @@ def _controls(source: Source) -> Iterable[tuple[str, dict[str, Any]]]:
             yield one_line(variable), _control(cell.control)
     for cell in source.cells:
         if cell.kind == "CODE" and PARAMETERS_TAG in cell.tags:
-            yield from _variables(cell.source)
+            # Of several assignments, the last one counts.
+            yield from dict(_variables(cell.source)).items()
 
 
 def _control(control: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,7 +203,10 @@ def _dropdown(control: Mapping[str, Any]) -> dict[str, Any]:
     if control.get("selectedVariable"):
         facts["dynamic"] = True
     else:
-        facts["items"] = _texts(control.get("items"))
+        items = _texts(control.get("items"))
+        facts["items"] = items[:MAX_ITEMS]
+        if len(items) > MAX_ITEMS:
+            facts["more_items"] = len(items) - MAX_ITEMS
     facts["default"] = _texts(control.get("selectedValues")) if several else _clean(control.get("selectedValue"))
     return facts
 
@@ -217,11 +232,12 @@ def _variable(expression: ast.expr) -> dict[str, Any]:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return facts
     kinds = {bool: "boolean", int: "number", float: "number", str: "string"}
-    if type(value) in kinds:
+    elements = value if isinstance(value, list) else [value]
+    if any(type(each) not in kinds or (isinstance(each, float) and not math.isfinite(each)) for each in elements):
+        return facts
+    if not isinstance(value, list):
         return {**facts, "value_type": kinds[type(value)], "default": value}
-    if isinstance(value, list) and all(type(each) in kinds for each in value):
-        return {**facts, "value_type": "list", "default": value}
-    return facts
+    return {**facts, "value_type": "list", "default": value}
 
 
 def number(value: object) -> int | float | None:
@@ -243,8 +259,12 @@ def _day(value: object) -> str | None:
 
 
 def _clean(value: object) -> str | None:
-    return plain(value) if isinstance(value, str) else None
+    found = _texts([value])
+    return plain(found[0]) if found else None
 
 
 def _texts(values: object) -> list[str]:
-    return [each for each in values if isinstance(each, str)][:MAX_ITEMS] if isinstance(values, list) else []
+    """The texts of a list. A number counts as its text, in which it is sent."""
+    kinds = (str, int, float)
+    elements = values if isinstance(values, list) else []
+    return [str(each) for each in elements if isinstance(each, kinds) and not isinstance(each, bool)]

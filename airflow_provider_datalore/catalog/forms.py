@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Param
@@ -27,7 +28,7 @@ def param(control: LockedControl, defaults: Mapping[str, Any]) -> Param:
 
     :param defaults: other defaults than the notebook's own, by variable.
     """
-    default = defaults.get(control.variable, control.default)
+    default = defaults.get(control.variable, _own_default(control))
     schema: dict[str, Any] = {"title": control.label or control.variable, **_schema(control)}
     # A value that is missing in the form is None, which keeps the notebook's own value.
     if (default is None and not control.is_required) or default == "":
@@ -38,7 +39,19 @@ def param(control: LockedControl, defaults: Mapping[str, Any]) -> Param:
             schema["enum"] = [*schema["enum"], None]
     if default is None and control.is_required:
         return Param(**schema)
+    if isinstance(default, Decimal):
+        # A Param is JSON.
+        default = int(default) if default == default.to_integral_value() else float(default)
     return Param(default, **schema)
+
+
+def _own_default(control: LockedControl) -> Any:
+    """The value in the notebook; None if its control does not accept it, such as an item that was removed."""
+    try:
+        control.typed(control.default)
+    except NotAcceptedError:
+        return None
+    return control.default
 
 
 def _schema(control: LockedControl) -> dict[str, Any]:
@@ -63,14 +76,14 @@ def _schema(control: LockedControl) -> dict[str, Any]:
 
 
 def _selection(control: LockedControl) -> dict[str, Any]:
-    items = list(control.items)
+    items = list(dict.fromkeys(control.items))
     if control.is_multiple:
         each: dict[str, Any] = {"type": "string"}
-        if control.is_dynamic:
+        if control.is_open:
             return {"type": "array", "items": each}
         # Airflow's form offers the examples of an array as its choices.
         return {"type": "array", "items": {**each, "enum": items}, "examples": items, "uniqueItems": True}
-    return {"type": "string"} if control.is_dynamic else {"type": "string", "enum": items}
+    return {"type": "string"} if control.is_open else {"type": "string", "enum": items}
 
 
 class ParamValue(_Reference):

@@ -24,8 +24,16 @@ MAX_SEARCHES = 5
 """How many notebooks are searched for before the places of all are noted."""
 
 _NAME_PREFIX = b'\n    "'
-_CONFLICT_MARK = b"\n<<<<<<< "
-_REMEDY = "Write it again with `airflow-datalore lock`, or restore the committed file."
+_CONFLICT_START = b"\n<<<<<<< "
+_CONFLICT_MARK = rb"^(<{7} |={7}\r?$|>{7} )"
+_TO_DO = (
+    "restore the committed file, for example with `git restore {path}`, or delete it and write it again with "
+    "`airflow-datalore lock`."
+)
+_TO_DO_AFTER_MERGE = (
+    "take one side, for example with `git checkout --theirs {path}`, and run `airflow-datalore lock`: it brings the "
+    "file up to date."
+)
 
 Buffer = bytes | mmap.mmap
 
@@ -92,9 +100,10 @@ class Index:
             if place is None:
                 return None
             try:
-                facts, _ = json.JSONDecoder().raw_decode(bytes(content[place[0] : place[1]]).decode())
+                text = bytes(content[place[0] : place[1]]).decode()
+                facts, _ = json.JSONDecoder(object_pairs_hook=_without_duplicates).raw_decode(text)
             except (ValueError, RecursionError) as error:
-                raise damaged(self.path, f"notebook {name!r}: {error}") from None
+                raise _not_json(self.path, content, f"notebook {name!r}: {error}") from None
         return _mapping(self.path, name, facts)
 
     def _known(self) -> Mapping[str, object]:
@@ -120,10 +129,11 @@ def _start(path: Path, content: Buffer) -> int:
         return 0
     number = version[len(b'"version": ') : -1]
     _check_version(path, int(number) if number.isdigit() else number.decode("utf-8", "replace"))
-    if content.find(_CONFLICT_MARK) >= 0:
-        raise damaged(path, "a merge has left a conflict in it")
+    # Also one in a notebook that is not used: it can hide what the other side of the merge says of another.
+    if content.find(_CONFLICT_START) >= 0:
+        raise _conflict(path)
     if not bytes(content[-16:]).rstrip().endswith(b"}"):
-        raise damaged(path, "its end is missing")
+        raise _not_json(path, content, "its end is missing")
     return sum(map(len, lines[:3])) - 1
 
 
@@ -149,7 +159,7 @@ def _places(path: Path, content: Buffer, position: int) -> dict[str, tuple[int, 
         colon = line.rfind(b'": {')
         name = _name(line[: colon + 1]) if colon >= 0 else None
         if name is None:
-            raise damaged(path, "a notebook has no name")
+            raise _not_json(path, content, f"a notebook has no name or no facts: {line.decode(errors='replace'):.100}")
         if name in found:
             raise damaged(path, f"it contains notebook {name!r} twice")
         found[name] = (start + 5 + colon + 3, end)
@@ -191,7 +201,27 @@ def damaged(path: Path, problem: str) -> DataloreConfigurationError:
     """The error for a file that is not as ``lock`` writes it."""
     from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
-    return DataloreConfigurationError(f"The catalog {path} is damaged: {problem}. {_REMEDY}")
+    return DataloreConfigurationError(
+        f"The catalog {path.name} is damaged.\nProblem: {problem.rstrip('.')}.",
+        to_do=_TO_DO.format(path=path),
+    )
+
+
+def _not_json(path: Path, content: Buffer, problem: str) -> DataloreConfigurationError:
+    """The error for a file that cannot be parsed, which a merge may have left so."""
+    import re
+
+    found = re.search(_CONFLICT_MARK, content, re.MULTILINE)
+    return damaged(path, problem) if found is None else _conflict(path)
+
+
+def _conflict(path: Path) -> DataloreConfigurationError:
+    from airflow_provider_datalore.exceptions import DataloreConfigurationError
+
+    return DataloreConfigurationError(
+        f"The catalog {path.name} is damaged.\nProblem: a merge has left a conflict in it.",
+        to_do=_TO_DO_AFTER_MERGE.format(path=path),
+    )
 
 
 def _in_archive(path: Path) -> bytes:
@@ -221,7 +251,7 @@ def _parse(path: Path, content: Buffer) -> dict[str, dict[str, Any]]:
     try:
         data = json.loads(bytes(content), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise damaged(path, f"it is not JSON, {error}") from None
+        raise _not_json(path, content, f"it is not JSON, {error}") from None
     if not isinstance(data, dict) or "version" not in data:
         raise damaged(path, "it has no version")
     _check_version(path, data["version"])
@@ -251,6 +281,6 @@ def _check_version(path: Path, version: object) -> None:
 
         raise DataloreConfigurationError(
             f"The catalog {path} has version {version!r}; this airflow-provider-datalore reads version "
-            f"{LOCK_FILE_VERSION}. Install the version that wrote the file, or write it again with "
+            f"{LOCK_FILE_VERSION}. Install the version that wrote the file, or delete it and write it again with "
             "`airflow-datalore lock`."
         )

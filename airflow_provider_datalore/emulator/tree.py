@@ -69,11 +69,13 @@ def notebooks_of(owner: Owner, root: Path, hidden: Collection[Path]) -> Iterator
     if owner.name == DEFAULT_USER:
         found += notebook_files(root)
     found = [path for path in found if is_text(str(path.relative_to(root)))]
-    places = {str(path): _place(path, owner, root) for path in found}
-    ids = _distinct({key: (len(place), path.stem) for (key, place), path in zip(places.items(), found, strict=True)})
+    # The place of the folder itself does not count, so that a copy of it has the same ids.
+    keys = {path: path.relative_to(root).as_posix() for path in found}
+    places = {path: _place(path, owner, root) for path in found}
+    ids = _distinct({keys[path]: (len(places[path]), path.stem) for path in found})
     for path in found:
-        folder = places[str(path)]
-        yield NotebookFile(NotebookId(owner.id, ids[str(path)]), _text(path.stem), path, tuple(map(_text, folder)))
+        folder = tuple(map(_text, places[path]))
+        yield NotebookFile(NotebookId(owner.id, ids[keys[path]]), _text(path.stem), path, folder)
 
 
 def all_files(root: Path, hidden: Collection[Path]) -> Iterator[Path]:

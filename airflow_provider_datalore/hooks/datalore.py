@@ -91,11 +91,16 @@ class DataloreHook(ArtifactsHook):
             ``direct_file_storage_write``: whether the run writes to the notebook's own files (Datalore 2026.1 and
             later); None is Datalore's default, False.
         :return: the run id.
-        :raises DataloreConfigurationError: if an argument is not valid; nothing is sent.
+        :raises DataloreConfigurationError: if an argument is not valid, or a control of a notebook of the catalog does
+            not accept its value; nothing is sent.
         :raises DataloreSubmissionUnknownError: if it is unknown whether the notebook is running.
         :raises DataloreError: any other failure, each with its own class.
         """
         notebook = self.parse_notebook_id(notebook_id)
+        if not isinstance(notebook_id, str | NotebookId):
+            from airflow_provider_datalore.catalog.contract import typed
+
+            options["parameters"] = typed(notebook_id, options.get("parameters"))
         with naming_connection(self.datalore_conn_id):
             request = RunRequest.build(notebook, **options)
         url = self.notebook_url(notebook)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
 
 from airflow_provider_datalore.api.text import RESERVED_KEYS, listed, one_line, shorten, shown_type
 from airflow_provider_datalore.api.values import as_list
@@ -25,6 +24,10 @@ from airflow_provider_datalore.wording import short_id, short_notebook
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Artifact, Run
+
+
+_MODULES_OF_FORMS = frozenset({"types", "typing", "typing_extensions"})
+"""Where the classes are defined whose objects are forms such as ``list[str]``, ``int | None`` or ``Any``."""
 
 
 def check_output_names(names: object) -> list[str]:
@@ -73,7 +76,8 @@ def with_types(values: Mapping[str, Any], types: Mapping[str, Any], run_id: str)
             # As JSON, a list can be a tuple and a text a date; strict, so that no text is a number, and no bool an int.
             read = adapter.validate_json(json.dumps(values[name]), strict=True)
             typed[name] = adapter.dump_python(read, mode="json", by_alias=True)
-        except (ValidationError, PydanticSerializationError) as error:
+        except Exception as error:
+            # A validator of the user's own can raise anything.
             raise DataloreOutputError(
                 f"Output {name!r} is {_shown(values[name])}, and not {shown_type(kind)}{_details(error)}.\n"
                 f"Run {run_id} returned it, and outputs asks for {shown_type(kind)}.",
@@ -84,15 +88,21 @@ def with_types(values: Mapping[str, Any], types: Mapping[str, Any], run_id: str)
 
 
 def _adapter(name: str, kind: Any) -> TypeAdapter[Any]:
-    is_value = kind is None or isinstance(kind, (str, Mapping, list, tuple, int, float))
-    try:
-        return TypeAdapter(type("NotAType", (), {}) if is_value else kind)
-    except Exception:
-        raise DataloreConfigurationError(
-            f"outputs contains {name!r}: {kind!r:.200}, which is not a type that can be checked; it "
-            "must be a list of different names, or a mapping of names to types such as float, int, str, bool, "
-            "list[str], dict[str, float], or a pydantic model."
-        ) from None
+    reason = "it is not a type"
+    # pydantic takes a function for its result, and a text for a type of this name.
+    if isinstance(kind, type) or type(kind).__module__ in _MODULES_OF_FORMS:
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(kind)
+            if getattr(adapter, "pydantic_complete", True):
+                return adapter
+            reason = "it contains the name of a type that is not defined"
+        except Exception as error:
+            reason = one_line(str(error).strip().partition("\n")[0])
+    raise DataloreConfigurationError(
+        f"outputs contains {name!r}: {kind!r:.200}, which is not a type that can be checked.\n"
+        f"Reason: {reason.rstrip('.')}; it must be a list of different names, or a mapping of names to types such as "
+        "float, int, str, bool, list[str], dict[str, float], or a pydantic model."
+    )
 
 
 def _shown(value: object) -> str:
@@ -104,7 +114,7 @@ def _shown(value: object) -> str:
 def _details(error: Exception) -> str:
     """Where a value that has parts does not fit; empty for a value without parts."""
     if not isinstance(error, ValidationError):
-        return f": {shorten(one_line(str(error)))}"
+        return f": {shorten(one_line(f'{type(error).__name__}: {error}'))}"
     parts = [
         f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors(include_url=False) if part["loc"]
     ]

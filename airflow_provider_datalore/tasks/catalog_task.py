@@ -33,6 +33,11 @@ class CatalogTask:
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
         """Render the templates; then take the notebook's id for the connection of the task."""
         super().render_template_fields(context, jinja_env)  # type: ignore[misc]  # the operator's other base class has it
+        if self.catalog_entry is None and not isinstance(self.notebook_id, str):
+            from airflow_provider_datalore.catalog.entry import CatalogEntry
+
+            # A mapped task group may hand on notebooks of the catalog, which are known only now.
+            self.catalog_entry = self.notebook_id if isinstance(self.notebook_id, CatalogEntry) else None
         self._take_id()
 
     def _use_catalog(self, parameters: object = None, when_edited: str = "ignore") -> None:

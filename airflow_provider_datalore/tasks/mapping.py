@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
+from itertools import islice, product
 from typing import Any
 
 from airflow_provider_datalore.tasks.output_values import NamedType, value_of
+
+MAX_CHECKED = 1000
+"""How many combinations of the elements of ``expand`` are checked when the DAG is read; others before their run."""
+_CHECKED = ("notebook_id", "parameters", "datalore_conn_id", "when_edited")
 
 
 def checked_partial(created: Any) -> Any:
@@ -29,20 +34,31 @@ def prepare(mapped: Any, literals: Iterable[Mapping[str, Any]]) -> Any:
     partial_kwargs: dict[str, Any] = mapped.partial_kwargs
     if isinstance(outputs := partial_kwargs.get("outputs"), Mapping):
         partial_kwargs["outputs"] = {name: NamedType(kind) for name, kind in outputs.items()}
+    own = own_arguments(mapped)
     for arguments in literals:
-        _check({**partial_kwargs, **arguments})
+        _check({**own, **arguments})
     mapped.value = partial(value_of, mapped)
     return mapped
+
+
+def own_arguments(mapped: Any) -> dict[str, Any]:
+    """The arguments that all tasks of a mapped one have, with those of ``default_args``, which Airflow adds later."""
+    partial_kwargs: dict[str, Any] = mapped.partial_kwargs
+    places = (getattr(mapped, "dag", None), getattr(mapped, "task_group", None))
+    given = [
+        *(getattr(place, "default_args", None) or {} for place in places),
+        partial_kwargs.get("default_args") or {},
+    ]
+    return {name: value for each in (*given, partial_kwargs) for name, value in each.items()}
 
 
 def literals_of(value: object) -> Iterable[Mapping[str, Any]]:
     """The arguments in what ``expand`` or ``expand_kwargs`` was given, as far as they stand in the DAG file."""
     if isinstance(value, Mapping):
         yield {}
-        # An argument is checked with those that are the same for all tasks; a second one may be expanded as well.
-        for name, elements in value.items():
-            if isinstance(elements, Sequence) and not isinstance(elements, str):
-                yield from ({name: element} for element in elements)
+        written = {name: each for name in _CHECKED if isinstance(each := value.get(name), Sequence)}
+        for elements in islice(product(*written.values()), MAX_CHECKED):
+            yield dict(zip(written, elements, strict=True))
     elif isinstance(value, Sequence):
         yield from (each for each in value if isinstance(each, Mapping))
     else:

@@ -63,7 +63,9 @@ def value_of(task: Any, name: str) -> XComArg:
     """See :meth:`OutputValues.value`; also for a mapped task, of which it is the list of all values."""
     from airflow.providers.common.compat.sdk import XComArg
 
-    outputs = task.outputs if hasattr(task, "outputs") else task.partial_kwargs.get("outputs")
+    from airflow_provider_datalore.tasks.mapping import own_arguments
+
+    outputs = task.outputs if hasattr(task, "outputs") else own_arguments(task).get("outputs")
     names = list(outputs) if isinstance(outputs, (Mapping, list, tuple, set, frozenset)) else None
     is_template = outputs is not None and (names is None or any("{" in str(each) for each in names))
     if not is_template and name not in (names or ()):

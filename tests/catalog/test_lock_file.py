@@ -108,6 +108,16 @@ DAMAGED = {
     "without notebooks": ('{"version": 1}', "no notebooks"),
     "cut off": (to_text(NOTEBOOKS)[:400], "end is missing"),
     "conflict": (to_text(NOTEBOOKS).replace('    "Stock"', '<<<<<<< HEAD\n    "Stock"'), None),
+    "conflict around a control": (
+        to_text(NOTEBOOKS).replace('          "max": 30,', '=======\n          "max": 30,'),
+        None,
+    ),
+    "conflict in another notebook": (
+        to_text(NOTEBOOKS).replace('      "language": "r"', '<<<<<<< HEAD\n"language": "r"'),
+        None,
+    ),
+    "facts that are null": (to_text({**NOTEBOOKS, "Sales/Daily sales": None}), "no facts"),
+    "one control twice": (to_text(NOTEBOOKS).replace('"share"', '"days"'), "twice"),
     "twice": (to_text(NOTEBOOKS).replace('"Stock"', '"Sales/Daily sales"'), "twice"),
 }
 
@@ -118,8 +128,17 @@ def test_a_damaged_file_says_what_is_wrong(tmp_path: Path, case: str) -> None:
     path = tmp_path / "datalore.lock"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(DataloreConfigurationError, match=problem or "conflict"):
+    with pytest.raises(DataloreConfigurationError, match=problem or "conflict") as raised:
         Catalog.read(path)["Sales/Daily sales"]
+    if text is not None:
+        assert ("git checkout" in str(raised.value)) == (problem is None)
+
+
+def test_what_to_do_about_a_conflict_is_what_helps(tmp_path: Path) -> None:
+    path = tmp_path / "datalore.lock"
+    path.write_text(to_text(NOTEBOOKS).replace('    "Stock"', '<<<<<<< HEAD\n    "Stock"'))
+    with pytest.raises(DataloreConfigurationError, match="git checkout --theirs"):
+        read_all(path)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +148,10 @@ def test_a_damaged_file_says_what_is_wrong(tmp_path: Path, case: str) -> None:
         ({"ids": {"datalore_default": 3}}, "ids"),
         ({"controls": {"days": {"type": "SLIDER", "min": "one"}}}, "min"),
         ({"controls": {"days": 3}}, "control"),
+        ({"ids": {"datalore_default": "no id"}}, "ids"),
+        ({"cells": [1]}, "cells"),
+        ({"controls": {"shop": {"type": "DROPDOWN", "items": [1, 2]}}}, "items"),
+        ({"controls": {"days": {"type": "SLIDER", "max": float("nan")}}}, "max"),
     ],
 )
 def test_damaged_facts_say_what_is_wrong(write_lock: WriteLock, facts: dict[str, object], problem: str) -> None:

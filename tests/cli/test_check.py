@@ -17,11 +17,17 @@ from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.cli.test_lock import EXAMPLES, REVENUE, control, edit
 
 IMPORTS = """\
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.sdk import DAG, task, task_group
 from airflow_provider_datalore.catalog import Catalog
 from airflow_provider_datalore.operators.datalore import *
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 
+"""
+
+
+GOOD = """
+with DAG("good", schedule=None):
+    DataloreRunNotebookOperator(task_id="a", notebook_id="me/forecast")
 """
 
 
@@ -174,6 +180,124 @@ def test_files_that_cannot_be_read_do_not_hide_the_others(check: Check) -> None:
     assert list(tasks) == ["a"]
     assert check.code == 1
     assert "broken.py:7" in check.err
+
+
+ENDS = {"exits": "import sys\nsys.exit(0)", "skips": "raise BaseException('enough')"}
+
+
+@pytest.mark.parametrize("case", ENDS)
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a folder"])
+def test_a_file_that_ends_the_program_hides_no_other_and_is_not_a_success(check: Check, case: str, alone: bool) -> None:
+    check.write("good", GOOD)
+    check.write(case, f"DAG\n{ENDS[case]}\n")
+    assert check(str(check.folder / f"{case}.py") if alone else ".") == 1
+    assert f"{case}.py" in check.out
+    assert "cannot be read" in check.out
+    assert alone or "good.a (me/forecast): ok" in check.out
+
+
+def test_what_airflow_logs_is_left_out(check: Check) -> None:
+    check.write("broken", "DAG\nraise ValueError('no')\n")
+    assert check(".") == 1
+    assert check.err == ""
+
+
+def test_tasks_whose_id_is_computed_have_their_line(check: Check) -> None:
+    path = check.write(
+        "computed",
+        """
+        with DAG("computed", schedule=None):
+            for name in ("a", "b"):
+                DataloreRunNotebookOperator(task_id=f"run_{name}", notebook_id="me/forecast", parameters={"dais": 3})
+                DataloreRunNotebookOperator(
+                    task_id="_".join(("wait", name)),
+                    notebook_id="me/forecast",
+                    parameters={"dais": 3},
+                )
+        """,
+    )
+    lines = {name: [each["line"] for each in found["problems"]] for name, found in check.tasks(path).items()}
+    assert lines == {"run_a": [9], "wait_a": [13], "run_b": [9], "wait_b": [13]}
+
+
+def test_arguments_of_mapped_groups_and_of_own_operators_are_found(check: Check) -> None:
+    path = check.write(
+        "mapped",
+        """
+        class Forecast(DataloreRunNotebookOperator):
+            def __init__(self, days, **kwargs):
+                super().__init__(notebook_id="me/forecast", parameters={"days": days}, **kwargs)
+
+        with DAG("mapped", schedule=None):
+            @task_group
+            def shop(days):
+                DataloreRunNotebookOperator(task_id="one", notebook_id="me/forecast", parameters={"days": days})
+
+            shop.expand(days=[3, "many"])
+
+            @task_group
+            def region(region, days):
+                DataloreRunNotebookOperator(
+                    task_id="one", notebook_id="me/forecast", parameters={"region": region, "days": days}
+                )
+
+            region.expand_kwargs([{"region": "North", "days": 1}, {"region": "North", "days": "none"}])
+
+            @task
+            def days():
+                return [1]
+
+            shop.override(group_id="late").expand(days=days())
+            Forecast.partial(task_id="own").expand(days=[3, "all"])
+            Forecast.partial(task_id="own_late").expand(days=days())
+        """,
+    )
+    tasks = check.tasks(path)
+    problems = {name: [each["message"] for each in found["problems"]] for name, found in tasks.items()}
+    for name, value in (("shop.one", "many"), ("region.one", "none"), ("own", "all")):
+        [message] = problems[name]
+        assert f"Parameter 'days' of notebook 'forecast' is {value!r}" in message
+    assert problems["late.one"] == problems["own_late"] == []
+    assert "known only when the task runs" in tasks["own_late"]["notes"][0]
+
+
+def test_default_args_count_for_mapped_tasks(check: Check) -> None:
+    path = check.write(
+        "defaults",
+        """
+        with DAG("defaults", schedule=None, default_args={"datalore_conn_id": "emulator"}):
+            DataloreRunNotebookOperator.partial(task_id="mapped", notebook_id="me/forecast").expand(
+                parameters=[{"days": 3}]
+            )
+        """,
+    )
+    assert check.tasks(path)["mapped"]["connection"] == "emulator"
+
+
+def test_parameters_that_are_no_mapping_and_types_that_are_none_are_found(check: Check) -> None:
+    path = check.write(
+        "wrong",
+        """
+        with DAG("wrong", schedule=None, render_template_as_native_obj=True):
+            DataloreRunNotebookOperator(task_id="list", notebook_id="me/forecast", parameters=["days"])
+            DataloreRunNotebookOperator(task_id="later", notebook_id="me/forecast", parameters="{{ var.json.days }}")
+            DataloreRunNotebookOperator(task_id="type", notebook_id="me/forecast", outputs={"days": "int"})
+            DataloreRunNotebookOperator.partial(
+                task_id="mapped", notebook_id="me/forecast", outputs={"days": 5}
+            ).expand(parameters=[{"days": 3}])
+            DataloreRunSensor(task_id="sensor", run_id="r1", outputs=["a", "a"])
+        """,
+    )
+    tasks = check.tasks(path)
+    problems = {name: [each["message"] for each in found["problems"]] for name, found in tasks.items()}
+    assert problems["later"] == []
+    for name, words in (
+        ("list", "parameters is a list"),
+        ("type", "'days': 'int'"),
+        ("mapped", "'days': 5"),
+        ("sensor", "different names"),
+    ):
+        assert words in problems[name][0]
 
 
 def test_github_shows_what_is_wrong_beside_its_line(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:

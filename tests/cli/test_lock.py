@@ -168,6 +168,18 @@ def test_a_renamed_and_moved_notebook_gets_its_new_name(lock: Lock, emulator: Em
     assert "Sales/Revenue" not in lock.notebooks
 
 
+def test_a_folder_named_with_its_workspace_loses_what_is_no_longer_there(lock: Lock, emulator: EmulatorProcess) -> None:
+    lock("--folder", "/")
+    (emulator.folder / REVENUE).unlink()
+    (emulator.folder / "me" / "forecast.ipynb").unlink()
+    (emulator.folder / "team" / "offers.ipynb").unlink()
+    assert lock("--folder", "me/Sales") == 1, "a folder without notebooks"
+    assert lock("--folder", "me") == 0
+    # Of a notebook that is nowhere, the lock file does not know in which workspace it was.
+    assert not {"Sales/Revenue", "forecast", "offers"} & set(lock.notebooks)
+    assert "stock_check" in lock.notebooks
+
+
 def test_a_notebook_that_cannot_be_read_hides_no_other(lock: Lock) -> None:
     assert lock("me/nothing", "me/forecast") == 1
     assert "me/nothing" in lock.err
@@ -229,6 +241,30 @@ def test_a_damaged_file_is_not_overwritten(lock: Lock) -> None:
     lock.file.write_text("<<<<<<< HEAD\n{}")
     assert lock("me/Revenue") == 1
     assert lock.file.read_text() == "<<<<<<< HEAD\n{}"
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"controls": {"region": None}},
+        {"controls": {"region": [1]}},
+        {"controls": {"region": {"type": "DROPDOWN", "items": [{"a": 1}]}}},
+        {"controls": "region"},
+        {"cells": 5},
+        {"cells": [{"a": 1}]},
+        {"ids": "me/Revenue"},
+    ],
+    ids=str,
+)
+def test_facts_that_were_edited_by_hand_are_one_line(lock: Lock, edited: dict[str, Any]) -> None:
+    lock("me/Revenue")
+    facts = {**lock.notebooks["Sales/Revenue"], **edited}
+    lock.file.write_text(json.dumps({"version": 1, "notebooks": {"Sales/Revenue": facts}}))
+    assert lock("me/Revenue") == 1
+    [line] = lock.err.splitlines()
+    assert "is damaged" in line
+    assert "'Sales/Revenue'" in line
+    assert lock.notebooks["Sales/Revenue"] == facts
 
 
 def test_a_link_and_the_mode_of_the_file_are_kept(lock: Lock, tmp_path: Path) -> None:

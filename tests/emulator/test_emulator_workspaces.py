@@ -230,3 +230,15 @@ def test_a_new_file_keeps_the_ids_of_the_others(tmp_path: Path) -> None:
     assert before == {"Daily sales": "ann/Daily-sales"}
     assert after["Daily sales"] == "ann/Daily-sales"
     assert after["old/Daily sales"].startswith("ann/Daily-sales-")
+
+
+def test_a_copy_of_the_folder_has_the_same_ids(tmp_path: Path) -> None:
+    found = []
+    for name in ("one", "two"):
+        for owner in ("ann", "ann/old", "ann/new"):
+            write_notebook(tmp_path / name, "Daily sales", "1", owner=owner)
+        with EmulatorProcess(tmp_path / name) as process:
+            client = Client(process)
+            found.append(walk(client, workspace_id(client, "ann")))
+    assert found[0] == found[1]
+    assert len(set(found[0].values())) == 3

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, ForwardRef, Optional
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, TaskGroup, task, task_group
 from airflow.triggers import base as triggers_base
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from airflow_provider_datalore import xcom
 from airflow_provider_datalore.assets.datalore import create_asset
@@ -45,6 +45,19 @@ CELLS = "/api/notebook/v1/cells"
 class Report(BaseModel):
     rows: int
     share: float = 0.5
+
+
+class Picky(BaseModel):
+    a: int
+
+    @field_validator("a")
+    @classmethod
+    def look_up(cls, value: int) -> int:
+        raise KeyError("no such shop")
+
+
+class Plain:
+    pass
 
 
 @pytest.fixture
@@ -87,6 +100,22 @@ class TestTheNotebook:
             task = operator(entry, datalore_conn_id="{{ params.connection }}")
         task.render_template_fields({"params": {"connection": "production"}})  # type: ignore[typeddict-item]
         assert task.notebook_id == "prod/0123"
+        assert task.catalog_entry is entry
+
+    def test_a_mapped_task_group_may_hand_one_on(self, entry: CatalogEntry) -> None:
+        tasks = []
+
+        @task_group
+        def shop(notebook: Any, days: Any) -> None:
+            tasks.append(DataloreRunNotebookOperator(task_id="a", notebook_id=notebook, parameters={"days": days}))
+
+        with DAG("sales", schedule=None):
+            shop.expand(notebook=[entry], days=[99])
+        [task] = tasks
+        task.notebook_id = entry  # As Airflow's rendering sets it.
+        task.parameters = {"days": 99}
+        task.render_template_fields({})
+        assert task.notebook_id == "ann/sales"
         assert task.catalog_entry is entry
 
     def test_a_connection_without_an_id_fails_when_the_dag_is_read(self, entry: CatalogEntry) -> None:
@@ -228,6 +257,49 @@ def task_with(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
     return create
 
+    def test_it_holds_for_each_pair_of_what_a_task_is_mapped_over(self, entry: CatalogEntry) -> None:
+        def mapped(**arguments: Any) -> None:
+            with DAG("sales", schedule=None):
+                DataloreRunNotebookOperator.partial(task_id="a").expand(**arguments)
+
+        mapped(notebook_id=[entry, "ann/other"], parameters=[{"days": 3}])
+        mapped(notebook_id=["ann/other"], parameters=[{"days": 99}])
+        with pytest.raises(DataloreConfigurationError, match="from 1 to 30"):
+            mapped(notebook_id=["ann/other", entry], parameters=[{"days": 3}, {"days": 99}])
+
+    @pytest.mark.parametrize("place", ["dag", "group"])
+    def test_default_args_count_for_mapped_tasks(self, entry: CatalogEntry, tmp_path: Path, place: str) -> None:
+        path = tmp_path / "production.lock"
+        path.write_text(to_text({"Sales": {**NOTEBOOK, "ids": {"production": "prod/0123"}}}))
+        produced = Catalog.read(path)["Sales"]
+
+        def mapped(**default_args: Any) -> None:
+            outer, inner = (default_args, {}) if place == "dag" else ({}, default_args)
+            with DAG("sales", schedule=None, default_args=outer), TaskGroup("group", default_args=inner):
+                DataloreRunNotebookOperator.partial(task_id="a").expand(parameters=[{"days": 3}])
+
+        mapped(notebook_id=produced, datalore_conn_id="production")
+        with pytest.raises(DataloreConfigurationError, match="'datalore_default'"):
+            mapped(notebook_id=produced)
+
+    def test_outputs_in_default_args_have_a_value_too(self, entry: CatalogEntry) -> None:
+        with DAG("sales", schedule=None, default_args={"outputs": {"rows": int}}):
+            mapped = DataloreRunNotebookOperator.partial(task_id="a", notebook_id=entry).expand(
+                parameters=[{"days": 3}]
+            )
+        assert mapped.value("rows").key == xcom.output_key("rows")
+        with pytest.raises(DataloreConfigurationError, match="'rows'"):
+            mapped.value("columns")
+
+    def test_it_holds_for_the_hook_too(self, entry: CatalogEntry, datalore: Datalore) -> None:
+        with pytest.raises(DataloreConfigurationError, match="from 1 to 30"):
+            DataloreHook().run_notebook(entry, parameters={"days": 31})
+        assert datalore.requests == []
+        DataloreHook().run_notebook(entry, parameters={"days": "3", "tags": "['a', 'b']"})
+        [request] = datalore.asked("POST")
+        sent = {each["name"]: each["value"] for each in json.loads(request.body)["parameters"]}
+        assert sent == {"days": "3", "tags": ["a", "b"]}
+
 
 class TestTheContractAfterTheRun:
     @pytest.mark.parametrize(("kind", "value", "expected"), ACCEPTED, ids=repr)
@@ -256,6 +328,26 @@ class TestTheContractAfterTheRun:
         assert raised.value.state is RunState.SUCCEEDED
         assert isinstance(raised.value, AirflowFailException)
         assert xcom.OUTPUTS not in context["ti"].xcoms
+
+    def test_whatever_a_validator_of_the_users_raises_names_the_output(
+        self, datalore: Datalore, context: Context, task_with: Any
+    ) -> None:
+        returns(datalore, cell(scrap("x", {"a": 1})))
+        with pytest.raises(DataloreOutputError, match="KeyError: 'no such shop'"):
+            task_with({"x": Picky}).execute(context)
+
+    @pytest.mark.parametrize(
+        ("kind", "reason"),
+        [(list[ForwardRef("Nowhere")], "is not defined"), (Plain, "pydantic"), (len, "not a type")],
+        ids=["a name", "any class", "a function"],
+    )
+    def test_why_a_type_cannot_be_checked_is_said_before_the_run(
+        self, kind: Any, reason: str, datalore: Datalore, context: Context, task_with: Any
+    ) -> None:
+        with pytest.raises(DataloreConfigurationError, match="'x'") as raised:
+            task_with({"x": kind}).execute(context)
+        assert reason in " ".join(str(raised.value).split())
+        assert datalore.requests == []
 
     @pytest.mark.parametrize("kind", [5, "float", None, ["a"], {"a": int}], ids=repr)
     def test_what_is_no_type_fails_before_the_run(

@@ -37,7 +37,8 @@ class TaskReport:
 
     def line(self, finding: Finding | None = None) -> int:
         """The line of a finding, or of the task."""
-        return line_of(self.task.dag.fileloc, self.task.task_id, finding.argument if finding is not None else "")
+        argument = finding.argument if finding is not None else ""
+        return line_of(self.task.dag.fileloc, self.task.task_id, argument, self.task.class_name)
 
     def named(self, attribute: str) -> list[str]:
         """A field of all variants, once each."""

@@ -17,6 +17,7 @@ from airflow_provider_datalore.catalog.lock_file import FILE_NAME
 from airflow_provider_datalore.cli.check.tasks import Variant
 from airflow_provider_datalore.exceptions import DataloreError, DataloreNotebookApiMissingError
 from airflow_provider_datalore.hooks.datalore import DataloreHook
+from airflow_provider_datalore.tasks.output_values import NamedType
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +73,19 @@ class Comparer:
         :param dag_file: the file that defines it.
         """
         checked = Checked(connection=self._conn_id or one_line(str(variant.connection)))
-        if variant.notebook is None:
-            checked.notes.append("runs no notebook of its own")
+        if variant.error:
+            checked.findings.append(Finding(f"one of its mapped tasks cannot be created: {variant.error}"))
             return checked
-        checked.notebook = one_line(str(variant.notebook))
-        if not is_written(checked.connection):
-            checked.notes.append("its connection is a template; --conn-id sets one")
-            return checked
-        if variant.entry is None and not _is_id(variant.notebook):
-            checked.notes.append("its notebook is known only when the task runs")
+        checked.findings += _outputs(variant.outputs)
+        checked.findings += _no_mapping(variant.parameters)
+        checked.notebook = one_line(str(variant.notebook or ""))
+        if reason := _why_unknown(variant, checked.connection):
+            checked.notes.append(reason)
             return checked
         try:
             entry = self._locked(variant, checked, dag_file)
+            if entry is not None:
+                _ = entry.controls  # Checks what somebody may have edited.
         except DataloreError as error:
             checked.findings.append(Finding(_line(error), "notebook_id"))
             return checked
@@ -148,8 +150,23 @@ class Comparer:
         return self._facts[key]
 
 
-def _contract(entry: CatalogEntry, parameters: Mapping[Any, Any] | None) -> Iterator[Finding]:
-    if parameters is None or not entry.knows_controls:
+def _outputs(outputs: Any) -> Iterator[Finding]:
+    """What the task would find wrong with its ``outputs`` before the notebook runs."""
+    if outputs is None or not is_written(outputs):
+        return
+    from airflow_provider_datalore.hooks.run_outputs import check_output_names, check_types
+
+    try:
+        check_output_names(list(outputs) if isinstance(outputs, Mapping) else outputs)
+        if isinstance(outputs, Mapping):
+            kinds = {name: kind.kind if isinstance(kind, NamedType) else kind for name, kind in outputs.items()}
+            check_types(kinds)
+    except DataloreError as error:
+        yield Finding(_line(error), "outputs")
+
+
+def _contract(entry: CatalogEntry, parameters: Any) -> Iterator[Finding]:
+    if parameters is None or not isinstance(parameters, Mapping) or not entry.knows_controls:
         return
     for name, error in problems(entry, parameters):
         yield Finding(_line(error), name)
@@ -162,8 +179,20 @@ def _contract(entry: CatalogEntry, parameters: Mapping[Any, Any] | None) -> Iter
             )
 
 
-def _is_id(notebook: object) -> bool:
-    return isinstance(notebook, str) and is_written(notebook)
+def _no_mapping(parameters: object) -> Iterator[Finding]:
+    if parameters is not None and not isinstance(parameters, Mapping) and is_written(parameters):
+        kind = type(parameters).__name__
+        yield Finding(f"parameters is a {kind}, not a mapping {{variable: value}}.", "parameters")
+
+
+def _why_unknown(variant: Variant, connection: str) -> str:
+    """Why it is not known which notebook runs; empty if it is known."""
+    if not variant.runs_notebook:
+        return "runs no notebook of its own"
+    if not is_written(connection):
+        return "its connection is a template; --conn-id sets one"
+    is_known = variant.entry is not None or (isinstance(variant.notebook, str) and is_written(variant.notebook))
+    return "" if is_known else "its notebook is known only when the task runs"
 
 
 def _line(error: DataloreError) -> str:

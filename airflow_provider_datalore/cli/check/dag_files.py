@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
+from traceback import format_exc
 from typing import Any
 
 from airflow_provider_datalore.cli.command import UsageError
@@ -46,14 +47,32 @@ def read(paths: Sequence[str]) -> DagFiles:
         for path in paths:
             root = Path(path).resolve()
             with _importable(root):
-                bag = dag_bag(str(root))
-            for dag in bag.dags.values():
-                if (key := (dag.dag_id, dag.fileloc)) not in seen:
-                    seen.add(key)
-                    found.dags.append(dag)
-            for file, error in bag.import_errors.items():
-                found.broken[str(root if root.is_file() else root / file)] = str(error)
+                bags = list(_bags(dag_bag, root, found))
+            for bag in bags:
+                for dag in bag.dags.values():
+                    if (key := (dag.dag_id, dag.fileloc)) not in seen:
+                        seen.add(key)
+                        found.dags.append(dag)
+                for file, error in bag.import_errors.items():
+                    found.broken[str(root if root.is_file() else root / file)] = str(error)
     return found
+
+
+def _bags(dag_bag: Any, root: Path, found: DagFiles) -> Iterator[Any]:
+    """Airflow's collections of the DAGs in a file or a folder."""
+    try:
+        yield dag_bag(str(root))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        # Airflow 2 lets pass what is not an Exception, such as that of sys.exit() in one of the files.
+        if root.is_file():
+            found.broken[str(root)] = format_exc()
+            return
+        from airflow.utils.file import list_py_file_paths
+
+        for file in list_py_file_paths(str(root)):
+            yield from _bags(dag_bag, Path(file), found)
 
 
 def _dag_bag() -> Any:

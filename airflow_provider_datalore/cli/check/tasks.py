@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import islice
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DecoratedOperator
 
 from airflow_provider_datalore import defaults
+from airflow_provider_datalore.api.text import one_line
 from airflow_provider_datalore.catalog import CatalogEntry
 from airflow_provider_datalore.catalog.contract import is_written
+from airflow_provider_datalore.cli.check.expansions import expansions, in_mapped_groups
 from airflow_provider_datalore.operators.datalore import (
     DataloreDownloadArtifactsOperator,
     DataloreDownloadFileOperator,
@@ -20,6 +22,7 @@ from airflow_provider_datalore.operators.datalore import (
     DataloreUploadFileOperator,
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from airflow_provider_datalore.tasks.mapping import own_arguments
 
 MAX_VARIANTS = 1000
 _CLASSES = (
@@ -31,7 +34,7 @@ _CLASSES = (
     DataloreRunSensor,
 )
 _WITH_PARAMETERS = (DataloreRunNotebookOperator, DataloreInteractiveRunOperator)
-_NAMES = ("notebook_id", "parameters", "datalore_conn_id")
+_NAMES = ("notebook_id", "parameters", "datalore_conn_id", "outputs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,17 @@ class Variant:
         runs no notebook.
     :param parameters: the parameters; None if they are known only when the task runs.
     :param connection: the id of the Airflow connection.
+    :param outputs: the names or the types of the values that it returns; None if there are none.
+    :param runs_notebook: whether it has a notebook of its own; a task that waits for a run of another has none.
+    :param error: why the task cannot be created; empty if it can.
     """
 
     notebook: Any
-    parameters: Mapping[Any, Any] | None
+    parameters: Any
     connection: Any
+    outputs: Any = None
+    runs_notebook: bool = True
+    error: str = ""
 
     @property
     def entry(self) -> CatalogEntry | None:
@@ -60,7 +69,8 @@ class FoundTask:
 
     :param dag: its DAG.
     :param task_id: its id.
-    :param operator: the name of its class.
+    :param operator: the name of its class, or of its decorator.
+    :param class_name: the name of its class.
     :param is_mapped: whether it is mapped.
     :param variants: what it runs.
     """
@@ -68,6 +78,7 @@ class FoundTask:
     dag: Any
     task_id: str
     operator: str
+    class_name: str
     is_mapped: bool
     variants: tuple[Variant, ...]
 
@@ -78,10 +89,44 @@ def tasks_of(dag: Any) -> Iterator[FoundTask]:
         operator = getattr(task, "operator_class", type(task))
         if isinstance(operator, type) and issubclass(operator, _CLASSES):
             is_mapped = operator is not type(task)
-            arguments = _mapped(task) if is_mapped else [{name: getattr(task, name, None) for name in _NAMES}]
+            arguments = _mapped(task) if is_mapped else [_arguments(task)]
+            expanded = (each for every in arguments for each in in_mapped_groups(every))
             name = getattr(operator, "custom_operator_name", operator.__name__)
-            variants = tuple(_variant(each, dag, operator) for each in islice(arguments, MAX_VARIANTS))
-            yield FoundTask(dag, task.task_id, name, is_mapped, variants)
+            variants = tuple(_variant(each, dag, operator) for each in islice(expanded, MAX_VARIANTS))
+            yield FoundTask(dag, task.task_id, name, operator.__name__, is_mapped, variants)
+
+
+def _arguments(task: Any) -> dict[str, Any]:
+    """The arguments of a task that is not mapped."""
+    outputs = getattr(task, "output_types", None) or getattr(task, "outputs", None)
+    return {**{name: getattr(task, name, None) for name in _NAMES}, "outputs": outputs}
+
+
+def _mapped(task: Any) -> Iterator[dict[str, Any]]:
+    """The arguments of each task that a mapped one stands for, as far as they stand in the DAG file."""
+    common = own_arguments(task)
+    own = {name: common[name] for name in _NAMES if name in common}
+    expanded = getattr(task.expand_input, "value", None)
+    if _has_own_constructor(task.operator_class):
+        # It alone knows which notebook belongs to its arguments.
+        for each in expansions(expanded, None):
+            yield _built(task, each) if all(map(is_written, each.values())) else own
+        return
+    for each in expansions(expanded, _NAMES):
+        yield {**own, **each}
+
+
+def _has_own_constructor(operator: type) -> bool:
+    first = next(each for each in operator.__mro__ if "__init__" in vars(each))
+    return not first.__module__.startswith("airflow_provider_datalore.")
+
+
+def _built(task: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of one task of a mapped one, as its constructor sets them."""
+    try:
+        return _arguments(task.unmap(dict(arguments)))
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {one_line(str(error))}"}
 
 
 def _variant(arguments: Mapping[str, Any], dag: Any, operator: type) -> Variant:
@@ -93,33 +138,12 @@ def _variant(arguments: Mapping[str, Any], dag: Any, operator: type) -> Variant:
     connection = arguments.get("datalore_conn_id") or defaults.CONN_ID
     return Variant(
         notebook=_rendered(arguments.get("notebook_id"), dag),
-        parameters=parameters if isinstance(parameters, Mapping) else None,
+        parameters=parameters,
         connection=_rendered(connection, dag),
+        outputs=arguments.get("outputs"),
+        runs_notebook=not issubclass(operator, DataloreRunSensor | DataloreDownloadArtifactsOperator),
+        error=arguments.get("error", ""),
     )
-
-
-def _mapped(task: Any) -> Iterator[dict[str, Any]]:
-    """The arguments of each task that a mapped one stands for, as far as they stand in the DAG file."""
-    own = {name: task.partial_kwargs[name] for name in _NAMES if name in task.partial_kwargs}
-    expanded = getattr(task.expand_input, "value", None)
-    if isinstance(expanded, Mapping):
-        names = [name for name in _NAMES if name in expanded]
-        choices = [_elements(expanded[name]) for name in names]
-        for values in product(*choices):
-            yield {**own, **dict(zip(names, values, strict=True))}
-    elif isinstance(expanded, Sequence):
-        for each in expanded:
-            yield {
-                **own,
-                **({name: each[name] for name in _NAMES if name in each} if isinstance(each, Mapping) else {}),
-            }
-    else:
-        yield own
-
-
-def _elements(value: object) -> list[Any]:
-    """The elements over which a task is mapped; one that is not known if another task returns them."""
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
 
 def _rendered(value: Any, dag: Any) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_datalore.catalog import CatalogEntry
 from airflow_provider_datalore.catalog.lock_file import read_all, to_text
 from airflow_provider_datalore.cli.command import FAILED, OK, UsageError
 from airflow_provider_datalore.cli.lock.merging import Merge
@@ -24,7 +25,7 @@ def run(notebooks: Sequence[str], *, conn_id: str, file: str, folder: str | None
     :raises UsageError: if the arguments name nothing that can be locked.
     """
     path = Path(file)
-    locked = read_all(path)
+    locked = _locked(path)
     reader = Reader(conn_id, locked)
     targets = [_known(target, locked, conn_id) for target in parse(notebooks, locked)]
     listed = reader.folder(folder) if folder is not None else []
@@ -39,7 +40,7 @@ def run(notebooks: Sequence[str], *, conn_id: str, file: str, folder: str | None
             failed = True
             print(f"datalore lock: {' '.join(str(read).split())}", file=sys.stderr)
     if folder is not None:
-        merge.remove_absent(folder, [reader.id_of(target) for target in listed])
+        merge.remove_absent(reader.inside, [reader.id_of(target) for target in listed])
     for note in reader.notes:
         print(note, file=sys.stderr)
     for problem in merge.problems:
@@ -59,6 +60,17 @@ def run(notebooks: Sequence[str], *, conn_id: str, file: str, folder: str | None
         _write(path, text)
         print(f"Wrote {path}: {len(merge.notebooks)} notebook{'' if len(merge.notebooks) == 1 else 's'}.")
     return FAILED if failed else OK
+
+
+def _locked(path: Path) -> dict[str, dict[str, Any]]:
+    """The notebooks of the lock file.
+
+    :raises DataloreConfigurationError: if somebody has edited a fact so that it cannot be read.
+    """
+    locked = read_all(path)
+    for name, facts in locked.items():
+        _ = CatalogEntry(name, facts, path).controls
+    return locked
 
 
 def _known(target: Target, locked: Mapping[str, Mapping[str, Any]], conn_id: str) -> Target:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from airflow_provider_datalore.catalog.changes import changes
@@ -33,7 +33,8 @@ class Merge:
         """Bring in one notebook."""
         if read.id and self._added.get(read.name, read.id) != read.id:
             self.problems.append(
-                f"{read.name}: {self._added[read.name]} and {read.id} have the same name; rename one of them"
+                f"{read.name}: {self._added[read.name]} and {read.id} have the same name; rename one of them, or lock "
+                "them in two files"
             )
             return
         self._added[read.name] = read.id
@@ -58,19 +59,18 @@ class Merge:
         for change in changes(locked, read.facts):
             self._say(read.name, change)
 
-    def remove_absent(self, folder: str, present: Iterable[str]) -> None:
+    def remove_absent(self, inside: Callable[[str, str], bool], present: Iterable[str]) -> None:
         """Remove the ids of notebooks that were in a folder and are no longer there.
 
-        :param folder: the folder that was listed.
+        :param inside: whether a name and an id belong to the folder that was listed.
         :param present: the ids of the notebooks in it.
         """
-        prefix = "/".join(part for part in folder.split("/") if part)
         kept = set(present)
         for name in list(self.notebooks):
             facts = self.notebooks[name]
             ids = dict(_ids(facts))
-            inside = not prefix or name.startswith(f"{prefix}/")
-            if not inside or self._conn_id not in ids or ids[self._conn_id] in kept:
+            identifier = ids.get(self._conn_id)
+            if identifier is None or identifier in kept or not inside(name, identifier):
                 continue
             self._say(name, f"is no longer in the folder for {self._conn_id}, and was removed")
             del ids[self._conn_id]

@@ -63,6 +63,9 @@ class Reader:
         """What the user should know besides."""
         self._known = known
         self._places: dict[str, PlacedNotebook] = {}
+        self._folder: tuple[str, ...] = ()
+        self._workspaces: set[str] = set()
+        self._elsewhere: set[str] = set()
 
     @cached_property
     def hook(self) -> DataloreHook:
@@ -96,7 +99,23 @@ class Reader:
                 to_do="Correct the path. It is the one that Datalore shows for the workspace, such as Sales/Daily.",
             )
         self._places.update({place.id: place for place in found})
+        self._folder = names
+        self._workspaces = {place.workspace for place in found}
+        self._elsewhere = {place.id for place in places}
         return [Target(place.name, notebook=place.id, language=place.language) for place in found]
+
+    def inside(self, name: str, identifier: str) -> bool:
+        """Whether a notebook of the lock file was in the folder that was listed last, to judge by its name.
+
+        :param name: its name in the lock file.
+        :param identifier: its id, which may show that it is in another workspace.
+        """
+        folder = tuple(name.split("/")[:-1])
+        if folder[: len(self._folder)] == self._folder:
+            return True
+        if self._folder[0] not in self._workspaces or identifier in self._elsewhere:
+            return False
+        return folder[: len(self._folder) - 1] == self._folder[1:]
 
     def read(self, targets: Iterable[Target]) -> Iterator[Read | DataloreError]:
         """Read each notebook; an error takes the place of one that cannot be read."""
@@ -115,7 +134,7 @@ class Reader:
                     yield self._read(replace(target, file=file.file, title=target.title or file.title))
             except DataloreNotebookApiMissingError as error:
                 yield DataloreNotebookApiMissingError(
-                    f"Notebook {target.text} cannot be read: {error.message}", to_do=_TO_DO
+                    f"Notebook {target.text} cannot be read.\n{error.message}", to_do=_TO_DO
                 )
             except DataloreError as error:
                 yield error
