@@ -85,7 +85,7 @@ test-next:
 test-faults:
 	@$(INSTALL) test faults
 	@$(RUN) tests.faults.services
-	@$(RUN) pytest tests/faults tests/failures tests/ui/test_xcom_backend.py $(ARGS)
+	@$(RUN) pytest tests/faults tests/failures tests/events/test_watchers_in_airflow.py tests/ui/test_xcom_backend.py $(ARGS)
 
 # Downloads the packages into build/try-notebooks. ARGS="--limit 10" runs the first ten, ARGS="--only nbdime" those of nbdime.
 try-notebooks:

@@ -12,6 +12,8 @@ from tests.faults.datalore import FaultyDatalore
 from tests.metrics.metrics_listener import StatsdServer
 
 pytestmark = [
+    # It starts an Airflow of its own. `make test` has a watcher in the shared one: tests/e2e/test_published_report.py.
+    pytest.mark.faults,
     pytest.mark.skipif(AIRFLOW.startswith("2."), reason="Airflow 2 has no event triggers"),
     pytest.mark.timeout(600),
 ]
