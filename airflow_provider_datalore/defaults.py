@@ -13,6 +13,9 @@ POLL_INTERVAL = 30.0
 MIN_POLL_INTERVAL = 1.0
 """Seconds between two status requests, at least."""
 
+NEW_RUN_GRACE = 30.0
+"""Seconds after the request for a run in which a 404 can mean that Datalore does not list the run yet."""
+
 START_TIMEOUT = 900.0
 """Seconds within which the first cell of an interactive run must run."""
 

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from airflow_provider_datalore.api.models import Run
 from airflow_provider_datalore.api.notebook_id import NotebookId
+from airflow_provider_datalore.defaults import NEW_RUN_GRACE
 from airflow_provider_datalore.exceptions import (
     DataloreApiError,
     DataloreError,
@@ -22,9 +23,6 @@ AT_LIMIT = "at its time limit"
 """The words in an error for which a task writes which limit it was."""
 
 RAISE_LIMIT = "Raise the time limit of the task if the notebook needs longer."
-
-NEW_RUN_GRACE = 30.0
-"""Seconds after submission in which a 404 can mean that Datalore does not list the run yet."""
 
 PROGRESS_LOG_INTERVAL = 600.0
 """Seconds between two log lines about a wait in which nothing changes."""

@@ -239,7 +239,6 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
 
     def _look(self, context: Context) -> Run | None:
         """The present state of the run; None if Datalore gave no usable response and the outage is tolerated."""
-        from airflow_provider_datalore.api.conditions import NEW_RUN_GRACE
         from airflow_provider_datalore.api.waiting import CLOCK, Outage
         from airflow_provider_datalore.exceptions import DataloreNoResponseError
         from airflow_provider_datalore.tasks.pushing import push_link
@@ -247,7 +246,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         if self._outage is None:
             self._outage = Outage(self.max_outage, CLOCK)
         try:
-            run = self.hook.get_run(self.run_id, grace=NEW_RUN_GRACE if self._last_seen is None else 0.0)
+            run = self.hook.get_run(self.run_id, grace=defaults.NEW_RUN_GRACE if self._last_seen is None else 0.0)
         except DataloreNoResponseError as error:
             self._outage.tolerate(error)
             self.log.warning("The status of run %s could not be read: %s", self.run_id, error.summary)

@@ -10,6 +10,7 @@ from functools import cache, partial
 from itertools import islice, product
 from typing import Any
 
+from airflow_provider_datalore.tasks.mapped_arguments import own_arguments
 from airflow_provider_datalore.tasks.output_values import NamedType, value_of
 
 MAX_CHECKED = 1000
@@ -39,17 +40,6 @@ def prepare(mapped: Any, literals: Iterable[Mapping[str, Any]]) -> Any:
         _check({**own, **arguments})
     mapped.value = partial(value_of, mapped)
     return mapped
-
-
-def own_arguments(mapped: Any) -> dict[str, Any]:
-    """The arguments that all tasks of a mapped one have, with those of ``default_args``, which Airflow adds later."""
-    partial_kwargs: dict[str, Any] = mapped.partial_kwargs
-    places = (getattr(mapped, "dag", None), getattr(mapped, "task_group", None))
-    given = [
-        *(getattr(place, "default_args", None) or {} for place in places),
-        partial_kwargs.get("default_args") or {},
-    ]
-    return {name: value for each in (*given, partial_kwargs) for name, value in each.items()}
 
 
 def literals_of(value: object) -> Iterable[Mapping[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datalore.tasks.mapped_arguments import own_arguments
 from airflow_provider_datalore.xcom import output_key
 
 if TYPE_CHECKING:
@@ -62,8 +63,6 @@ class NamedType:
 def value_of(task: Any, name: str) -> XComArg:
     """See :meth:`OutputValues.value`; also for a mapped task, of which it is the list of all values."""
     from airflow.providers.common.compat.sdk import XComArg
-
-    from airflow_provider_datalore.tasks.mapping import own_arguments
 
     outputs = task.outputs if hasattr(task, "outputs") else own_arguments(task).get("outputs")
     names = list(outputs) if isinstance(outputs, (Mapping, list, tuple, set, frozenset)) else None

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datalore.defaults import NEW_RUN_GRACE
 from airflow_provider_datalore.exceptions import DataloreNotFoundError
 
 if TYPE_CHECKING:
@@ -135,8 +136,6 @@ class RunStore:
         run_id = self.recall(notebook, requested, outputs)
         if run_id is None:
             return None
-        from airflow_provider_datalore.api.conditions import NEW_RUN_GRACE
-
         try:
             # Datalore may not list a run yet that was started a moment ago.
             run = hook.get_run(run_id, max_outage=max_outage, grace=NEW_RUN_GRACE, contacted=True)

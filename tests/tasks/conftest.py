@@ -164,4 +164,4 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(defaults, "CONNECTION_LOOKUP_TIMEOUT", 0.1)
     # By name, since those who need only the server import no Airflow.
     monkeypatch.setattr("airflow_provider_datalore.hooks.asynchronous.MIN_LOOKUP_INTERVAL", 0.01)
-    monkeypatch.setattr("airflow_provider_datalore.api.conditions.NEW_RUN_GRACE", 0.1)
+    monkeypatch.setattr("airflow_provider_datalore.tasks.run_store.NEW_RUN_GRACE", 0.1)

@@ -438,7 +438,7 @@ class TestDurable:
     def test_a_run_that_was_just_started_need_not_be_listed_yet(
         self, datalore: Datalore, context: Context, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("airflow_provider_datalore.api.conditions.NEW_RUN_GRACE", 60)
+        monkeypatch.setattr("airflow_provider_datalore.tasks.run_store.NEW_RUN_GRACE", 60)
         self.crash(datalore, context)
         datalore.answer(status=404).answer(status=404).finishes()
         assert operator().execute(context) == "run-1"

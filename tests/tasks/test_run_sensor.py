@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-from airflow_provider_datalore.api import conditions
+from airflow_provider_datalore import defaults
 from airflow_provider_datalore.exceptions import (
     DataloreConfigurationError,
     DataloreError,
@@ -31,7 +31,7 @@ from tests.tasks.conftest import Context, Datalore, Logged, TaskInstance
 
 @pytest.fixture(autouse=True)
 def _no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conditions, "NEW_RUN_GRACE", 0.1)
+    monkeypatch.setattr(defaults, "NEW_RUN_GRACE", 0.1)
 
 
 def sensor(**options: Any) -> DataloreRunSensor:

@@ -22,7 +22,7 @@ from airflow_provider_datalore.operators.datalore import (
     DataloreUploadFileOperator,
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
-from airflow_provider_datalore.tasks.mapping import own_arguments
+from airflow_provider_datalore.tasks.mapped_arguments import own_arguments
 
 MAX_VARIANTS = 1000
 _CLASSES = (
