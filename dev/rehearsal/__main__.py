@@ -18,8 +18,15 @@ from dev.airflow_client import AirflowApiError
 from dev.index_page import read_addresses
 from dev.package import build
 from dev.processes import ChildEndedError, NotInTimeError, interrupted_once
+from dev.rehearsal.installations import (
+    Installation,
+    RehearsalError,
+    install_former,
+    install_release,
+    installations,
+    run_demo,
+)
 from dev.rehearsal.packages import PACKAGE, Environment, InstallError, local_index
-from dev.rehearsal.rooms import RehearsalError, Room, furnish, install_former, rooms, run_demo
 from dev.rehearsal.upgrade import FORMER, UpgradeError, build_former, deferred_tasks, version_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,37 +71,37 @@ class Rehearsal:
             shutil.copy(path, self._files)
         return built["wheel"]
 
-    def install(self, room: Room, index: str, wheel: Path, keep: bool) -> None:
+    def install(self, installation: Installation, index: str, wheel: Path, keep: bool) -> None:
         """Install into a clean environment, and run the demo with it."""
-        environment = Environment(FOLDER / "environments" / room.name, index)
-        log = FOLDER / f"{room.name}.log"
+        environment = Environment(FOLDER / "environments" / installation.name, index)
+        log = FOLDER / f"{installation.name}.log"
         try:
             started = time.monotonic()
-            words = furnish(room, environment, wheel, FOLDER / room.name)
+            words = install_release(installation, environment, wheel, FOLDER / installation.name)
             installed = time.monotonic()
-            run_demo(room, environment, self._source, log)
+            run_demo(installation, environment, self._source, log)
             demo = time.monotonic() - installed
             say(
-                f"{room.name}, Python {room.python}: installed {words}, in {installed - started:.0f} s; "
-                f"the demo passed in {demo:.0f} s."
+                f"{installation.name}, Python {installation.python}: installed {words}, "
+                f"in {installed - started:.0f} s; the demo passed in {demo:.0f} s."
             )
         finally:
             if not keep:
                 shutil.rmtree(environment.folder, ignore_errors=True)
 
-    def upgrade(self, room: Room, index: str, wheel: Path) -> None:
+    def upgrade(self, installation: Installation, index: str, wheel: Path) -> None:
         """Upgrade the package under an Airflow with deferred tasks."""
         environment = Environment(FOLDER / "environments" / UPGRADE, index)
         former = next(path for path in self._files.glob("*.whl") if path.name != wheel.name)
-        install_former(room, environment, former)
+        install_former(installation, environment, former)
         with (
             tempfile.TemporaryDirectory(prefix="datalore-upgrade-") as folder,
             deferred_tasks(environment.python, Path(folder)) as upgrade,
         ):
             methods = upgrade.defer()
-            say(f"Airflow {room.airflow} with {version_of(former)}: deferred, to be resumed with {methods}.")
+            say(f"Airflow {installation.airflow} with {version_of(former)}: deferred, to be resumed with {methods}.")
             # Otherwise Airflow itself might be upgraded as well.
-            environment.install(f"apache-airflow=={room.airflow}", PACKAGE, upgrade=True)
+            environment.install(f"apache-airflow=={installation.airflow}", PACKAGE, upgrade=True)
             if different := environment.differences_from(wheel):
                 raise RehearsalError(f"The upgrade installed other files than the wheel's: {different[:5]}")
             upgrade.resume()
@@ -117,14 +124,14 @@ def rehearse(options: argparse.Namespace) -> list[str]:
 
     :return: the names of those that failed.
     """
-    chosen = [room for room in rooms() if not options.only or any(part in room.name for part in options.only)]
-    upgraded = next(room for room in rooms() if (room.airflow, room.kind) == (options.upgrade_on, "plain"))
+    chosen = [it for it in installations() if not options.only or any(part in it.name for part in options.only)]
+    upgraded = next(it for it in installations() if (it.airflow, it.kind) == (options.upgrade_on, "plain"))
     rehearsal = Rehearsal(options.upgrade_from)
     wheel = rehearsal.build()
     with local_index(FOLDER / "index", FOLDER / "index.log") as index:
         steps: dict[str, Callable[[], None]] = {
-            room.name: lambda room=room: rehearsal.install(room, index, wheel, options.keep)  # type: ignore[misc]
-            for room in chosen
+            it.name: lambda it=it: rehearsal.install(it, index, wheel, options.keep)  # type: ignore[misc]
+            for it in chosen
         }
         if not options.only or any(part in UPGRADE for part in options.only):
             steps[UPGRADE] = lambda: rehearsal.upgrade(upgraded, index, wheel)
@@ -155,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--upgrade-on", metavar="AIRFLOW", default="3.3.2", help="the Airflow (%(default)s)")
     options = parser.parse_args(arguments)
     if options.list:
-        print("\n".join([*(room.name for room in rooms()), UPGRADE]))
+        print("\n".join([*(it.name for it in installations()), UPGRADE]))
         return
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:

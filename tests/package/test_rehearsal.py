@@ -16,14 +16,14 @@ from dev.environment import RELEASED
 from dev.matrix import AIRFLOWS
 from dev.package import unpack
 from dev.rehearsal import __main__ as rehearsal
+from dev.rehearsal.installations import RELEASED_BEFORE, RehearsalError, installations
 from dev.rehearsal.packages import PACKAGE, Environment, local_index
-from dev.rehearsal.rooms import RELEASED_BEFORE, RehearsalError, rooms
 from dev.rehearsal.upgrade import EXECUTIONS, FORMER, UpgradeError, build_former, version_of, write_notebook
 from tests.package.conftest import ROOT
 
 
 def test_every_supported_airflow_is_installed_in_three_ways() -> None:
-    found = [(room.airflow, room.kind) for room in rooms()]
+    found = [(installation.airflow, installation.kind) for installation in installations()]
     assert found == [(airflow, kind) for airflow in AIRFLOWS for kind in ("plain", "extras", "constraints")]
 
 

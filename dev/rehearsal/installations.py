@@ -38,8 +38,8 @@ class RehearsalError(Exception):
 
 
 @dataclass(frozen=True)
-class Room:
-    """One clean environment.
+class Installation:
+    """One way of installing the package, into a clean environment.
 
     :param airflow: the version of Airflow.
     :param kind: ``plain``, ``extras`` or ``constraints``.
@@ -61,26 +61,26 @@ class Room:
         return chosen.path
 
 
-def rooms() -> Iterator[Room]:
+def installations() -> Iterator[Installation]:
     """Every Airflow on the newest Python that is installed here: without extras, with all, and with constraints."""
     for airflow in AIRFLOWS:
         pythons = [it for it in PYTHONS if is_supported(airflow, it) and choose_interpreter(Wish(airflow, it))]
         if not pythons:
             raise RehearsalError(f"No Python that Airflow {airflow} supports is installed.")
         for kind in ("plain", "extras", "constraints"):
-            yield Room(airflow, kind, pythons[-1])
+            yield Installation(airflow, kind, pythons[-1])
 
 
-def install_former(room: Room, environment: Environment, wheel: Path) -> None:
+def install_former(installation: Installation, environment: Environment, wheel: Path) -> None:
     """Install Airflow and an earlier version of the package."""
-    environment.create(room.interpreter)
-    held_back = HELD_BACK.get(room.airflow.rpartition(".")[0], [])
-    environment.install(f"apache-airflow=={room.airflow}", *held_back, f"{PACKAGE}=={wheel.name.split('-')[1]}")
+    environment.create(installation.interpreter)
+    held_back = HELD_BACK.get(installation.airflow.rpartition(".")[0], [])
+    environment.install(f"apache-airflow=={installation.airflow}", *held_back, f"{PACKAGE}=={wheel.name.split('-')[1]}")
     if different := environment.differences_from(wheel):
         raise RehearsalError(f"The earlier version has other files than its wheel: {', '.join(different[:5])}")
 
 
-def furnish(room: Room, environment: Environment, wheel: Path, folder: Path) -> str:
+def install_release(installation: Installation, environment: Environment, wheel: Path, folder: Path) -> str:
     """Install Airflow and then the package, as users do.
 
     :param wheel: what has to be installed.
@@ -89,37 +89,41 @@ def furnish(room: Room, environment: Environment, wheel: Path, folder: Path) -> 
     :raises RehearsalError: if the package does not install, or changes Airflow.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    environment.create(room.interpreter)
+    environment.create(installation.interpreter)
     package = f"{PACKAGE}=={wheel.name.split('-')[1]}"
-    airflow = f"apache-airflow=={room.airflow}"
-    held_back = HELD_BACK.get(room.airflow.rpartition(".")[0], [])
-    if room.kind == "constraints":
-        words = _install_with_constraints(room, environment, package, folder)
+    airflow = f"apache-airflow=={installation.airflow}"
+    held_back = HELD_BACK.get(installation.airflow.rpartition(".")[0], [])
+    if installation.kind == "constraints":
+        words = _install_with_constraints(installation, environment, package, folder)
     else:
         environment.install(airflow, *held_back)
-        wanted = f"{PACKAGE}[{','.join(EXTRAS)}]{package.removeprefix(PACKAGE)}" if room.kind == "extras" else package
+        wanted = (
+            f"{PACKAGE}[{','.join(EXTRAS)}]{package.removeprefix(PACKAGE)}"
+            if installation.kind == "extras"
+            else package
+        )
         environment.install(airflow, *held_back, wanted)
-        words = f"with the extras {', '.join(EXTRAS)}" if room.kind == "extras" else "without extras"
-    _inspect(room, environment, wheel, folder)
+        words = f"with the extras {', '.join(EXTRAS)}" if installation.kind == "extras" else "without extras"
+    _inspect(installation, environment, wheel, folder)
     return words
 
 
-def _install_with_constraints(room: Room, environment: Environment, package: str, folder: Path) -> str:
+def _install_with_constraints(installation: Installation, environment: Environment, package: str, folder: Path) -> str:
     """Install Airflow with its constraints file, and then the package, which must change nothing else."""
     words = "with Airflow's constraints file"
     constraints = folder / "constraints.txt"
-    airflow = f"apache-airflow=={room.airflow}"
-    if not _download_constraints(room, constraints):
+    airflow = f"apache-airflow=={installation.airflow}"
+    if not _download_constraints(installation, constraints):
         # The same versions, from their release dates: the package index is reached where the file is not.
         words = "with what Airflow's constraints have: the file cannot be downloaded here, so all versions of its day"
-        day = RELEASED.get(room.airflow) or RELEASED_BEFORE[room.airflow]
+        day = RELEASED.get(installation.airflow) or RELEASED_BEFORE[installation.airflow]
         environment.install(airflow, *dependencies(), as_of=day)
         lines = [f"{name}=={version}" for name, version in environment.packages().items()]
         constraints.write_text("\n".join(lines))
     else:
         environment.install(airflow, *PROVIDERS, constraints=constraints)
     before = environment.packages()
-    if room.airflow in RELEASED:
+    if installation.airflow in RELEASED:
         environment.install(package, constraints=constraints)
         allowed = 0
     else:
@@ -129,7 +133,7 @@ def _install_with_constraints(room: Room, environment: Environment, package: str
     after = environment.packages()
     changed = sorted(name for name in before if after.get(name) != before[name])
     if len(changed) > allowed:
-        raise RehearsalError(f"Installing the package on {room.name} changed {', '.join(changed)}.")
+        raise RehearsalError(f"Installing the package on {installation.name} changed {', '.join(changed)}.")
     return f"{words}; changed {', '.join(changed) or 'no other package'}"
 
 
@@ -139,9 +143,9 @@ def dependencies() -> list[str]:
     return [Requirement(it).name for it in needed if not it.startswith("apache-airflow>")]
 
 
-def _download_constraints(room: Room, into: Path) -> bool:
+def _download_constraints(installation: Installation, into: Path) -> bool:
     try:
-        url = CONSTRAINTS.format(airflow=room.airflow, python=room.python)
+        url = CONSTRAINTS.format(airflow=installation.airflow, python=installation.python)
         with urllib.request.urlopen(url, timeout=CONSTRAINTS_TIMEOUT) as response:
             into.write_bytes(response.read())
     except (urllib.error.URLError, OSError):
@@ -149,17 +153,17 @@ def _download_constraints(room: Room, into: Path) -> bool:
     return True
 
 
-def _inspect(room: Room, environment: Environment, wheel: Path, folder: Path) -> None:
+def _inspect(installation: Installation, environment: Environment, wheel: Path, folder: Path) -> None:
     """Check what was installed, and that Airflow finds it.
 
     :raises RehearsalError: if something is not as it should be.
     """
     installed = environment.packages()
-    if installed["apache-airflow"] != room.airflow:
-        raise RehearsalError(f"Airflow {room.airflow} became {installed['apache-airflow']}.")
+    if installed["apache-airflow"] != installation.airflow:
+        raise RehearsalError(f"Airflow {installation.airflow} became {installed['apache-airflow']}.")
     environment.check()
     if different := environment.differences_from(wheel):
-        raise RehearsalError(f"{room.name} has other files than the wheel: {', '.join(different[:5])}")
+        raise RehearsalError(f"{installation.name} has other files than the wheel: {', '.join(different[:5])}")
     home = folder / "home"
     found = environment.run("airflow", "providers", "get", PACKAGE, "--output", "json", home=home)
     if installed[PACKAGE] not in found:
@@ -180,7 +184,7 @@ from airflow_provider_datalore.triggers.datalore import DataloreNotebookTrigger,
 """
 
 
-def run_demo(room: Room, environment: Environment, source: Path, log: Path) -> None:
+def run_demo(installation: Installation, environment: Environment, source: Path, log: Path) -> None:
     """Run the demo with the Airflow of an environment; with its own emulator as well, if that is installed.
 
     :param source: the unpacked source distribution.
@@ -189,7 +193,7 @@ def run_demo(room: Room, environment: Environment, source: Path, log: Path) -> N
     """
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
     env["PYTHONSAFEPATH"] = "1"
-    if room.kind == "extras":
+    if installation.kind == "extras":
         cwd = environment.folder / DEMO
         for part in ("dev", "example_dags"):
             shutil.copytree(source / part, cwd / part)
@@ -203,4 +207,4 @@ def run_demo(room: Room, environment: Environment, source: Path, log: Path) -> N
         done = subprocess.run(command, cwd=cwd, env=env, stdout=output, stderr=output, check=False)
     if done.returncode != 0:
         last_lines = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
-        raise RehearsalError(f"The demo failed on {room.name}:\n{last_lines}")
+        raise RehearsalError(f"The demo failed on {installation.name}:\n{last_lines}")
