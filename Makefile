@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv/airflow-$(AIRFLOW)
 RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) dev/environment.py --airflow $(AIRFLOW) $(if $(PINS),--pins $(PINS)) --groups
-TYPED := airflow_provider_datalore dev tests/audit tests/docs tests/e2e tests/examples tests/failures tests/faults tests/package tests/ui
+TYPED := airflow_provider_datalore dev tests/audit tests/docs tests/e2e tests/examples tests/failures tests/faults tests/package tests/pages tests/ui
 # Tests run against the package as users install it: Python imports from this wheel before the checkout.
 WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
 PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.side_by_side import (
     pytest_collection_modifyitems,
+    pytest_runtest_setup,
     pytest_xdist_auto_num_workers,
     pytest_xdist_make_scheduler,
 )
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
     from airflow_provider_datalore.emulator.testing import EmulatorProcess
     from tests.shared_airflow import SharedAirflow
 
-__all__ = ["pytest_collection_modifyitems", "pytest_xdist_auto_num_workers", "pytest_xdist_make_scheduler"]
+__all__ = [
+    "pytest_collection_modifyitems",
+    "pytest_runtest_setup",
+    "pytest_xdist_auto_num_workers",
+    "pytest_xdist_make_scheduler",
+]
 
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 for name in [name for name in os.environ if name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
@@ -42,6 +48,9 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--packaged") and package().parent == config.rootpath:
         raise pytest.UsageError(f"{package()} is the checkout, and not an installed package: see `make test`")
+    from tests.forked_emulators import fork_emulators
+
+    fork_emulators()
 
 
 def pytest_report_header() -> str:
@@ -54,6 +63,15 @@ def package() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent
+
+
+@pytest.fixture
+def emulators_by_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starts each emulator by its command, as users do, and not as a fork of a process that has imported it."""
+    from airflow_provider_datalore.emulator.testing import EmulatorProcess
+    from tests.forked_emulators import BY_COMMAND
+
+    monkeypatch.setattr(EmulatorProcess, "_run", staticmethod(BY_COMMAND))
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 SHARE_AN_AIRFLOW = ("e2e", "failures", "faults", "ui")
 """Folders whose tests are all on one process, since they meet one Airflow and change things in it."""
+MAKES_WAY = 5
+"""The niceness of processes that other tests need more than their own."""
 LONGEST_FIRST = (
     *SHARE_AN_AIRFLOW,
     "examples",
@@ -29,14 +31,14 @@ LONGEST_FIRST = (
     "notebooks",
     "hooks",
 )
-NO_AIRFLOW = ("api", "emulator", "notebooks")
+NO_AIRFLOW = ("api", "emulator", "notebooks", "pages")
 """Folders whose tests import no Airflow: one version of it is enough for them. tests/test_layout.py holds that."""
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: one of the processes waits for Airflow most of the time."""
-    return len(os.sched_getaffinity(0)) + 1
+    """More than there are cores: the processes wait for Airflow, kernels and browsers most of the time."""
+    return 2 * len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -61,6 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("no_airflow")
     order = {folder: number for number, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(folder_of(item.path), len(order)))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Everything else makes way for the tests of the shared Airflow, which take longest of all."""
+    if "PYTEST_XDIST_WORKER" in os.environ and folder_of(item.path) not in SHARE_AN_AIRFLOW:
+        os.setpriority(os.PRIO_PROCESS, 0, MAKES_WAY)
 
 
 def folder_of(path: Path) -> str:

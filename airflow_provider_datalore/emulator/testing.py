@@ -92,13 +92,10 @@ class EmulatorProcess:
         :raises RuntimeError: the emulator did not start; the message contains its output.
         """
         port = urlsplit(self.url).port or 0
-        command = [sys.executable, "-m", "airflow_provider_datalore.emulator", str(self.folder)]
-        command += ["--port", str(port), "--stop-at-eof", *self.options]
-        command += ["--data", str(self.data)] if self.data else []
-        command += [f"--token={self.token}"] if self.token else []
-        self._process = subprocess.Popen(  # noqa: S603 - the command is this package's own
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        arguments = [str(self.folder), "--port", str(port), "--stop-at-eof", *self.options]
+        arguments += ["--data", str(self.data)] if self.data else []
+        arguments += [f"--token={self.token}"] if self.token else []
+        self._process = self._run(arguments)
         lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read_output, args=(self._process, lines), daemon=True).start()
         while True:
@@ -206,6 +203,13 @@ class EmulatorProcess:
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} /emulator/{path}: {error.code} {error.read().decode()}") from None
         return json.loads(text) if text else None
+
+    @staticmethod
+    def _run(arguments: Sequence[str]) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "airflow_provider_datalore.emulator", *arguments]
+        return subprocess.Popen(  # noqa: S603 - the command is this package's own
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def _close_input(self) -> None:
         if self._process is not None and self._process.stdin is not None:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_datalore.cli.__main__ import main
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
+from tests.cli.probed import Probe, write_notebooks
 from tests.emulator.emulator_client import write_notebook
 
 TOKEN = "a-token-of-tests"
@@ -58,3 +60,25 @@ def datalore_emulator_options() -> Sequence[str]:
 @pytest.fixture
 def emulator(datalore_emulator: EmulatorProcess) -> EmulatorProcess:
     return datalore_emulator
+
+
+@pytest.fixture
+def notebooks(tmp_path: Path) -> Path:
+    write_notebooks(tmp_path / "notebooks")
+    return tmp_path / "notebooks"
+
+
+@pytest.fixture
+def probe(connect: Connect, tmp_path: Path) -> Probe:
+    """Runs the command, and returns the content of its file."""
+
+    def run(emulator: EmulatorProcess, *arguments: str, token: str = "", code: int = 0) -> dict[str, Any]:
+        connect(emulator.url, token or emulator.token)
+        output = tmp_path / "probe.json"
+        with pytest.raises(SystemExit) as ended:
+            main(["probe", "--conn-id", "dl", "--notebook", "me/works", "--yes", "--output", str(output), *arguments])
+        assert ended.value.code == code
+        content: dict[str, Any] = json.loads(output.read_text())
+        return content
+
+    return run

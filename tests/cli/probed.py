@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ from nbformat import NotebookNode
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import Client, wait_until
 
+MEASURED = {"run_appears_after": 1.0, "artifacts_expire_after": 6.0}
+"""Seconds by which a time that was measured may be too long."""
+Probe = Callable[..., dict[str, Any]]
+"""Runs the command, and returns the content of its file: see the fixture ``probe``."""
 LIKES = sorted((Path(__file__).parent.parent / "likes").glob("*.json"))
 """The Datalores that are played: one file each, as ``probe`` writes them."""
 
@@ -47,6 +51,16 @@ def fields(file: Path) -> dict[str, Any]:
     """The fields that a file sets."""
     content: dict[str, Any] = json.loads(file.read_text())
     return {name: value for name, value in content.items() if value is not None}
+
+
+def check(found: dict[str, Any], played: dict[str, Any]) -> None:
+    """Each field that was played was found, and nothing else was claimed."""
+    for name, tolerance in MEASURED.items():
+        if played.get(name):
+            assert found[name] is not None, name
+            assert played[name] - 0.3 <= found[name] <= played[name] + tolerance, name
+    exact = {name: value for name, value in played.items() if name not in MEASURED or not value}
+    assert {name: found[name] for name in exact} == exact
 
 
 @contextmanager

@@ -1,76 +1,15 @@
-"""The command ``probe`` finds each variant of the emulator, whose answers its file reproduces."""
+"""The command ``probe`` finds each variant of the emulator."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from airflow_provider_datalore.cli.__main__ import main
-from airflow_provider_datalore.emulator.settings import Variant
-from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.cli.conftest import Connect
-from tests.cli.probed import LIKES, answers, fields, running, write_notebooks
-
-MEASURED = {"run_appears_after": 1.0, "artifacts_expire_after": 6.0}
-"""Seconds by which a time that was measured may be too long."""
-NOT_WITH_A_FULL_TOKEN = {"run_api_scope", "scope_challenge", "notebook_token_elsewhere"}
-
-Probe = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def notebooks(tmp_path: Path) -> Path:
-    write_notebooks(tmp_path / "notebooks")
-    return tmp_path / "notebooks"
-
-
-@pytest.fixture
-def probe(connect: Connect, tmp_path: Path) -> Probe:
-    """Runs the command, and returns the content of its file."""
-
-    def run(emulator: EmulatorProcess, *arguments: str, token: str = "", code: int = 0) -> dict[str, Any]:
-        connect(emulator.url, token or emulator.token)
-        output = tmp_path / "probe.json"
-        with pytest.raises(SystemExit) as ended:
-            main(["probe", "--conn-id", "dl", "--notebook", "me/works", "--yes", "--output", str(output), *arguments])
-        assert ended.value.code == code
-        content: dict[str, Any] = json.loads(output.read_text())
-        return content
-
-    return run
-
-
-ALL = ("--failing-notebook", "me/fails", "--parallel", "3")
-
-
-def check(found: dict[str, Any], played: dict[str, Any]) -> None:
-    """Each field that was played was found, and nothing else was claimed."""
-    for name, tolerance in MEASURED.items():
-        if played.get(name):
-            assert found[name] is not None, name
-            assert played[name] - 0.3 <= found[name] <= played[name] + tolerance, name
-    exact = {name: value for name, value in played.items() if name not in MEASURED or not value}
-    assert {name: found[name] for name in exact} == exact
-
-
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("file", LIKES, ids=lambda file: file.stem)
-def test_a_probed_datalore_is_played_byte_for_byte(file: Path, notebooks: Path, tmp_path: Path, probe: Probe) -> None:
-    with running(notebooks, "--like", str(file), data=tmp_path / "a") as probed:
-        found = probe(probed, *ALL)
-    check(found, fields(file))
-    assert set(found) == set(Variant.model_fields)
-    (tmp_path / "found.json").write_text(json.dumps(found))
-    write_notebooks(notebooks)
-    with running(notebooks, "--like", str(file), data=tmp_path / "b") as emulator:
-        expected = dict(answers(emulator))
-    write_notebooks(notebooks)
-    with running(notebooks, "--like", str(tmp_path / "found.json"), data=tmp_path / "c") as emulator:
-        assert dict(answers(emulator)) == expected
+from tests.cli.probed import Probe, check, running
 
 
 @pytest.mark.timeout(1800)

@@ -21,6 +21,8 @@ from airflow_provider_datalore.emulator.options import DEFAULT_PORT, _parser, pa
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import Client, code, write_notebook
 
+pytestmark = pytest.mark.usefixtures("emulators_by_command")
+
 REQUESTS = 12
 
 

@@ -57,6 +57,7 @@ def token_of(process: EmulatorProcess) -> str:
     return line.strip().partition("?token=")[2]
 
 
+@pytest.mark.usefixtures("emulators_by_command")
 def test_the_copy_is_deleted_at_the_end(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ def test_no_run_is_lost_when_the_emulator_is_killed(own: EmulatorProcess, tmp_pa
     wait_until(lambda: not is_alive(kernel))
 
 
+@pytest.mark.usefixtures("emulators_by_command")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_after_runs_is_clean(own: EmulatorProcess, tmp_path: Path, number: int) -> None:
     client = Client(own)

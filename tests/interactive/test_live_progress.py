@@ -66,7 +66,8 @@ def test_the_log_shows_the_output_of_a_cell_before_the_cell_is_over(
     held(operator(sales, **mode), context, play, happens)
     log.wait_for("Cell 4 of 4")
     assert "quick" in log.text
-    assert re.search(r"Cell 1 of 4 succeeded in \d+\.\d s\.", log.text)
+    # The quick cells may end while neither the worker nor the triggerer watches the notebook.
+    assert re.search(r"Cell 3 of 4 succeeded in \d+\.\d s\.", log.text)
     assert re.search(r"Cell 3 of 4 printed:\s+loaded 2 of 2\s", log.text)
     assert re.search(r"Cell 4 of 4 printed:\s+last\s", log.text)
     assert log.text.count("Cell 3 of 4 started") == 1

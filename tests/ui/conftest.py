@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
 import pytest
 
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
-from dev.browser import Browser, find_browser
-from dev.firefox import Firefox, find_firefox
+from tests.browsers import browser, elsewhere, firefox
+from tests.listeners import Elsewhere
 from tests.shared_airflow import HAS_USERS, SharedAirflow
-from tests.ui.listeners import Elsewhere
 from tests.ui.notebooks import FAILING, SECRET, write_changing_notebook, write_hostile_notebook, write_notebooks
 from tests.ui.users import NOT_FOR_THE_VIEWER
+
+__all__ = ["browser", "elsewhere", "firefox"]
 
 DAILY_SALES = "datalore_daily_sales"
 PLAIN = "datalore_plain_python"
@@ -52,29 +53,6 @@ def needs_tabs() -> None:
         pytest.skip("Airflow before 3.1 has no tabs for plugins")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A real browser; tests that need one say so where none is installed.
-
-    It ends with the module: as long as it is there, Playwright has an event loop running in which no other may run.
-    """
-    executable = find_browser()
-    if executable is None:
-        pytest.skip("no browser is installed: apt-get install chromium")
-    with Browser(executable) as started:
-        yield started
-
-
-@pytest.fixture
-def firefox() -> Iterator[Firefox]:
-    """A real Firefox with a new profile."""
-    executable = find_firefox()
-    if executable is None:
-        pytest.skip("no Firefox is installed: apt-get install firefox-esr")
-    with Firefox(executable) as started:
-        yield started
-
-
 @pytest.fixture(scope="session")
 def emulator(examples_emulator: EmulatorProcess) -> EmulatorProcess:
     """The emulator with the examples' notebooks, and those of these tests besides."""
@@ -92,13 +70,6 @@ def start(airflow: SharedAirflow, notebook_id: str, **conf: str) -> Tab:
     """Starts a run of the DAG whose notebook is named by the run's conf."""
     run_id = airflow.trigger(DAILY_SALES, {"notebook_id": notebook_id, **conf})
     return Tab(airflow, DAILY_SALES, run_id, "daily_sales")
-
-
-@pytest.fixture(scope="session")
-def elsewhere() -> Iterator[Elsewhere]:
-    """Listens for what a hostile notebook may send."""
-    with Elsewhere() as listening:
-        yield listening
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from playwright.sync_api import Error, Page
 
 from dev.browser import Browser
 from dev.processes import wait_for
+from tests.listeners import Elsewhere
 from tests.shared_airflow import SharedAirflow
 from tests.ui.conftest import Tab
-from tests.ui.listeners import Elsewhere
 from tests.ui.users import ADMIN
 
 pytestmark = [pytest.mark.browser, pytest.mark.audit]

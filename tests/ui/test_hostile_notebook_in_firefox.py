@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from dev.firefox import Firefox
+from tests.listeners import Elsewhere
 from tests.shared_airflow import SharedAirflow
 from tests.ui.conftest import Tab
-from tests.ui.listeners import Elsewhere
 from tests.ui.users import ADMIN
 
 pytestmark = [pytest.mark.browser, pytest.mark.audit]

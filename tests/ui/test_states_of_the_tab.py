@@ -1,4 +1,4 @@
-"""Each state of a task and its run, in a real browser and a real Airflow, in both themes."""
+"""Each state of a task and its run, in a real browser and a real Airflow."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from tests.ui.users import ADMIN
 pytestmark = pytest.mark.browser
 
 CONN_ID = "datalore_tab_states"
-THEMES = ("light", "dark")
 SHOWN = 60_000
 PICTURES = os.environ.get("TAB_STATES_PICTURES", "")
 """A folder for pictures of each state, to look at; none are taken if it is empty."""
+THEMES = ("light", "dark") if PICTURES else ("light",)
+"""The words are the same in both. tests/ui/test_tab.py tests the colours."""
 
 Open = Callable[..., AbstractContextManager[tuple[Page, FrameLocator]]]
 

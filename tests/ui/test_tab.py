@@ -44,9 +44,9 @@ def opened(airflow: SharedAirflow, browser: Browser) -> Open:
 
 
 @pytest.fixture(scope="module")
-def held(airflow: SharedAirflow) -> dict[str, Tab]:
-    """Runs that go on until they are let go, one for each theme."""
-    return {theme: start(airflow, HELD, region=f"Watched-{theme}") for theme in THEMES}
+def held(airflow: SharedAirflow) -> Tab:
+    """A run that continues until it is let go."""
+    return start(airflow, HELD, region="Watched")
 
 
 def tab_of(page: Page) -> FrameLocator:
@@ -111,22 +111,20 @@ def test_the_failed_cell_is_marked_and_in_view(opened: Open, failed: Tab, theme:
         assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
 
 
-@pytest.mark.parametrize("theme", THEMES)
 def test_a_running_run_shows_its_duration_and_then_its_notebook(
-    opened: Open, airflow: SharedAirflow, held: dict[str, Tab], emulator: EmulatorProcess, theme: str
+    opened: Open, airflow: SharedAirflow, held: Tab, emulator: EmulatorProcess
 ) -> None:
-    running = held[theme]
-    airflow.wait_for_task(running.dag_id, running.run_id, running.task_id, "deferred", TIMEOUT)
-    with opened(running, theme=theme) as page:
+    airflow.wait_for_task(held.dag_id, held.run_id, held.task_id, "deferred", TIMEOUT)
+    with opened(held, theme="dark") as page:
         tab = tab_of(page)
         expect(tab.get_by_role("status").get_by_text("Running", exact=True)).to_be_visible(timeout=SHOWN)
         elapsed = tab.locator("[data-since]")
         before = elapsed.inner_text()
         expect(elapsed).not_to_have_text(before, timeout=SHOWN)
-        (emulator.folder / "me" / f"Watched-{theme}.go").touch()
+        (emulator.folder / "me" / "Watched.go").touch()
         expect(tab.get_by_role("status").get_by_text("Succeeded", exact=True)).to_be_visible(timeout=SHOWN)
-        expect(notebook_of(page).get_by_text(f"Watched-{theme} was released")).to_be_visible(timeout=SHOWN)
-        assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
+        expect(notebook_of(page).get_by_text("Watched was released")).to_be_visible(timeout=SHOWN)
+        assert colour(notebook_of(page).locator("html"), "colorScheme") == "dark"
 
 
 def test_an_artifact_is_downloaded_from_the_tab(opened: Open, sales: Tab, tmp_path: Path) -> None:

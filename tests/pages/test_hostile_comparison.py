@@ -11,9 +11,9 @@ import pytest
 from airflow_provider_datalore.plugin.render_comparison import render_comparison
 from dev.browser import Browser
 from dev.firefox import Firefox
-from tests.ui.listeners import Elsewhere
+from tests.listeners import Elsewhere
+from tests.pages.served import served
 from tests.ui.notebooks import hostile_page
-from tests.ui.served import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.audit]
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_datalore.plugin.render import render
 from dev.browser import Browser
 from dev.firefox import Firefox
-from tests.ui.served import served
+from tests.pages.served import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.audit]
 
