@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -138,6 +139,7 @@ def installed_interpreters() -> Iterator[Interpreter]:
             yield Interpreter(Path(path), version)
 
 
+@functools.cache
 def interpreter_version(path: str) -> tuple[int, int] | None:
     """The version of a Python; None if it does not run, such as a pyenv shim without a version behind it."""
     code = "import sys; print(*sys.version_info[:2])"

@@ -30,9 +30,10 @@ LEFT_OUT = {"mail_figures.py"} if AIRFLOW < (3,) else set()
 HAS_USERS = AIRFLOW >= (3, 1)
 """Users are there for the tests of the tab, and Airflow before 3.1 has no tabs."""
 
-_FILES_ARE_READ_ONCE = {
+_LITTLE_CPU = {
     # No DAG file changes, and to read all of them every half minute takes a large part of a core.
-    f"AIRFLOW__{'DAG_PROCESSOR' if AIRFLOW >= (3,) else 'SCHEDULER'}__MIN_FILE_PROCESS_INTERVAL": "3600"
+    f"AIRFLOW__{'DAG_PROCESSOR' if AIRFLOW >= (3,) else 'SCHEDULER'}__MIN_FILE_PROCESS_INTERVAL": "3600",
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.4",
 }
 
 
@@ -52,7 +53,7 @@ class SharedAirflow(FaultyAirflow):
         shutil.copytree(FAULT_DAGS, dags / "faults", ignore=ignored)
         shutil.copytree(TAB_DAGS, dags / "tab", ignore=ignored)
         shutil.copytree(FAILURE_DAGS, dags / "failures", ignore=ignored)
-        super().__init__(dags, env={**_FILES_ARE_READ_ONCE, **(_users(folder) if HAS_USERS else {})})
+        super().__init__(dags, env={**_LITTLE_CPU, **(_users(folder) if HAS_USERS else {})})
 
     def start(self) -> None:
         super().start()

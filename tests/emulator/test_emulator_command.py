@@ -21,11 +21,12 @@ from airflow_provider_datalore.emulator.options import DEFAULT_PORT, _parser, pa
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from tests.emulator.emulator_client import Client, code, write_notebook
 
-pytestmark = pytest.mark.usefixtures("emulators_by_command")
+BY_COMMAND = pytest.mark.usefixtures("emulators_by_command")
 
-REQUESTS = 12
+REQUESTS = 6
 
 
+@BY_COMMAND
 def test_it_prints_its_address_and_a_connection(tmp_path: Path) -> None:
     write_notebook(tmp_path, "sales", "1", owner="alice")
     with EmulatorProcess(tmp_path) as process:
@@ -78,6 +79,7 @@ def test_runs_over_the_limit_can_be_refused(tmp_path: Path) -> None:
         assert client.submit("me/slow").status_code == 429
 
 
+@BY_COMMAND
 def test_a_port_that_is_in_use_is_reported_in_words(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -170,8 +172,8 @@ def test_it_serves_only_after_it_imported_all_that_runs_need(tmp_path: Path) -> 
     assert not packages & {"papermill", "nbclient", "nbformat", "jupyter_client", "IPython", "zmq", "traitlets"}
 
 
-@pytest.mark.parametrize("start", range(2))
-def test_the_first_runs_at_the_same_time_succeed(tmp_path: Path, start: int) -> None:
+@BY_COMMAND
+def test_the_first_runs_at_the_same_time_succeed(tmp_path: Path) -> None:
     """All requests arrive before the first has been handled, so imports in several threads would deadlock."""
     cell = code("n = 1", "parameters")
     notebook_ids = [write_notebook(tmp_path, f"n{number}", cell, "assert n == 2") for number in range(REQUESTS)]

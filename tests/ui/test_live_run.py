@@ -33,12 +33,12 @@ def run(airflow: SharedAirflow, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(params=THEMES)
-def page(run: LiveRun, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """Airflow's page with the tab."""
-    tab = Tab(run.airflow, DAG_ID, run.run_id, TASK_ID)
+def tab(run: LiveRun, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page of the tab, by itself: Airflow's page around it takes seconds of CPU."""
+    shown = Tab(run.airflow, DAG_ID, run.run_id, TASK_ID)
     viewport = {"width": 1400, "height": 900}
     with browser.page(run.airflow.url, token=run.airflow.log_in(ADMIN), theme=request.param, viewport=viewport) as page:
-        page.goto(tab.in_airflow)
+        page.goto(shown.url)
         yield page
         if PICTURES:
             page.screenshot(path=Path(PICTURES, f"{request.node.name}.png"))
@@ -48,8 +48,7 @@ def tab_of(page: Page) -> FrameLocator:
     return page.frame_locator("iframe[title='Datalore']")
 
 
-def test_it_shows_how_far_it_is_its_cells_and_their_output(page: Page) -> None:
-    tab = tab_of(page)
+def test_it_shows_how_far_it_is_its_cells_and_their_output(tab: Page) -> None:
     bar = tab.get_by_role("progressbar", name="Cells that have run")
     expect(bar).to_be_visible(timeout=SHOWN)
     assert (bar.get_attribute("value"), bar.get_attribute("max")) == ("4", "12")
@@ -63,12 +62,11 @@ def test_it_shows_how_far_it_is_its_cells_and_their_output(page: Page) -> None:
     assert SECRET not in tab.locator("section").inner_text()
 
 
-def test_it_is_usable_with_a_keyboard_and_stays_so_when_it_refreshes(page: Page) -> None:
-    tab = tab_of(page)
+def test_it_is_usable_with_a_keyboard_and_stays_so_when_it_refreshes(tab: Page) -> None:
     second = tab.locator("#cell-2 summary")
     expect(second).to_be_visible(timeout=SHOWN)
     second.focus()
-    page.keyboard.press("Enter")
+    tab.keyboard.press("Enter")
     expect(tab.get_by_role("region", name="Output of cell 2")).to_have_text("imported 42")
     before = tab.locator("body").get_attribute("data-version")
     # As if something had changed: the next refresh shows the progress again.
@@ -76,7 +74,7 @@ def test_it_is_usable_with_a_keyboard_and_stays_so_when_it_refreshes(page: Page)
     expect(tab.locator("body")).to_have_attribute("data-version", before or "", timeout=SHOWN)
     expect(tab.get_by_role("region", name="Output of cell 2")).to_be_visible()
     expect(tab.locator("#cell-2 summary")).to_be_focused()
-    page.keyboard.press("Enter")
+    tab.keyboard.press("Enter")
     expect(tab.get_by_role("region", name="Output of cell 2")).to_be_hidden()
 
 

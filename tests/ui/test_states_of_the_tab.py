@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import Page, expect
 
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.airflow_client import AirflowApiError
@@ -30,7 +30,7 @@ PICTURES = os.environ.get("TAB_STATES_PICTURES", "")
 THEMES = ("light", "dark") if PICTURES else ("light",)
 """The words are the same in both. tests/ui/test_tab.py tests the colours."""
 
-Open = Callable[..., AbstractContextManager[tuple[Page, FrameLocator]]]
+Open = Callable[..., AbstractContextManager[Page]]
 
 
 @dataclass(frozen=True)
@@ -118,21 +118,24 @@ def queued(stage: Stage) -> Tab:
 
 @pytest.fixture
 def opened(airflow: SharedAirflow, browser: Browser, request: pytest.FixtureRequest) -> Open:
-    """Opens a tab in Airflow's page as the administrator, and takes a picture at the end."""
+    """Opens the page of a tab as the administrator, and takes a picture at the end.
+
+    It is not opened within Airflow's page, which takes seconds of CPU: tests/ui/test_tab.py does that.
+    """
 
     @contextmanager
-    def opened(tab: Tab, theme: str) -> Iterator[tuple[Page, FrameLocator]]:
+    def opened(tab: Tab, theme: str) -> Iterator[Page]:
         viewport = {"width": 1400, "height": 900}
         with browser.page(airflow.url, token=airflow.log_in(ADMIN), theme=theme, viewport=viewport) as page:
-            page.goto(tab.in_airflow)
-            yield page, page.frame_locator("iframe[title='Datalore']")
+            page.goto(tab.url)
+            yield page
             if PICTURES:
                 page.screenshot(path=Path(PICTURES, f"{request.node.name}.png"))
 
     return opened
 
 
-def details(tab: FrameLocator) -> str:
+def details(tab: Page) -> str:
     """The text beside the notebook."""
     text = tab.get_by_role("complementary", name="The run in Datalore").inner_text(timeout=SHOWN)
     return " ".join(text.split())
@@ -140,7 +143,7 @@ def details(tab: FrameLocator) -> str:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_a_lost_request_is_no_run_that_was_not_started(opened: Open, stage: Stage, theme: str) -> None:
-    with opened(stage.ended("lost", "failed"), theme) as (_, tab):
+    with opened(stage.ended("lost", "failed"), theme) as tab:
         expect(tab.get_by_text("It is unknown whether a run was started")).to_be_visible(timeout=SHOWN)
         expect(tab.get_by_role("alert").first).to_contain_text("lost")
         assert re.match("May be running", details(tab))
@@ -149,7 +152,7 @@ def test_a_lost_request_is_no_run_that_was_not_started(opened: Open, stage: Stag
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_a_task_that_failed_after_its_notebook_shows_both(opened: Open, stage: Stage, theme: str) -> None:
-    with opened(stage.ended("outputs missing", "failed"), theme) as (_, tab):
+    with opened(stage.ended("outputs missing", "failed"), theme) as tab:
         expect(tab.get_by_role("alert")).to_contain_text("revenue", timeout=SHOWN)
         expect(tab.frame_locator("iframe").get_by_text("5,151,409 EUR").last).to_be_visible(timeout=SHOWN)
         assert details(tab).startswith("Notebook succeeded Task failed")
@@ -157,7 +160,7 @@ def test_a_task_that_failed_after_its_notebook_shows_both(opened: Open, stage: S
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_cell_in_which_the_kernel_died_says_so(opened: Open, stage: Stage, theme: str) -> None:
-    with opened(stage.ended("kernel died", "failed"), theme) as (_, tab):
+    with opened(stage.ended("kernel died", "failed"), theme) as tab:
         cell = tab.frame_locator("iframe").locator(".celltag_datalore-died")
         expect(cell).to_contain_text("last words", timeout=SHOWN)
         label = cell.evaluate("element => getComputedStyle(element, '::before').content")
@@ -167,18 +170,18 @@ def test_the_cell_in_which_the_kernel_died_says_so(opened: Open, stage: Stage, t
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_an_interactive_run_that_succeeded_leads_to_its_notebook(opened: Open, stage: Stage, theme: str) -> None:
-    with opened(stage.ended("interactive, succeeded", "success"), theme) as (page, tab):
+    with opened(stage.ended("interactive, succeeded", "success"), theme) as tab:
         expect(tab.get_by_text("The outputs are in the notebook itself")).to_be_visible(timeout=SHOWN)
         assert re.match(r"Succeeded Notebook me/quick .*Cells run 2\b", details(tab))
         address = f"{stage.emulator.url}/notebook/me/quick"
-        with page.context.expect_page() as opening:
+        with tab.context.expect_page() as opening:
             tab.get_by_role("link", name=address).click()
         assert opening.value.url == address
 
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_an_interactive_run_that_failed_names_its_cell(opened: Open, stage: Stage, theme: str) -> None:
-    with opened(stage.ended("interactive, failed", "failed"), theme) as (_, tab):
+    with opened(stage.ended("interactive, failed", "failed"), theme) as tab:
         expect(tab.get_by_text("Cell 2 failed.")).to_be_visible(timeout=SHOWN)
         expect(tab.get_by_role("alert")).to_contain_text("KeyError")
         assert re.match(r"Failed Notebook me/fails .*Failed cell 2\b", details(tab))
@@ -186,7 +189,7 @@ def test_an_interactive_run_that_failed_names_its_cell(opened: Open, stage: Stag
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_an_interactive_run_that_was_only_started_says_so(opened: Open, stage: Stage, theme: str) -> None:
-    with opened(stage.ended("interactive, started", "success"), theme) as (_, tab):
+    with opened(stage.ended("interactive, started", "success"), theme) as tab:
         expect(tab.get_by_text("The task started the run and did not wait for it")).to_be_visible(timeout=SHOWN)
         assert details(tab).startswith("Started ")
 
@@ -196,7 +199,7 @@ def test_an_interactive_run_shows_how_far_it_is(opened: Open, stage: Stage, them
     name = f"in place, {theme}"
     (stage.gates / "in-place").unlink(missing_ok=True)
     stage.tabs[name] = stage.start("in_place", "in-place")
-    with opened(stage.deferred(name), theme) as (_, tab):
+    with opened(stage.deferred(name), theme) as tab:
         expect(tab.get_by_text("Cell 2 is running.")).to_be_visible(timeout=2 * SHOWN)
         assert re.match(r"Running Notebook me/in-place .*Cells run 1 of 3\b", details(tab))
     (stage.gates / "in-place").touch()
@@ -205,7 +208,7 @@ def test_an_interactive_run_shows_how_far_it_is(opened: Open, stage: Stage, them
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_a_queued_run_has_not_started(opened: Open, queued: Tab, theme: str) -> None:
-    with opened(queued, theme) as (_, tab):
+    with opened(queued, theme) as tab:
         text = "The run is queued in Datalore, and the notebook has not started yet."
         expect(tab.get_by_text(text)).to_be_visible(timeout=SHOWN)
         assert re.match(r"Queued Notebook me/third Queued since .* Waiting ", details(tab))
@@ -219,7 +222,7 @@ def test_without_any_triggerer_a_deferred_task_says_so(opened: Open, stage: Stag
     stage.airflow.kill_triggerer()
     try:
         wait_for("the triggerer is noticed to be gone", lambda: _is_abandoned(stage, tab_of_first), TIMEOUT)
-        with opened(tab_of_first, theme) as (_, tab):
+        with opened(tab_of_first, theme) as tab:
             expect(tab.get_by_role("alert")).to_contain_text("no triggerer is alive", timeout=SHOWN)
             assert details(tab).startswith("Running ")
     finally:

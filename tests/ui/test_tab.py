@@ -63,7 +63,7 @@ def colour(locator: Locator, name: str) -> str:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_a_successful_run_shows_its_notebook_and_details(opened: Open, sales: Tab, theme: str) -> None:
+def test_a_successful_run_is_shown_in_airflow_s_colours(opened: Open, sales: Tab, theme: str) -> None:
     with opened(sales, theme=theme) as page:
         tab, notebook = tab_of(page), notebook_of(page)
         expect(tab.get_by_role("status").get_by_text("Succeeded", exact=True)).to_be_visible(timeout=SHOWN)
@@ -74,13 +74,6 @@ def test_a_successful_run_shows_its_notebook_and_details(opened: Open, sales: Ta
         expect(details).to_contain_text(re.compile(r"Notebook\s*me/daily_sales"))
         expect(details).to_contain_text(re.compile(r"region\s*West"))
         expect(details).to_contain_text(re.compile(r"Duration\s*\d+ s"))
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_it_has_airflow_s_colours(opened: Open, sales: Tab, theme: str) -> None:
-    with opened(sales, theme=theme) as page:
-        tab = tab_of(page)
-        expect(notebook_of(page).get_by_role("heading", name="Daily sales")).to_be_visible(timeout=SHOWN)
         assert colour(tab.locator("body"), "backgroundColor") == colour(page.locator("html"), "backgroundColor")
         assert colour(tab.locator("body"), "color") == colour(page.locator("body"), "color")
         assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
@@ -98,9 +91,8 @@ def test_it_follows_a_change_of_the_theme(opened: Open, sales: Tab) -> None:
         expect(notebook_of(page).locator("body[data-jp-theme-light='false']")).to_be_visible(timeout=SHOWN)
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_the_failed_cell_is_marked_and_in_view(opened: Open, failed: Tab, theme: str) -> None:
-    with opened(failed, theme=theme) as page:
+def test_the_failed_cell_is_marked_and_in_view(opened: Open, failed: Tab) -> None:
+    with opened(failed, theme="dark") as page:
         cell = notebook_of(page).locator(".celltag_datalore-failed")
         expect(cell).to_contain_text("KeyError", timeout=SHOWN)
         # The cells before it are higher than the frame.
@@ -108,7 +100,7 @@ def test_the_failed_cell_is_marked_and_in_view(opened: Open, failed: Tab, theme:
         label = cell.evaluate("element => getComputedStyle(element, '::before').content")
         assert label == '"The notebook failed in this cell"'
         expect(tab_of(page).get_by_role("status").get_by_text("Failed")).to_be_visible()
-        assert colour(notebook_of(page).locator("html"), "colorScheme") == theme
+        assert colour(notebook_of(page).locator("html"), "colorScheme") == "dark"
 
 
 def test_a_running_run_shows_its_duration_and_then_its_notebook(
