@@ -13,7 +13,9 @@ TYPED := airflow_provider_datalore dev tests/audit tests/docs tests/e2e tests/ex
 WHEEL := $(CURDIR)/build/wheel-airflow-$(AIRFLOW)
 PACKAGED := PYTHONSAFEPATH=1 PYTHONPATH=$(WHEEL)
 # On other versions of Airflow than the newest, tests that do not depend on Airflow are left out.
-TESTED := not faults$(if $(filter $(NEWEST),$(AIRFLOW)),, and not no_airflow)
+TESTED := not faults and not firefox$(if $(filter $(NEWEST),$(AIRFLOW)),, and not no_airflow)
+# Tests with the marker `faults` that belong to other parts.
+FAULTS_ELSEWHERE := tests/cli/test_probe_and_like.py tests/events/test_watchers_in_airflow.py tests/ui/test_xcom_backend.py
 # Type checkers check user code in an environment with the same wheel. They search for modules first in the folder in which
 # they run and in that of their configuration, so neither may be the checkout's folder.
 USER_CODE := tests/user_code
@@ -85,17 +87,17 @@ test-next:
 test-faults:
 	@$(INSTALL) test faults
 	@$(RUN) tests.faults.services
-	@$(RUN) pytest tests/faults tests/failures tests/events/test_watchers_in_airflow.py tests/ui/test_xcom_backend.py $(ARGS)
+	@$(RUN) pytest tests/faults tests/failures $(FAULTS_ELSEWHERE) $(ARGS)
 
 # Downloads the packages into build/try-notebooks. ARGS="--limit 10" runs the first ten, ARGS="--only nbdime" those of nbdime.
 try-notebooks:
 	@$(INSTALL) test
 	@$(RUN) dev.try_notebooks $(ARGS)
 
-# What was tried in audits, as far as it can be scripted; docs/security.md lists it. Needs Chromium for the browser part.
+# What was tried in audits, as far as it can be scripted; docs/security.md lists it. Needs Chromium and Firefox for the browser part.
 audit:
 	@$(INSTALL) test audit
-	@$(RUN) pytest -m audit -v $(ARGS)
+	@$(RUN) pytest -m "audit or firefox" -v $(ARGS)
 
 # Compares only what was measured side by side. Do not use the machine during the measurement. ARGS="--parts polling --runs 200" is short.
 bench:

@@ -22,12 +22,13 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 LOWEST = Wish("2.11.0", "3.11", lowest=True)
 """The oldest Airflow and Python that pyproject.toml allows, and the lowest versions of everything else."""
 
-WHAT_MEETS_AIRFLOW = (
-    *("tests/api", "tests/tasks", "tests/hooks", "tests/examples"),
+ON_OTHER_PYTHONS = (
+    *("tests/api", "tests/tasks", "tests/hooks"),
     *("tests/test_provider_info.py", "tests/test_layout.py"),
     "tests/e2e/test_real_airflow.py::test_deferred_run_with_parameters_is_executed_by_a_kernel",
 )
 """The tests to run if another Python runs all tests on the same Airflow."""
+WITH_OTHER_LIBRARIES = (*ON_OTHER_PYTHONS, "tests/examples")
 
 FOLDER = ROOT / "build" / "matrix"
 BEGIN = "<!-- versions, written by: make test-matrix ARGS=--write-table=docs/installation.md -->"
@@ -38,7 +39,7 @@ END = "<!-- end of versions -->"
 class Cell:
     """One Airflow with one Python.
 
-    :param whole: whether to run what `make test` runs on this Airflow, or only ``WHAT_MEETS_AIRFLOW``.
+    :param whole: whether to run what `make test` runs on this Airflow, or only some.
     """
 
     wish: Wish
@@ -68,8 +69,8 @@ class Result:
 
 
 def cells() -> Iterator[Cell]:
-    """All cells that can run here. For each Airflow: all tests on the newest Python; the tests that involve Airflow on
-    the other Pythons, and with the libraries of its release date."""
+    """All cells that can run here. For each Airflow: what `make test` runs on the newest Python; fewer tests on the other
+    Pythons, and with the libraries of its release date."""
     for airflow in AIRFLOWS:
         wishes = [Wish(airflow, python) for python in PYTHONS if is_supported(airflow, python)]
         installed = [wish for wish in wishes if choose_interpreter(wish) is not None]
@@ -91,8 +92,12 @@ def run(cell: Cell, wheel: Path) -> Result:
     report = cell.report
     report.unlink(missing_ok=True)
     python = ensure(cell.wish, ["test"])
-    tests = () if cell.whole else WHAT_MEETS_AIRFLOW
-    chosen = "not faults" if cell.wish.airflow == AIRFLOWS[-1] or not cell.whole else "not faults and not no_airflow"
+    tests: Sequence[str] = WITH_OTHER_LIBRARIES if cell.wish.as_released or cell.wish.lowest else ON_OTHER_PYTHONS
+    if cell.whole:
+        tests = ()
+    chosen = "not faults and not firefox"
+    if cell.whole and cell.wish.airflow != AIRFLOWS[-1]:
+        chosen += " and not no_airflow"
     command = [python, "-m", "pytest", "--packaged", "-q", "-m", chosen, "-n", "auto", "-p", "no:cacheprovider", *tests]
     env = os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(wheel)}
     with report.with_suffix(".log").open("wb") as log:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import import_module
@@ -72,6 +75,25 @@ def emulators_by_command(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.forked_emulators import BY_COMMAND
 
     monkeypatch.setattr(EmulatorProcess, "_run", staticmethod(BY_COMMAND))
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SQLite file of an Airflow in which nothing has happened; copy it into an AIRFLOW_HOME.
+
+    It is made once for all processes of pytest, since it takes some seconds.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    database = folder / "migrated" / "airflow.db"
+    with (folder / "migrated.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (done := database.with_name("done")).exists():
+            env = os.environ | {"AIRFLOW_HOME": str(database.parent)}
+            subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
+            done.touch()
+    return database
 
 
 @pytest.fixture(scope="session")

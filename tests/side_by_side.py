@@ -61,6 +61,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if folder_of(item.path) in NO_AIRFLOW:
             item.add_marker("no_airflow")
+        if "firefox" in getattr(item, "fixturenames", ()):
+            item.add_marker("firefox")
     order = {folder: number for number, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(folder_of(item.path), len(order)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -410,13 +411,12 @@ def test_no_airflow_database_is_a_warning(emulator: EmulatorProcess, connect: Co
 class Airflow:
     """An Airflow with a database, and commands in its environment."""
 
-    def __init__(self, home: Path) -> None:
-        self.database = home / "airflow.db"
+    def __init__(self, home: Path, database: Path) -> None:
+        self.database = Path(shutil.copy(database, home))
         own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         settings = {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
         self.environment = {**own, **settings, "PATH": path}
-        self.run("airflow", "db", "migrate")
 
     def run(self, *command: str) -> str:
         done = subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True)
@@ -454,8 +454,8 @@ class Airflow:
 
 
 @pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Airflow:
-    return Airflow(tmp_path_factory.mktemp("airflow"))
+def migrated(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Airflow:
+    return Airflow(tmp_path_factory.mktemp("airflow"), migrated_database)
 
 
 @pytest.fixture

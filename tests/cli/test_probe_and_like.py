@@ -10,11 +10,16 @@ import pytest
 from airflow_provider_datalore.emulator.settings import Variant
 from tests.cli.probed import LIKES, Probe, answers, check, fields, running, write_notebooks
 
+IN_MAKE_TEST = ("cloud_today", "odd_epoch_times")
+"""Each takes a minute, so `make test-faults` runs the others."""
+FILES = [
+    pytest.param(file, id=file.stem, marks=[] if file.stem in IN_MAKE_TEST else pytest.mark.faults) for file in LIKES
+]
 ALL = ("--failing-notebook", "me/fails", "--parallel", "3")
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("file", LIKES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES)
 def test_a_probed_datalore_is_played_byte_for_byte(file: Path, notebooks: Path, tmp_path: Path, probe: Probe) -> None:
     with running(notebooks, "--like", str(file), data=tmp_path / "a") as probed:
         found = probe(probed, *ALL)

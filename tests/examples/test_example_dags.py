@@ -54,7 +54,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
 
 
 @pytest.fixture(scope="module")
-def outcome(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def outcome(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Outcome:
     """All examples, run one after the other in an Airflow whose connection is the emulator."""
     folder = tmp_path_factory.mktemp("dags")
     paths = [shutil.copy(path, folder) for path in EXAMPLES]
@@ -72,7 +72,7 @@ def outcome(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory)
         "TMPDIR": str(tmp_path_factory.mktemp("tmp")),
         "PYTHONWARNINGS": "default",
     }
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
+    shutil.copy(migrated_database, env["AIRFLOW_HOME"])
     command = [sys.executable, str(RUN_EXAMPLES), *map(str, paths)]
     done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
     results = [json.loads(line.removeprefix(RESULT)) for line in done.stdout.splitlines() if line.startswith(RESULT)]
@@ -159,14 +159,14 @@ def test_what_the_page_on_migration_starts_from_does_the_same(outcome: Outcome) 
         assert run["parameters"] == {"region": "North"}
 
 
-def test_the_test_of_the_page_on_the_emulator_passes(tmp_path: Path) -> None:
+def test_the_test_of_the_page_on_the_emulator_passes(tmp_path: Path, migrated_database: Path) -> None:
     env = inherited_env() | {
-        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
         "PYTHONPATH": os.pathsep.join([str(ROOT / "example_dags"), os.environ.get("PYTHONPATH", "")]),
     }
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
+    shutil.copy(migrated_database, env["AIRFLOW_HOME"])
     # A checkout that is not installed has no entry points.
     installed = entry_points(group="pytest11", name="datalore_emulator")
     plugin = [] if installed else ["-p", "airflow_provider_datalore.emulator.pytest_plugin"]

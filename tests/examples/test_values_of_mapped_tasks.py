@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,7 +47,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
 
 
 @pytest.fixture(scope="module")
-def result(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def result(
+    emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory, migrated_database: Path
+) -> dict[str, Any]:
     connection = {"conn_type": "datalore", "host": emulator.url, "password": emulator.token}
     env = inherited_env() | {
         "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow-home")),
@@ -55,7 +58,7 @@ def result(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) 
         "AIRFLOW_CONN_DATALORE_DEFAULT": json.dumps(connection),
         "AIRFLOW_VAR_DESTINATION": str(tmp_path_factory.mktemp("artifacts")),
     }
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
+    shutil.copy(migrated_database, env["AIRFLOW_HOME"])
     command = [sys.executable, str(RUN_EXAMPLES), str(DAG)]
     done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
     [line] = [line for line in done.stdout.splitlines() if line.startswith(RESULT)]
