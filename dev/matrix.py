@@ -69,8 +69,8 @@ class Result:
 
 
 def cells() -> Iterator[Cell]:
-    """All cells that can run here. For each Airflow: what `make test` runs on the newest Python; fewer tests on the other
-    Pythons, and with the libraries of its release date."""
+    """All cells that can run here. For each Airflow: what `make test` runs on the newest Python; fewer tests on the
+    other Pythons, and with the libraries of its release date."""
     for airflow in AIRFLOWS:
         wishes = [Wish(airflow, python) for python in PYTHONS if is_supported(airflow, python)]
         installed = [wish for wish in wishes if choose_interpreter(wish) is not None]
@@ -98,10 +98,12 @@ def run(cell: Cell, wheel: Path) -> Result:
     chosen = "not faults and not firefox"
     if cell.whole and cell.wish.airflow != AIRFLOWS[-1]:
         chosen += " and not no_airflow"
-    command = [python, "-m", "pytest", "--packaged", "-q", "-m", chosen, "-n", "auto", "-p", "no:cacheprovider", *tests]
+    command = [python, "-m", "pytest", "--packaged", "-q", "-n", "auto", "-p", "no:cacheprovider", "-m", chosen]
     env = os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(wheel)}
     with report.with_suffix(".log").open("wb") as log:
-        subprocess.run([*command, f"--junit-xml={report}"], cwd=ROOT, env=env, stdout=log, stderr=log, check=False)
+        subprocess.run(
+            [*command, *tests, f"--junit-xml={report}"], cwd=ROOT, env=env, stdout=log, stderr=log, check=False
+        )
     return read(report)
 
 
