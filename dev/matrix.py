@@ -98,12 +98,11 @@ def run(cell: Cell, wheel: Path) -> Result:
     chosen = "not faults and not firefox"
     if cell.whole and cell.wish.airflow != AIRFLOWS[-1]:
         chosen += " and not no_airflow"
-    command = [python, "-m", "pytest", "--packaged", "-q", "-n", "auto", "-p", "no:cacheprovider", "-m", chosen]
+    command: list[str | Path] = [python, "-m", "pytest", "--packaged", "-q", "-n", "auto", "-p", "no:cacheprovider"]
+    command += ["-m", chosen, *tests, f"--junit-xml={report}"]
     env = os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(wheel)}
     with report.with_suffix(".log").open("wb") as log:
-        subprocess.run(
-            [*command, *tests, f"--junit-xml={report}"], cwd=ROOT, env=env, stdout=log, stderr=log, check=False
-        )
+        subprocess.run(command, cwd=ROOT, env=env, stdout=log, stderr=log, check=False)
     return read(report)
 
 
