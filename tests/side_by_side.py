@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 SHARE_AN_AIRFLOW = ("e2e", "failures", "faults", "ui")
 """Folders whose tests are all on one process, since they meet one Airflow and change things in it."""
+SHARE_IMPORTS = ("artifacts",)
+"""Folders whose tests are all on one process, since they import libraries that take seconds of CPU, such as s3fs."""
 MAKES_WAY = 5
 """The niceness of processes that other tests need more than their own."""
 LONGEST_FIRST = (
@@ -49,7 +51,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "shared Airflow" if folder_of(config.rootpath / file) in SHARE_AN_AIRFLOW else file
+            folder = folder_of(config.rootpath / file)
+            if folder in SHARE_AN_AIRFLOW:
+                return "shared Airflow"
+            return folder if folder in SHARE_IMPORTS else file
 
     config.option.loadscopereorder = False
     return ByFile(config, log)
