@@ -34,9 +34,10 @@ HELD_BACK = {
     "3.2": ["fastapi<0.137", "svcs<26"],
 }
 """Excludes versions that break an Airflow although its requirements allow them; its constraints files exclude them."""
-UNUSED = ["rfc3987-syntax"]
-"""Removed again. nbdime's dependencies install this one, which computes a grammar for a second of processor time in
-each process that imports jsonschema, as Airflow and nbformat do. jsonschema works without it."""
+UNUSED = ["rfc3987-syntax", "debugpy"]
+"""Removed again. nbdime's dependencies install the first, which computes a grammar for a second of processor time in
+each process that imports jsonschema, as Airflow and nbformat do. jsonschema works without it. ipykernel requires the
+second, and each kernel takes a quarter longer to start with it. Without it, a kernel only has no debugger."""
 RELEASED = {"2.11.2": "2026-03-15", "3.1.8": "2026-03-12", "3.2.2": "2026-05-30", "3.3.2": "2026-09-18"}
 """The day by which an Airflow and its constraints files were published. Those of 2.11.0 and 3.0 pin providers that are
 too old for this package."""

@@ -27,7 +27,7 @@ def write_notebook(path: Path, *cells: str | nbformat.NotebookNode) -> None:
 
 
 def run_pytest(project: Pytester, installed: Path, *options: str) -> RunResult:
-    plugins = ("-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:cov", "-p", "no:randomly")
+    plugins = ("-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:cov", "-p", "no:schemathesis")
     return project.run(installed / "python", "-m", "pytest", *plugins, *options, timeout=120)
 
 
