@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ Value = TypeVar("Value")
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_CONNECTIONS = 100
+_MASKERS = ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker", "airflow.utils.log.secrets_masker")
+"""Where Airflow has ``mask_secret``: 3.1 and later, 3.0, 2."""
 
 
 class AirflowConnection(Protocol):
@@ -202,9 +205,19 @@ def mask_token(token: str) -> None:
     Airflow masks the password as it was entered. If it was pasted with a space or a line break, that is another text.
     Can block: Airflow may send it to another process.
     """
-    from airflow.providers.common.compat.sdk import mask_secret
+    _airflows_mask_secret()(token)
 
-    mask_secret(token)
+
+def _airflows_mask_secret() -> Callable[[str], None]:
+    try:
+        from airflow.providers.common.compat.sdk import mask_secret
+    except ImportError:  # common-compat before 1.22, as at the release of Airflow 3.2.2
+        for name in _MASKERS:
+            with suppress(ImportError, AttributeError):
+                found: Callable[[str], None] = import_module(name).mask_secret
+                return found
+        raise
+    return mask_secret
 
 
 @contextmanager

@@ -229,6 +229,29 @@ def test_airflow_masks_the_token_as_it_is_sent(connect: Connect, entered: str) -
     assert entered.strip() not in str(redact(f"Bearer {entered.strip()}"))
 
 
+@pytest.mark.audit
+def test_so_it_does_with_the_libraries_of_an_older_airflow(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.common.compat import sdk
+
+    # Not there before common-compat 1.22, and Airflow 3.2.2 was released with an earlier one.
+    monkeypatch.setattr(sdk, "__getattr__", without(sdk.__getattr__, "mask_secret"))
+    monkeypatch.delitem(vars(sdk), "mask_secret", raising=False)
+    conn_id = connect(HOST, password=f"{TOKEN}-old\n")
+    assert DataloreHook(conn_id).connection.token == f"{TOKEN}-old"
+    assert TOKEN not in str(sdk.redact(f"Bearer {TOKEN}-old"))
+
+
+def without(get: Callable[[str], Any], missing: str) -> Callable[[str], Any]:
+    """A module's ``__getattr__`` that does not have one name."""
+
+    def get_but_one(name: str) -> Any:
+        if name == missing:
+            raise AttributeError(name)
+        return get(name)
+
+    return get_but_one
+
+
 async def test_the_triggerer_masks_it_too(connect: Connect) -> None:
     from airflow.providers.common.compat.sdk import redact
 

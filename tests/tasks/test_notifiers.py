@@ -11,11 +11,12 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, mask_secret
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_datalore.exceptions import DataloreRunFailedError
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.summary import MAX_BLOCK_CHARS, MAX_BLOCKS, summarize
+from airflow_provider_datalore.transport.connection import mask_token
 from docs.dags import tell_people
 from tests.scripted_server import ScriptedServer
 from tests.tasks.conftest import TOKEN, Context, Datalore, TaskInstance
@@ -136,7 +137,7 @@ def failed(datalore: Datalore, context: Context, task_instance: TaskInstance) ->
 
 def rendered(notifier: Any, context: Context) -> None:
     """Send as Airflow does if the notifier itself is the callback: after its arguments were rendered."""
-    mask_secret(TOKEN)
+    mask_token(TOKEN)
     conn = {"datalore_default": {"password": TOKEN}}
     notifier({**context, "conn": conn})
 

@@ -16,6 +16,7 @@ from airflow_provider_datalore.exceptions import DataloreRunFailedError, Datalor
 from airflow_provider_datalore.notebooks.changes import CellChange, Changes
 from airflow_provider_datalore.notebooks.failure import CellFailure
 from airflow_provider_datalore.summary import MAX_BLOCK_CHARS, MAX_BLOCKS, Summary, summarize
+from airflow_provider_datalore.transport.connection import mask_token
 from tests.tasks.conftest import TOKEN, Context, TaskInstance
 
 URL = "https://datalore.example.com/notebook/ann/sales"
@@ -152,9 +153,7 @@ def test_a_block_of_code_cannot_be_left(finished: Context) -> None:
 
 
 def test_secrets_are_masked(finished: Context, task_instance: TaskInstance) -> None:
-    from airflow.providers.common.compat.sdk import mask_secret
-
-    mask_secret(TOKEN)
+    mask_token(TOKEN)
     task_instance.xcoms[xcom.OUTPUTS] = {"token": TOKEN}
     summary = summarize({**finished, "exception": failed()})
     assert TOKEN not in summary.text + summary.html + json.dumps(summary.slack_blocks)
