@@ -72,16 +72,21 @@ def instances(tasks: Collection[tuple[str, str]], session: Session) -> list[Inst
 def rendered_fields(tasks: Collection[tuple[str, str]], session: Session) -> dict[TaskKey, Mapping[str, Any]]:
     """The rendered fields of the instances of tasks; Airflow keeps those of the latest runs only."""
     from airflow.models.renderedtifields import RenderedTaskInstanceFields as Rendered
+    from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import Text, cast, func, select
 
+    # Airflow 3.4 and later store them by the id of the task instance.
+    key, by_id = (TaskInstance, True) if hasattr(Rendered, "task_instance_id") else (Rendered, False)
     text = cast(Rendered.rendered_fields, Text)
+    selected = select(key.dag_id, key.run_id, key.task_id, key.map_index, text.label("text")).select_from(Rendered)
+    if by_id:
+        selected = selected.join(TaskInstance, TaskInstance.id == Rendered.task_instance_id)
     found: dict[TaskKey, Mapping[str, Any]] = {}
     for chunk in _chunks(sorted(tasks)):
         wanted = _constants(("dag_id", "task_id"), chunk, session)
         rows = session.execute(
-            select(Rendered.dag_id, Rendered.run_id, Rendered.task_id, Rendered.map_index, text.label("text"))
-            .join(wanted, (Rendered.dag_id == wanted.c.dag_id) & (Rendered.task_id == wanted.c.task_id))
-            .where(Rendered.map_index < MAX_MAPPED, func.length(text) <= _MAX_FIELDS_CHARS)
+            selected.join(wanted, (key.dag_id == wanted.c.dag_id) & (key.task_id == wanted.c.task_id))
+            .where(key.map_index < MAX_MAPPED, func.length(text) <= _MAX_FIELDS_CHARS)
             .limit(_MAX_ROWS)
         )
         for row in rows:

@@ -125,7 +125,7 @@ def find(key: TaskKey, session: Session) -> NotebookTask | None:
     )
     if instance is None:
         return None
-    rendered = _rendered_fields(key, session) or {}
+    rendered = _rendered_fields(instance, session) or {}
     masked = {name for name in ("notebook_id", "run_id", "datalore_conn_id") if is_masked(rendered.get(name, ""))}
     known = {name: value for name, value in rendered.items() if name not in masked}
     fields = {**_declared_fields(instance, session), **known} if masked or not rendered else known
@@ -171,17 +171,21 @@ def _history(reported_run: object, of_interactive_runs: object) -> Mapping[str, 
 
 def _first_start(instance: Any, session: Session) -> datetime | None:
     """The start of the task's first try; also after it was cleared."""
-    from airflow.models.taskinstancehistory import TaskInstanceHistory as Earlier
     from sqlalchemy import func, select
 
-    earlier = session.scalar(
-        select(func.min(Earlier.start_date)).where(
-            Earlier.dag_id == instance.dag_id,
-            Earlier.run_id == instance.run_id,
-            Earlier.task_id == instance.task_id,
-            Earlier.map_index == instance.map_index,
-        )
+    try:
+        from airflow.models.taskinstancehistory import TaskInstanceHistory as Earlier
+    except ImportError:  # Airflow 3.4 and later have each try in the table of task instances
+        from airflow.models.taskinstance import TaskInstance as Earlier  # type: ignore[assignment]  # same columns
+    of_instance = (
+        Earlier.dag_id == instance.dag_id,
+        Earlier.run_id == instance.run_id,
+        Earlier.task_id == instance.task_id,
+        Earlier.map_index == instance.map_index,
     )
+    statement = select(func.min(Earlier.start_date)).where(*of_instance)
+    # Otherwise Airflow 3.4 selects the last try alone.
+    earlier = session.scalar(statement.execution_options(include_all_attempts=True))
     return min((date for date in (earlier, instance.start_date) if date is not None), default=None)
 
 
@@ -191,17 +195,19 @@ def _usual_duration(key: TaskKey, session: Session) -> float | None:
     return History.read(latest.get(HISTORY_FIELD)).usual_duration if isinstance(latest, Mapping) else None
 
 
-def _rendered_fields(key: TaskKey, session: Session) -> Mapping[str, Any] | None:
+def _rendered_fields(instance: Any, session: Session) -> Mapping[str, Any] | None:
     """The rendered template fields of this task instance; Airflow stores those of the latest runs only."""
     from airflow.models.renderedtifields import RenderedTaskInstanceFields as Rendered
     from sqlalchemy import select
 
+    if hasattr(Rendered, "task_instance_id"):  # Airflow 3.4 and later
+        return session.scalar(select(Rendered.rendered_fields).where(Rendered.task_instance_id == instance.id))
     return session.scalar(
         select(Rendered.rendered_fields).where(
-            Rendered.dag_id == key.dag_id,
-            Rendered.run_id == key.run_id,
-            Rendered.task_id == key.task_id,
-            Rendered.map_index == key.map_index,
+            Rendered.dag_id == instance.dag_id,
+            Rendered.run_id == instance.run_id,
+            Rendered.task_id == instance.task_id,
+            Rendered.map_index == instance.map_index,
         )
     )
 
