@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import airflow
 import pytest
 import requests
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session, configure_mappers
 
 from airflow_provider_datalore.operators.datalore import (
@@ -25,6 +25,7 @@ from airflow_provider_datalore.plugin import declared_tasks, earlier_runs, overv
 from airflow_provider_datalore.plugin.overview import Notebook
 from airflow_provider_datalore.plugin.task_key import TaskKey
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from tests.plugin.database import add
 
 pytestmark = pytest.mark.skipif(
     tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 1), reason="Airflow before 3.1 has no page for it"
@@ -43,7 +44,7 @@ class Database:
         self._versions: dict[str, UUID] = {}
 
     def add(self, model: Any, **values: Any) -> None:
-        self.session.execute(insert(model.__table__).values(values))
+        add(self.session, model, **values)
 
     def add_dag(self, dag: Any, version: int = 1, *, compressed: bool = False, is_stale: bool = False) -> None:
         """A DAG as its file defines it."""
@@ -91,7 +92,6 @@ class Database:
         from airflow.models.renderedtifields import RenderedTaskInstanceFields
         from airflow.models.taskinstance import TaskInstance
         from airflow.models.xcom import XComModel
-        from sqlalchemy import Uuid  # SQLAlchemy 2, as Airflow 3 has it
 
         key = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
         started = self.session.scalar(select(DagRun.run_after).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
@@ -99,9 +99,7 @@ class Database:
         times = {"start_date": started, "end_date": started + timedelta(seconds=seconds)}
         needed = {"max_tries": 0, "pool": "default_pool", "span_status": "ended"}
         version = self._versions[dag_id]
-        # Airflow 3.1 declares the column as text.
-        identifier = uuid4() if isinstance(TaskInstance.__table__.c.id.type, Uuid) else str(uuid4())
-        self.add(TaskInstance, **key, id=identifier, state=state, dag_version_id=version, **times, **needed)
+        self.add(TaskInstance, **key, id=uuid4(), state=state, dag_version_id=version, **times, **needed)
         if "rendered" in others:
             self.add(RenderedTaskInstanceFields, **key, rendered_fields=others["rendered"])
         if "error" in others:

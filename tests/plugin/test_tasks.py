@@ -11,8 +11,7 @@ from uuid import UUID
 import airflow
 import pytest
 from sqlalchemy import create_engine, insert
-from sqlalchemy import text as sql
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, configure_mappers
 
 from airflow_provider_datalore.operators.datalore import (
     DataloreInteractiveRunOperator,
@@ -27,6 +26,7 @@ from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
 from airflow_provider_datalore.plugin.view import TabView
 from airflow_provider_datalore.run_state import RunState
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from tests.plugin.database import add, add_earlier_try, replace_xcoms
 
 pytestmark = pytest.mark.skipif(
     tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 1), reason="Airflow before 3.1 has no tabs"
@@ -45,6 +45,8 @@ def session() -> Iterator[Session]:
     from airflow.models.dagrun import DagRun
 
     import_all_models()
+    # SQLAlchemy warns of Airflow's own models when they are first used; that is not the package's doing.
+    configure_mappers()
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         Base.metadata.create_all(connection)
@@ -53,10 +55,6 @@ def session() -> Iterator[Session]:
         add_dag(opened)
         yield opened
     engine.dispose()
-
-
-def add(session: Session, model: Any, **values: Any) -> None:
-    session.execute(insert(model.__table__).values(values))
 
 
 def add_dag(session: Session) -> None:
@@ -207,7 +205,7 @@ class TestXComs:
     @pytest.mark.parametrize("text", ["[" * 100_000 + "]" * 100_000, "7" * 5000, "{", ""], ids=lambda text: text[:2])
     def test_neither_does_json_that_python_cannot_read(self, session: Session, text: str) -> None:
         task_with_xcoms(session, "plain", {"run_id": "r", "run": {}})
-        session.execute(sql("update xcom set value = :text"), {"text": text})
+        replace_xcoms(session, text)
         found = tasks.find(TaskKey("d", "r", "plain", -1), session)
         assert found is not None
         assert (found.run_id, found.reported_run) == (None, None)
@@ -246,13 +244,10 @@ class TestMaskedFields:
 
 class TestOwnTime:
     def test_it_is_from_the_first_try_to_the_end(self, session: Session) -> None:
-        from airflow.models.taskinstancehistory import TaskInstanceHistory
-
         key = {"dag_id": "d", "run_id": "r", "task_id": "plain", "map_index": -1}
         unneeded = {"max_tries": 1, "pool": "default_pool", "span_status": "ended", "dag_version_id": VERSION}
-        for number, begun in enumerate([SOME_DATE - 2 * HOUR, SOME_DATE - HOUR], start=10):
-            ids = {"task_instance_id": UUID(int=number), "try_number": number - 9}
-            add(session, TaskInstanceHistory, **key, **ids, start_date=begun, state="failed", **unneeded)
+        for number, begun in enumerate([SOME_DATE - 2 * HOUR, SOME_DATE - HOUR], start=1):
+            add_earlier_try(session, number, **key, start_date=begun, state="failed", **unneeded)
         found = finished_task(session, "plain")
         assert (found.first_start, found.end_date) == (SOME_DATE - 2 * HOUR, SOME_DATE + HOUR)
 
