@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore import defaults, xcom
@@ -252,10 +253,13 @@ def _declared_fields(instance: Any, session: Session) -> Mapping[str, Any]:
 
 def _team(dag_id: str, session: Session) -> str | None:
     """The team of a DAG, if Airflow has teams (3.2 and later, if they are enabled)."""
+    from airflow.models.connection import Connection
     from airflow.models.dag import DagModel
     from airflow.providers.common.compat.sdk import conf
 
-    if not hasattr(DagModel, "get_team_name") or not conf.getboolean("core", "multi_team", fallback=False):
+    # Airflow 3.1 has a draft of teams in its database, which own no connections.
+    has_teams = "team_name" in signature(Connection.get_connection_from_secrets).parameters
+    if not has_teams or not conf.getboolean("core", "multi_team", fallback=False):
         return None
     return _text(DagModel.get_team_name(dag_id, session=session))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from sqlalchemy import String, Text, bindparam, insert, select, type_coerce, update
+from sqlalchemy import String, Table, Text, bindparam, insert, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 KEY = ("dag_id", "run_id", "task_id", "map_index")
@@ -23,9 +23,19 @@ def add(session: Session, model: Any, **values: Any) -> None:
         values["task_instance_id"] = _task_instance(session, {name: values[name] for name in KEY})
     if "region_index" in names and "map_index" in values:
         values["region_index"] = values["map_index"]
-    if "id" in values and isinstance(model.__table__.columns["id"].type, String):  # Airflow 3.1
-        values["id"] = str(values["id"])
-    session.execute(insert(model.__table__).values({name: value for name, value in values.items() if name in names}))
+    add_to(session, model.__table__, **values)
+
+
+def add_to(session: Session, table: Table, **values: Any) -> None:
+    """Add a row to a table that has no model."""
+    columns = {column.name: column for column in table.columns if column.name in values}
+    # Airflow 3.1 declares ids as text.
+    texts = {name for name, column in columns.items() if isinstance(column.type, String)}
+    row = {
+        name: str(values[name]) if name in texts and isinstance(values[name], UUID) else values[name]
+        for name in columns
+    }
+    session.execute(insert(table).values(row))
 
 
 def replace_xcoms(session: Session, text: str) -> None:

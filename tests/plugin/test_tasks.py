@@ -10,7 +10,7 @@ from uuid import UUID
 
 import airflow
 import pytest
-from sqlalchemy import create_engine, insert
+from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, configure_mappers
 
 from airflow_provider_datalore.operators.datalore import (
@@ -26,11 +26,10 @@ from airflow_provider_datalore.plugin.tasks import NotebookTask, TaskKind
 from airflow_provider_datalore.plugin.view import TabView
 from airflow_provider_datalore.run_state import RunState
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
-from tests.plugin.database import add, add_earlier_try, replace_xcoms
+from tests.plugin.database import add, add_earlier_try, add_to, replace_xcoms
 
-pytestmark = pytest.mark.skipif(
-    tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 1), reason="Airflow before 3.1 has no tabs"
-)
+AIRFLOW = tuple(map(int, airflow.__version__.split(".")[:2]))
+pytestmark = pytest.mark.skipif(AIRFLOW < (3, 1), reason="Airflow before 3.1 has no tabs")
 
 VERSION = UUID(int=1)
 SOME_DATE = datetime(2026, 1, 31, tzinfo=UTC)
@@ -366,16 +365,15 @@ def test_the_tab_explains_why_such_a_run_is_not_shown(session: Session, monkeypa
 def test_the_connection_is_that_of_the_dag_s_team(
     session: Session, monkeypatch: pytest.MonkeyPatch, has_teams: str, host: str
 ) -> None:
-    from airflow.models.dag import DagModel
-
-    if not hasattr(DagModel, "get_team_name"):
+    if AIRFLOW < (3, 2):
         pytest.skip("Airflow before 3.2 has no teams")
+    from airflow.models.dag import DagModel
     from airflow.models.dagbundle import DagBundleModel
     from airflow.models.team import Team, dag_bundle_team_association_table
 
     add(session, Team, name="sales")
     add(session, DagBundleModel, name="bundle")
-    session.execute(insert(dag_bundle_team_association_table).values(dag_bundle_name="bundle", team_name="sales"))
+    add_to(session, dag_bundle_team_association_table, dag_bundle_name="bundle", team_name="sales")
     unneeded = {"max_active_tasks": 1, "max_consecutive_failed_dag_runs": 0, "has_task_concurrency_limits": False}
     add(session, DagModel, dag_id="d", bundle_name="bundle", **unneeded)
     for name, its_host in (("", "https://of-all.example"), ("_SALES___", "https://of-the-team.example")):
