@@ -94,7 +94,8 @@ try-notebooks:
 	@$(INSTALL) test
 	@$(RUN) dev.try_notebooks $(ARGS)
 
-# What was tried in audits, as far as it can be scripted; docs/security.md lists it. Needs Chromium and Firefox for the browser part.
+# What was tried in audits, as far as it can be scripted; docs/security.md lists it. The browser part needs
+# Chromium and Firefox.
 audit:
 	@$(INSTALL) test audit
 	@$(RUN) pytest -m "audit or firefox" -v $(ARGS)

@@ -75,7 +75,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Everything else makes way for the tests of the shared Airflow, which take longest of all."""
     if "PYTEST_XDIST_WORKER" in os.environ and folder_of(item.path) not in SHARE_AN_AIRFLOW:
-        os.setpriority(os.PRIO_PROCESS, 0, MAKES_WAY)
+        # Users may only lower a priority.
+        os.setpriority(os.PRIO_PROCESS, 0, max(MAKES_WAY, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def folder_of(path: Path) -> str:

@@ -76,7 +76,8 @@ def rendered_fields(tasks: Collection[tuple[str, str]], session: Session) -> dic
     from sqlalchemy import Text, cast, func, select
 
     # Airflow 3.4 and later store them by the id of the task instance.
-    key, by_id = (TaskInstance, True) if hasattr(Rendered, "task_instance_id") else (Rendered, False)
+    by_id = hasattr(Rendered, "task_instance_id")
+    key = TaskInstance if by_id else Rendered
     text = cast(Rendered.rendered_fields, Text)
     selected = select(key.dag_id, key.run_id, key.task_id, key.map_index, text.label("text")).select_from(Rendered)
     if by_id:
