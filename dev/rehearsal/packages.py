@@ -135,11 +135,28 @@ class Environment:
     def _run(self, command: Sequence[str | Path], env: dict[str, str] | None = None) -> str:
         if self._uv and command[:2] == [self._uv, "pip"]:
             command = [*command[:3], "--python", self.python, *command[3:]]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-        if done.returncode != 0:
-            last_lines = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
-            raise InstallError(f"{' '.join(map(str, command))} failed:\n{last_lines}")
-        return done.stdout
+        return _run(command, env)
+
+
+def build_wheel(source: Path, into: Path) -> Path:
+    """Build a wheel with the build tools that its source names, which need not be those of the checkout.
+
+    :param source: an unpacked source.
+    :param into: the folder for it.
+    :raises InstallError: if it cannot be built.
+    """
+    uv = shutil.which("uv")
+    tool = [uv, "build", "--wheel", "--out-dir"] if uv else [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w"]
+    _run([*tool, into, source])
+    return next(into.glob("*.whl"))
+
+
+def _run(command: Sequence[str | Path], env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        last_lines = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
+        raise InstallError(f"{' '.join(map(str, command))} failed:\n{last_lines}")
+    return done.stdout
 
 
 def _digest(path: Path) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from airflow_provider_datalore.emulator.testing import EmulatorProcess
 from dev.demo import connection_to
 from dev.local_airflow import LocalAirflow
-from dev.package import build
+from dev.rehearsal.packages import build_wheel
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = Path(__file__).with_name("dags")
@@ -57,7 +57,7 @@ def build_former(ref: str, folder: Path, version_now: str) -> Path:
     init = source / "airflow_provider_datalore" / "__init__.py"
     text = init.read_text()
     init.write_text(re.sub(rf'"{re.escape(version_now)}"', f'"{version_now}.dev0"', text))
-    return build(folder / "dist", source=source, kinds=("wheel",))["wheel"]
+    return build_wheel(source, folder / "dist")
 
 
 def version_of(wheel: Path) -> str:
