@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -19,7 +18,7 @@ def artifact_path(artifact: Artifact) -> str:
     :raises DataloreUnexpectedResponseError: if it is not a path on Datalore's own host.
     """
     path = artifact.path
-    if not path.startswith("/") or path.startswith("//") or {".", ".."} & set(re.split(r"[/\\]", path)):
+    if not path.startswith("/") or path.startswith("//") or {".", ".."} & set(path.replace("\\", "/").split("/")):
         raise DataloreUnexpectedResponseError(
             f"The path of artifact {artifact.name!r:.40} is not a path on Datalore's own host.\n"
             f"Datalore returned {path[:MAX_EXCERPT_CHARS]!r}, which was not requested.",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
-_ID_SEGMENT = re.compile(r"[^\s/\\?#%\x00-\x1f\x7f\ud800-\udfff]+")
+_NOT_IN_SEGMENTS = frozenset(" /\\?#%")
 _NOTEBOOK_ID_REMEDY = (
     "Use <owner>/<id>, the two parts after /notebook/ in the notebook's address in the browser, or paste that whole "
     "address."
@@ -61,7 +60,7 @@ class NotebookId:
 
 
 def _is_id_segment(segment: str) -> bool:
-    return segment not in (".", "..") and _ID_SEGMENT.fullmatch(segment) is not None
+    return segment not in ("", ".", "..") and segment.isprintable() and _NOT_IN_SEGMENTS.isdisjoint(segment)
 
 
 def _split_notebook_url(url: str) -> tuple[str, list[str]]:

@@ -5,7 +5,6 @@ Source: https://www.jetbrains.com/help/datalore/run-api.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -19,10 +18,11 @@ from airflow_provider_datalore.api.flow import Flow, send
 from airflow_provider_datalore.api.models import Artifact, NotebookId, Run
 from airflow_provider_datalore.api.response_errors import invalid_fields, raise_for_status, read_json, unexpected
 from airflow_provider_datalore.api.run_request import RunRequest
-from airflow_provider_datalore.api.text import shorten
+from airflow_provider_datalore.api.text import is_visible_ascii, shorten
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 from airflow_provider_datalore.wording import cut, short_id, short_notebook
 
+MAX_RUN_ID_CHARS = 500
 UNKNOWN_RUN_ID = "00000000-0000-0000-0000-000000000000"
 """The id of no run: Datalore returns 404 for it if the token is valid, and otherwise 401 or 403."""
 
@@ -100,7 +100,7 @@ def check_run_id(run_id: object) -> str:
 
     :raises DataloreConfigurationError: if it is empty, not a string, or contains characters that ids never contain.
     """
-    if isinstance(run_id, str) and re.fullmatch(r"[!-~]{1,500}", run_id) and run_id.strip("."):
+    if isinstance(run_id, str) and is_visible_ascii(run_id) and run_id.strip(".") and len(run_id) <= MAX_RUN_ID_CHARS:
         return run_id
     raise DataloreConfigurationError(
         f"{cut(shorten(repr(run_id)), 80)} is not a run id.",

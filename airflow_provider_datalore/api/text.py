@@ -8,7 +8,7 @@ from typing import Any
 
 NOT_STORABLE = "[\x00\ud800-\udfff]"
 """U+0000, and unpaired surrogates, which Python uses for file names that are not valid Unicode. As all patterns here,
-it is compiled when it is first used: most starts of a task use none."""
+it is compiled when a text first needs it: most starts of a task meet only ASCII, and use none."""
 
 RESERVED_KEYS = frozenset(
     {"__classname__", "__version__", "__data__", "__id__", "__cache__", "__type", "__source", "__var"}
@@ -26,7 +26,7 @@ MAX_EXCERPT_CHARS = 300
 def storable(value: Any) -> Any:
     """The same JSON, with U+FFFD instead of each character that Airflow cannot store."""
     if isinstance(value, str):
-        return re.sub(NOT_STORABLE, "\ufffd", value)
+        return value if value.isascii() and "\x00" not in value else re.sub(NOT_STORABLE, "\ufffd", value)
     if isinstance(value, dict):
         return {storable(key): storable(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -52,12 +52,19 @@ def reserved_key(value: Any) -> str | None:
 
 def plain(value: str) -> str:
     """Remove terminal codes, and characters that a log would display as something else."""
+    if value.isascii() and value.isprintable():
+        return value
     return re.sub(_UNPRINTABLE, "", re.sub(_TERMINAL_CODE, "", re.sub(_LINE_BREAK, "\n", value)))
 
 
 def one_line(value: str) -> str:
     """The text as a log can show it within a line: plain, and without line breaks."""
     return " ".join(plain(value).split())
+
+
+def is_visible_ascii(text: str) -> bool:
+    """Whether a text has only visible characters of ASCII, and no space; True if it is empty."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def listed(names: Sequence[str], limit: int) -> str:

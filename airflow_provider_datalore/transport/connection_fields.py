@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+from airflow_provider_datalore.api.text import is_visible_ascii
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
 
 _MAX_NUMBER = 1_000_000_000
@@ -31,10 +32,9 @@ _NOT_HEADERS = frozenset(
     }
 )
 
-_PAGES = re.compile(
-    r"[?#]|/(?:view/)?(?:notebook|report)/|/api(?:/(?:run|computation|notebook|user_public|workspaces)\b|$)"
-)
+_PAGES = r"[?#]|/(?:view/)?(?:notebook|report)/|/api(?:/(?:run|computation|notebook|user_public|workspaces)\b|$)"
 """Where the path of one of Datalore's pages, or of its API, begins in an address."""
+_NOT_IN_ADDRESSES = frozenset(" \\@?#")
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def _meant(url: str) -> str:
     scheme, address = "https", url
     while found := re.match(r"(https?)(?::/*|/+)(?=.)", address, re.IGNORECASE):
         scheme, address = found[1].lower(), address[found.end() :]
-    host = _PAGES.split(address, maxsplit=1)[0].rstrip("/")
+    host = re.split(_PAGES, address, maxsplit=1)[0].rstrip("/")
     meant = f"{scheme}://{host}"
     if ":/" in host:
         # Another scheme, such as ftp.
@@ -155,14 +155,15 @@ class FieldReader:
             is_valid = parts.scheme in ("http", "https") and is_host(parts.hostname) and parts.port != 0
         except ValueError:
             is_valid = False
-        if not is_valid or re.search(r"[\s\\@?#\x00-\x1f]", url):
+        if not is_valid or not url.isprintable() or not _NOT_IN_ADDRESSES.isdisjoint(url):
             # The message does not contain the value: it may be a pasted user:password@host.
             self.fail(
                 field_name,
                 "is not the address of a server. Use the form https://datalore.example.com or "
                 f"http://datalore:8080, without a user, query or fragment.{_meant(url)}",
             )
-        if meant := _meant(url):
+        address = url.partition("://")[2].lower()
+        if ("/" in address or address.startswith("http")) and (meant := _meant(url)):
             self.fail(field_name, f"is not the address of a server alone.{meant}")
         return url
 
@@ -173,7 +174,7 @@ class FieldReader:
         token = (password or "").strip()
         if not token:
             self.fail("password", f"is empty; it must be the API token. {_HOW_TO_CREATE}")
-        if not re.fullmatch(r"[!-~]+", token):
+        if not is_visible_ascii(token):
             self.fail("password", f"contains a space or a character that API tokens never contain. {_HOW_TO_CREATE}")
         return token
 

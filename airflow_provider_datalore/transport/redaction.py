@@ -17,7 +17,13 @@ MASK = "***"
 
 def without(token: str, text: str) -> str:
     """Replace the token in a text: plain, percent-encoded, escaped as in JSON or HTML, or in Base64."""
-    return text if len(token) < MIN_SECRET_CHARS else _pattern(token).sub(MASK, text)
+    if len(token) < MIN_SECRET_CHARS:
+        return text
+    if "%" not in text and "\\" not in text and "&" not in text:
+        lowered = text.lower()
+        if not any(form.lower() in lowered for form in (token, *_base64_forms(token))):
+            return text
+    return _pattern(token).sub(MASK, text)
 
 
 def without_in(token: str, value: Any) -> Any:
