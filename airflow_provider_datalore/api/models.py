@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias, TypedDict, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator, field_validator
-from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticUseDefault
 
 from airflow_provider_datalore.api.notebook_id import NotebookId
@@ -32,11 +31,17 @@ class RunOptions(TypedDict, total=False):
     direct_file_storage_write: bool | None
 
 
+def _in_camel_case(name: str) -> str:
+    # pydantic's own does this with patterns, whose compilation would take a millisecond of each start of a task.
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
 class JsonModel(BaseModel):
     """JSON from Datalore, where names are in camelCase. Unknown fields are ignored."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel,
+        alias_generator=_in_camel_case,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
