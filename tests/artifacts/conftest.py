@@ -17,14 +17,14 @@ from s3fs import S3FileSystem
 
 from airflow_provider_datalore.api.models import Artifact
 from airflow_provider_datalore.hooks.datalore import DataloreHook
-from tests.tasks.conftest import Datalore, context, datalore, logged, quick, store, task_instance
+from tests.tasks.conftest import Datalore, context, datalore, events, logged, quick, store, task_instance
 
 try:
     from airflow.sdk.io import attach
 except ImportError:
     from airflow.io.store import attach  # Airflow 2
 
-__all__ = ["context", "datalore", "logged", "quick", "store", "task_instance"]
+__all__ = ["context", "datalore", "events", "logged", "quick", "store", "task_instance"]
 
 CREDENTIALS = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
 AWS = "aws_tests"

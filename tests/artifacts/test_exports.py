@@ -148,17 +148,12 @@ class TestWhatIsWritten:
         assert set(local.files()) == {"a_b.ipynb", "a_b.html"}
 
     def test_the_files_are_in_the_asset_event(
-        self, ran: Datalore, context: Context, local: LocalPlace, quickly_exported: list[list[str]]
+        self, ran: Datalore, context: Context, events: Any, local: LocalPlace, quickly_exported: list[list[str]]
     ) -> None:
         from airflow_provider_datalore.assets.datalore import create_asset
 
-        class Event:
-            def __init__(self) -> None:
-                self.extra: dict[str, Any] = {}
-
         asset = create_asset("ann/sales", host="https://datalore.example.com")
-        events = {asset: Event()}
-        operator(local.destination, outlets=[asset]).execute({**context, "outlet_events": events})
+        operator(local.destination, outlets=[asset]).execute(context)
         assert events[asset].extra["exports"] == [f"{local.destination}/sales.html"]
 
     def test_nothing_is_read_again_without_it(self, ran: Datalore, context: Context, local: LocalPlace) -> None:

@@ -21,18 +21,14 @@ from tests.tasks.conftest import (
     Logged,
     context,
     datalore,
+    events,
     logged,
     quick,
     store,
     task_instance,
 )
 
-try:
-    from airflow.sdk.execution_time.context import OutletEventAccessors
-except ImportError:
-    from airflow.utils.context import OutletEventAccessors  # Airflow 2
-
-__all__ = ["context", "datalore", "logged", "quick", "store", "task_instance"]
+__all__ = ["context", "datalore", "events", "logged", "quick", "store", "task_instance"]
 
 SALES = create_asset("ann/sales", host="datalore.example.com")
 REPORT = create_asset("ann/report", host="datalore.example.com")
@@ -45,13 +41,6 @@ DESCRIBED = {
     "artifacts": ["sales.ipynb"],
     "parameters": ["api_key", "region"],
 }
-
-
-@pytest.fixture
-def events(context: Context) -> Any:
-    """Airflow's outlet events of the task."""
-    context["outlet_events"] = OutletEventAccessors()
-    return context["outlet_events"]
 
 
 @pytest.fixture
