@@ -31,8 +31,8 @@ HAS_USERS = AIRFLOW >= (3, 1)
 """Users are there for the tests of the tab, and Airflow before 3.1 has no tabs."""
 
 _LITTLE_CPU = {
-    # No DAG file changes, and to read all of them every half minute takes a large part of a core. Airflow 3.0 starts the
-    # watcher of an asset only when it reads the DAG file again after the DAG was unpaused.
+    # No DAG file changes, and to read all of them every half minute takes a large part of a core. Airflow 3.0 starts
+    # the watcher of an asset only when it reads the DAG file again after the DAG was unpaused.
     f"AIRFLOW__{'DAG_PROCESSOR' if AIRFLOW >= (3,) else 'SCHEDULER'}__MIN_FILE_PROCESS_INTERVAL": (
         "30" if AIRFLOW == (3, 0) else "3600"
     ),
