@@ -200,8 +200,11 @@ class AirflowClient:
                 report += [f"The end of the log of {task.name}:", *log.splitlines()[-lines:]]
         return "\n".join(report)
 
-    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
-        """Clears a task, as the button in the UI does, so that it runs again."""
+    def clear(self, dag_id: str, run_id: str, task_id: str, **options: Any) -> None:
+        """Clears a task, as the button in the UI does, so that it runs again.
+
+        :param options: further fields of the request
+        """
         body = {
             "dry_run": False,
             "dag_run_id": run_id,
@@ -209,7 +212,7 @@ class AirflowClient:
             "only_failed": False,
             "reset_dag_runs": True,
         }
-        self.request("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
+        self.request("POST", f"/dags/{dag_id}/clearTaskInstances", json=body | options)
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str, map_index: int = -1) -> None:
         """Marks a task `success` or `failed`, as the button in the UI does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from airflow_provider_datalore.exceptions import RunState
 
@@ -30,7 +31,11 @@ class Failure:
     retries: bool = False
 
 
-WAITS = "clear this task: it waits for this run and starts no other"
+CLEAR_IN_AIRFLOW_3_4 = "clear this task with 'Keep task state and resume'"
+AIRFLOW = tuple(map(int, version("apache-airflow").split(".")[:2]))
+CLEAR = CLEAR_IN_AIRFLOW_3_4 if AIRFLOW >= (3, 4) else "clear this task"
+"""How to clear a task that uses what its earlier try stored."""
+WAITS = f"{CLEAR}: it waits for this run and starts no other"
 RUNS = "Then clear this task: it runs the notebook."
 RUNS_AGAIN = "Then clear this task: it runs the notebook again."
 CHECK = "Check at this address whether it is running. If it is not, clear this task."
@@ -241,7 +246,7 @@ TABLE = [
         "artifact_not_written",
         "The notebook succeeded, but its artifact 'blocks.ipynb' cannot be written: file exists.",
         SUCCEEDED,
-        "Then clear this task: it writes this run's files and does not run the notebook again.",
+        f"Then {CLEAR}: it writes this run's files and does not run the notebook again.",
         "DataloreStorageError",
     ),
     Failure(

@@ -54,7 +54,7 @@ class Task:
         return self._airflow.task_log(*self._where, try_number)
 
     def clear(self) -> None:
-        """Clears the task; one that has ended, once its run has ended too.
+        """Clears the task, and keeps what it stored; one that has ended, once its run has ended too.
 
         Airflow's scheduler ends a run that it saw whole before the task was cleared, and then never starts the task.
         """
@@ -63,7 +63,8 @@ class Task:
             self._airflow.wait(
                 f"The run of {dag_id} ends", lambda: self._airflow.run_state(dag_id, dag_run) in FINISHED_RUN
             )
-        self._airflow.clear(*self._where)
+        asks = tuple(map(int, self._airflow.version.split(".")[:2])) >= (3, 4)
+        self._airflow.clear(*self._where, **({"keep_task_state": True} if asks else {}))
 
     def mark(self, state: str) -> None:
         self._airflow.mark(*self._where, state)

@@ -35,6 +35,7 @@ from airflow_provider_datalore.operators.datalore import (
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
 from airflow_provider_datalore.triggers import event
+from tests.failures.table import CLEAR, CLEAR_IN_AIRFLOW_3_4
 from tests.lines import in_one
 from tests.scripted_server import reply
 from tests.tasks.conftest import TOKEN, Context, Datalore, Logged, TaskInstance
@@ -49,7 +50,7 @@ TASKS = [
     DataloreUploadFileOperator,
 ]
 CALLED_BY_AIRFLOW = ("execute", "execute_complete", "execute_when_idle", "resume_execution")
-WAITS = "clear this task: it waits for this run and starts no other, unless this one has failed."
+WAITS = f"{CLEAR}: it waits for this run and starts no other, unless this one has failed."
 
 
 def operator(**options: Any) -> DataloreRunNotebookOperator:
@@ -206,6 +207,13 @@ class TestTheState:
 class TestWhatAClearDoes:
     def test_it_waits_for_the_run_if_the_task_remembers_it(self, datalore: Datalore, context: Context) -> None:
         assert WAITS in in_one(failure(operator(), token_expires(datalore) and context))
+
+    def test_it_has_to_be_told_in_airflow_3_4(
+        self, datalore: Datalore, context: Context, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("airflow.__version__", "3.4.0b2")
+        text = in_one(failure(operator(), token_expires(datalore) and context))
+        assert f"Then {CLEAR_IN_AIRFLOW_3_4}: it waits for this run" in text
 
     def test_it_starts_another_run_if_this_airflow_does_not_remember_runs(
         self, datalore: Datalore, context: Context
