@@ -81,10 +81,13 @@ def report(results: dict[str, Any]) -> str:
         f"PostgreSQL, LocalExecutor with {options['slots']} slots, `[workers] min_heartbeat_interval` "
         f"{options['heartbeats'][0]}, {results['cores']} cores, Python {results['python']}. Medians of "
         f"{options['rounds']} rounds.",
-        "Single runs, one after the other. Overhead is the time from the start of the task to its end, without the "
-        "run itself:",
-        _single(results["single"]),
     ]
+    if results["single"]:
+        lines += [
+            "Single runs, one after the other. Overhead is the time from the start of the task to its end, without the "
+            "run itself:",
+            _single(results["single"]),
+        ]
     if results["mapped"]:
         lines += [
             f"{options['mapped']} mapped runs of {options['mapped_seconds']:g} s at once:",

@@ -64,7 +64,8 @@ class Task:
                 f"The run of {dag_id} ends", lambda: self._airflow.run_state(dag_id, dag_run) in FINISHED_RUN
             )
         asks = tuple(map(int, self._airflow.version.split(".")[:2])) >= (3, 4)
-        self._airflow.clear(*self._where, **({"keep_task_state": True} if asks else {}))
+        options: dict[str, Any] = {"keep_task_state": True} if asks else {}
+        self._airflow.clear(*self._where, **options)
 
     def mark(self, state: str) -> None:
         self._airflow.mark(*self._where, state)
