@@ -16,11 +16,6 @@ from airflow_provider_datalore import defaults
 from airflow_provider_datalore.api import waiting
 from tests.scripted_server import ScriptedServer
 
-try:
-    from airflow.sdk.execution_time.context import OutletEventAccessors
-except ImportError:
-    from airflow.utils.context import OutletEventAccessors  # Airflow 2
-
 Context = dict[str, Any]
 Logged = Callable[[], str]
 TOKEN = "dl-token-0123456789abcdef"
@@ -146,6 +141,11 @@ def context(task_instance: TaskInstance, store: TaskStateStore) -> dict[str, Any
 @pytest.fixture
 def events(context: Context) -> Any:
     """Airflow's outlet events of the task."""
+    try:
+        from airflow.sdk.execution_time.context import OutletEventAccessors
+    except ImportError:
+        from airflow.utils.context import OutletEventAccessors  # Airflow 2
+
     context["outlet_events"] = OutletEventAccessors()
     return context["outlet_events"]
 
