@@ -162,6 +162,7 @@ class FieldReader:
                 "is not the address of a server. Use the form https://datalore.example.com or "
                 f"http://datalore:8080, without a user, query or fragment.{_meant(url)}",
             )
+        # Most are the address of a server alone, for which no pattern has to be compiled.
         address = url.partition("://")[2].lower()
         if ("/" in address or address.startswith("http")) and (meant := _meant(url)):
             self.fail(field_name, f"is not the address of a server alone.{meant}")
