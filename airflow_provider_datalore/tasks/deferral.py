@@ -154,8 +154,11 @@ def run_left_running(run_id: str, notebook_url: str | None, *, is_stored: bool =
 
     :param is_stored: whether the next try of the task waits for this run.
     """
+    from airflow_provider_datalore.tasks.clearing import with_kept_state
+
     where = notebook_url or "open the notebook in Datalore"
-    next_try = "If it was cleared, its next try waits for this run. Otherwise, stop" if is_stored else "Stop"
+    kept = with_kept_state()
+    next_try = f"If it was cleared{kept}, its next try waits for this run. Otherwise, stop" if is_stored else "Stop"
     return (
         "The task was cleared, marked or killed.\n"
         f"Run {run_id} keeps running in Datalore: {where}\n"

@@ -18,6 +18,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreNotebookBusyError,
     RunState,
 )
+from airflow_provider_datalore.tasks.clearing import with_kept_state
 from airflow_provider_datalore.tasks.explaining import failure_lines, masked
 from airflow_provider_datalore.tasks.history import (
     earlier_interactive_runs,
@@ -216,7 +217,7 @@ def interactive_run_left_running(notebook_id: str, notebook_url: str | None) -> 
         "The task was cleared, marked or killed.\n"
         f"Its interactive run of notebook {notebook_id} may keep running in Datalore:\n"
         f"{notebook_url or 'open the notebook in Datalore'}\n"
-        "If it was cleared, its next try waits for this run, unless it has durable=False.\n"
+        f"If it was cleared{with_kept_state()}, its next try waits for this run, unless it has durable=False.\n"
         "Otherwise, interrupt the kernel there if the run is not needed."
     )
 

@@ -18,6 +18,7 @@ from airflow_provider_datalore.exceptions import (
     DataloreSubmissionUnknownError,
     RunState,
 )
+from airflow_provider_datalore.tasks.clearing import with_kept_state
 from airflow_provider_datalore.tasks.limits import Limit, earliest_limit
 from airflow_provider_datalore.tasks.retry_rules import RetryRules
 from airflow_provider_datalore.tasks.retrying import users_policy
@@ -120,18 +121,21 @@ def _next(error: DataloreError, facts: Facts) -> str:
 def _next_of_runner(error: DataloreError, facts: Facts) -> str:
     state = error.state
     if state in (RunState.NOT_STARTED, RunState.FAILED):
-        clear, does = "clear this task", "runs the notebook again" if state is RunState.FAILED else "runs the notebook"
+        kept, does = "", "runs the notebook again" if state is RunState.FAILED else "runs the notebook"
         if facts.resumes_at and state is RunState.FAILED:
-            clear = _clear_and_keep()
+            kept = with_kept_state()
             does = f"resumes at {facts.resumes_at}, if the kernel is still as this try left it"
-        return f"Then {clear}: it {does}."
+        return f"Then clear this task{kept}: it {does}."
     if state is RunState.SUCCEEDED:
         return _after_success(error, facts)
     if isinstance(error, DataloreRunOverlapError):
         return "A clear of this task runs the notebook again."
     if facts.is_stored and not isinstance(error, DataloreNotFoundError):
         lead = "Or" if isinstance(error, DataloreRunTimeoutError) else "Then"
-        return f"{lead} {_clear_and_keep()}: it waits for this run and starts no other, unless this one has failed."
+        return (
+            f"{lead} clear this task{with_kept_state()}: it waits for this run and starts no other, "
+            "unless this one has failed."
+        )
     other = f"A clear of this task starts another run{facts.why_not}."
     if state is RunState.UNKNOWN:
         return other
@@ -146,20 +150,11 @@ def _after_success(error: DataloreError, facts: Facts) -> str:
         )
     if isinstance(error, DataloreOutputError):
         return (
-            f"Then {_clear_and_keep()}: with other outputs it reads this run again, with the same ones it runs the "
-            "notebook again."
+            f"Then clear this task{with_kept_state()}: with other outputs it reads this run again, "
+            "with the same ones it runs the notebook again."
         )
     does = "writes this run's files" if isinstance(error, DataloreStorageError) else "uses this run"
-    return f"Then {_clear_and_keep()}: it {does} and does not run the notebook again."
-
-
-def _clear_and_keep() -> str:
-    """How to clear a task so that it keeps what it stored; Airflow 3.4 asks, and discards it by default."""
-    from airflow import __version__
-
-    major, minor, *_ = __version__.split(".")
-    is_asked = (int(major), int(minor)) >= (3, 4)
-    return "clear this task with 'Keep task state and resume'" if is_asked else "clear this task"
+    return f"Then clear this task{with_kept_state()}: it {does} and does not run the notebook again."
 
 
 def _instead(operator: str, does: str, facts: Facts) -> str:

@@ -34,6 +34,8 @@ from airflow_provider_datalore.operators.datalore import (
     DataloreUploadFileOperator,
 )
 from airflow_provider_datalore.sensors.datalore import DataloreRunSensor
+from airflow_provider_datalore.tasks.deferral import run_left_running
+from airflow_provider_datalore.tasks.interactive import interactive_run_left_running
 from airflow_provider_datalore.triggers import event
 from tests.failures.table import CLEAR, CLEAR_IN_AIRFLOW_3_4
 from tests.lines import in_one
@@ -214,6 +216,8 @@ class TestWhatAClearDoes:
         monkeypatch.setattr("airflow.__version__", "3.4.0b2")
         text = in_one(failure(operator(), token_expires(datalore) and context))
         assert f"Then {CLEAR_IN_AIRFLOW_3_4}: it waits for this run" in text
+        for told in (run_left_running("run-1", None, is_stored=True), interactive_run_left_running("ann/sales", None)):
+            assert "If it was cleared with 'Keep task state and resume', its next try waits for this run" in told
 
     def test_it_starts_another_run_if_this_airflow_does_not_remember_runs(
         self, datalore: Datalore, context: Context
