@@ -40,12 +40,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, Unpack
 
-from airflow_provider_datalore.run_state import STATE_WORDS, Known, KnownOutage, KnownPlace
+from airflow_provider_datalore.run_state import STATE_WORDS
 from airflow_provider_datalore.run_state import RunState as RunState  # noqa: PLC0414  (part of this module's API)
 from airflow_provider_datalore.wording import SUMMARY_CHARS, head_and_rest, shortened, unlike_log_line, wrapped
 
 if TYPE_CHECKING:
     from airflow_provider_datalore.api.models import Run
+    from airflow_provider_datalore.error_details import Known, KnownOutage, KnownPlace
     from airflow_provider_datalore.notebooks.changes import Changes
     from airflow_provider_datalore.notebooks.failure import CellFailure
 

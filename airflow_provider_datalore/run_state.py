@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypedDict
 
 
 class RunState(StrEnum):
@@ -37,29 +36,3 @@ STATE_WORDS = {
     RunState.UNKNOWN: "unknown; the outcome of the run cannot be determined.",
 }
 """The words for each state in the text of an error; each contains the state's value."""
-
-
-class Known(TypedDict, total=False):
-    """What the place that raises an error knows besides.
-
-    ``to_do``: what to do. ``state``: the state of the notebook.
-    """
-
-    to_do: str
-    state: RunState
-
-
-class KnownPlace(Known, total=False):
-    """The same, and ``notebook_url``: the address of the notebook."""
-
-    notebook_url: str
-
-
-class KnownOutage(KnownPlace, total=False):
-    """The same for a request that got no usable response.
-
-    ``cause``: what happened, in a few words. ``permanent``: whether waiting cannot help.
-    """
-
-    cause: str
-    permanent: bool

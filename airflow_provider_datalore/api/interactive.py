@@ -16,8 +16,8 @@ from airflow_provider_datalore.api import notebook_api
 from airflow_provider_datalore.api.cell_order import reached
 from airflow_provider_datalore.api.flow import Flow
 from airflow_provider_datalore.api.looking import Outcomes, look, look_for_beginning
-from airflow_provider_datalore.api.models import JsonModel, Lenient
-from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell
+from airflow_provider_datalore.api.models import Lenient
+from airflow_provider_datalore.api.notebook_models import KERNEL_NOT_STARTED, Cell, JsonModel
 from airflow_provider_datalore.api.snapshots import NotebookState, Snapshot
 from airflow_provider_datalore.api.text import storable
 from airflow_provider_datalore.exceptions import DataloreRunOverlapError, RunState

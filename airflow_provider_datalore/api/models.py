@@ -37,17 +37,15 @@ def _in_camel_case(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
-class JsonModel(BaseModel):
-    """JSON from Datalore, where names are in camelCase. Unknown fields are ignored."""
-
-    model_config = ConfigDict(
-        alias_generator=_in_camel_case,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-        validate_by_alias=True,
-        validate_by_name=True,
-    )
+FROM_JSON = ConfigDict(
+    alias_generator=_in_camel_case,
+    extra="ignore",
+    frozen=True,
+    hide_input_in_errors=True,
+    validate_by_alias=True,
+    validate_by_name=True,
+)
+"""Configures models of Datalore's JSON, where names are in camelCase. Unknown fields are ignored."""
 
 
 def _or_default(value: object, read: ValidatorFunctionWrapHandler) -> object:
@@ -79,18 +77,20 @@ UtcDatetime: TypeAlias = Annotated[datetime, WrapValidator(_in_utc)]
 """A timezone-aware time in UTC; a time without a zone is assumed to be UTC."""
 
 
-class Artifact(JsonModel):
+class Artifact(BaseModel):
     """A file that a run created.
 
     :param name: its file name, such as ``analysis.ipynb``.
     :param path: its path on Datalore's host, as Datalore returned it (not percent-encoded).
     """
 
+    model_config = FROM_JSON
+
     name: str
     path: str
 
 
-class Run(JsonModel):
+class Run(BaseModel):
     """A run of a notebook as Datalore reports it.
 
     Only ``run_id`` is always set. Times are timezone-aware, in UTC. ``success`` is valid once the run has ended;
@@ -98,6 +98,8 @@ class Run(JsonModel):
 
     Source: https://www.jetbrains.com/help/datalore/run-api.html
     """
+
+    model_config = FROM_JSON
 
     run_id: str
     notebook_id: Lenient[str | None] = None

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from airflow_provider_datalore.api.calls import Call, Response
 from airflow_provider_datalore.api.flow import Flow, send
-from airflow_provider_datalore.api.models import JsonModel, NotebookId
-from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome, Kernel
+from airflow_provider_datalore.api.models import NotebookId
+from airflow_provider_datalore.api.notebook_models import Cell, CellOutcome, JsonModel, Kernel
 from airflow_provider_datalore.api.response_errors import invalid_fields, raise_for_status, read_json, unexpected
 from airflow_provider_datalore.api.run_api import notebook_not_found
 from airflow_provider_datalore.exceptions import (

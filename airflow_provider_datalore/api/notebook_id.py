@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
@@ -14,8 +14,7 @@ _NOTEBOOK_ID_REMEDY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NotebookId:
+class NotebookId(NamedTuple):
     """A notebook's id, ``<owner>/<id>``.
 
     :param owner: the id of the user or workspace that owns the notebook.
@@ -26,7 +25,17 @@ class NotebookId:
 
     owner: str
     id: str
-    address: str | None = field(default=None, compare=False)
+    address: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same notebook, whatever the address."""
+        return isinstance(other, NotebookId) and self[:2] == other[:2]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:2])
 
     def __str__(self) -> str:
         return f"{self.owner}/{self.id}"

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
-from airflow_provider_datalore.api.models import JsonModel, Lenient, clean
+from airflow_provider_datalore.api.models import FROM_JSON, Lenient, clean
 from airflow_provider_datalore.api.text import one_line
 
 KERNEL_BUSY = "BUSY"
@@ -20,6 +20,12 @@ WAITING_STATUS = "WAITING"
 ACTIVE_STATUSES = frozenset({"STARTED", "WAITING", "PROCESSING_OUTPUT"})
 ENDED_STATUSES = frozenset({"VALID", "WARNING", "ERROR"})
 FAILED_STATUS = "ERROR"
+
+
+class JsonModel(BaseModel):
+    """JSON from Datalore."""
+
+    model_config = FROM_JSON
 
 
 class Kernel(JsonModel):

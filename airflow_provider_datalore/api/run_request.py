@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Unpack
+from types import MappingProxyType
+from typing import Any, NamedTuple, Unpack
 
 from airflow_provider_datalore.api.models import RunOptions
 from airflow_provider_datalore.api.notebook_id import NotebookId
@@ -16,8 +16,7 @@ from airflow_provider_datalore.wording import short_notebook
 UPDATE_REPORT_CHOICES = ("never", "on success")
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequest:
+class RunRequest(NamedTuple):
     """A request for a run, with validated values.
 
     :param notebook_id: the notebook to run.
@@ -28,7 +27,7 @@ class RunRequest:
     """
 
     notebook_id: NotebookId
-    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    parameters: Mapping[str, ParameterValue] = MappingProxyType({})
     update_report: str | None = None
     direct_file_storage_write: bool | None = None
 

@@ -9,7 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from airflow_provider_datalore import defaults
@@ -134,7 +134,6 @@ def check_seconds(name: str, value: object, *, minimum: float) -> float:
     )
 
 
-@dataclass(slots=True)
 class Outage:
     """An outage: the time without a usable response, and how much longer it is tolerated.
 
@@ -143,15 +142,15 @@ class Outage:
     :param contacted: whether there was a usable response before; see :class:`WaitPolicy`.
     """
 
-    budget: float
-    clock: Clock
-    contacted: bool = False
-    began: float | None = None
-    failures: int = field(default=0)
-    _created: float = field(default=0.0, init=False)
+    __slots__ = ("_created", "began", "budget", "clock", "contacted", "failures")
 
-    def __post_init__(self) -> None:
-        self._created = self.clock.monotonic()
+    def __init__(self, budget: float, clock: Clock, contacted: bool = False) -> None:
+        self.budget = budget
+        self.clock = clock
+        self.contacted = contacted
+        self.began: float | None = None
+        self.failures = 0
+        self._created = clock.monotonic()
 
     def tolerate(self, error: DataloreNoResponseError) -> float:
         """How many more seconds the outage may last after this error.

@@ -64,9 +64,11 @@ class History(NamedTuple):
     @property
     def usual_duration(self) -> float | None:
         """Seconds that a run usually takes: the median of the last ten; None if there were fewer than three."""
+        if len(self.durations) < _MIN_DURATIONS:
+            return None
         import statistics
 
-        return statistics.median(self.durations) if len(self.durations) >= _MIN_DURATIONS else None
+        return statistics.median(self.durations)
 
     def is_unusual(self, seconds: float) -> bool:
         """Whether a run that takes so long takes far longer than usual."""
