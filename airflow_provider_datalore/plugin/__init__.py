@@ -1,1 +1,1 @@
-"""What Airflow's UI shows: the tab of a task, the comparison of two of its runs, and the page of all notebooks."""
+"""What Airflow loads at start-up: the tab of a task, the comparison of two of its runs, the page of all notebooks."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
+from airflow_provider_datalore.plugin.preloading import import_modules_of_tasks
 from airflow_provider_datalore.plugin.render import HOW_TO_INSTALL
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class DatalorePlugin(AirflowPlugin):
 
     @classmethod
     def on_load(cls, *args: Any, **kwargs: Any) -> None:  # noqa: ARG003  (Airflow may pass arguments)
-        """Log on the API server how to add the tab, if only the extra is missing."""
+        """Import what tasks need where they are started; log on the API server how to add the tab, if it is absent."""
+        import_modules_of_tasks()
         if _airflow_has_tabs() and not cls.external_views and "api-server" in sys.argv:
             log.info("Task instances do not have the Datalore tab. To add it, run %s.", HOW_TO_INSTALL)

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.e2e.airflow import SETTLING_TIME, BenchAirflow
 from benchmarks.e2e.observed import by_name
@@ -73,6 +73,19 @@ def measure_mapped(airflow: BenchAirflow, way: str, count: int, seconds: float) 
     }
 
 
+class Measured(NamedTuple):
+    """What was measured in one Airflow, by way: a row for each round.
+
+    :param single: single runs, one after the other.
+    :param mapped: many short runs at once.
+    :param longer: the same number of longer runs at once, of which none is lost.
+    """
+
+    single: dict[str, list[Row]]
+    mapped: dict[str, list[Row]]
+    longer: dict[str, list[Row]]
+
+
 def report(results: dict[str, Any]) -> str:
     """The tables as Markdown: sums of lost tasks, medians of everything else over the rounds."""
     options = results["options"]
@@ -92,6 +105,12 @@ def report(results: dict[str, Any]) -> str:
         lines += [
             f"{options['mapped']} mapped runs of {options['mapped_seconds']:g} s at once:",
             _mapped(results["mapped"]),
+        ]
+    if results["longer"]:
+        lines += [
+            f"{options['mapped']} mapped runs of {options['longer_seconds']:g} s at once. Here, CPU and calls can be "
+            "compared: a lost task is not resumed, and so costs less:",
+            _longer(results["longer"]),
         ]
     if results["heartbeats"]:
         lines += [
@@ -115,7 +134,7 @@ def _single(rows: dict[str, list[Row]]) -> str:
         [
             [
                 WAYS[way],
-                f"{sum(row['lost'] for row in found)} of {sum(row['runs'] for row in found)}",
+                _lost(found),
                 *(f"{statistics.median(row['overhead'][length] for row in found):.1f}" for length in lengths),
                 f"{_median(found, 'cpu'):.2f}",
                 f"{_median(found, 'calls'):.1f}",
@@ -126,25 +145,20 @@ def _single(rows: dict[str, list[Row]]) -> str:
 
 
 def _mapped(rows: dict[str, list[Row]]) -> str:
-    header = [
-        "",
-        "tasks lost",
-        "until all have ended, s",
-        "slot seconds per run",
-        "CPU per run, s",
-        "API calls per run",
-    ]
     return markdown.table(
-        header,
+        ["", "tasks lost", "until all have ended, s", "slot seconds per run"],
         [
-            [
-                WAYS[way],
-                f"{sum(row['lost'] for row in found)} of {sum(row['runs'] for row in found)}",
-                f"{_median(found, 'span'):.0f}",
-                f"{_median(found, 'slot_seconds'):.1f}",
-                f"{_median(found, 'cpu'):.2f}",
-                f"{_median(found, 'calls'):.1f}",
-            ]
+            [WAYS[way], _lost(found), f"{_median(found, 'span'):.0f}", f"{_median(found, 'slot_seconds'):.1f}"]
+            for way, found in rows.items()
+        ],
+    )
+
+
+def _longer(rows: dict[str, list[Row]]) -> str:
+    return markdown.table(
+        ["", "tasks lost", "CPU per run, s", "API calls per run"],
+        [
+            [WAYS[way], _lost(found), f"{_median(found, 'cpu'):.3f}", f"{_median(found, 'calls'):.1f}"]
             for way, found in rows.items()
         ],
     )
@@ -158,6 +172,10 @@ def _heartbeats(by_heartbeat: dict[int, dict[str, list[Row]]]) -> str:
     )
 
 
+def _lost(rows: Sequence[Row]) -> str:
+    return f"{sum(row['lost'] for row in rows)} of {sum(row['runs'] for row in rows)}"
+
+
 def _words(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
@@ -166,29 +184,28 @@ def _median(rows: Sequence[Row], name: str) -> float:
     return statistics.median(row[name] for row in rows)
 
 
-def measure(
-    options: argparse.Namespace, heartbeat: int, seconds: Sequence[float]
-) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
-    """Measure all ways alternately in one Airflow.
-
-    :return: the single and the mapped runs by way.
-    """
-    single: dict[str, list[Row]] = defaultdict(list)
-    mapped: dict[str, list[Row]] = defaultdict(list)
-    with BenchAirflow(
-        options.ways, max(options.mapped, 1), options.mapped_seconds, options.slots, heartbeat
-    ) as airflow:
+def measure(options: argparse.Namespace, heartbeat: int, *, only_mapped: bool = False) -> Measured:
+    """Measure all ways alternately in one Airflow."""
+    measured = Measured(defaultdict(list), defaultdict(list), defaultdict(list))
+    with BenchAirflow(options.ways, max(options.mapped, 1), options.slots, heartbeat) as airflow:
+        for way in options.ways:
+            # The first task compiles what it imports, and fills caches that all later tasks find.
+            airflow.run(f"e2e_{way}", 1)
+        time.sleep(SETTLING_TIME)
         for number in range(options.rounds):
             # Each round begins with another way, so that none is always the first.
             shift = number % len(options.ways)
             for way in options.ways[shift:] + options.ways[:shift]:
-                if seconds:
-                    single[way].append(measure_single(airflow, way, seconds))
-                    _say(number, way, single[way][-1])
+                if options.seconds and not only_mapped:
+                    measured.single[way].append(measure_single(airflow, way, options.seconds))
+                    _say(number, way, measured.single[way][-1])
                 if options.mapped:
-                    mapped[way].append(measure_mapped(airflow, way, options.mapped, options.mapped_seconds))
-                    _say(number, way, mapped[way][-1])
-    return single, mapped
+                    measured.mapped[way].append(measure_mapped(airflow, way, options.mapped, options.mapped_seconds))
+                    _say(number, way, measured.mapped[way][-1])
+                if options.mapped and options.longer_seconds and not only_mapped:
+                    measured.longer[way].append(measure_mapped(airflow, way, options.mapped, options.longer_seconds))
+                    _say(number, way, measured.longer[way][-1])
+    return measured
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -200,6 +217,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--mapped", type=int, default=100, help="number of mapped runs; 0 for none (%(default)s)")
     parser.add_argument("--mapped-seconds", type=float, default=2, help="length of a mapped run (%(default)s)")
+    parser.add_argument(
+        "--longer-seconds",
+        type=float,
+        default=8,
+        help="length of the mapped runs whose CPU and calls are compared; 0 for none (%(default)s)",
+    )
     parser.add_argument("--slots", type=int, default=8, help="tasks that run at a time (%(default)s)")
     parser.add_argument(
         "--heartbeats",
@@ -213,9 +236,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--write-table", type=Path, metavar="FILE", help="write the tables between their markers")
     options = parser.parse_args(given)
     first, *further = options.heartbeats
-    single, mapped = measure(options, first, options.seconds)
-    others = {heartbeat: measure(options, heartbeat, ())[1] for heartbeat in further if options.mapped}
-    kept = ("rounds", "seconds", "mapped", "mapped_seconds", "slots", "heartbeats", "ways")
+    measured = measure(options, first)
+    others = {
+        heartbeat: measure(options, heartbeat, only_mapped=True).mapped for heartbeat in further if options.mapped
+    }
+    kept = ("rounds", "seconds", "mapped", "mapped_seconds", "longer_seconds", "slots", "heartbeats", "ways")
     changed = [name for name in kept if getattr(options, name) != parser.get_default(name)]
     shown = [f"--{name.replace('_', '-')} {_words(getattr(options, name))}" for name in changed]
     results = {
@@ -225,9 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)),
         "options": {name: getattr(options, name) for name in kept},
-        "single": {way: single[way] for way in options.ways if single[way]},
-        "mapped": {way: mapped[way] for way in options.ways if mapped[way]},
-        "heartbeats": {first: mapped, **others} if others else {},
+        **{name: {way: rows[way] for way in options.ways if rows[way]} for name, rows in measured._asdict().items()},
+        "heartbeats": {first: measured.mapped, **others} if others else {},
     }
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))

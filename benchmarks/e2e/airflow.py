@@ -50,16 +50,14 @@ class BenchAirflow:
 
     :param ways: the names of the ways to run a job.
     :param mapped: how many mapped tasks the larger DAGs have.
-    :param mapped_seconds: how long each of their jobs lasts.
     :param slots: how many tasks run at a time.
     :param heartbeat: ``[workers] min_heartbeat_interval``; Airflow's default is 5.
     """
 
-    def __init__(self, ways: list[str], mapped: int, mapped_seconds: float, slots: int, heartbeat: int) -> None:
+    def __init__(self, ways: list[str], mapped: int, slots: int, heartbeat: int) -> None:
         self._stack = ExitStack()
         self._env = {
             "E2E_MAPPED": str(mapped),
-            "E2E_MAPPED_SECONDS": f"{mapped_seconds:g}",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": str(heartbeat),
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "20",

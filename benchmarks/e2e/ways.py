@@ -1,4 +1,4 @@
-"""The ways to run a job, each as a DAG with one task, whose conf says how long the job lasts, and one with many.
+"""The ways to run a job, each as a DAG with one task and one with many, whose conf says how long the jobs last.
 
 Each way has a DAG file of its own: the process of a task reads its file, and pays for all that is imported there.
 """
@@ -12,7 +12,6 @@ from typing import Any
 from airflow.providers.common.compat.sdk import DAG, BaseOperator, task
 
 MAPPED = int(os.environ["E2E_MAPPED"])
-MAPPED_SECONDS = os.environ["E2E_MAPPED_SECONDS"]
 URL = os.environ["E2E_URL"]
 SECONDS = "{{ dag_run.conf['seconds'] }}"
 RUN = "{{ run_id | replace('+', '-') | replace(':', '-') }}"
@@ -90,11 +89,11 @@ def define(way: str) -> None:
         with DAG("e2e_task_loop", schedule=None):
             task(task_id="job")(wait_in_a_loop)(SECONDS)
         with DAG("e2e_task_loop_mapped", schedule=None, max_active_tasks=MAPPED):
-            task(task_id="job")(wait_in_a_loop).expand(seconds=[MAPPED_SECONDS] * MAPPED)
+            task(task_id="job")(wait_in_a_loop).expand(seconds=[SECONDS] * MAPPED)
         return
     operator, arguments, of_job = WAYS[way]()
     with DAG(f"e2e_{way}", schedule=None):
         operator(task_id="job", **arguments, **of_job(SECONDS, f"{way}-{RUN}"))
     with DAG(f"e2e_{way}_mapped", schedule=None, max_active_tasks=MAPPED):
-        jobs = [of_job(MAPPED_SECONDS, f"{way}-{number}-{RUN}") for number in range(MAPPED)]
+        jobs = [of_job(SECONDS, f"{way}-{number}-{RUN}") for number in range(MAPPED)]
         operator.partial(task_id="job", **arguments).expand_kwargs(jobs)

@@ -65,3 +65,28 @@ def test_loading_it_imports_none_of_the_libraries_of_the_tab() -> None:
     )
     roots = {name.split(".")[0] for name in loaded.splitlines()[-1].split()}
     assert not roots & {"fastapi", "nbconvert", "nbformat", "requests", "jinja2", "pydantic"}
+
+
+@pytest.mark.parametrize(("command", "is_imported"), [("scheduler", True), ("api-server", False), ("triggerer", False)])
+def test_only_processes_that_start_tasks_import_what_tasks_need(command: str, is_imported: bool) -> None:
+    output = output_of(
+        "import sys",
+        "from airflow_provider_datalore.plugin.datalore import DatalorePlugin",
+        f"sys.argv = ['airflow', {command!r}]; DatalorePlugin.on_load()",
+        "print('imported', 'airflow_provider_datalore.operators.datalore' in sys.modules)",
+    )
+    assert f"imported {is_imported}" in output
+
+
+def test_an_option_that_is_not_valid_fails_the_task_and_not_the_scheduler() -> None:
+    output = output_of(
+        "import os, sys",
+        "os.environ['AIRFLOW__DATALORE__POLL_INTERVAL'] = 'soon'",
+        "from airflow_provider_datalore.plugin.datalore import DatalorePlugin",
+        "sys.argv = ['airflow', 'scheduler']; DatalorePlugin.on_load()",
+        "try:",
+        "    import airflow_provider_datalore.operators.datalore",
+        "except Exception as error:",
+        "    print('the task:', error)",
+    )
+    assert "the task: Option poll_interval in section [datalore]" in output

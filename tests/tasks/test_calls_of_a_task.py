@@ -143,13 +143,21 @@ class TaskInstance:
     task_id, map_index, max_tries, try_number = 't', -1, 0, 1
     def xcom_push(self, key, value): pass
 task = DataloreRunNotebookOperator(task_id='t', notebook_id='ann/sales', deferrable=True)
+{prepared}
 before = set(sys.modules)
 """
 
 
-def loaded_by(program: str) -> list[str]:
-    """The modules that a part of a task loads beyond those of its DAG file."""
-    program = f"{PREPARED}{program}\nprint(*sorted(set(sys.modules) - before))"
+PRELOADED = """
+from airflow_provider_datalore.plugin.datalore import DatalorePlugin
+sys.argv = ['airflow', 'scheduler']
+DatalorePlugin.on_load()
+"""
+
+
+def loaded_by(program: str, prepared: str = "") -> list[str]:
+    """The modules that a part of a task loads beyond those of its DAG file, and of what was prepared before it."""
+    program = f"{PREPARED.format(prepared=prepared)}{program}\nprint(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[-1].split()
 
@@ -191,3 +199,14 @@ def test_a_task_that_defers_imports_nothing_that_only_a_finished_run_needs(datal
     # It did send something; requests itself is loaded with Airflow 2.
     assert "airflow_provider_datalore.transport.requests_client" in loaded
     assert [name for name in loaded if name.startswith(unwanted) or "interactive" in name or "snapshots" in name] == []
+
+
+def test_a_task_that_is_forked_from_the_scheduler_finds_all_modules_imported(datalore: Datalore) -> None:
+    datalore.starts("run-1").reports(status="RUNNING")
+    known = {"notebook_url": "https://d/notebook/ann/sales", "public_url": "https://d", "event": finished()}
+    loaded = loaded_by(
+        "try: task.execute({'ti': TaskInstance()})\nexcept TaskDeferred as deferral: deferral.trigger.serialize()\n"
+        f"task.resume_execution('execute_complete', {known!r}, {{'ti': TaskInstance()}})",
+        PRELOADED,
+    )
+    assert [name for name in loaded if name.startswith("airflow_provider_datalore")] == []
