@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import cache
 from importlib import import_module
 
 STARTS_TASKS = frozenset({"scheduler", "celery", "edge", "dag-processor"})
@@ -32,8 +33,12 @@ OF_TASKS = (
 log = logging.getLogger(__name__)
 
 
+@cache
 def import_modules_of_tasks() -> None:
-    """Import them if this process starts tasks. Never fails: a task that imports them itself reports the error."""
+    """Import them if this process starts tasks, once: Airflow may load the plugin again in the processes of tasks.
+
+    Never fails: a task that imports them itself reports the error.
+    """
     if STARTS_TASKS.isdisjoint(sys.argv):
         return
     try:

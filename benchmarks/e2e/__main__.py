@@ -92,8 +92,8 @@ def report(results: dict[str, Any]) -> str:
     lines = [
         f"Measured on {results['date']} by `make bench-e2e{results['arguments']}`: Airflow {results['airflow']}, "
         f"PostgreSQL, LocalExecutor with {options['slots']} slots, `[workers] min_heartbeat_interval` "
-        f"{options['heartbeats'][0]}, {results['cores']} cores, Python {results['python']}. Medians of "
-        f"{options['rounds']} rounds.",
+        f"{options['heartbeats'][0]}, {results['cores']} cores, Python {results['python']}. "
+        + ("One round." if options["rounds"] == 1 else f"Medians of {options['rounds']} rounds."),
     ]
     if results["single"]:
         lines += [
@@ -177,7 +177,9 @@ def _lost(rows: Sequence[Row]) -> str:
 
 
 def _words(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return " ".join(map(_words, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _median(rows: Sequence[Row], name: str) -> float:
