@@ -45,6 +45,7 @@ LAYERS = {
     },
     "Used by all layers": {
         "exceptions.py": "what can go wrong",
+        "error_details.py": "types of details",
         "run_state.py": "what is known of a run",
         "wording.py": "errors as lines",
         "defaults.py": "default values",

@@ -46,7 +46,9 @@ def speaks_tls(base_url: str, timeout: float = 3.0) -> bool:
     """
     parts = urlsplit(base_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    context = ssl.create_default_context()
+    # Without default certificates: OpenSSL reads the environment to find them, which crashes the process if another
+    # thread changes the environment meanwhile.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:

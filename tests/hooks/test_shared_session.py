@@ -354,7 +354,8 @@ async def test_one_that_is_not_there_is_named_and_nobody_else_looks_as_long(
     told = await asyncio.gather(*(hook.get_run("r1") for hook in hooks), return_exceptions=True)
     assert {str(error) for error in told if isinstance(error, DataloreConfigurationError)} == {str(told[0])}
     assert "Airflow has no connection 'nowhere'" in str(told[0])
-    assert len(looked_up) == (1 if not look_up_for else 3)
+    # Not once for each of the 20; how often within 0.2 s depends on how fast the machine is.
+    assert len(looked_up) == 1 if not look_up_for else 2 <= len(looked_up) <= 3
 
 
 async def test_a_backend_that_breaks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
