@@ -46,7 +46,7 @@ LAYERS = {
     "Used by all layers": {
         "exceptions.py": "what can go wrong",
         "error_details.py": "types of details",
-        "run_state.py": "what is known of a run",
+        "run_state.py": "state of a run",
         "wording.py": "errors as lines",
         "defaults.py": "default values",
         "durations.py": "time limits",
@@ -64,33 +64,34 @@ ABOVE_FLOW = "Requests, storage, files"
 """The layer whose drivers carry out the flows of the layer below it."""
 
 WIDTH, LEFT, ROW_WIDTH, ROW_HEIGHT, GAP, FLOW_GAP = 820, 28, 560, 72, 20, 44
+IN_A_LINE, LINE_HEIGHT = 4, 48
 BESIDE_LEFT, BESIDE_WIDTH = 628, 164
-HEIGHT = 24 + len(LAYERS) * (ROW_HEIGHT + GAP) + FLOW_GAP - GAP + 4
 INK, ARROW, FLOW = "#33574a", "#5b6b7b", "#9a6a00"
 
 
 def svg() -> str:
     """The diagram, with its own background, so that it is readable on light and dark pages."""
     tops = _tops()
+    bottom = max(tops[title] + _height(members) for title, members in LAYERS.items()) + 24
     middle = BESIDE_LEFT + BESIDE_WIDTH / 2
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom}" width="{WIDTH}" height="{bottom}" '
         'role="img" font-family="system-ui, sans-serif">',
         "<title>The layers of the package; imports go downwards only</title>",
         f"<defs>{_tip('tip', ARROW)}{_tip('flow-tip', FLOW)}</defs>",
-        _box(0, 0, WIDTH, HEIGHT, "#ffffff", "#d5dde5"),
+        _box(0, 0, WIDTH, bottom, "#ffffff", "#d5dde5"),
         _text(middle, 50, "Imports go downwards only", 12, ARROW, bold=True),
     ]
     for number, (title, members) in enumerate(LAYERS.items(), 1):
         lines += _layer(tops[title], f"{number}  {title}", members)
         if number < len(LAYERS):
             gap = FLOW_GAP if title == ABOVE_FLOW else GAP
-            lines.append(_arrow(f"M{LEFT + ROW_WIDTH / 2:g} {tops[title] + ROW_HEIGHT + 1}v{gap - 3}"))
+            lines.append(_arrow(f"M{LEFT + ROW_WIDTH / 2:g} {tops[title] + _height(members) + 1}v{gap - 3}"))
     for title, (name, words, fill, edge) in BESIDE.items():
         lines.append(_box(BESIDE_LEFT, tops[title], BESIDE_WIDTH, ROW_HEIGHT, fill, edge))
         lines.append(_text(middle, tops[title] + 28, name, 13, INK, bold=True))
         lines += [_text(middle, tops[title] + 45 + 15 * number, word, 11, INK) for number, word in enumerate(words)]
-    lines += _flow(tops[ABOVE_FLOW] + ROW_HEIGHT)
+    lines += _flow(tops[ABOVE_FLOW] + _height(LAYERS[ABOVE_FLOW]))
     datalore, emulator = (tops[title] for title in BESIDE)
     lines.append(_arrow(f"M{LEFT + ROW_WIDTH + 2} {datalore + ROW_HEIGHT / 2:g}H{BESIDE_LEFT - 3}"))
     lines.append(_arrow(f"M{middle:g} {emulator - 2}V{datalore + ROW_HEIGHT + 3}", dashed=True))
@@ -100,21 +101,27 @@ def svg() -> str:
 def _tops() -> dict[str, int]:
     """The vertical position of each layer."""
     tops, top = {}, 24
-    for title in LAYERS:
+    for title, members in LAYERS.items():
         tops[title] = top
-        top += ROW_HEIGHT + (FLOW_GAP if title == ABOVE_FLOW else GAP)
+        top += _height(members) + (FLOW_GAP if title == ABOVE_FLOW else GAP)
     return tops
 
 
+def _height(members: dict[str, str]) -> int:
+    return ROW_HEIGHT + (len(members) - 1) // IN_A_LINE * LINE_HEIGHT
+
+
 def _layer(top: int, title: str, members: dict[str, str]) -> Iterator[str]:
-    yield _box(LEFT, top, ROW_WIDTH, ROW_HEIGHT, "#f3f7fa", "none")
+    yield _box(LEFT, top, ROW_WIDTH, _height(members), "#f3f7fa", "none")
     yield f'<text x="{LEFT + 12}" y="{top + 17}" font-size="11" fill="{ARROW}">{title}</text>'
-    width = (ROW_WIDTH - 24 - 10 * (len(members) - 1)) / len(members)
+    columns = min(len(members), IN_A_LINE)
+    width = (ROW_WIDTH - 24 - 10 * (columns - 1)) / columns
     for number, (name, purpose) in enumerate(members.items()):
-        left = LEFT + 12 + number * (width + 10)
-        yield _box(left, top + 24, width, 40, "#e4f6ee", "#4da582")
-        yield _text(left + width / 2, top + 41, name, 13 if len(name) * 8 < width else 9, "#12372a", bold=True)
-        yield _text(left + width / 2, top + 56, purpose, 11 if len(purpose) * 6 < width else 9, INK)
+        line, column = divmod(number, IN_A_LINE)
+        left, above = LEFT + 12 + column * (width + 10), top + 24 + line * LINE_HEIGHT
+        yield _box(left, above, width, 40, "#e4f6ee", "#4da582")
+        yield _text(left + width / 2, above + 17, name, 13 if len(name) * 8 < width else 10, "#12372a", bold=True)
+        yield _text(left + width / 2, above + 32, purpose, 11 if len(purpose) * 6 < width else 9, INK)
 
 
 def _flow(top: int) -> Iterator[str]:
