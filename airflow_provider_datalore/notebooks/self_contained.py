@@ -196,7 +196,8 @@ class _Writer:
 
     def _has_only_content(self, name: str) -> bool:
         if name == "title":
-            return not self._page and not self._foreign
+            # Browsers, and Python's parser, read what is in a title of a page, or of an SVG within it, as text.
+            return (not self._page and not self._foreign) or "title" in self._open
         return name in _WITHOUT_TAGS or (not self._page and name in _OF_PAGES)
 
 

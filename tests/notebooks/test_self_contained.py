@@ -113,6 +113,8 @@ def test_what_would_load_something_or_run_is_removed(html: str, left: str) -> No
         ("<svg><style><style>", "<svg><style>style&gt;</style></svg>"),
         ("<svg><style/><b>a", "<svg><style></style><b>a</b></svg>"),
         ("<style>a", "<style>a</style>"),
+        ("<svg><title><title>", "<svg><title></title></svg>"),
+        ("<svg><title>a<title>b</title>c</title></svg>", "<svg><title>ab</title>c</svg>"),
     ],
 )
 def test_a_fragment_is_closed_and_closes_nothing_else(html: str, closed: str) -> None:
