@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ def before(*counts: int | None, state: str = "READY") -> Snapshot:
 
 
 NEVER = before(None, None, None, state="NOT_STARTED")
+NEVER_ONE = before(None, state="NOT_STARTED")
 
 
 @pytest.mark.parametrize(
@@ -278,7 +280,9 @@ class TestTheTurn:
         assert 12 <= self.wait(lambda _: view(long)).passed <= 20
 
 
-class TestLooking:
+class Answered:
+    """Plays a flow without a server."""
+
     def answers(self, exchange: Any, *answers: Response) -> tuple[list[Call], Any]:
         asked: list[Call] = [next(exchange)]
         for answer in answers:
@@ -294,6 +298,8 @@ class TestLooking:
             connection="connection 'dl'", status=status, url="https://dl/x", received_at=0, body=body.encode()
         )
 
+
+class TestLooking(Answered):
     def test_while_the_same_cell_runs_only_the_kernel_is_asked(self) -> None:
         last = ran(None, state="BUSY", running=0)
         body = '{"state": "BUSY", "runningCellId": "c0"}'
@@ -327,6 +333,49 @@ class TestLooking:
         )
         assert seen.cells == (Cell(cell_id="c0", execution_status="VALID"),)
         assert not seen.kernel.is_busy
+
+
+class TestEndingWhatIsTheTasksOwn(Answered):
+    """Datalore tells of the kernel and of the cells in two answers, between which a cell may begin or end."""
+
+    def kernel(self, state: NotebookState) -> Response:
+        return self.answer(body=state.kernel.model_dump_json(by_alias=True))
+
+    def cells(self, state: NotebookState) -> Response:
+        told = [each.model_dump(mode="json", by_alias=True) for each in state.cells]
+        return self.answer(body=json.dumps({"cellsWithOutputs": told}))
+
+    def looked(self, *states: NotebookState) -> list[Response]:
+        """Kernel, cells, kernel, cells, …"""
+        return [(self.cells if number % 2 else self.kernel)(state) for number, state in enumerate(states)]
+
+    @pytest.mark.parametrize("status", ["VALID", "ERROR"])
+    def test_a_session_whose_run_ends_between_the_answers_is_stopped(self, status: str) -> None:
+        runs, ended = view(cell(0, "STARTED"), state="BUSY", running=0), view(cell(0, status, 1))
+        answers = self.looked(runs, ended, ended, ended)
+        asked, said = self.answers(interactive.stop_own_session(NEVER_ONE), *answers, self.answer(204, ""))
+        assert asked[-1].path == "/api/notebook/v1/agent/stop"
+        assert said == "The session of notebook ann/sales was stopped."
+        _, said = self.answers(interactive.interrupt_own(NEVER_ONE), *answers)
+        assert said.startswith("The kernel of notebook ann/sales was not interrupted: the run ")
+
+    def test_a_run_that_begins_between_the_answers_is_interrupted(self) -> None:
+        ready, runs = view(cell(0)), view(cell(0, "STARTED"), state="BUSY", running=0)
+        done = self.answer(body='{"interrupted": true}')
+        _, said = self.answers(interactive.interrupt_own(NEVER_ONE), *self.looked(ready, runs, runs, runs), done)
+        assert said == "The kernel of notebook ann/sales was interrupted."
+
+    def test_a_session_in_which_others_run_something_since_is_left_to_them(self) -> None:
+        runs, failed = view(cell(0, "STARTED"), state="BUSY", running=0), view(cell(0, "ERROR", 1))
+        others = view(cell(0, "ERROR", 1), cell(1, "STARTED"), state="BUSY", running=1)
+        asked, said = self.answers(interactive.stop_own_session(NEVER_ONE), *self.looked(runs, failed, others, others))
+        assert said.endswith("was not stopped: another user or task may be running it.")
+        assert not any(call.path.endswith("stop") for call in asked)
+
+    def test_answers_that_agree_are_enough(self) -> None:
+        runs = view(cell(0, "STARTED"), state="BUSY", running=0)
+        asked, _ = self.answers(interactive.stop_own_session(NEVER_ONE), *self.looked(runs, runs), self.answer(204, ""))
+        assert len(asked) == 3
 
 
 def test_the_grace_is_longer_than_a_kernel_takes_between_two_cells() -> None:
