@@ -31,7 +31,7 @@ help:
 	@echo "make demo    run an example DAG with a real Airflow and the Datalore emulator, and show the result"
 	@echo "make ui      the same, and keep Airflow's UI open until Ctrl-C"
 	@echo "make screenshots   take the pictures in docs/images again, with the installed Chromium"
-	@echo "make test    run all tests on Airflow $(NEWEST); AIRFLOW=2.11.2 selects another version"
+	@echo "make test    run all tests on Airflow $(NEWEST); AIRFLOW=2.11.2 runs those that depend on Airflow on that version"
 	@echo "make coverage   run the same tests, and fail if they execute less than 95% of the package"
 	@echo "make test-matrix   run the tests on every supported Airflow and installed Python, and with older libraries"
 	@echo "make test-next   run the tests on Airflow's newest pre-release, if there is one"
@@ -44,7 +44,7 @@ help:
 	@echo "make public-api   write docs/public_api.txt, if CHANGELOG.md names what changed"
 	@echo "make docs    build the documentation into build/docs"
 	@echo "make package build the sdist and the wheel into dist"
-	@echo "make licences   list the licences of everything that the package needs, and fail if one asks for more than Apache-2.0"
+	@echo "make licences   list the licences of everything that the package needs, and fail if one is neither permissive nor MPL-2.0"
 	@echo "make rehearse-release   install and upgrade the package from a local index on every supported Airflow (half an hour)"
 	@echo "make clean   remove the environments and all build results"
 
@@ -117,7 +117,7 @@ lint:
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(VENV)/bin/lint-imports --no-cache
-	$(VENV)/bin/zizmor --offline --quiet .github
+	$(VENV)/bin/zizmor --offline --quiet .github docs/ci/check-dags.yml
 	$(RUN) dev.actionlint
 	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
 	$(RUN) dev.words

@@ -34,10 +34,11 @@ HELD_BACK = {
     "3.2": ["fastapi<0.137", "svcs<26"],
 }
 """Excludes versions that break an Airflow although its requirements allow them; its constraints files exclude them."""
-UNUSED = ["rfc3987-syntax", "debugpy"]
-"""Removed again. nbdime's dependencies install the first, which computes a grammar for a second of processor time in
-each process that imports jsonschema, as Airflow and nbformat do. jsonschema works without it. ipykernel requires the
-second, and each kernel takes a quarter longer to start with it. Without it, a kernel only has no debugger."""
+UNUSED = ["rfc3987_syntax", "debugpy"]
+"""Packages whose code is removed again. nbdime's dependencies install the first, which computes a grammar for a second
+of processor time in each process that imports jsonschema, as Airflow and nbformat do. jsonschema works without it.
+ipykernel requires the second, and each kernel takes a quarter longer to start with it. Without it, a kernel only has no
+debugger. Their metadata stay: users have both packages, so their licences count."""
 RELEASED = {"2.11.2": "2026-03-15", "3.1.8": "2026-03-12", "3.2.2": "2026-05-30", "3.3.2": "2026-09-18"}
 """The day by which an Airflow and its constraints files were published. Those of 2.11.0 and 3.0 pin providers that are
 too old for this package."""
@@ -216,10 +217,9 @@ def install(python: Path, wanted: Stamp, uv: str | None, log: Path) -> None:
     if wanted.as_of:
         packages += ["--exclude-newer" if uv else "--uploaded-prior-to", wanted.as_of]
     run_quietly([*pip, *packages], f"installing Airflow {wanted.airflow} and the package", log)
-    remove: list[str | Path] = [python, "-m", "pip", "uninstall", "--yes"]
-    if uv:
-        remove = [uv, "pip", "uninstall", "--python", python]
-    run_quietly([*remove, *UNUSED], "removing what slows every process", log)
+    for installed in python.parent.parent.glob("lib/python3*/site-packages"):
+        for name in UNUSED:
+            shutil.rmtree(installed / name, ignore_errors=True)
 
 
 def ensure(wish: Wish, groups: Sequence[str]) -> Path:

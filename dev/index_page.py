@@ -31,11 +31,21 @@ class Addresses(NamedTuple):
         """The names of the addresses that are not known."""
         return [name for name, address in self._asdict().items() if not address]
 
+    @property
+    def wrong(self) -> list[str]:
+        """What is wrong with the addresses that are known, in words."""
+        found = []
+        if self.repository and not re.fullmatch(r"https://[^/\s]+\.[^/\s.]+/[\w.-]+/[\w.-]+", self.repository):
+            found.append(f"repository is {self.repository!r}, which is not like https://github.com/owner/name")
+        if self.documentation and not re.fullmatch(r"https://[^/\s]+\.[^/\s.]+(/[^\s?#]*)?", self.documentation):
+            found.append(f"documentation is {self.documentation!r}, which is not like https://name.readthedocs.io")
+        return found
+
 
 def read_addresses(root: Path = ROOT) -> Addresses:
     """Read the addresses from table ``tool.published`` of pyproject.toml."""
     published = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["published"]
-    return Addresses(published["repository"].rstrip("/"), published["documentation"].rstrip("/"))
+    return Addresses(*(published[name].strip().rstrip("/") for name in Addresses._fields))
 
 
 def index_page(readme: str, addresses: Addresses, version: str) -> str:

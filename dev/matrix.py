@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,16 +68,24 @@ class Result:
         return self.failed == 0 and self.passed > 0
 
 
-def cells() -> Iterator[Cell]:
+def expected() -> list[str]:
+    """The names of all cells."""
+    return [cell.name for cell in cells(lambda _: True)]
+
+
+def cells(can_run: Callable[[Wish], object] = choose_interpreter) -> Iterator[Cell]:
     """All cells that can run here. For each Airflow: what `make test` runs on the newest Python; fewer tests on the
-    other Pythons, and with the libraries of its release date."""
+    other Pythons, and with the libraries of its release date.
+
+    :param can_run: whether a cell can run here.
+    """
     for airflow in AIRFLOWS:
         wishes = [Wish(airflow, python) for python in PYTHONS if is_supported(airflow, python)]
-        installed = [wish for wish in wishes if choose_interpreter(wish) is not None]
+        installed = [wish for wish in wishes if can_run(wish)]
         for wish in installed:
             yield Cell(wish, whole=wish == installed[-1])
     apart = [*(Wish(airflow, "3.12", as_released=True) for airflow in RELEASED), LOWEST]
-    yield from (Cell(wish, whole=False) for wish in apart if choose_interpreter(wish) is not None)
+    yield from (Cell(wish, whole=False) for wish in apart if can_run(wish))
 
 
 def is_supported(airflow: str, python: str) -> bool:
@@ -174,7 +182,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--write-table", type=Path, metavar="FILE", help="write the table between its markers in this file"
     )
     options = parser.parse_args(arguments)
-    chosen = [cell for cell in cells() if not options.only or any(it in cell.name for it in options.only)]
+    here = list(cells())
+    chosen = [cell for cell in here if not options.only or any(it in cell.name for it in options.only)]
+    if not chosen:
+        parser.error(f"No cell has such a name. There are {', '.join(cell.name for cell in here)}.")
+    if options.write_table and (missing := [name for name in expected() if name not in {it.name for it in chosen}]):
+        parser.error(
+            f"The table has to show all cells. Not chosen, or their Python is not installed: {', '.join(missing)}"
+        )
     if options.list:
         print("\n".join(cell.name for cell in chosen))
         return

@@ -43,6 +43,8 @@ def refuse_without_addresses() -> None:
     if unknown := addresses.unknown:
         verb, them = ("is", "the address") if len(unknown) == 1 else ("are", "the addresses")
         _refuse(f"{' and '.join(unknown)} under [tool.published] in pyproject.toml {verb} empty. Enter {them} there.")
+    if wrong := addresses.wrong:
+        _refuse(f"Under [tool.published] in pyproject.toml, {' and '.join(wrong)}.")
     owner = urlsplit(addresses.repository).path.split("/")[1]
     text = CODEOWNERS.read_text() if CODEOWNERS.exists() else ""
     if others := sorted({team for team, whose in re.findall(r"(@([\w.-]+)/[\w.-]+)", text) if whose != owner}):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
 from airflow_provider_datalore.exceptions import DataloreConfigurationError
@@ -14,8 +14,9 @@ _NOTEBOOK_ID_REMEDY = (
 )
 
 
-class NotebookId(NamedTuple):
-    """A notebook's id, ``<owner>/<id>``.
+@dataclass(frozen=True, slots=True)
+class NotebookId:
+    """A notebook's id, ``<owner>/<id>``. Not a tuple: Airflow would write its parts into the log, and not the id.
 
     :param owner: the id of the user or workspace that owns the notebook.
     :param id: the notebook's own id.
@@ -25,17 +26,7 @@ class NotebookId(NamedTuple):
 
     owner: str
     id: str
-    address: str | None = None
-
-    def __eq__(self, other: object) -> bool:
-        """Whether both are the same notebook, whatever the address."""
-        return isinstance(other, NotebookId) and self[:2] == other[:2]
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash(self[:2])
+    address: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.owner}/{self.id}"

@@ -101,7 +101,7 @@ class WaitPolicy:
 
     def until(self, moment: float) -> WaitPolicy:
         """The policy for a short wait before this one: until a moment in epoch seconds, with more frequent requests."""
-        deadline = moment if self.deadline is None else min(moment, self.deadline)
+        deadline = min(moment, MAX_SECONDS if self.deadline is None else self.deadline)
         return replace(self, deadline=deadline, min_interval=min(SHORT_POLL_INTERVAL, MIN_POLL_INTERVAL))
 
     def outage_before_start(self, now: float) -> float:

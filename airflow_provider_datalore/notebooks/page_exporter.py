@@ -51,13 +51,26 @@ CONTAINED_TEMPLATE = _template(
 )
 """The same for a page that has to be self-contained."""
 
-_IMAGE_OR_NOT_HTML = re.compile(
-    r"""<(?:!--.*?(?:-->|\Z)|(?:(script|style|textarea|title|xmp|noscript|template)\b.*?(?:</\1\b|\Z))"""
-    r"""|(img)(?=[\s/>])(?:[^"'<>]|"[^"]*"|'[^']*')*>)""",
+_NAME_ENDS = r"(?=[\s/>])"
+_VALUE = r"""(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)"""
+_ATTRIBUTE = rf"[^\s/>][^\s/>=]*+(?:\s*+=\s*+{_VALUE}?+)?+"
+_TAG_GOES_ON = rf"(?:[\s/]++|{_ATTRIBUTE})*+(?:>|\Z)"
+"""The rest of a tag. Like each of these patterns, it always matches something, so that all are found in linear time."""
+
+_IMAGE_OR_OTHER = re.compile(
+    "<(?:"
+    r"!--(?:-?>|.*?(?:--!?>|\Z))"
+    # These two are empty in an SVG if they end with a slash.
+    rf"|(?:title|style){_NAME_ENDS}{_TAG_GOES_ON}(?<=/>)"
+    rf"|(script|style|textarea|title|xmp|noscript|template){_NAME_ENDS}{_TAG_GOES_ON}.*?(?:</\1{_NAME_ENDS}|\Z)"
+    rf"|(img){_NAME_ENDS}{_TAG_GOES_ON}"
+    rf"|/?[a-z][^\s/>]*+{_TAG_GOES_ON}"
+    ")",
     re.IGNORECASE | re.DOTALL,
 )
-_QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
-_HAS_ALT = re.compile(r"[\s/]alt(?=[\s=/>])", re.IGNORECASE)
+"""An image, or what may contain the text of one: a comment, an element that contains text, any other tag."""
+
+_ATTRIBUTE_NAME = re.compile(rf"(?=([^\s/>][^\s/>=]*+)){_ATTRIBUTE}")
 _MENTIONS_IMAGE = re.compile("<img", re.IGNORECASE)
 
 
@@ -98,12 +111,14 @@ def focusable_input(html: str) -> str:
 
 
 def described(html: str) -> str:
-    """Give each image that has no alternative text a general one; scripts and comments stay as they are."""
-    return _IMAGE_OR_NOT_HTML.sub(_described, html) if _MENTIONS_IMAGE.search(html) else html
+    """Give each image that has no alternative text a general one; scripts, comments and attributes stay as they are."""
+    return _IMAGE_OR_OTHER.sub(_described, html) if _MENTIONS_IMAGE.search(html) else html
 
 
 def _described(found: re.Match[str]) -> str:
-    text = found[0]
-    if found[2] is None or _HAS_ALT.search(_QUOTED.sub(" ", text)):
-        return text
-    return f'<{found[2]} alt="{ALT_TEXT}"{text[len("<img") :]}'
+    tag, name = found[0], found[2]
+    if name is None or not tag.endswith(">"):
+        return tag
+    rest = tag[1 + len(name) :]
+    has_text = any(attribute[1].lower() == "alt" for attribute in _ATTRIBUTE_NAME.finditer(rest))
+    return tag if has_text else f'<{name} alt="{ALT_TEXT}"{rest}'

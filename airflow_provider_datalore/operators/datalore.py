@@ -113,6 +113,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
     ui_color = "#e4f6ee"
 
     _waiting_for: tuple[str, str] | None = None
+    _store: RunStore | None = None
     _is_stored = False
     _is_requested = False
 
@@ -189,7 +190,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         run_options.check_destination(self)
         self.notebook_url = url = hook.notebook_url(notebook)
         push_link(context, xcom.NOTEBOOK_URL, url)
-        store = RunStore(context, self.durable)
+        self._store = store = RunStore(context, self.durable)
         parameters = cache(lambda: typed_parameters(self.catalog_entry, self.parameters_for(context)))
         outage = policy.outage_before_start(time.time())
         earlier = store.find_run(
@@ -275,6 +276,8 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
 
         if self._waiting_for is not None:
             self.log.warning(run_left_running(*self._waiting_for, is_stored=self._is_stored))
+            if self._store is not None:
+                self._store.note_clear()
 
     def facts(self, context: Context) -> Facts:
         """What is known of the run, for the text of an error."""
@@ -320,7 +323,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
     ) -> str:
         from airflow_provider_datalore.tasks.no_retry import no_retry_if_unknown
 
-        # An interruption can come at any time from here on, also before the run's id is stored.
+        # An interruption can come at any time from here on, also while the run's id is being stored.
         self._is_requested = True
         with no_retry_if_unknown():
             run_id = hook.run_notebook(
@@ -330,6 +333,9 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
                 direct_file_storage_write=self.direct_file_storage_write,
                 max_outage=policy.outage_before_start(time.time()),
             )
+        self.started_run_id = run_id
+        # Not reset after an error: Airflow calls on_kill after it has raised the error that ends the task.
+        self._waiting_for = run_id, self.notebook_url
         store.remember(notebook, run_id, self._request_digest(parameters))
         return run_id
 
@@ -343,14 +349,15 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
 
         :return: the finished run; None if the triggerer has to wait for it.
         """
-        from airflow_provider_datalore.tasks.deferral import run_before_deferral
+        from airflow_provider_datalore.tasks.deferral import run_ended_by, run_ended_now, waits_here_until
 
-        # Not reset after an error: Airflow calls on_kill after it has raised the error that ends the task.
         self._waiting_for = run_id, url
-        if self.deferrable:
-            run = run_before_deferral(hook, run_id, policy, self.defer_after, url)
+        if not self.deferrable:
+            run: Run | None = hook.wait_with_policy(run_id, policy, where=url)
+        elif (until := waits_here_until(policy, self.defer_after)) is not None:
+            run = run_ended_by(hook, run_id, policy, until, url)
         else:
-            run = hook.wait_with_policy(run_id, policy, where=url)
+            run = run_ended_now(hook, run_id)
         self._waiting_for = None
         return run
 

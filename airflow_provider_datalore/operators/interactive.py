@@ -227,6 +227,7 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
             notebook = self._try.notebook
             notebook.stop_cells()
             end_killed(notebook.separate(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
+            self._try.note_clear()
 
     def facts(self, context: Context) -> Facts:
         """What is known of the run, for the text of an error."""

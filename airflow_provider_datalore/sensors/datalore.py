@@ -143,7 +143,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         if run is not None and run.is_finished:
             return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         if self.deferrable:
-            run = self._wait_here_or_defer(self._url(run))
+            run = self._wait_here_or_defer(self._url(run), context)
             return PokeReturnValue(is_done=True, xcom_value=self._deliver(run, context))
         return PokeReturnValue(is_done=False)
 
@@ -270,7 +270,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         except DataloreConfigurationError:
             return ""
 
-    def _wait_here_or_defer(self, url: str) -> Run:
+    def _wait_here_or_defer(self, url: str, context: Context) -> Run:
         """Wait on the worker for ``defer_after`` seconds; if the run is still running then, let the triggerer wait."""
         from airflow_provider_datalore.api.waiting import WaitPolicy
         from airflow_provider_datalore.exceptions import DataloreRunTimeoutError
@@ -278,7 +278,8 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
             defer,
             earliest_deadline,
             log_deferral,
-            run_before_deferral,
+            run_ended_by,
+            waits_here_until,
         )
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
@@ -287,13 +288,18 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         contacted = self._last_seen is not None
         interval = max(defaults.MIN_POLL_INTERVAL, self.poke_interval)
         policy = WaitPolicy(interval, self.max_outage, deadline, since=now, contacted=contacted)
-        if self.defer_after:
+        if (until := waits_here_until(policy, self.defer_after)) is not None:
             try:
-                run = run_before_deferral(self.hook, self.run_id, policy, self.defer_after, url)
+                run = run_ended_by(self.hook, self.run_id, policy, until, url)
             except DataloreRunTimeoutError as error:
                 self._fail_by_timeout(error)
             if run is not None:
+                self._last_seen = run
                 return run
+            if self._last_seen is None and (run := self._look(context)) is not None:
+                contacted, url = True, self.notebook_url
+                if run.is_finished:
+                    return run
         log_deferral(f"run {self.run_id}")
         known = {"notebook_url": url, "public_url": self.hook.connection.public_url}
         waits: dict[str, Any] = {"notebook_url": url, "contacted": contacted, "is_stored": True}

@@ -101,7 +101,7 @@ class FailureStore(RunStore):
 
     def note_missing_store(self) -> None:
         """Log on the first try that nothing can be remembered, if so."""
-        if not self.remembers and self._try_number in (None, 1):
+        if not self.remembers and not self._has_failed and self._try_number in (None, 1):
             log.warning(
                 "resume=True has no effect, and a retry runs the notebook from the start: before version 3.3, Airflow "
                 "has no store for the cell that failed. Set option run_store in section [datalore] of Airflow's "
@@ -134,7 +134,7 @@ class FailureStore(RunStore):
         """What an earlier try left, if this one may resume at the cell that failed; otherwise, logs why not."""
         self.note_missing_store()
         if self._try_number == 1:
-            # Anything stored is left from a DAG run of the same id that has been deleted since.
+            self._remove_foreign()
             return None
         stored = self._load()
         text = stored.get("run_id")

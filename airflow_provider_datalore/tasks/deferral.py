@@ -81,31 +81,46 @@ def log_deferral(what: str) -> None:
     log.info("Deferring: the triggerer waits for %s. If no triggerer runs, the task stays deferred.", what)
 
 
-def run_before_deferral(
-    hook: DataloreHook, run_id: str, policy: WaitPolicy, defer_after: float, notebook_url: str
-) -> Run | None:
-    """Wait for the run on the worker before the task defers.
+def waits_here_until(policy: WaitPolicy, defer_after: float) -> float | None:
+    """Until when a deferrable task waits on its worker, in epoch seconds; None if it defers at once.
+
+    If its deadline passes before :func:`earliest_event`, it does not defer.
 
     :param policy: how long the task may wait in all.
-    :param defer_after: seconds to wait; 0 reads the status once.
-    :return: the finished run; None if it is still running, or its status could not be read once.
+    :param defer_after: seconds for which it is to wait on the worker.
+    """
+    until = time.time() + defer_after
+    if policy.deadline is not None and policy.deadline < earliest_event(until):
+        return policy.deadline
+    return until if defer_after else None
+
+
+def run_ended_by(hook: DataloreHook, run_id: str, policy: WaitPolicy, until: float, notebook_url: str) -> Run | None:
+    """Wait for the run on the worker.
+
+    :param policy: how long the task may wait in all.
+    :param until: when to stop waiting on the worker, in epoch seconds.
+    :return: the finished run; None if it is still running then.
     :raises DataloreRunTimeoutError: if it is still running when the task's own deadline passed.
     :raises DataloreError: if waiting for it failed.
     """
-    if not defer_after:
-        try:
-            run = hook.get_run(run_id)
-        except DataloreError as error:
-            log.info("Could not read the status of the run yet: %s", error.summary)
-            return None
-        return run if run.is_finished else None
-    before = policy.until(time.time() + defer_after)
+    before = policy.until(until)
     try:
         return hook.wait_with_policy(run_id, before, where=notebook_url)
     except DataloreRunTimeoutError:
         if before.deadline == policy.deadline:
             raise
         return None
+
+
+def run_ended_now(hook: DataloreHook, run_id: str) -> Run | None:
+    """The finished run; None if it is still running, or its status could not be read."""
+    try:
+        run = hook.get_run(run_id)
+    except DataloreError as error:
+        log.info("Could not read the status of the run yet: %s", error.summary)
+        return None
+    return run if run.is_finished else None
 
 
 def deadline_before(execution_timeout: timedelta | None, now: float) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datalore.defaults import NEW_RUN_GRACE
 from airflow_provider_datalore.exceptions import DataloreNotFoundError
+from airflow_provider_datalore.tasks.clearing import is_being_cleared
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -48,13 +49,15 @@ class RunStore:
     """
 
     def __init__(self, context: Context, durable: bool, key: str = "datalore_run") -> None:
-        task_instance = context["ti"]
+        self._task_instance = task_instance = context["ti"]
         self._is_wanted = durable
         self._has_failed = False
         self._saved_run: object = None
+        self._is_airflows = context.get("task_state_store") is not None
         self._store = self._open(context) if durable else None
         self._key = key
-        # Airflow increases max_tries when a task is cleared, and at no other time.
+        # Airflow increases max_tries when a task is cleared, and at no other time; before version 3.1, it does not when
+        # the task is running.
         self._max_tries: object = getattr(task_instance, "max_tries", None)
         self._retries: object = getattr(getattr(task_instance, "task", None), "retries", self._max_tries)
         self._try_number: object = getattr(task_instance, "try_number", None)
@@ -82,9 +85,9 @@ class RunStore:
         """Why this task does not remember its run, as the end of a sentence; empty if it does."""
         if self.remembers:
             return ""
-        return (
-            ", since this Airflow does not remember runs" if self._is_wanted else ", since the task has durable=False"
-        )
+        if not self._is_wanted:
+            return ", since the task has durable=False"
+        return ", since the run store failed" if self._has_failed else ", since this Airflow does not remember runs"
 
     @property
     def stored_run(self) -> str:
@@ -113,6 +116,11 @@ class RunStore:
                 "max_tries": self._max_tries,
             }
         )
+
+    def note_clear(self) -> None:
+        """If the task is being killed since it was cleared, store that. Never fails."""
+        if self.remembers and is_being_cleared(self._task_instance) and (stored := self._load()):
+            self._save({**stored, "is_cleared": True})
 
     def note_missing(self, outputs: Sequence[str] | None) -> None:
         """Store that the run lacks one of these outputs."""
@@ -157,12 +165,14 @@ class RunStore:
     ) -> str | None:
         """The stored run of a notebook whose outcome is not delivered yet; see :meth:`find_run`."""
         self._note_missing_store()
-        # On the first try, anything stored is left from a DAG run of the same id that has been deleted since.
-        stored = self._load() if self._try_number != 1 else {}
+        if self._try_number == 1:
+            self._remove_foreign()
+            return None
+        stored = self._load()
         if stored.get("notebook_id") != str(notebook):
             return None
         run_id = stored.get("run_id")
-        if stored.get("max_tries", self._max_tries) != self._max_tries:
+        if stored.get("is_cleared") or stored.get("max_tries", self._max_tries) != self._max_tries:
             if stored.get("requested") != requested():
                 log.warning(
                     "Run %s of an earlier try was requested with other parameters or options, and the task was cleared "
@@ -171,7 +181,7 @@ class RunStore:
                 )
                 return None
             # Later tries are retries of this one.
-            self._save({**stored, "max_tries": self._max_tries})
+            self._save({**stored, "max_tries": self._max_tries, "is_cleared": False})
         if outputs is not None and stored.get("without") == list(outputs):
             log.info("Run %s of an earlier try lacks an output; starting a new run.", run_id)
             return None
@@ -189,6 +199,14 @@ class RunStore:
                 "again: %s",
                 error,
             )
+
+    def _remove_foreign(self) -> None:
+        """Remove what is stored before the first try: it is left from a DAG run of the same id that has been deleted.
+
+        Airflow's own store is deleted with the DAG run.
+        """
+        if not self._is_airflows and self._load():
+            self.forget()
 
     def _note_missing_store(self) -> None:
         """Log on the first try that retries run the notebook again, if that can be changed."""

@@ -67,8 +67,8 @@ class Entries:
     """Reads and writes the entries of one task instance.
 
     :param task: what identifies the task instance in all its tries.
-    :param dag_run: when its DAG run started, and how often that was cleared. The start changes only when it is cleared;
-        otherwise, the DAG run was deleted, and another one of the same id was created.
+    :param dag_run: what tells its DAG run from one of the same id that is created after it was deleted, as far as
+        Airflow shows that, and how often it was cleared.
     :param clock: returns the present time in epoch seconds.
     """
 
@@ -82,9 +82,10 @@ class Entries:
         task_instance, dag_run = context["ti"], context.get("dag_run")
         names = ("dag_id", "run_id", "task_id", "map_index")
         task = {name: getattr(task_instance, name, None) for name in names}
-        start = getattr(dag_run, "start_date", None)
-        cleared = getattr(dag_run, "clear_number", None)
-        return cls(task, {"start": None if start is None else str(start), "cleared": cleared})
+        # The first is known in Airflow 2, the second in Airflow 3. The start changes when a DAG run is queued again.
+        facts = (getattr(dag_run, name, None) for name in ("id", "run_after", "start_date"))
+        identity = next((str(fact) for fact in facts if fact is not None), None)
+        return cls(task, {"identity": identity, "cleared": getattr(dag_run, "clear_number", None) or 0})
 
     def name(self, key: str) -> str:
         """A name for a value that is a valid file name and key of a Variable, whatever the ids contain."""
@@ -103,9 +104,10 @@ class Entries:
         if not isinstance(found, dict) or found.get("task") != self.task:
             raise ValueError("the stored entry was not written by this task")
         then = found.get("dag_run")
-        if isinstance(then, dict) and then != self.dag_run and then.get("cleared") == self.dag_run["cleared"]:
+        if not isinstance(then, dict) or then.get("identity") != self.dag_run["identity"]:
             return None
-        return found.get("value")
+        # A DAG run has not been cleared less often than before.
+        return found.get("value") if then.get("cleared", 0) <= self.dag_run["cleared"] else None
 
 
 class FolderStore:
@@ -180,7 +182,9 @@ class VariableStore:
         """Store a value, and remove the entries of other tasks that are older than :data:`MAX_ENTRY_AGE`."""
         name = self._entries.name(key)
         about = "A running Datalore notebook, for a retry of its task. Removed when the task has succeeded."
-        Variable.set(VARIABLE_PREFIX + name, self._entries.entry(value), description=about)
+        text = self._entries.entry(value)
+        Variable.set(VARIABLE_PREFIX + name, text, description=about)
+        _check_variable(VARIABLE_PREFIX + name, text)
         with suppress(Exception):  # housekeeping, which the next task repeats
             self._update_index(name, self._entries.clock())
 
@@ -188,6 +192,7 @@ class VariableStore:
         """Remove a value, if there is one."""
         name = self._entries.name(key)
         Variable.delete(VARIABLE_PREFIX + name)
+        _check_variable(VARIABLE_PREFIX + name, None)
         with suppress(Exception):  # housekeeping, which the next task repeats
             self._update_index(name, None)
 
@@ -213,6 +218,17 @@ def _variable(name: str) -> str | None:
     # By position: the parameter for the default has another name in Airflow 2.
     text: Any = Variable.get(name, None)
     return text if isinstance(text, str) else None
+
+
+def _check_variable(name: str, expected: str | None) -> None:
+    """Check that a Variable was written or deleted: Airflow 3 only logs an error.
+
+    :raises DataloreError: if it was not.
+    """
+    from airflow_provider_datalore.exceptions import DataloreError
+
+    if _variable(name) != expected:
+        raise DataloreError(f"Airflow did not {'write' if expected else 'delete'} Variable {name}.")
 
 
 def _times(text: str | None) -> dict[str, float]:

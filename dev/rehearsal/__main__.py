@@ -16,6 +16,7 @@ from airflow_provider_datalore import __version__
 from dev import licences, sbom
 from dev.airflow_client import AirflowApiError
 from dev.index_page import read_addresses
+from dev.matrix import AIRFLOWS
 from dev.package import build
 from dev.processes import ChildEndedError, NotInTimeError, interrupted_once
 from dev.rehearsal.installations import (
@@ -119,6 +120,11 @@ def say(sentence: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {sentence}", flush=True)
 
 
+def steps() -> list[str]:
+    """The names of all steps."""
+    return [*(it.name for it in installations()), UPGRADE]
+
+
 def rehearse(options: argparse.Namespace) -> list[str]:
     """Carry out the steps; one that fails does not prevent the others.
 
@@ -129,13 +135,13 @@ def rehearse(options: argparse.Namespace) -> list[str]:
     rehearsal = Rehearsal(options.upgrade_from)
     wheel = rehearsal.build()
     with local_index(FOLDER / "index", FOLDER / "index.log") as index:
-        steps: dict[str, Callable[[], None]] = {
+        todo: dict[str, Callable[[], None]] = {
             it.name: lambda it=it: rehearsal.install(it, index, wheel, options.keep)  # type: ignore[misc]
             for it in chosen
         }
         if not options.only or any(part in UPGRADE for part in options.only):
-            steps[UPGRADE] = lambda: rehearsal.upgrade(upgraded, index, wheel)
-        return [name for name, step in steps.items() if not _passes(name, step)]
+            todo[UPGRADE] = lambda: rehearsal.upgrade(upgraded, index, wheel)
+        return [name for name, step in todo.items() if not _passes(name, step)]
 
 
 def _passes(name: str, step: Callable[[], None]) -> bool:
@@ -162,8 +168,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--upgrade-on", metavar="AIRFLOW", default="3.3.2", help="the Airflow (%(default)s)")
     options = parser.parse_args(arguments)
     if options.list:
-        print("\n".join([*(it.name for it in installations()), UPGRADE]))
+        print("\n".join(steps()))
         return
+    if options.only and not any(part in name for part in options.only for name in steps()):
+        parser.error(f"No step has such a name. There are {', '.join(steps())}.")
+    if options.upgrade_on not in AIRFLOWS:
+        parser.error(f"--upgrade-on has to be one of {', '.join(AIRFLOWS)}.")
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
         with interrupted_once("Interrupted. Stopping what was started."):

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -29,7 +30,6 @@ PROVIDERS = ("apache-airflow-providers-http", "apache-airflow-providers-common-c
 """The providers that this package needs, as they are installed together with Airflow."""
 CHANGED_WITH_THEM = 12
 """How many other packages may change if the package is installed without constraints on an Airflow with them."""
-EXTRAS = ("changes", "emulator", "openlineage", "ui")
 DEMO = "datalore-demo"
 
 
@@ -59,6 +59,12 @@ class Installation:
         chosen = choose_interpreter(Wish(self.airflow, self.python))
         assert chosen is not None
         return chosen.path
+
+
+def project() -> dict[str, Any]:
+    """Table ``project`` of pyproject.toml."""
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return table
 
 
 def installations() -> Iterator[Installation]:
@@ -97,13 +103,10 @@ def install_release(installation: Installation, environment: Environment, wheel:
         words = _install_with_constraints(installation, environment, package, folder)
     else:
         environment.install(airflow, *held_back)
-        wanted = (
-            f"{PACKAGE}[{','.join(EXTRAS)}]{package.removeprefix(PACKAGE)}"
-            if installation.kind == "extras"
-            else package
-        )
+        extras = list(project()["optional-dependencies"]) if installation.kind == "extras" else []
+        wanted = f"{PACKAGE}[{','.join(extras)}]{package.removeprefix(PACKAGE)}" if extras else package
         environment.install(airflow, *held_back, wanted)
-        words = f"with the extras {', '.join(EXTRAS)}" if installation.kind == "extras" else "without extras"
+        words = f"with the extras {', '.join(extras)}" if extras else "without extras"
     _inspect(installation, environment, wheel, folder)
     return words
 
@@ -139,8 +142,7 @@ def _install_with_constraints(installation: Installation, environment: Environme
 
 def dependencies() -> list[str]:
     """The names of what the package needs, apart from Airflow."""
-    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    return [Requirement(it).name for it in needed if not it.startswith("apache-airflow>")]
+    return [Requirement(it).name for it in project()["dependencies"] if not it.startswith("apache-airflow>")]
 
 
 def _download_constraints(installation: Installation, into: Path) -> bool:

@@ -56,6 +56,8 @@ def test_deferred_run_with_parameters_is_executed_by_a_kernel(airflow: LocalAirf
     run = airflow.xcom(DAILY_SALES, dag_run, "daily_sales", "run")
     assert run["run_id"] == airflow.xcom(DAILY_SALES, dag_run, "daily_sales")
     assert run["success"] is True
+    started = f"Started run {run['run_id']} of notebook me/daily_sales: {emulator.url}/notebook/me/daily_sales"
+    assert started in airflow.task_log(DAILY_SALES, dag_run, "daily_sales")
     (artifact,) = run["artifacts"]
     expected = revenue(emulator.folder / "me" / "sales.csv", **conf)
     assert f"Region West: {expected:,.0f} EUR in 92 days" in printed(download(emulator, artifact["path"]))

@@ -90,6 +90,12 @@ def test_the_rest_of_the_page_is_nbconverts() -> None:
         "<textarea><img src=a></textarea>",
         "<img src='never closed",
         "<imgx src=a>",
+        "<div title=\"<img src='a.png'>\">x</div>",
+        "<iframe srcdoc='<h1>Hi</h1><img src=\"p.png\">'></iframe>",
+        "<a title='<img src=a>",
+        "<script src=x />'<img src=a>'</script>",
+        "<img/ALT=x/src=a>",
+        "</p title='<img src=a>'>",
     ],
 )
 def test_what_needs_no_text_stays_as_it_is(html: str) -> None:
@@ -103,13 +109,29 @@ def test_what_needs_no_text_stays_as_it_is(html: str) -> None:
         ("<img/>", f'<img alt="{ALT_TEXT}"/>'),
         ("<IMG src='alt=x'>", f"<IMG alt=\"{ALT_TEXT}\" src='alt=x'>"),
         ("<img data-alt=x title='>'>", f"<img alt=\"{ALT_TEXT}\" data-alt=x title='>'>"),
+        *(
+            (f"{before}<img src=/alt/a>{after}", f'{before}<img alt="{ALT_TEXT}" src=/alt/a>{after}')
+            for before, after in (
+                ("<a title='<script>'></a>", ""),
+                ("<a data-x='<!-- '></a>", ""),
+                ("<!-->", ""),
+                ("<!-- --!>", ""),
+                ("<svg><title/></svg>", ""),
+                ("<svg><style /></svg>", ""),
+                ("<title-card x>", "</title-card>"),
+                ("<b title=it's>", "<i>don't</i>"),
+                ("1 < 2 ", ' > "'),
+            )
+        ),
     ],
 )
 def test_an_image_without_a_text_gets_one(html: str, expected: str) -> None:
     assert described(html) == expected
 
 
-@pytest.mark.parametrize("start", ["<img ", "<img '", "<script", "<!--", "<style>", '<img x="'])
+@pytest.mark.parametrize(
+    "start", ["<img ", "<img '", "<script", "<!--", "<style>", '<img x="', "<a ", "<a b='c=\"", "<style /", "<"]
+)
 def test_broken_html_takes_no_longer_than_other_html(start: str) -> None:
     began = time.process_time()
     described("<img>" + start * 200_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -76,6 +77,28 @@ def test_a_release_with_reviewers_is_not_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reviewer: str
 ) -> None:
     assert refusal(monkeypatch, tmp_path, reviewer) == ""
+
+
+@pytest.mark.parametrize(
+    ("repository", "documentation", "named"),
+    [
+        (" ", "https://docs.example", "repository under [tool.published] in pyproject.toml is empty"),
+        ("TODO", "https://docs.example", "repository is 'TODO'"),
+        ("https://REPOSITORY", "https://docs.example", "repository is 'https://REPOSITORY'"),
+        ("git.example/owner/name", "https://docs.example", "repository is 'git.example/owner/name'"),
+        ("https://git.example/owner", "https://docs.example", "repository is 'https://git.example/owner'"),
+        ("https://git.example/owner/name", "y", "documentation is 'y'"),
+        ("http://git.example/owner/name", "https://docs", "and documentation is 'https://docs'"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: str, documentation: str, named: str
+) -> None:
+    text = f'[tool.published]\nrepository = "{repository}"\ndocumentation = "{documentation}"\n'
+    (tmp_path / "pyproject.toml").write_text(text)
+    monkeypatch.setattr(package, "read_addresses", lambda: read_addresses(tmp_path))
+    with pytest.raises(SystemExit, match=re.escape(named)):
+        package.refuse_without_addresses()
 
 
 def test_the_addresses_are_in_one_place() -> None:

@@ -1,13 +1,13 @@
-"""Whoever installs the package, or an extra of it, gets nothing whose licence asks more of them than Apache-2.0."""
+"""Whoever installs the package, or an extra of it, gets nothing whose licence is not permissive."""
 
 from __future__ import annotations
 
-from importlib.metadata import Distribution, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
 
-from dev.licences import check, extras, licences, needed, refused
+from dev.licences import LicenceError, check, extras, licences, needed, refused
 
 
 @pytest.mark.parametrize("name", sorted(found.metadata["Name"] for found in needed(*extras())))
@@ -17,6 +17,22 @@ def test_licence_of(name: str) -> None:
 
 def test_what_the_extras_need_is_looked_at_too() -> None:
     assert {found.metadata["Name"] for found in needed()} < {found.metadata["Name"] for found in needed(*extras())}
+
+
+@pytest.mark.parametrize("name", ["debugpy", "rfc3987-syntax", "lark"])
+def test_what_is_only_left_out_of_the_tests_is_looked_at_too(name: str) -> None:
+    assert name in {found.metadata["Name"] for found in needed(*extras())}
+
+
+def test_what_is_not_installed_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(name: str) -> Distribution:
+        if name == "papermill":
+            raise PackageNotFoundError(name)
+        return distribution(name)
+
+    monkeypatch.setattr("dev.licences.distribution", find)
+    with pytest.raises(LicenceError, match="papermill is needed and is not installed"):
+        check()
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,17 @@ from dev.rehearsal.upgrade import EXECUTIONS, FORMER, UpgradeError, build_former
 from tests.package.conftest import ROOT
 
 
-def test_every_supported_airflow_is_installed_in_three_ways() -> None:
+def test_every_supported_airflow_is_installed_in_three_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dev.rehearsal.installations.choose_interpreter", lambda _: True)
     found = [(installation.airflow, installation.kind) for installation in installations()]
     assert found == [(airflow, kind) for airflow in AIRFLOWS for kind in ("plain", "extras", "constraints")]
+
+
+@pytest.mark.parametrize("arguments", [["--only", "typo"], ["--upgrade-on", "3.9"]])
+def test_a_rehearsal_of_nothing_does_not_pass(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        rehearsal.main(arguments)
+    assert refused.value.code == 2
 
 
 def test_for_each_airflow_it_is_known_what_its_constraints_have() -> None:

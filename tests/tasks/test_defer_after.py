@@ -64,6 +64,22 @@ class TestTheOperator:
         with pytest.raises(DataloreRunTimeoutError, match=wrapped("keeps running in Datalore")):
             operator(defer_after=60, timeout=0.2).execute(context)
 
+    @pytest.mark.parametrize("options", [{}, {"defer_after": 0.1}])
+    def test_a_limit_that_would_pass_while_airflow_does_not_resume_tasks_is_waited_for_on_the_worker(
+        self, datalore: Datalore, context: Context, options: dict[str, Any]
+    ) -> None:
+        """Airflow 3 fails a task that is resumed some seconds after it has deferred."""
+        datalore.starts("run-1").reports(status="RUNNING")
+        with pytest.raises(DataloreRunTimeoutError, match=wrapped("keeps running in Datalore")):
+            operator(timeout=0.5, **options).execute(context)
+        with pytest.raises(TaskDeferred):
+            operator(timeout=60, **options).execute(context)
+
+    @pytest.mark.parametrize("limit", [9e9, timedelta(days=100_000)])
+    def test_a_limit_of_centuries_is_none(self, datalore: Datalore, context: Context, limit: float | timedelta) -> None:
+        datalore.starts("run-1").answer(json=RUNNING).finishes()
+        assert operator(defer_after=limit).execute(context) == "run-1"
+
     def test_on_the_worker_it_changes_nothing(self, datalore: Datalore, context: Context) -> None:
         datalore.starts("run-1").answer(json=RUNNING).finishes()
         assert operator(deferrable=False, defer_after=0.001).execute(context) == "run-1"
@@ -118,3 +134,26 @@ class TestTheSensor:
     def test_a_value_that_is_not_seconds_is_refused(self, datalore: Datalore, context: Context) -> None:
         with pytest.raises(DataloreConfigurationError, match="defer_after"):
             sensor(defer_after=-1).execute(context)
+
+    def test_a_run_that_has_ended_is_not_said_to_run_on_when_the_sensor_is_killed_after_that(
+        self, datalore: Datalore, context: Context, logged: Logged, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(*_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(DataloreRunSensor, "_deliver", killed)
+        datalore.answer(json=RUNNING).finishes()
+        task = sensor(defer_after=60)
+        with pytest.raises(KeyboardInterrupt):
+            task.execute(context)
+        task.on_kill()
+        assert "keeps running" not in logged()
+
+    def test_what_was_learned_on_the_worker_goes_to_the_triggerer(self, datalore: Datalore, context: Context) -> None:
+        datalore.drop()
+        datalore.reports(status="RUNNING")
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor(defer_after=0.2).execute(context)
+        known = deferred.value.trigger.serialize()[1]
+        assert known["contacted"] is True
+        assert known["notebook_url"] == f"{datalore.url}/notebook/ann/sales"

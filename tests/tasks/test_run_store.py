@@ -6,14 +6,17 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
+from unittest import mock
 
 import pytest
 
 from airflow_provider_datalore.api.notebook_id import NotebookId
 from airflow_provider_datalore.exceptions import DataloreRunFailedError, DataloreRunTimeoutError
+from airflow_provider_datalore.hooks.datalore import DataloreHook
 from airflow_provider_datalore.operators.datalore import DataloreRunNotebookOperator
 from airflow_provider_datalore.tasks import state_stores
 from airflow_provider_datalore.tasks.run_store import RunStore
@@ -29,6 +32,8 @@ class Variables:
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.fails = False
+        self.is_read_only = False
+        """Whether nothing is written and no error raised, as in Airflow 3 if its API refuses it."""
 
     def get(self, key: str, default: Any) -> Any:
         self._may_fail()
@@ -37,11 +42,13 @@ class Variables:
     def set(self, key: str, value: str, description: str | None = None) -> None:
         self._may_fail()
         assert description
-        self.values[key] = value
+        if not self.is_read_only:
+            self.values[key] = value
 
     def delete(self, key: str) -> None:
         self._may_fail()
-        self.values.pop(key, None)
+        if not self.is_read_only:
+            self.values.pop(key, None)
 
     def _may_fail(self) -> None:
         if self.fails:
@@ -99,13 +106,23 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path, variables: Variables, m
     return Kept(folder, variables, request.param)
 
 
-def a_try(number: int = 1, *, cleared: int = 0, started: str = "08:00", **of_the_task: Any) -> Context:
-    """The context of a try of a task, on an Airflow without a store of its own."""
+def a_try(
+    number: int = 1,
+    *,
+    cleared: int = 0,
+    started: str = "08:00",
+    created: dict[str, Any] | None = None,
+    **of_the_task: Any,
+) -> Context:
+    """The context of a try of a task, on an Airflow without a store of its own.
+
+    :param created: what Airflow shows of the creation of the DAG run.
+    """
     task_instance = TaskInstance()
     facts = {"dag_id": "sales", "run_id": "manual__1", "try_number": number, "max_tries": 1 + cleared, **of_the_task}
     for name, value in facts.items():
         setattr(task_instance, name, value)
-    dag_run = SimpleNamespace(start_date=f"2026-01-31 {started}", clear_number=cleared)
+    dag_run = SimpleNamespace(start_date=f"2026-01-31 {started}", clear_number=cleared, **(created or {"id": 1}))
     return {"ti": task_instance, "dag_run": dag_run}
 
 
@@ -193,15 +210,115 @@ class TestATaskThatWasCleared:
 class TestADagRunThatWasDeleted:
     """Another DAG run with the same id has nothing to do with it."""
 
-    def test_the_first_try_starts_a_run(self, datalore: Datalore, kept: Kept) -> None:
-        crash(datalore, a_try(1))
-        datalore.starts("run-2").finishes("run-2")
-        assert operator().execute(a_try(1, started="10:00")) == "run-2"
+    AIRFLOWS: ClassVar[list[Any]] = [
+        pytest.param(({"id": 1}, {"id": 2}), id="Airflow 2"),
+        pytest.param(({"run_after": "2026-01-31 08:00"}, {"run_after": "2026-01-31 10:00"}), id="Airflow 3"),
+    ]
 
-    def test_so_does_a_retry_of_a_try_that_started_none(self, datalore: Datalore, kept: Kept) -> None:
-        crash(datalore, a_try(1))
+    @pytest.mark.parametrize("created", AIRFLOWS)
+    def test_the_first_try_starts_a_run(self, datalore: Datalore, kept: Kept, created: list[dict[str, Any]]) -> None:
+        crash(datalore, a_try(1, created=created[0]))
         datalore.starts("run-2").finishes("run-2")
-        assert operator().execute(a_try(2, started="10:00")) == "run-2"
+        assert operator().execute(a_try(1, created=created[1])) == "run-2"
+
+    @pytest.mark.parametrize("created", AIRFLOWS)
+    def test_so_does_a_retry_of_a_try_that_started_none(
+        self, datalore: Datalore, kept: Kept, created: list[dict[str, Any]]
+    ) -> None:
+        crash(datalore, a_try(1, created=created[0]))
+        datalore.starts("run-2").finishes("run-2")
+        assert operator().execute(a_try(2, created=created[1])) == "run-2"
+
+    def test_one_that_looks_the_same_removes_it_on_its_first_try(self, datalore: Datalore, kept: Kept) -> None:
+        crash(datalore, a_try(1))
+        assert RunStore(a_try(1), durable=True).recall(NOTEBOOK, str) is None
+        assert RunStore(a_try(2), durable=True).recall(NOTEBOOK, str) is None
+        assert kept.texts() == []
+
+    def test_a_run_that_was_cleared_more_often_than_this_one_is_another(self, datalore: Datalore, kept: Kept) -> None:
+        crash(datalore, a_try(2, cleared=1))
+        assert RunStore(a_try(2), durable=True).recall(NOTEBOOK, str) is None
+
+
+class TestADagRunThatIsQueuedAgain:
+    """Airflow gives it another start."""
+
+    @pytest.mark.parametrize("created", [{"id": 7}, {"run_after": "2026-01-31 08:00"}], ids=["Airflow 2", "Airflow 3"])
+    def test_a_retry_waits_for_the_run(self, datalore: Datalore, kept: Kept, created: dict[str, Any]) -> None:
+        crash(datalore, a_try(1, created=created))
+        datalore.finishes()
+        assert operator().execute(a_try(2, started="10:00", created=created)) == "run-1"
+
+
+class TestATaskThatIsClearedWhileItRuns:
+    """Before version 3.1, Airflow does not increase max_tries then."""
+
+    @pytest.fixture(params=["Airflow 2", "Airflow 3", "mapped"])
+    def killed(self, request: pytest.FixtureRequest) -> Callable[[str], Context]:
+        """A first try, which finds its task in this state when it is killed."""
+
+        def build(state: str) -> Context:
+            context = a_try(1, map_index=3 if request.param == "mapped" else -1)
+            task_instance = context["ti"]
+            if request.param == "Airflow 2":
+                task_instance.current_state = lambda: state
+                return context
+
+            def states(*, dag_id: str, map_index: int, task_ids: list[str], run_ids: list[str]) -> dict[str, Any]:
+                name = "run_notebook" if map_index < 0 else f"run_notebook_{map_index}"
+                assert (dag_id, task_ids, run_ids) == ("sales", ["run_notebook"], ["manual__1"])
+                return {"manual__1": {name: state}}
+
+            task_instance.get_task_states = states
+            return context
+
+        return build
+
+    def kill(self, datalore: Datalore, context: Context) -> Context:
+        """Kill a task that waits for run-1.
+
+        :return: the context of its next try.
+        """
+        datalore.starts("run-1").reports(status="RUNNING")
+        task = operator()
+
+        def killed(*_: Any, **__: Any) -> None:
+            task.on_kill()
+            raise KeyboardInterrupt
+
+        with mock.patch.object(DataloreHook, "wait_with_policy", killed), pytest.raises(KeyboardInterrupt):
+            task.execute(context)
+        return a_try(2, map_index=context["ti"].map_index)
+
+    def test_other_parameters_start_a_new_run(
+        self, datalore: Datalore, kept: Kept, killed: Callable[[str], Context]
+    ) -> None:
+        following = self.kill(datalore, killed("restarting"))
+        datalore.starts("run-2").finishes("run-2")
+        assert operator(parameters={"day": "2"}).execute(following) == "run-2"
+
+    def test_the_same_parameters_use_the_run_and_so_do_its_retries(
+        self, datalore: Datalore, kept: Kept, killed: Callable[[str], Context]
+    ) -> None:
+        following = self.kill(datalore, killed("restarting"))
+        with pytest.raises(DataloreRunTimeoutError):
+            operator(timeout=0).execute(following)
+        following["ti"].try_number = 3
+        datalore.finishes()
+        assert operator(parameters={"day": "of this try"}).execute(following) == "run-1"
+
+    def test_a_task_that_is_killed_otherwise_is_only_retried(
+        self, datalore: Datalore, kept: Kept, killed: Callable[[str], Context]
+    ) -> None:
+        following = self.kill(datalore, killed("running"))
+        datalore.finishes()
+        assert operator(parameters={"day": "of this try"}).execute(following) == "run-1"
+
+    def test_it_is_killed_well_if_airflow_does_not_answer(self, datalore: Datalore, kept: Kept, logged: Logged) -> None:
+        following = self.kill(datalore, a_try(1))
+        assert "keeps running in Datalore" in logged()
+        datalore.finishes()
+        assert operator().execute(following) == "run-1"
 
 
 class TestAStoreThatFails:
@@ -217,6 +334,43 @@ class TestAStoreThatFails:
         kept.fail()
         store.remember(NOTEBOOK, "run-1", "")
         assert not store.remembers
+
+    def test_airflow_3_which_only_logs_that_a_variable_was_not_written_is_noticed(
+        self, variables: Variables, monkeypatch: pytest.MonkeyPatch, logged: Logged
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW__DATALORE__RUN_STORE", "variables")
+        store = RunStore(a_try(1), durable=True)
+        store.remember(NOTEBOOK, "run-1", "")
+        variables.is_read_only = True
+        store.forget()
+        assert "Could not remove the delivered run" in logged()
+        store.remember(NOTEBOOK, "run-2", "")
+        assert not store.remembers
+        assert "a retry would start another run: Airflow did not write Variable" in logged()
+
+    def test_an_error_then_says_why_a_clear_runs_the_notebook_again(self, kept: Kept) -> None:
+        kept.fail()
+        store = RunStore(a_try(1), durable=True)
+        store.remember(NOTEBOOK, "run-1", "")
+        assert store.why_not == ", since the run store failed"
+
+    def test_the_run_is_known_although_storing_it_takes_too_long(
+        self, datalore: Datalore, monkeypatch: pytest.MonkeyPatch, logged: Logged
+    ) -> None:
+        class TookTooLongError(BaseException):
+            """As Airflow's own limit, no exception that a task may handle."""
+
+        def hang(*_: Any) -> None:
+            raise TookTooLongError
+
+        monkeypatch.setattr(RunStore, "remember", hang)
+        datalore.starts("run-1")
+        task = operator()
+        with pytest.raises(TookTooLongError):
+            task.execute(a_try(1))
+        assert task.facts(a_try(1)).run_id == "run-1"
+        task.on_kill()
+        assert "Run run-1 keeps running in Datalore" in logged()
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"task": {}, "value": {"run_id": "run-9"}}'])
     def test_what_others_wrote_into_it_is_not_used(

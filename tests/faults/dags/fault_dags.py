@@ -39,6 +39,17 @@ with DAG("faults_waiting", schedule=None, default_args=CONNECTED):
         retry_delay=SOON,
     )
 
+with DAG("faults_corrected", schedule=None, default_args=CONNECTED):
+    DataloreRunNotebookOperator(
+        task_id="waiting",
+        notebook_id=NOTEBOOK,
+        parameters={"name": NAME, "number": "{{ ti.try_number }}"},
+        deferrable=False,
+        poll_interval=POLL_INTERVAL,
+        retries=1,
+        retry_delay=SOON,
+    )
+
 with DAG("faults_both", schedule=None, default_args=CONNECTED):
     DataloreRunNotebookOperator(
         task_id="deferred",
