@@ -245,7 +245,7 @@ def interrupt_own(snapshot: Snapshot) -> Flow[str]:
 
     :return: what was done, for the log.
     """
-    state = yield from _look_for_running_cells(snapshot)
+    state = yield from look(snapshot.notebook, worksheets=snapshot.worksheets)
     if not is_own(snapshot, state):
         at = stage(snapshot, state)
         reason = "another user or task may be running it" if at is Stage.RUNNING else f"the run {at.value}"
@@ -261,17 +261,9 @@ def stop_own_session(snapshot: Snapshot) -> Flow[str]:
 
     :return: what was done, for the log.
     """
-    state = yield from _look_for_running_cells(snapshot)
+    state = yield from look(snapshot.notebook, worksheets=snapshot.worksheets)
     if state.kernel.is_busy and not is_own(snapshot, state):
         return f"The session of notebook {snapshot.notebook} was not stopped: another user or task may be running it."
     call = notebook_api.stop_session(snapshot.notebook)
     yield from notebook_api.request(call)
     return f"The session of notebook {snapshot.notebook} was stopped."
-
-
-def _look_for_running_cells(snapshot: Snapshot) -> Flow[NotebookState]:
-    """Read the state of the notebook; once more if a cell began or ended between the kernel status and the cells."""
-    state = yield from look(snapshot.notebook, worksheets=snapshot.worksheets)
-    if state.kernel.is_busy != any(cell.is_active for cell in state.cells):
-        state = yield from look(snapshot.notebook, worksheets=snapshot.worksheets)
-    return state

@@ -31,14 +31,17 @@ def look(
 ) -> Flow[NotebookState]:
     """Read the state of a notebook; while the same cell is running, only the kernel status is read.
 
+    Kernel and cells are read one after the other. If a cell began or ended between them, both are read once more.
+
     :param last: the previous state; None to read everything.
     :param worksheets: the number of worksheets if it is known, so that it need not be found out.
     :param outcomes: what the cells that are read have printed is added to it.
     """
-    kernel = yield from look_at_kernel(notebook)
     if last is None:
-        cells, count = yield from _read_all(notebook, worksheets, outcomes=outcomes)
-        return NotebookState(kernel, cells, count)
+        state = yield from _look_at_all(notebook, worksheets, outcomes)
+        is_consistent = state.kernel.is_busy == any(cell.is_active for cell in state.cells)
+        return state if is_consistent else (yield from _look_at_all(notebook, state.worksheets, outcomes))
+    kernel = yield from look_at_kernel(notebook)
     if kernel.is_busy and kernel.running_cell_id and kernel == last.kernel:
         return last
     read: list[Cell] = []
@@ -49,6 +52,12 @@ def look(
         else:
             read += last.on(worksheet)
     return NotebookState(kernel, tuple(read), last.worksheets)
+
+
+def _look_at_all(notebook: NotebookId, worksheets: int, outcomes: Outcomes | None) -> Flow[NotebookState]:
+    kernel = yield from look_at_kernel(notebook)
+    cells, count = yield from _read_all(notebook, worksheets, outcomes=outcomes)
+    return NotebookState(kernel, cells, count)
 
 
 def look_at_kernel(notebook: NotebookId) -> Flow[Kernel]:

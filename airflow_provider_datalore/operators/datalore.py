@@ -276,7 +276,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
 
         if self._waiting_for is not None:
             self.log.warning(run_left_running(*self._waiting_for, is_stored=self._is_stored))
-            if self._store is not None:
+            if self._store is not None and self._is_stored:
                 self._store.note_clear()
 
     def facts(self, context: Context) -> Facts:
@@ -337,6 +337,7 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
         # Not reset after an error: Airflow calls on_kill after it has raised the error that ends the task.
         self._waiting_for = run_id, self.notebook_url
         store.remember(notebook, run_id, self._request_digest(parameters))
+        self._is_stored = store.remembers
         return run_id
 
     def _request_digest(self, parameters: Mapping[str, Any] | None) -> str:
@@ -349,15 +350,13 @@ class DataloreRunNotebookOperator(LineageMixin, CatalogTask, OutputValues, BaseO
 
         :return: the finished run; None if the triggerer has to wait for it.
         """
-        from airflow_provider_datalore.tasks.deferral import run_ended_by, run_ended_now, waits_here_until
+        from airflow_provider_datalore.tasks.deferral import run_before_deferral
 
         self._waiting_for = run_id, url
-        if not self.deferrable:
-            run: Run | None = hook.wait_with_policy(run_id, policy, where=url)
-        elif (until := waits_here_until(policy, self.defer_after)) is not None:
-            run = run_ended_by(hook, run_id, policy, until, url)
+        if self.deferrable:
+            run = run_before_deferral(hook, run_id, policy, self.defer_after, url)
         else:
-            run = run_ended_now(hook, run_id)
+            run = hook.wait_with_policy(run_id, policy, where=url)
         self._waiting_for = None
         return run
 

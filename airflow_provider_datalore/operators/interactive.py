@@ -226,8 +226,8 @@ class DataloreInteractiveRunOperator(CatalogTask, BaseOperator):
         if self._try is not None and (snapshot := self._try.waits_for) is not None:
             notebook = self._try.notebook
             notebook.stop_cells()
-            end_killed(notebook.separate(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
             self._try.note_clear()
+            end_killed(notebook.separate(), snapshot, interrupt=self.interrupt_on_kill, stop=self.stop_session_after)
 
     def facts(self, context: Context) -> Facts:
         """What is known of the run, for the text of an error."""

@@ -278,8 +278,7 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
             defer,
             earliest_deadline,
             log_deferral,
-            run_ended_by,
-            waits_here_until,
+            run_before_deferral,
         )
         from airflow_provider_datalore.triggers.datalore import DataloreRunTrigger
 
@@ -288,18 +287,20 @@ class DataloreRunSensor(LineageMixin, OutputValues, BaseSensorOperator):
         contacted = self._last_seen is not None
         interval = max(defaults.MIN_POLL_INTERVAL, self.poke_interval)
         policy = WaitPolicy(interval, self.max_outage, deadline, since=now, contacted=contacted)
-        if (until := waits_here_until(policy, self.defer_after)) is not None:
+        if self.defer_after:
             try:
-                run = run_ended_by(self.hook, self.run_id, policy, until, url)
+                run = run_before_deferral(self.hook, self.run_id, policy, self.defer_after, url)
             except DataloreRunTimeoutError as error:
                 self._fail_by_timeout(error)
             if run is not None:
                 self._last_seen = run
                 return run
-            if self._last_seen is None and (run := self._look(context)) is not None:
-                contacted, url = True, self.notebook_url
-                if run.is_finished:
-                    return run
+            if self._last_seen is None:
+                self._outage = None
+                if (run := self._look(context)) is not None:
+                    contacted, url = True, self.notebook_url
+                    if run.is_finished:
+                        return run
         log_deferral(f"run {self.run_id}")
         known = {"notebook_url": url, "public_url": self.hook.connection.public_url}
         waits: dict[str, Any] = {"notebook_url": url, "contacted": contacted, "is_stored": True}

@@ -56,18 +56,21 @@ def defer(
 ) -> NoReturn:
     """Let the triggerer wait instead of the worker.
 
+    A deadline before :func:`earliest_event` becomes that moment.
+
     :param policy: how often to poll and how long to wait.
     :param method: the name of the method that resumes the task.
     :param kwargs: further arguments of that method.
     :param arguments: further arguments of the trigger.
     """
+    earliest = earliest_event(time.time())
     trigger = trigger_class(
         datalore_conn_id=task.datalore_conn_id,
         poll_interval=policy.poll_interval,
         max_outage=policy.max_outage,
-        deadline=policy.deadline,
+        deadline=None if policy.deadline is None else max(policy.deadline, earliest),
         since=policy.since,
-        not_before=earliest_event(time.time()),
+        not_before=earliest,
         **arguments,
     )
     task.defer(trigger=trigger, method_name=method, kwargs=dict(kwargs or {}), timeout=backstop(policy.deadline))
@@ -81,46 +84,31 @@ def log_deferral(what: str) -> None:
     log.info("Deferring: the triggerer waits for %s. If no triggerer runs, the task stays deferred.", what)
 
 
-def waits_here_until(policy: WaitPolicy, defer_after: float) -> float | None:
-    """Until when a deferrable task waits on its worker, in epoch seconds; None if it defers at once.
-
-    If its deadline passes before :func:`earliest_event`, it does not defer.
-
-    :param policy: how long the task may wait in all.
-    :param defer_after: seconds for which it is to wait on the worker.
-    """
-    until = time.time() + defer_after
-    if policy.deadline is not None and policy.deadline < earliest_event(until):
-        return policy.deadline
-    return until if defer_after else None
-
-
-def run_ended_by(hook: DataloreHook, run_id: str, policy: WaitPolicy, until: float, notebook_url: str) -> Run | None:
-    """Wait for the run on the worker.
+def run_before_deferral(
+    hook: DataloreHook, run_id: str, policy: WaitPolicy, defer_after: float, notebook_url: str
+) -> Run | None:
+    """Wait for the run on the worker before the task defers.
 
     :param policy: how long the task may wait in all.
-    :param until: when to stop waiting on the worker, in epoch seconds.
-    :return: the finished run; None if it is still running then.
+    :param defer_after: seconds to wait; 0 reads the status once.
+    :return: the finished run; None if it is still running, or its status could not be read once.
     :raises DataloreRunTimeoutError: if it is still running when the task's own deadline passed.
     :raises DataloreError: if waiting for it failed.
     """
-    before = policy.until(until)
+    if not defer_after:
+        try:
+            run = hook.get_run(run_id)
+        except DataloreError as error:
+            log.info("Could not read the status of the run yet: %s", error.summary)
+            return None
+        return run if run.is_finished else None
+    before = policy.until(time.time() + defer_after)
     try:
         return hook.wait_with_policy(run_id, before, where=notebook_url)
     except DataloreRunTimeoutError:
         if before.deadline == policy.deadline:
             raise
         return None
-
-
-def run_ended_now(hook: DataloreHook, run_id: str) -> Run | None:
-    """The finished run; None if it is still running, or its status could not be read."""
-    try:
-        run = hook.get_run(run_id)
-    except DataloreError as error:
-        log.info("Could not read the status of the run yet: %s", error.summary)
-        return None
-    return run if run.is_finished else None
 
 
 def deadline_before(execution_timeout: timedelta | None, now: float) -> float | None:

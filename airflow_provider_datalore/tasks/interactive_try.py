@@ -192,7 +192,7 @@ class InteractiveTry:
         """Wait until the notebook is idle; raises if that is not wanted, or if the task defers."""
         if self._task.when_busy == "fail" and state.kernel.is_busy:
             raise busy_error(self.notebook)
-        if self._defers(policy):
+        if self._task.deferrable:
             self._defer(self.notebook, "", policy, "execute_when_idle")
         self.notebook.wait_until_idle(policy)
 
@@ -203,7 +203,7 @@ class InteractiveTry:
 
         :param is_new: whether this process has begun the run.
         """
-        notebook, is_deferrable = self.notebook, self._defers(policy)
+        notebook, is_deferrable = self.notebook, self._task.deferrable
         options: dict[str, Any] = {"start_timeout": self._task.start_timeout, "log_output": self._task.log_output}
         ended = None
         if is_deferrable and snapshot.by_cell and is_new:
@@ -225,12 +225,6 @@ class InteractiveTry:
             return run
 
         return self.conclude(outcome, snapshot.to_text(), policy, from_earlier_try=from_earlier_try)
-
-    def _defers(self, policy: WaitPolicy) -> bool:
-        """Whether the triggerer waits instead of the worker."""
-        from airflow_provider_datalore.tasks.deferral import waits_here_until
-
-        return self._task.deferrable and waits_here_until(policy, 0) is None
 
     def _finished(self, outcome: Callable[[], InteractiveRun], snapshot: str) -> InteractiveRun:
         """The outcome of the run; if it failed, what it left is kept for a later try."""

@@ -205,8 +205,13 @@ class RunStore:
 
         Airflow's own store is deleted with the DAG run.
         """
-        if not self._is_airflows and self._load():
-            self.forget()
+        if self._store is None or self._is_airflows:
+            return
+        try:
+            if self._store.get(self._key) is not None:
+                self._store.delete(self._key)
+        except Exception as error:
+            log.debug("Could not remove what an earlier DAG run of the same id has stored: %s", error)
 
     def _note_missing_store(self) -> None:
         """Log on the first try that retries run the notebook again, if that can be changed."""

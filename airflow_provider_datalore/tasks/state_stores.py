@@ -206,6 +206,7 @@ class VariableStore:
         oldest = self._entries.clock() - MAX_ENTRY_AGE
         for old in [other for other, at in changed.items() if at < oldest][:MAX_SWEPT_AT_ONCE]:
             Variable.delete(VARIABLE_PREFIX + old)
+            _check_variable(VARIABLE_PREFIX + old, None)
             del changed[old]
         if changed:
             about = "The stored runs of Datalore notebooks and when they were stored, so that old ones are removed."

@@ -167,11 +167,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--upgrade-from", metavar="REF", default=FORMER, help="the commit or tag (%(default)s)")
     parser.add_argument("--upgrade-on", metavar="AIRFLOW", default="3.3.2", help="the Airflow (%(default)s)")
     options = parser.parse_args(arguments)
+    try:
+        names = steps()
+    except RehearsalError as failure:
+        sys.exit(str(failure))
     if options.list:
-        print("\n".join(steps()))
+        print("\n".join(names))
         return
-    if options.only and not any(part in name for part in options.only for name in steps()):
-        parser.error(f"No step has such a name. There are {', '.join(steps())}.")
+    if options.only and not any(part in name for part in options.only for name in names):
+        parser.error(f"No step has such a name. There are {', '.join(names)}.")
     if options.upgrade_on not in AIRFLOWS:
         parser.error(f"--upgrade-on has to be one of {', '.join(AIRFLOWS)}.")
     FOLDER.mkdir(parents=True, exist_ok=True)

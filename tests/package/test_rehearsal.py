@@ -29,7 +29,8 @@ def test_every_supported_airflow_is_installed_in_three_ways(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("arguments", [["--only", "typo"], ["--upgrade-on", "3.9"]])
-def test_a_rehearsal_of_nothing_does_not_pass(arguments: list[str]) -> None:
+def test_a_rehearsal_of_nothing_does_not_pass(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dev.rehearsal.installations.choose_interpreter", lambda _: True)
     with pytest.raises(SystemExit) as refused:
         rehearsal.main(arguments)
     assert refused.value.code == 2

@@ -236,7 +236,7 @@ class TestADagRunThatWasDeleted:
         assert kept.texts() == []
 
     def test_a_run_that_was_cleared_more_often_than_this_one_is_another(self, datalore: Datalore, kept: Kept) -> None:
-        crash(datalore, a_try(2, cleared=1))
+        crash(datalore, a_try(2, cleared=1, max_tries=1))
         assert RunStore(a_try(2), durable=True).recall(NOTEBOOK, str) is None
 
 
