@@ -66,7 +66,7 @@ def logged_as_airflow_does() -> Iterator[None]:
     def checked(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
         # The emulator runs without Airflow.
-        if isinstance(record.args, tuple) and ".emulator" not in record.name:
+        if isinstance(record.args, tuple) and ".emulator" not in (record.name or ""):
             named = [type(arg).__name__ for arg in record.args if isinstance(arg, tuple) and type(arg) is not tuple]
             losing.update(f"{record.name} logs a {name}: {record.msg}" for name in named)
         return record
