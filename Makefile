@@ -122,6 +122,7 @@ lint:
 	$(RUN) mypy --strict --explicit-package-bases $(TYPED)
 	$(RUN) dev.words
 	$(RUN) dev.public_api
+	@$(RUN) dev.matrix --check-table=docs/installation.md
 	@$(RUN) dev.package --install $(USER_VENV)
 	cd $(USER_CODE) && $(CURDIR)/$(RUN) mypy --strict --config-file= --cache-dir=$(CURDIR)/.mypy_cache/user_code \
 		--python-executable $(USER_VENV)/bin/python .

@@ -164,6 +164,13 @@ def table(results: dict[Cell, Result]) -> str:
     return markdown.table(["", *(f"Python {python}" for python in PYTHONS)], rows)
 
 
+def missing_in(text: str) -> list[str]:
+    """What the table on a page does not have, such as a Python that is supported since it was written."""
+    found = text.partition(BEGIN)[2].partition(END)[0]
+    names = [*(f"| Python {python} |" for python in PYTHONS), *(f"| Airflow {airflow} |" for airflow in AIRFLOWS)]
+    return [name.strip("| ") for name in names if name not in found]
+
+
 def words(cell: Cell, result: Result) -> str:
     """The result of a cell, for the table."""
     skipped = f", {result.skipped} skipped" if result.skipped else ""
@@ -181,7 +188,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--write-table", type=Path, metavar="FILE", help="write the table between its markers in this file"
     )
+    parser.add_argument(
+        "--check-table", type=Path, metavar="FILE", help="check that the table in this file is complete"
+    )
     options = parser.parse_args(arguments)
+    if options.check_table:
+        if missing := missing_in(options.check_table.read_text()):
+            sys.exit(f"The table in {options.check_table} lacks {', '.join(missing)}: see make test-matrix.")
+        return
     here = list(cells())
     chosen = [cell for cell in here if not options.only or any(it in cell.name for it in options.only)]
     if not chosen:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dev import matrix
@@ -29,3 +31,14 @@ def test_a_python_that_is_not_installed_is_missed(
     with pytest.raises(SystemExit):
         matrix.main(["--write-table=docs/installation.md"])
     assert "airflow-3.2.2-python-3.14, airflow-3.3.2-python-3.14" in capsys.readouterr().err
+
+
+def test_a_table_without_a_new_python_or_airflow_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "installation.md"
+    columns = "".join(f" Python {python} |" for python in matrix.PYTHONS)
+    rows = "".join(f"| Airflow {airflow} |\n" for airflow in matrix.AIRFLOWS)
+    page.write_text(f"{matrix.BEGIN}\n|  |{columns}\n{rows}{matrix.END}\n")
+    matrix.main([f"--check-table={page}"])
+    page.write_text(page.read_text().replace(" Python 3.14 |", "").replace("| Airflow 3.3.2 |\n", ""))
+    with pytest.raises(SystemExit, match=r"lacks Python 3\.14, Airflow 3\.3\.2:"):
+        matrix.main([f"--check-table={page}"])
