@@ -55,7 +55,7 @@ _NAME_ENDS = r"(?=[\s/>])"
 _VALUE = r"""(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)"""
 _ATTRIBUTE = rf"[^\s/>][^\s/>=]*+(?:\s*+=\s*+{_VALUE}?+)?+"
 _TAG_GOES_ON = rf"(?:[\s/]++|{_ATTRIBUTE})*+(?:>|\Z)"
-"""The rest of a tag. Like each of these patterns, it always matches something, so that all are found in linear time."""
+"""The rest of a tag; if the tag does not end, the rest of the text, so that nothing is read again from each tag on."""
 
 _IMAGE_OR_OTHER = re.compile(
     "<(?:"
